@@ -1,0 +1,43 @@
+/*
+ * Errors. A function that can fail returns enum b_code (B_OK is 0) and, on failure only, fills the
+ * caller's struct b_err: what was being done, to what. The remedy, the exit status and the stable
+ * name stand once per code in err.def. Texts never contain a secret.
+ */
+#ifndef TESSERE_BASE_ERR_H
+#define TESSERE_BASE_ERR_H
+
+#include <stdint.h>
+
+#include "base/attr.h"
+
+enum b_code {
+    B_OK = 0,
+#define B_ERR(name, exit_status, text, remedy) B_E_##name,
+#include "base/err.def"
+#undef B_ERR
+    B_CODE_COUNT
+};
+
+struct b_err {
+    enum b_code code;
+    uint32_t aux; /* the cause's own number: a DESFire status, a CKR, an errno, an SQLite code */
+    char msg[320];
+};
+
+/* Sets *err (which may be NULL) and returns code, so that `return b_err_set(...)` reads well. */
+enum b_code b_err_set(struct b_err *err, enum b_code code, uint32_t aux, const char *fmt, ...)
+    B_PRINTF(4, 5);
+/* Prefixes the context of a caller: "encoding badge 04…: <old message>". Returns the code. */
+enum b_code b_err_wrap(struct b_err *err, const char *fmt, ...) B_PRINTF(2, 3);
+
+/* Stable lower-case name ("token-locked"), one English sentence, the remedy, the exit status. */
+const char *b_code_name(enum b_code code);
+const char *b_code_text(enum b_code code);
+const char *b_code_remedy(enum b_code code);
+int b_code_exit(enum b_code code);
+
+/* A broken invariant of our own, not a bad message: says where and aborts. Stays on in release. */
+#define b_check(x) ((x) ? (void)0 : b_check_failed(#x, __FILE__, __LINE__))
+B_NORETURN void b_check_failed(const char *what, const char *file, int line);
+
+#endif
