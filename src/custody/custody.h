@@ -1,0 +1,76 @@
+/*
+ * custody: master keys in a PKCS#11 token, by role and generation.
+ *
+ * A token is named by an RFC 7512 URI and loaded through p11-kit. Masters are AES-128, generated
+ * in the token, sensitive, not extractable, usable only for what deriving needs. Deriving computes
+ * AN10922 as AES-CMAC in the token (CKM_AES_CMAC), or by CBC or ECB where a token lacks it. The
+ * only folder that includes pkcs11.h; linked into the vault alone. It must never learn what a card
+ * is.
+ */
+#ifndef TESSERE_CUSTODY_CUSTODY_H
+#define TESSERE_CUSTODY_CUSTODY_H
+
+#include "base/base.h"
+#include "crypto/crypto.h"
+#include "crypto/role.h"
+
+struct custody;
+
+enum custody_method { CUSTODY_CMAC, CUSTODY_CBC, CUSTODY_ECB };
+const char *custody_method_name(enum custody_method m); /* "CKM_AES_CMAC" */
+
+enum { CUSTODY_PIN_MAX = 128, CUSTODY_ESTABLISHMENT_MAX = 16, CUSTODY_KEYS_MAX = 256 };
+
+struct custody_config {
+    const char *uri;           /* pkcs11:token=…;… , with module-path when p11-kit does not know it */
+    const char *establishment; /* FINESS number: part of every label */
+    const char *pin;           /* secret memory of the caller */
+    bool may_use_last_try;     /* else CKF_USER_PIN_FINAL_TRY refuses to log in */
+};
+
+struct custody_kcv {
+    char method[16]; /* "CMAC-0" : first 3 bytes of AES-CMAC over 16 zero bytes */
+    uint8_t value[3];
+};
+
+struct custody_key {
+    enum key_role role;
+    uint8_t generation;
+    struct custody_kcv kcv;
+    bool is_safe; /* sensitive, never extractable, made in the token, right mechanisms */
+};
+
+struct custody_token {
+    char label[33];
+    char manufacturer[33];
+    char model[17];
+    char serial[17];
+    enum custody_method method;
+    bool is_connected;
+};
+
+/* Loads the module, finds the token, logs in. Errors name token and remedy: B_E_TOKEN_*. */
+B_NODISCARD enum b_code custody_open(const struct custody_config *config, struct custody **ret,
+                                     struct b_err *err);
+void custody_free(struct custody **c);
+B_NODISCARD enum b_code custody_token(struct custody *c, struct custody_token *ret,
+                                      struct b_err *err);
+
+/* B_E_KEY_EXISTS when the role has this generation already. */
+B_NODISCARD enum b_code custody_generate(struct custody *c, enum key_role role, uint8_t generation,
+                                         struct custody_key *ret, struct b_err *err);
+B_NODISCARD enum b_code custody_list(struct custody *c, struct custody_key *keys, size_t cap,
+                                     size_t *ret_count, struct b_err *err);
+/* AN10922 AES-128 (constant 01, input 1..31 bytes). out: 16 bytes of secret memory. Takes the
+ * token up again once if its session was lost. B_E_KEY_MISSING, B_E_TOKEN_*. */
+B_NODISCARD enum b_code custody_derive(struct custody *c, enum key_role role, uint8_t generation,
+                                       const uint8_t *input, size_t n, uint8_t *out,
+                                       struct b_err *err);
+
+/* Makes the embedded default: a SoftHSM2 token under dir (tokens, softhsm2.conf, pin files of
+ * mode 0600), label `label`. Returns its URI. Used by the vault on behalf of `tessere init`. */
+B_NODISCARD enum b_code custody_softhsm_create(const char *dir, const char *label, const char *pin,
+                                               const char *so_pin, char *ret_uri, size_t cap,
+                                               struct b_err *err);
+
+#endif

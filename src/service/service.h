@@ -1,0 +1,74 @@
+/*
+ * service: the rules that join vault, store and channel: enrol, tap, suspend, revoke, rotate.
+ *
+ * A struct service is one establishment, opened. Operations take an open channel and report their
+ * progress through callbacks, so that the command line now and the server later share them. It
+ * relays APDUs between channel and vault and must never see a key.
+ */
+#ifndef TESSERE_SERVICE_SERVICE_H
+#define TESSERE_SERVICE_SERVICE_H
+
+#include "channel/channel.h"
+#include "profile/profile.h"
+#include "store/store.h"
+#include "vault/vault.h"
+
+struct service {
+    struct store *store;
+    struct vault *vault;
+    struct store_establishment establishment;
+    struct profile profile; /* the establishment's badge profile, system identifier filled in */
+};
+
+/* Asked or told while a card is worked on; each may be NULL. */
+struct service_watch {
+    bool (*approve)(void *ctx, const struct profile_state *state, const struct profile_plan *plan);
+    void (*progress)(void *ctx, const struct profile_plan *plan, size_t step, bool is_done);
+    void *ctx;
+};
+
+struct service_legs { /* microseconds of a tap, leg by leg */
+    uint32_t card_us[4];
+    uint32_t vault_us[4];
+    uint8_t count;
+    uint32_t decide_us; /* store: badge, policy, durable event */
+    uint32_t total_us;
+};
+
+struct service_holder {
+    const char *ref;
+    const char *name;
+};
+
+/* Inspects and judges; ret_badge->id is 0 when the badge is not known. given: keys to try. */
+B_NODISCARD enum b_code service_scan(struct service *sv, struct channel *ch,
+                                     const struct df_key *given, size_t given_count,
+                                     struct profile_state *ret_state, struct profile_plan *ret_plan,
+                                     struct store_badge *ret_badge, struct b_err *err);
+/* Encodes the badge for its holder. B_E_CANCELLED when watch->approve says no. */
+B_NODISCARD enum b_code service_enrol(struct service *sv, struct channel *ch,
+                                      struct service_holder holder,
+                                      const struct service_watch *watch,
+                                      struct store_badge *ret_badge, struct b_err *err);
+/* Brings a known badge to what the profile and the active generations say. */
+B_NODISCARD enum b_code service_repair(struct service *sv, struct channel *ch,
+                                       const struct service_watch *watch,
+                                       struct store_badge *ret_badge, struct b_err *err);
+B_NODISCARD enum b_code service_blank(struct service *sv, struct channel *ch,
+                                      const struct service_watch *watch,
+                                      struct store_badge *ret_badge, struct b_err *err);
+/* Authenticates; the outcome, good or bad, is durable before it returns. On a refusal the badge
+ * is still filled in when it is known. */
+B_NODISCARD enum b_code service_tap(struct service *sv, struct channel *ch,
+                                    struct store_badge *ret_badge, struct profile_tap *ret_tap,
+                                    struct service_legs *ret_legs, struct b_err *err);
+B_NODISCARD enum b_code service_suspend(struct service *sv, int64_t badge_id, const char *reason,
+                                        struct b_err *err);
+B_NODISCARD enum b_code service_reinstate(struct service *sv, int64_t badge_id, struct b_err *err);
+B_NODISCARD enum b_code service_revoke(struct service *sv, int64_t badge_id, const char *reason,
+                                       struct b_err *err);
+/* A new active generation of a role; the former becomes retiring. */
+B_NODISCARD enum b_code service_rotate(struct service *sv, enum key_role role,
+                                       struct store_generation *ret, struct b_err *err);
+
+#endif

@@ -1,0 +1,148 @@
+/*
+ * store: establishments, keys' generations, holders, badges, intents, events: in SQLite here, in
+ * PostgreSQL later.
+ *
+ *   store.h    the records and what can be asked of them; callers see no SQL
+ *   driver.h   what a database must offer (prepare, bind, step, transactions); sqlite.c is one
+ *   migrations numbered, applied in order, each in one transaction
+ *
+ * The database is a cache of the badges' state as far as keys are concerned; it holds no key. It
+ * must never learn what an APDU is. Every change that a caller sees as done is durable
+ * (synchronous FULL).
+ */
+#ifndef TESSERE_STORE_STORE_H
+#define TESSERE_STORE_STORE_H
+
+#include "base/base.h"
+#include "crypto/role.h"
+
+struct store;
+
+enum { STORE_TEXT_MAX = 128 };
+
+/* Opens (creates, with may_create) and migrates. B_E_STORE_*. */
+B_NODISCARD enum b_code store_open(const char *path, bool may_create, struct store **ret,
+                                   struct b_err *err);
+void store_free(struct store **s);
+int store_schema_version(const struct store *s);
+
+/* Transactions: begin takes the write lock. Nesting is a b_check. */
+B_NODISCARD enum b_code store_begin(struct store *s, struct b_err *err);
+B_NODISCARD enum b_code store_commit(struct store *s, struct b_err *err);
+void store_rollback(struct store *s);
+
+/* --- establishment ----------------------------------------------------------------------------- */
+struct store_establishment {
+    char finess[16];
+    char name[STORE_TEXT_MAX];
+    uint8_t system[16];
+    uint8_t system_len;
+    char profile_id[32];
+};
+B_NODISCARD enum b_code store_establishment_put(struct store *s,
+                                                const struct store_establishment *e,
+                                                struct b_err *err);
+B_NODISCARD enum b_code store_establishment_get(struct store *s, struct store_establishment *ret,
+                                                struct b_err *err);
+
+/* --- generations of master keys ---------------------------------------------------------------- */
+enum store_generation_state {
+    STORE_GENERATION_PENDING,
+    STORE_GENERATION_ACTIVE,
+    STORE_GENERATION_RETIRING,
+    STORE_GENERATION_RETIRED,
+    STORE_GENERATION_COMPROMISED,
+};
+const char *store_generation_state_name(enum store_generation_state st);
+struct store_generation {
+    enum key_role role;
+    uint8_t generation;
+    enum store_generation_state state;
+    char kcv_method[16];
+    uint8_t kcv[3];
+    int64_t created_at; /* seconds since 1970, UTC */
+};
+B_NODISCARD enum b_code store_generation_put(struct store *s, const struct store_generation *g,
+                                             struct b_err *err);
+B_NODISCARD enum b_code store_generation_list(struct store *s, struct store_generation *gs,
+                                              size_t cap, size_t *ret_count, struct b_err *err);
+
+/* --- badges and holders ------------------------------------------------------------------------ */
+enum store_badge_state {
+    STORE_BADGE_ENROLLING, /* an enrolment began and did not end */
+    STORE_BADGE_ACTIVE,
+    STORE_BADGE_SUSPENDED,
+    STORE_BADGE_REVOKED,
+    STORE_BADGE_BLANKED,
+};
+const char *store_badge_state_name(enum store_badge_state st);
+struct store_badge {
+    int64_t id;
+    uint8_t uid[7];
+    uint8_t serial[16];
+    uint8_t serial_len;
+    enum store_badge_state state;
+    char holder_ref[64];  /* RPPS or local staff id */
+    char holder_name[STORE_TEXT_MAX];
+    char profile_id[32];
+    uint32_t profile_revision;
+    uint8_t ev;           /* enum df_ev as a number */
+    uint8_t generation[KEY_ROLE_COUNT]; /* last known on the card; the card is the truth */
+    char reason[STORE_TEXT_MAX];        /* of the last suspension or revocation */
+    int64_t created_at, changed_at, tapped_at;
+};
+/* Inserts (id 0) or updates; sets id. B_E_DUPLICATE when another badge has the UID or serial. */
+B_NODISCARD enum b_code store_badge_put(struct store *s, struct store_badge *b, struct b_err *err);
+B_NODISCARD enum b_code store_badge_by_uid(struct store *s, const uint8_t uid[static 7],
+                                           struct store_badge *ret, struct b_err *err);
+B_NODISCARD enum b_code store_badge_by_serial(struct store *s, const uint8_t *serial, size_t n,
+                                              struct store_badge *ret, struct b_err *err);
+B_NODISCARD enum b_code store_badge_by_id(struct store *s, int64_t id, struct store_badge *ret,
+                                          struct b_err *err);
+/* Calls fn for each badge in order of id, after `after_id`; fn returns false to stop. holder: part
+ * of a name or reference, or NULL. */
+B_NODISCARD enum b_code store_badge_each(struct store *s, int64_t after_id, const char *holder,
+                                         bool (*fn)(void *ctx, const struct store_badge *b),
+                                         void *ctx, struct b_err *err);
+
+/* --- intents ----------------------------------------------------------------------------------- */
+/* What is about to be done to a card, durable before the first byte is sent. */
+struct store_intent {
+    int64_t id;
+    uint8_t uid[7];
+    uint8_t plan_digest[32];
+    uint32_t step;
+    char action[64];       /* the step's stable name */
+    uint32_t aid;
+    uint8_t no;
+    uint8_t from_generation, to_generation;
+    int64_t at;
+    bool is_effective;     /* the card confirmed it */
+};
+B_NODISCARD enum b_code store_intent_add(struct store *s, struct store_intent *i,
+                                         struct b_err *err);
+B_NODISCARD enum b_code store_intent_effective(struct store *s, int64_t id, struct b_err *err);
+/* The open (not effective) intents of a badge, oldest first. */
+B_NODISCARD enum b_code store_intent_open(struct store *s, const uint8_t uid[static 7],
+                                          struct store_intent *is, size_t cap, size_t *ret_count,
+                                          struct b_err *err);
+/* Closes the open intents of a badge: a later inspection told what the card holds. */
+B_NODISCARD enum b_code store_intent_settle(struct store *s, const uint8_t uid[static 7],
+                                            struct b_err *err);
+
+/* --- events ------------------------------------------------------------------------------------ */
+/* One line of history: enrolments, taps, refusals, key changes. No secret, no key. */
+struct store_event {
+    int64_t id, at;
+    char kind[32];    /* "tap", "enrol", "revoke", … */
+    char outcome[48]; /* "ok" or a stable error name */
+    int64_t badge_id; /* 0: none */
+    char detail[256];
+};
+B_NODISCARD enum b_code store_event_add(struct store *s, const struct store_event *e,
+                                        struct b_err *err);
+B_NODISCARD enum b_code store_event_each(struct store *s, int64_t badge_id, size_t last_n,
+                                         bool (*fn)(void *ctx, const struct store_event *e),
+                                         void *ctx, struct b_err *err);
+
+#endif

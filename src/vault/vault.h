@@ -1,0 +1,82 @@
+/*
+ * vault: the only process that opens the token or ever has a badge key in memory.
+ *
+ *   vault.h    the client's side: spawn tessere-vault, talk to it (linked into tessere)
+ *   msg.def    the messages: id, name, arguments, answer, phase in which it is allowed
+ *   vaultd.h   the process: permits, sessions, confinement
+ *
+ * The protocol has no message that returns a key: bytes from the card in, bytes for the card out,
+ * and a verdict. The vault trusts its peer to relay, and nothing more.
+ */
+#ifndef TESSERE_VAULT_VAULT_H
+#define TESSERE_VAULT_VAULT_H
+
+#include "base/base.h"
+#include "profile/profile.h"
+#include "profile/run.h"
+
+struct vault;
+
+struct vault_config {
+    const char *program;       /* path of tessere-vault; NULL: beside this program, then libexec */
+    const char *token_uri;
+    const char *softhsm_conf;  /* SOFTHSM2_CONF for the embedded token, or NULL */
+    const char *establishment;
+    const char *pin_file;      /* the vault reads it itself; or NULL: credential token-pin */
+    int pin_fd;                /* a descriptor to read the PIN from (a prompt's pipe), or -1 */
+    bool may_use_last_try;
+};
+
+/* Spawns the process on a socketpair and configures it; the token is opened at the first need. */
+B_NODISCARD enum b_code vault_spawn(const struct vault_config *config, struct vault **ret,
+                                    struct b_err *err);
+void vault_free(struct vault **v);
+int vault_pid(const struct vault *v);
+
+struct vault_key {
+    enum key_role role;
+    uint8_t generation;
+    char kcv_method[16];
+    uint8_t kcv[3];
+    bool is_safe;
+};
+struct vault_token {
+    char label[33];
+    char manufacturer[33];
+    char model[17];
+    char serial[17];
+    char method[24];       /* "CKM_AES_CMAC" */
+    bool is_memory_locked; /* the vault's secret memory */
+};
+B_NODISCARD enum b_code vault_token(struct vault *v, struct vault_token *ret, struct b_err *err);
+B_NODISCARD enum b_code vault_key_generate(struct vault *v, enum key_role role, uint8_t generation,
+                                           struct vault_key *ret, struct b_err *err);
+B_NODISCARD enum b_code vault_key_list(struct vault *v, struct vault_key *keys, size_t cap,
+                                       size_t *ret_count, struct b_err *err);
+/* Makes the embedded SoftHSM2 token in dir; writes its URI. The vault makes PINs itself and keeps
+ * them in files of mode 0600 under dir. */
+B_NODISCARD enum b_code vault_softhsm_create(struct vault *v, const char *dir, const char *label,
+                                             char *ret_uri, size_t cap, struct b_err *err);
+
+/* What the vault says in answer to each step of a card session. */
+struct vault_event {
+    enum profile_want want; /* TX, INSPECTED, PLANNED, INTENT, EFFECT, DONE; failure is an error */
+    uint8_t apdu[DF_CAPDU_MAX];
+    size_t apdu_len;                /* TX */
+    struct profile_state state;     /* INSPECTED */
+    struct profile_plan plan;       /* PLANNED */
+    size_t step;                    /* INTENT, EFFECT: index into the plan */
+    struct profile_tap tap;         /* DONE of a tap */
+    uint32_t vault_us;              /* time spent in the vault for this step, token included */
+};
+
+/* Opens a session for a job and gives its first event. Sessions are numbered by the vault. */
+B_NODISCARD enum b_code vault_session_open(struct vault *v, const struct profile_job *job,
+                                           uint32_t *ret_session, struct vault_event *event,
+                                           struct b_err *err);
+/* rapdu: the card's answer after TX, empty otherwise. On failure the session is closed. */
+B_NODISCARD enum b_code vault_session_step(struct vault *v, uint32_t session, struct b_rd rapdu,
+                                           struct vault_event *event, struct b_err *err);
+void vault_session_close(struct vault *v, uint32_t session);
+
+#endif
