@@ -6,6 +6,7 @@
 #ifndef TESSERE_BASE_ERR_H
 #define TESSERE_BASE_ERR_H
 
+#include <assert.h>
 #include <stdint.h>
 
 #include "base/attr.h"

@@ -1,0 +1,98 @@
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+static const struct {
+    const char *name;
+    int exit_status;
+    const char *text;
+    const char *remedy;
+} rows[] = {
+    [B_OK] = {"ok", 0, "done", ""},
+#define B_ERR(name, exit_status, text, remedy) [B_E_##name] = {#name, exit_status, text, remedy},
+#include "base/err.def"
+#undef B_ERR
+};
+static_assert(B_COUNT(rows) == B_CODE_COUNT, "every code has a row");
+
+static size_t row_of(enum b_code code)
+{
+    b_check((size_t)code < B_CODE_COUNT);
+    return (size_t)code;
+}
+
+enum b_code b_err_set(struct b_err *err, enum b_code code, uint32_t aux, const char *fmt, ...)
+{
+    b_check(code != B_OK);
+    if (err == NULL)
+        return code;
+    err->code = code;
+    err->aux = aux;
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+    va_end(ap);
+    return code;
+}
+
+enum b_code b_err_wrap(struct b_err *err, const char *fmt, ...)
+{
+    if (err == NULL)
+        return B_E_INTERNAL;
+    char prefix[sizeof(err->msg)];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(prefix, sizeof(prefix), fmt, ap);
+    va_end(ap);
+    /* What does not fit is cut at the end: who met the error stays, its cause loses its tail. */
+    struct b_wr w = b_wr_from(prefix, sizeof(prefix) - 1);
+    w.len = strlen(prefix);
+    size_t room = w.cap - w.len;
+    size_t old = strlen(err->msg);
+    if (room > 2) {
+        b_wr_bytes(&w, ": ", 2);
+        b_wr_bytes(&w, err->msg, old < room - 2 ? old : room - 2);
+    }
+    prefix[w.len] = '\0';
+    memcpy(err->msg, prefix, sizeof(err->msg));
+    return err->code;
+}
+
+const char *b_code_name(enum b_code code)
+{
+    /* Names are the table's identifiers as people type them; made once, kept for ever. */
+    static char names[B_CODE_COUNT][32];
+    char *name = names[row_of(code)];
+    if (name[0] == '\0') {
+        const char *from = rows[code].name;
+        for (size_t i = 0; from[i] != '\0' && i + 1 < sizeof(names[0]); i++)
+            name[i] = (char)(from[i] == '_' ? '-' : from[i] | 0x20);
+    }
+    return name;
+}
+
+const char *b_code_text(enum b_code code)
+{
+    return rows[row_of(code)].text;
+}
+
+const char *b_code_remedy(enum b_code code)
+{
+    return rows[row_of(code)].remedy;
+}
+
+int b_code_exit(enum b_code code)
+{
+    return rows[row_of(code)].exit_status;
+}
+
+void b_check_failed(const char *what, const char *file, int line)
+{
+    (void)fprintf(stderr, "tessere: broken invariant at %s:%d: %s\n", file, line, what);
+    abort();
+}
