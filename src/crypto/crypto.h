@@ -22,8 +22,8 @@ enum crypto_cipher {
 };
 enum { CRYPTO_BLOCK_MAX = 16, CRYPTO_KEY_MAX = 32 };
 
-/* An expanded key. Definition in crypto/cipher.h; holds everything, owns no heap on CPUs with AES
- * instructions. */
+/* An expanded key. Definition in crypto/cipher.h; holds everything and owns no heap, so that
+ * the memory it lies in is all there is to lock and wipe. */
 #include "crypto/cipher.h"
 
 size_t crypto_key_size(enum crypto_cipher cipher);
@@ -37,7 +37,8 @@ void crypto_key_drop(struct crypto_key *key);
 /* One block; in and out may be the same memory. */
 void crypto_encrypt_block(const struct crypto_key *key, const uint8_t *in, uint8_t *out);
 void crypto_decrypt_block(const struct crypto_key *key, const uint8_t *in, uint8_t *out);
-/* n bytes, a multiple of the block; iv is read and left as the last ciphertext block. In place ok. */
+/* n bytes, a multiple of the block; iv is read and left as the last ciphertext block. In place ok.
+ */
 void crypto_cbc_encrypt(const struct crypto_key *key, uint8_t *iv, const uint8_t *in, uint8_t *out,
                         size_t n);
 void crypto_cbc_decrypt(const struct crypto_key *key, uint8_t *iv, const uint8_t *in, uint8_t *out,
@@ -78,7 +79,7 @@ B_NODISCARD bool crypto_p224_verify(const uint8_t public_key[static 57], const v
  * TDEA3); input is the diversification input without the constant, 1..31 bytes (AES), 1..15
  * (TDEA). out gets crypto_key_size bytes. B_E_KEY_LENGTH on a wrong length. TDEA keys come out
  * without version bits: crypto_tdea_set_version puts them. */
-B_NODISCARD enum b_code crypto_an10922(const struct crypto_key *master, const void *input,
+B_NODISCARD enum b_code crypto_an10922(const struct crypto_key *master, const uint8_t *input,
                                        size_t input_len, uint8_t *out, struct b_err *err);
 /* Writes the version into the low bits of the first 8 key bytes (AN10922 2.4). */
 void crypto_tdea_set_version(uint8_t *key, uint8_t version);

@@ -12,10 +12,10 @@ enum { CRYPTO_DIV_INPUT_MAX = 31, CRYPTO_SERIAL_MAX = 16, CRYPTO_SYSTEM_MAX = 16
 /* What a badge and a key slot offer to a profile. */
 struct crypto_div_facts {
     uint8_t uid[10];
-    uint8_t uid_len;       /* 7; 4 means a random UID, which a profile that uses it must refuse */
+    uint8_t uid_len; /* 7; 4 means a random UID, which a profile that uses it must refuse */
     uint8_t serial[CRYPTO_SERIAL_MAX];
-    uint8_t serial_len;    /* 0: none */
-    uint8_t aid[3];        /* wire order (least significant byte first); 000000 at card level */
+    uint8_t serial_len; /* 0: none */
+    uint8_t aid[3];     /* wire order (least significant byte first); 000000 at card level */
     uint8_t key_no;
     uint8_t system[CRYPTO_SYSTEM_MAX]; /* system identifier of the establishment */
     uint8_t system_len;

@@ -1,13 +1,15 @@
-/* What a key is for. Each role has its own master keys, so that they can live in separate tokens. */
+/* What a key is for. Each role has its own master keys, so that they can live in separate tokens.
+ */
 #ifndef TESSERE_CRYPTO_ROLE_H
 #define TESSERE_CRYPTO_ROLE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum key_role {
-    KEY_ROLE_PICC,  /* the card's own master key */
-    KEY_ROLE_APP,   /* key 0 of the establishment's application */
-    KEY_ROLE_AUTH,  /* proves the badge at a tap */
+    KEY_ROLE_PICC, /* the card's own master key */
+    KEY_ROLE_APP,  /* key 0 of the establishment's application */
+    KEY_ROLE_AUTH, /* proves the badge at a tap */
     KEY_ROLE_READ,
     KEY_ROLE_WRITE,
     KEY_ROLE_COUNT

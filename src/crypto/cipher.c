@@ -1,0 +1,140 @@
+/* Keys, CBC and CMAC on top of an engine. */
+#include <string.h>
+
+#include "crypto/engine.h"
+
+size_t crypto_key_size(enum crypto_cipher cipher)
+{
+    static const uint8_t sizes[] = {
+        [CRYPTO_TDEA2] = 16,  [CRYPTO_TDEA3] = 24,  [CRYPTO_AES128] = 16,
+        [CRYPTO_AES192] = 24, [CRYPTO_AES256] = 32,
+    };
+    return sizes[cipher];
+}
+
+size_t crypto_block_size(enum crypto_cipher cipher)
+{
+    return cipher == CRYPTO_TDEA2 || cipher == CRYPTO_TDEA3 ? 8 : 16;
+}
+
+/* Doubling in GF(2^b), NIST SP 800-38B §6.1; without a branch on the secret bit. */
+static void double_block(uint8_t *out, const uint8_t *in, size_t n)
+{
+    uint8_t poly = n == 16 ? 0x87 : 0x1B;
+    uint8_t carry = (uint8_t)(in[0] >> 7);
+    for (size_t i = 0; i + 1 < n; i++)
+        out[i] = (uint8_t)(in[i] << 1 | in[i + 1] >> 7);
+    out[n - 1] = (uint8_t)(in[n - 1] << 1 ^ (poly & (uint8_t)-carry));
+}
+
+void crypto_key_init_with(struct crypto_key *key, const struct crypto_engine *engine,
+                          enum crypto_cipher cipher, const uint8_t *bytes)
+{
+    static const uint8_t zero[CRYPTO_BLOCK_MAX];
+    uint8_t l[CRYPTO_BLOCK_MAX];
+    size_t n = crypto_block_size(cipher);
+    key->cipher = cipher;
+    key->engine = engine;
+    engine->expand(key, bytes);
+    engine->encrypt(key, zero, l);
+    double_block(key->k1, l, n);
+    double_block(key->k2, key->k1, n);
+    b_wipe(l, sizeof(l));
+}
+
+void crypto_key_init(struct crypto_key *key, enum crypto_cipher cipher, const uint8_t *bytes)
+{
+    const struct crypto_engine *engine = &crypto_engine_tdea;
+    if (crypto_block_size(cipher) == 16) {
+        engine = crypto_engine_aes_ni();
+        if (engine == NULL)
+            engine = &crypto_engine_aes_portable;
+    }
+    crypto_key_init_with(key, engine, cipher, bytes);
+}
+
+void crypto_key_drop(struct crypto_key *key)
+{
+    b_wipe(key, sizeof(*key));
+}
+
+void crypto_encrypt_block(const struct crypto_key *key, const uint8_t *in, uint8_t *out)
+{
+    key->engine->encrypt(key, in, out);
+}
+
+void crypto_decrypt_block(const struct crypto_key *key, const uint8_t *in, uint8_t *out)
+{
+    key->engine->decrypt(key, in, out);
+}
+
+void crypto_cbc_encrypt(const struct crypto_key *key, uint8_t *iv, const uint8_t *in, uint8_t *out,
+                        size_t n)
+{
+    size_t block = crypto_block_size(key->cipher);
+    b_check(n % block == 0);
+    for (size_t at = 0; at < n; at += block) {
+        key->engine->mac(key, iv, in + at, 1);
+        memcpy(out + at, iv, block);
+    }
+}
+
+void crypto_cbc_decrypt(const struct crypto_key *key, uint8_t *iv, const uint8_t *in, uint8_t *out,
+                        size_t n)
+{
+    size_t block = crypto_block_size(key->cipher);
+    b_check(n % block == 0);
+    for (size_t at = 0; at < n; at += block) {
+        uint8_t cipher[CRYPTO_BLOCK_MAX];
+        memcpy(cipher, in + at, block); /* out may be in */
+        key->engine->decrypt(key, cipher, out + at);
+        for (size_t i = 0; i < block; i++)
+            out[at + i] ^= iv[i];
+        memcpy(iv, cipher, block);
+    }
+}
+
+void crypto_cmac_begin(struct crypto_cmac *c, const struct crypto_key *key, const uint8_t *iv)
+{
+    c->key = key;
+    c->pending_len = 0;
+    if (iv != NULL)
+        memcpy(c->chain, iv, crypto_block_size(key->cipher));
+    else
+        memset(c->chain, 0, sizeof(c->chain));
+}
+
+void crypto_cmac_update(struct crypto_cmac *c, const void *p, size_t n)
+{
+    size_t block = crypto_block_size(c->key->cipher);
+    const uint8_t *in = p;
+    while (n > 0) {
+        /* The last block waits: it is treated apart, full or not. */
+        if (c->pending_len == block) {
+            c->key->engine->mac(c->key, c->chain, c->pending, 1);
+            c->pending_len = 0;
+        }
+        size_t take = block - c->pending_len;
+        if (take > n)
+            take = n;
+        memcpy(c->pending + c->pending_len, in, take);
+        c->pending_len = (uint8_t)(c->pending_len + take);
+        in += take;
+        n -= take;
+    }
+}
+
+void crypto_cmac_final(struct crypto_cmac *c, uint8_t *out)
+{
+    size_t block = crypto_block_size(c->key->cipher);
+    const uint8_t *subkey = c->key->k1;
+    if (c->pending_len < block) {
+        subkey = c->key->k2;
+        c->pending[c->pending_len] = 0x80;
+        memset(c->pending + c->pending_len + 1, 0, block - c->pending_len - 1);
+    }
+    for (size_t i = 0; i < block; i++)
+        c->pending[i] ^= subkey[i];
+    c->key->engine->mac(c->key, c->chain, c->pending, 1);
+    memcpy(out, c->chain, block);
+}
