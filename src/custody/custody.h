@@ -22,7 +22,7 @@ const char *custody_method_name(enum custody_method m); /* "CKM_AES_CMAC" */
 enum { CUSTODY_PIN_MAX = 128, CUSTODY_ESTABLISHMENT_MAX = 16, CUSTODY_KEYS_MAX = 256 };
 
 struct custody_config {
-    const char *uri;           /* pkcs11:token=…;… , with module-path when p11-kit does not know it */
+    const char *uri; /* pkcs11:token=…;… , with module-path when p11-kit does not know it */
     const char *establishment; /* FINESS number: part of every label */
     const char *pin;           /* secret memory of the caller */
     bool may_use_last_try;     /* else CKF_USER_PIN_FINAL_TRY refuses to log in */

@@ -1,0 +1,194 @@
+/*
+ * AN10922 in the token.
+ *
+ * AN10922 §2.2 pads M = 01 || input to 32 bytes whatever its length and then works as CMAC does
+ * (NIST SP 800-38B §6.2). For M of 17..32 bytes that is AES-CMAC itself. For M of 1..16 bytes it
+ * is not: CMAC would use one block. A key that may only sign with CKM_AES_CMAC therefore cannot
+ * derive from inputs shorter than 16 bytes; a key used by CBC or ECB can.
+ */
+#include <string.h>
+
+#include "custody/token.h"
+
+enum { BLOCK = 16, MESSAGE_MAX = 32 };
+
+static const struct {
+    const char *name;
+    CK_MECHANISM_TYPE mechanism;
+} methods[] = {
+    [CUSTODY_CMAC] = {"CKM_AES_CMAC", CKM_AES_CMAC},
+    [CUSTODY_CBC] = {"CKM_AES_CBC", CKM_AES_CBC},
+    [CUSTODY_ECB] = {"CKM_AES_ECB", CKM_AES_ECB},
+};
+
+const char *custody_method_name(enum custody_method m)
+{
+    return methods[m].name;
+}
+
+CK_MECHANISM_TYPE custody_mechanism(enum custody_method m)
+{
+    return methods[m].mechanism;
+}
+
+static enum b_code sign(struct custody *c, CK_OBJECT_HANDLE key, uint8_t *in, size_t n,
+                        uint8_t *out, struct b_err *err)
+{
+    CK_MECHANISM m = {CKM_AES_CMAC, NULL, 0};
+    CK_RV rv = c->module->C_SignInit(c->session, &m, key);
+    CK_ULONG out_len = BLOCK;
+    if (rv == CKR_OK)
+        rv = c->module->C_Sign(c->session, in, n, out, &out_len);
+    if (rv == CKR_OK && out_len != BLOCK)
+        rv = CKR_FUNCTION_FAILED;
+    return rv == CKR_OK ? B_OK : custody_fail(c, rv, "computing AES-CMAC", err);
+}
+
+static enum b_code encrypt(struct custody *c, CK_OBJECT_HANDLE key, uint8_t *in, size_t n,
+                           uint8_t *out, struct b_err *err)
+{
+    uint8_t iv[BLOCK] = {0};
+    bool is_cbc = c->token.method == CUSTODY_CBC;
+    CK_MECHANISM m = {methods[c->token.method].mechanism, is_cbc ? iv : NULL, is_cbc ? BLOCK : 0};
+    CK_RV rv = c->module->C_EncryptInit(c->session, &m, key);
+    CK_ULONG out_len = n;
+    if (rv == CKR_OK)
+        rv = c->module->C_Encrypt(c->session, in, n, out, &out_len);
+    if (rv == CKR_OK && out_len != n)
+        rv = CKR_FUNCTION_FAILED;
+    return rv == CKR_OK ? B_OK : custody_fail(c, rv, "encrypting with AES", err);
+}
+
+/* Doubling in GF(2^128) without a branch on the secret. */
+static void twice(uint8_t *out, const uint8_t *in)
+{
+    uint8_t carry = (uint8_t)(-(in[0] >> 7) & 0x87);
+    for (size_t i = 0; i + 1 < BLOCK; i++)
+        out[i] = (uint8_t)(in[i] << 1 | in[i + 1] >> 7);
+    out[BLOCK - 1] = (uint8_t)(in[BLOCK - 1] << 1 ^ carry);
+}
+
+static enum b_code take_subkeys(struct custody *c, struct custody_entry *e, struct b_err *err)
+{
+    if (e->subkeys != NULL)
+        return B_OK;
+    uint8_t *keys = b_secret_alloc(2 * BLOCK);
+    uint8_t *zero = b_secret_alloc(BLOCK);
+    enum b_code r = B_OK;
+    if (keys == NULL || zero == NULL)
+        r = b_err_set(err, B_E_NO_MEMORY, 0, "computing CMAC subkeys");
+    else
+        r = encrypt(c, e->handle, zero, BLOCK, keys + BLOCK, err);
+    if (r == B_OK) {
+        twice(keys, keys + BLOCK);
+        twice(keys + BLOCK, keys);
+        e->subkeys = keys;
+        keys = NULL;
+    }
+    b_secret_free(keys);
+    b_secret_free(zero);
+    return r;
+}
+
+/* The chain over padded blocks (n: 16 or 32 bytes) whose last one has its subkey in it already.
+ * work: blocks, then room for the ciphertext; all secret memory. */
+static enum b_code chain(struct custody *c, struct custody_entry *e, uint8_t *work, size_t n,
+                         struct b_err *err)
+{
+    uint8_t *cipher = work + MESSAGE_MAX;
+    if (c->token.method == CUSTODY_CBC)
+        return encrypt(c, e->handle, work, n, cipher, err);
+    enum b_code r = encrypt(c, e->handle, work, BLOCK, cipher, err);
+    if (r != B_OK || n == BLOCK)
+        return r;
+    for (size_t i = 0; i < BLOCK; i++)
+        work[BLOCK + i] ^= cipher[i];
+    return encrypt(c, e->handle, work + BLOCK, BLOCK, cipher + BLOCK, err);
+}
+
+/* CMAC's last step over a message padded to `padded` bytes: K1 for a whole one, K2 for a padded. */
+static enum b_code by_blocks(struct custody *c, struct custody_entry *e, const struct b_rd *in,
+                             size_t padded, uint8_t *out, struct b_err *err)
+{
+    enum b_code r = take_subkeys(c, e, err);
+    if (r != B_OK)
+        return r;
+    uint8_t *work = b_secret_alloc(2 * MESSAGE_MAX);
+    if (work == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "deriving a badge key");
+    memcpy(work, in->p, in->left);
+    const uint8_t *subkey = e->subkeys;
+    if (in->left < padded) {
+        work[in->left] = 0x80;
+        subkey += BLOCK;
+    }
+    for (size_t i = 0; i < BLOCK; i++)
+        work[padded - BLOCK + i] ^= subkey[i];
+    r = chain(c, e, work, padded, err);
+    if (r == B_OK)
+        memcpy(out, work + MESSAGE_MAX + padded - BLOCK, BLOCK);
+    b_secret_free(work);
+    return r;
+}
+
+enum b_code custody_cmac(struct custody *c, struct custody_entry *e, const uint8_t *in, size_t n,
+                         uint8_t *out, struct b_err *err)
+{
+    b_check(n >= 1 && n <= MESSAGE_MAX);
+    if (c->token.method == CUSTODY_CMAC) {
+        uint8_t copy[MESSAGE_MAX]; /* PKCS#11 wants it writable; not a secret */
+        memcpy(copy, in, n);
+        return sign(c, e->handle, copy, n, out, err);
+    }
+    struct b_rd message = b_rd_from(in, n);
+    return by_blocks(c, e, &message, n <= BLOCK ? BLOCK : MESSAGE_MAX, out, err);
+}
+
+enum b_code custody_an10922(struct custody *c, struct custody_entry *e, const uint8_t *m, size_t n,
+                            uint8_t *out, struct b_err *err)
+{
+    if (n > BLOCK)
+        return custody_cmac(c, e, m, n, out, err);
+    if (c->token.method == CUSTODY_CMAC)
+        return b_err_set(err, B_E_KEY_LENGTH, 0,
+                         "diversification data of %zu bytes: AN10922 below 16 bytes is not a CMAC, "
+                         "and the keys of token \"%s\" may do nothing else; lengthen the system "
+                         "identifier, or use a token by CKM_AES_CBC",
+                         n - 1, c->token.label);
+    struct b_rd message = b_rd_from(m, n);
+    return by_blocks(c, e, &message, MESSAGE_MAX, out, err);
+}
+
+struct derive_work {
+    enum key_role role;
+    uint8_t generation;
+    const uint8_t *m;
+    size_t n;
+    uint8_t *out;
+};
+
+static enum b_code derive(struct custody *c, void *arg, struct b_err *err)
+{
+    const struct derive_work *d = arg;
+    struct custody_entry *e = custody_find(c, d->role, d->generation, err);
+    if (e == NULL)
+        return err != NULL ? err->code : B_E_KEY_MISSING;
+    if (!e->key.is_safe)
+        return b_err_set(err, B_E_KEY_UNSAFE, 0,
+                         "token \"%s\": master key %s of generation %u is not used", c->token.label,
+                         key_role_name(d->role), d->generation);
+    return custody_an10922(c, e, d->m, d->n, d->out, err);
+}
+
+enum b_code custody_derive(struct custody *c, enum key_role role, uint8_t generation,
+                           const uint8_t *input, size_t n, uint8_t *out, struct b_err *err)
+{
+    if (n < 1 || n > CRYPTO_DIV_INPUT_MAX)
+        return b_err_set(err, B_E_KEY_LENGTH, 0, "diversification data of %zu bytes; 1..31 fit", n);
+    if ((unsigned)role >= KEY_ROLE_COUNT || generation == KEY_GENERATION_FACTORY)
+        return b_err_set(err, B_E_BAD_INPUT, 0, "a factory key is not derived");
+    uint8_t m[MESSAGE_MAX] = {0x01}; /* AN10922 §2.2: the constant of AES-128 */
+    memcpy(m + 1, input, n);
+    struct derive_work d = {role, generation, m, n + 1, out};
+    return custody_run(c, derive, &d, err);
+}

@@ -1,0 +1,342 @@
+/*
+ * Master keys in the token: their names, what they may do, their KCV.
+ *
+ *   label   tessere:<establishment>:<role>:<generation, three digits>
+ *   id      the same as bytes: establishment || role || generation
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "custody/token.h"
+
+enum { LABEL_MAX = 64, ID_MAX = CUSTODY_ESTABLISHMENT_MAX + 2 };
+
+/* What a safe master says of itself. An attribute that a token does not know reads as false, so
+ * that one which must be true is then missing. */
+static const struct {
+    CK_ATTRIBUTE_TYPE type;
+    CK_BBOOL wanted;
+} safety[] = {
+    {CKA_SENSITIVE, CK_TRUE},    {CKA_ALWAYS_SENSITIVE, CK_TRUE},
+    {CKA_EXTRACTABLE, CK_FALSE}, {CKA_NEVER_EXTRACTABLE, CK_TRUE},
+    {CKA_LOCAL, CK_TRUE},        {CKA_PRIVATE, CK_TRUE},
+    {CKA_MODIFIABLE, CK_FALSE},  {CKA_WRAP, CK_FALSE},
+    {CKA_UNWRAP, CK_FALSE},      {CKA_DERIVE, CK_FALSE},
+    {CKA_DECRYPT, CK_FALSE},     {CKA_VERIFY, CK_FALSE},
+};
+
+static void label_of(const struct custody *c, enum key_role role, uint8_t generation, char *out)
+{
+    (void)snprintf(out, LABEL_MAX, "tessere:%s:%s:%03u", c->establishment, key_role_name(role),
+                   generation);
+}
+
+/* Reads role and generation out of a label of ours; false for other keys. */
+static bool parse_label(const struct custody *c, const char *label, enum key_role *ret_role,
+                        uint8_t *ret_generation)
+{
+    for (int role = 0; role < KEY_ROLE_COUNT; role++) {
+        char prefix[LABEL_MAX];
+        (void)snprintf(prefix, sizeof(prefix), "tessere:%s:%s:", c->establishment,
+                       key_role_name((enum key_role)role));
+        size_t n = strlen(prefix);
+        if (strncmp(label, prefix, n) != 0 || strlen(label) != n + 3)
+            continue;
+        unsigned value = 0;
+        for (size_t i = n; i < n + 3; i++) {
+            if (label[i] < '0' || label[i] > '9')
+                return false;
+            value = value * 10 + (unsigned)(label[i] - '0');
+        }
+        if (value == 0 || value > KEY_GENERATION_MAX)
+            return false;
+        *ret_role = (enum key_role)role;
+        *ret_generation = (uint8_t)value;
+        return true;
+    }
+    return false;
+}
+
+/* --- attributes ------------------------------------------------------------------------------- */
+
+static CK_BBOOL flag_of(struct custody *c, CK_OBJECT_HANDLE key, CK_ATTRIBUTE_TYPE type)
+{
+    CK_BBOOL value = CK_FALSE;
+    CK_ATTRIBUTE a = {type, &value, sizeof(value)};
+    CK_RV rv = c->module->C_GetAttributeValue(c->session, key, &a, 1);
+    return rv == CKR_OK && a.ulValueLen == sizeof(value) ? value : CK_FALSE;
+}
+
+static bool is_safe(struct custody *c, CK_OBJECT_HANDLE key)
+{
+    for (size_t i = 0; i < B_COUNT(safety); i++)
+        if (flag_of(c, key, safety[i].type) != safety[i].wanted)
+            return false;
+    bool signs = flag_of(c, key, CKA_SIGN) == CK_TRUE;
+    bool encrypts = flag_of(c, key, CKA_ENCRYPT) == CK_TRUE;
+    return c->token.method == CUSTODY_CMAC ? signs && !encrypts : encrypts && !signs;
+}
+
+static bool is_aes128(struct custody *c, CK_OBJECT_HANDLE key)
+{
+    CK_KEY_TYPE type = 0;
+    CK_ULONG size = 0;
+    CK_ATTRIBUTE a[] = {{CKA_KEY_TYPE, &type, sizeof(type)}, {CKA_VALUE_LEN, &size, sizeof(size)}};
+    return c->module->C_GetAttributeValue(c->session, key, a, B_COUNT(a)) == CKR_OK &&
+           type == CKK_AES && size == 16;
+}
+
+static bool read_label(struct custody *c, CK_OBJECT_HANDLE key, char *label)
+{
+    CK_ATTRIBUTE a = {CKA_LABEL, label, LABEL_MAX - 1};
+    if (c->module->C_GetAttributeValue(c->session, key, &a, 1) != CKR_OK ||
+        a.ulValueLen >= LABEL_MAX)
+        return false;
+    label[a.ulValueLen] = '\0';
+    return strlen(label) == a.ulValueLen;
+}
+
+/* --- KCV -------------------------------------------------------------------------------------- */
+
+static bool is_known_weak(const uint8_t kcv[static 3])
+{
+    static const char *const keys[] = {
+#define CUSTODY_WEAK(name, hex) hex,
+#include "custody/weak.def"
+#undef CUSTODY_WEAK
+    };
+    static const uint8_t zeros[16];
+    for (size_t i = 0; i < B_COUNT(keys); i++) {
+        uint8_t bytes[16];
+        uint8_t mac[16];
+        struct b_wr w = b_wr_from(bytes, sizeof(bytes));
+        b_check(b_unhex(&w, keys[i]) && w.len == sizeof(bytes));
+        struct crypto_key key;
+        struct crypto_cmac cmac;
+        crypto_key_init(&key, CRYPTO_AES128, bytes);
+        crypto_cmac_begin(&cmac, &key, NULL);
+        crypto_cmac_update(&cmac, zeros, sizeof(zeros));
+        crypto_cmac_final(&cmac, mac);
+        crypto_key_drop(&key);
+        if (b_ct_eq(mac, kcv, 3))
+            return true;
+    }
+    return false;
+}
+
+/* CMAC-0 by every method: the value is the same, so that tokens can be compared. */
+static enum b_code take_kcv(struct custody *c, struct custody_entry *e, struct b_err *err)
+{
+    static const uint8_t zeros[16];
+    uint8_t *mac = b_secret_alloc(16);
+    if (mac == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "computing a KCV");
+    enum b_code r = custody_cmac(c, e, zeros, sizeof(zeros), mac, err);
+    if (r == B_OK) {
+        (void)snprintf(e->key.kcv.method, sizeof(e->key.kcv.method), "CMAC-0");
+        memcpy(e->key.kcv.value, mac, 3);
+        if (is_known_weak(e->key.kcv.value))
+            e->key.is_safe = false;
+    }
+    b_secret_free(mac);
+    return r;
+}
+
+/* --- scan ------------------------------------------------------------------------------------- */
+
+void custody_forget(struct custody *c)
+{
+    for (size_t i = 0; i < c->entry_count; i++)
+        b_secret_free(c->entries[i].subkeys);
+    c->entry_count = 0;
+}
+
+static struct custody_entry *known(struct custody *c, enum key_role role, uint8_t generation)
+{
+    for (size_t i = 0; i < c->entry_count; i++)
+        if (c->entries[i].key.role == role && c->entries[i].key.generation == generation)
+            return &c->entries[i];
+    return NULL;
+}
+
+static enum b_code take_object(struct custody *c, CK_OBJECT_HANDLE object, struct b_err *err)
+{
+    char label[LABEL_MAX];
+    struct custody_entry e = {.handle = object};
+    if (!read_label(c, object, label) || !parse_label(c, label, &e.key.role, &e.key.generation) ||
+        !is_aes128(c, object))
+        return B_OK;
+    struct custody_entry *twin = known(c, e.key.role, e.key.generation);
+    if (twin != NULL) { /* two keys of one name: nobody can say which one badges have */
+        twin->key.is_safe = false;
+        return B_OK;
+    }
+    if (c->entry_count == CUSTODY_KEYS_MAX)
+        return b_err_set(err, B_E_TOKEN_FAILED, 0, "token \"%s\" holds more than %d of our keys",
+                         c->token.label, CUSTODY_KEYS_MAX);
+    struct custody_entry *slot = &c->entries[c->entry_count];
+    *slot = e;
+    slot->key.is_safe = is_safe(c, object);
+    c->entry_count++;
+    c->last_rv = CKR_OK;
+    enum b_code r = take_kcv(c, slot, err);
+    if (r == B_OK || custody_rv_is_lost(c->last_rv))
+        return r;
+    /* A key that the token will not use is listed, without a value, as not safe. */
+    slot->key.is_safe = false;
+    (void)snprintf(slot->key.kcv.method, sizeof(slot->key.kcv.method), "none");
+    return B_OK;
+}
+
+enum b_code custody_scan(struct custody *c, struct b_err *err)
+{
+    custody_forget(c);
+    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    CK_KEY_TYPE type = CKK_AES;
+    CK_ATTRIBUTE wanted[] = {{CKA_CLASS, &class, sizeof(class)},
+                             {CKA_KEY_TYPE, &type, sizeof(type)}};
+    CK_OBJECT_HANDLE found[CUSTODY_KEYS_MAX];
+    CK_ULONG n = 0;
+    CK_RV rv = c->module->C_FindObjectsInit(c->session, wanted, B_COUNT(wanted));
+    if (rv == CKR_OK) {
+        rv = c->module->C_FindObjects(c->session, found, CUSTODY_KEYS_MAX, &n);
+        (void)c->module->C_FindObjectsFinal(c->session);
+    }
+    if (rv != CKR_OK)
+        return custody_fail(c, rv, "listing keys", err);
+    enum b_code r = B_OK;
+    for (CK_ULONG i = 0; i < n && r == B_OK; i++)
+        r = take_object(c, found[i], err);
+    return r;
+}
+
+struct custody_entry *custody_find(struct custody *c, enum key_role role, uint8_t generation,
+                                   struct b_err *err)
+{
+    struct custody_entry *e = known(c, role, generation);
+    if (e != NULL)
+        return e;
+    size_t before = c->entry_count;
+    if (custody_scan(c, err) != B_OK) /* another process may have made it meanwhile */
+        return NULL;
+    if (before > 0 && c->entry_count == 0) { /* its store went away under an open session */
+        c->needs_reinit = true;
+        (void)custody_fail(c, CKR_TOKEN_NOT_PRESENT, "looking for its keys, all gone", err);
+        return NULL;
+    }
+    e = known(c, role, generation);
+    if (e == NULL)
+        (void)b_err_set(err, B_E_KEY_MISSING, 0,
+                        "token \"%s\" has no master key %s of generation %u", c->token.label,
+                        key_role_name(role), generation);
+    return e;
+}
+
+/* --- generate and list ------------------------------------------------------------------------ */
+
+struct generate_work {
+    enum key_role role;
+    uint8_t generation;
+    struct custody_key *ret;
+};
+
+/* strict: also what newer tokens know: the one mechanism, and no copies. */
+static CK_RV make_key(struct custody *c, const struct generate_work *g, bool strict)
+{
+    char label[LABEL_MAX];
+    uint8_t id[ID_MAX];
+    label_of(c, g->role, g->generation, label);
+    struct b_wr w = b_wr_from(id, sizeof(id));
+    b_wr_bytes(&w, c->establishment, strlen(c->establishment));
+    b_wr_u8(&w, (uint8_t)g->role);
+    b_wr_u8(&w, g->generation);
+    CK_BBOOL yes = CK_TRUE;
+    CK_BBOOL no = CK_FALSE;
+    CK_BBOOL by_sign = c->token.method == CUSTODY_CMAC ? CK_TRUE : CK_FALSE;
+    CK_BBOOL by_encrypt = c->token.method == CUSTODY_CMAC ? CK_FALSE : CK_TRUE;
+    CK_ULONG size = 16;
+    CK_MECHANISM_TYPE only = custody_mechanism(c->token.method);
+    CK_ATTRIBUTE t[] = {
+        {CKA_TOKEN, &yes, 1},
+        {CKA_PRIVATE, &yes, 1},
+        {CKA_SENSITIVE, &yes, 1},
+        {CKA_EXTRACTABLE, &no, 1},
+        {CKA_MODIFIABLE, &no, 1},
+        {CKA_SIGN, &by_sign, 1},
+        {CKA_VERIFY, &no, 1},
+        {CKA_ENCRYPT, &by_encrypt, 1},
+        {CKA_DECRYPT, &no, 1},
+        {CKA_WRAP, &no, 1},
+        {CKA_UNWRAP, &no, 1},
+        {CKA_DERIVE, &no, 1},
+        {CKA_LABEL, label, strlen(label)},
+        {CKA_ID, id, w.len},
+        {CKA_VALUE_LEN, &size, sizeof(size)},
+        {CKA_ALLOWED_MECHANISMS, &only, sizeof(only)},
+        {CKA_COPYABLE, &no, 1},
+    };
+    CK_MECHANISM make = {CKM_AES_KEY_GEN, NULL, 0};
+    CK_OBJECT_HANDLE key;
+    return c->module->C_GenerateKey(c->session, &make, t, B_COUNT(t) - (strict ? 0 : 2), &key);
+}
+
+static enum b_code generate_key(struct custody *c, void *arg, struct b_err *err)
+{
+    const struct generate_work *g = arg;
+    enum b_code r = custody_scan(c, err);
+    if (r != B_OK)
+        return r;
+    if (known(c, g->role, g->generation) != NULL)
+        return b_err_set(err, B_E_KEY_EXISTS, 0,
+                         "token \"%s\" has a master key %s of generation %u already",
+                         c->token.label, key_role_name(g->role), g->generation);
+    CK_RV rv = make_key(c, g, true);
+    if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_VALUE_INVALID ||
+        rv == CKR_TEMPLATE_INCONSISTENT)
+        rv = make_key(c, g, false);
+    if (rv != CKR_OK)
+        return custody_fail(c, rv, "generating a master key", err);
+    r = custody_scan(c, err);
+    if (r != B_OK)
+        return r;
+    const struct custody_entry *e = known(c, g->role, g->generation);
+    if (e == NULL)
+        return custody_fail(c, CKR_FUNCTION_FAILED, "finding the key just generated", err);
+    if (!e->key.is_safe)
+        return b_err_set(err, B_E_KEY_UNSAFE, 0,
+                         "token \"%s\" made master key %s %u, but does not keep it as asked",
+                         c->token.label, key_role_name(g->role), g->generation);
+    *g->ret = e->key;
+    return B_OK;
+}
+
+enum b_code custody_generate(struct custody *c, enum key_role role, uint8_t generation,
+                             struct custody_key *ret, struct b_err *err)
+{
+    if ((unsigned)role >= KEY_ROLE_COUNT || generation == KEY_GENERATION_FACTORY)
+        return b_err_set(err, B_E_BAD_INPUT, 0,
+                         "a master key has a role and a generation of 1..255");
+    struct generate_work g = {role, generation, ret};
+    return custody_run(c, generate_key, &g, err);
+}
+
+static enum b_code list_keys(struct custody *c, void *arg, struct b_err *err)
+{
+    (void)arg;
+    return custody_scan(c, err);
+}
+
+enum b_code custody_list(struct custody *c, struct custody_key *keys, size_t cap, size_t *ret_count,
+                         struct b_err *err)
+{
+    enum b_code r = custody_run(c, list_keys, NULL, err);
+    if (r != B_OK)
+        return r;
+    if (c->entry_count > cap)
+        return b_err_set(err, B_E_INTERNAL, 0, "%zu master keys, room for %zu", c->entry_count,
+                         cap);
+    for (size_t i = 0; i < c->entry_count; i++)
+        keys[i] = c->entries[i].key;
+    *ret_count = c->entry_count;
+    return B_OK;
+}

@@ -1,0 +1,65 @@
+/* Private to src/custody: what token.c, key.c and derive.c share. */
+#ifndef TESSERE_CUSTODY_TOKEN_H
+#define TESSERE_CUSTODY_TOKEN_H
+
+#include <p11-kit/p11-kit.h>
+#include <p11-kit/uri.h>
+
+#include "custody/custody.h"
+
+struct custody_entry {
+    struct custody_key key;
+    CK_OBJECT_HANDLE handle;
+    uint8_t *subkeys; /* K1 || K2 (NIST SP 800-38B §6.1) in secret memory; NULL until CBC or ECB
+                         need them */
+};
+
+struct custody {
+    P11KitUri *uri;
+    char establishment[CUSTODY_ESTABLISHMENT_MAX + 1];
+    char *pin; /* secret memory, or NULL: the token has its own keypad or asks for none */
+    bool may_use_last_try;
+    bool was_pin_refused; /* never offer a PIN twice that the token refused once */
+
+    CK_FUNCTION_LIST **modules; /* NULL when loaded by module-path */
+    CK_FUNCTION_LIST *module;   /* loaded; initialised when is_initialised */
+    bool is_initialised;
+    CK_SLOT_ID slot;
+    CK_SESSION_HANDLE session;
+    bool is_connected;
+    bool needs_reinit; /* the module must look for its tokens anew */
+    struct custody_token token;
+    CK_RV last_rv; /* of the last failed call: tells a lost session from a refusal */
+
+    struct custody_entry entries[CUSTODY_KEYS_MAX];
+    size_t entry_count;
+};
+
+/* Turns a failed call into an error that names the token and what was being done. */
+enum b_code custody_fail(struct custody *c, CK_RV rv, const char *what, struct b_err *err);
+/* True when taking the token up again may help after this answer. */
+bool custody_rv_is_lost(CK_RV rv);
+
+/* What custody_run runs: a piece of work that may be done again from its start. */
+typedef enum b_code custody_work(struct custody *c, void *arg, struct b_err *err);
+/* Connects if needed, works, and once more after taking the token up again if it was lost. */
+B_NODISCARD enum b_code custody_run(struct custody *c, custody_work *work, void *arg,
+                                    struct b_err *err);
+
+/* Reads all keys of the establishment, their attributes and KCVs, into entries. */
+B_NODISCARD enum b_code custody_scan(struct custody *c, struct b_err *err);
+void custody_forget(struct custody *c);
+/* The entry, after a new scan when it is not known yet; NULL and B_E_KEY_MISSING. */
+struct custody_entry *custody_find(struct custody *c, enum key_role role, uint8_t generation,
+                                   struct b_err *err);
+
+/* AES-CMAC of 1..32 bytes by the token's method. out: 16 bytes. */
+B_NODISCARD enum b_code custody_cmac(struct custody *c, struct custody_entry *e, const uint8_t *in,
+                                     size_t n, uint8_t *out, struct b_err *err);
+/* AN10922 of M = 01 || input. */
+B_NODISCARD enum b_code custody_an10922(struct custody *c, struct custody_entry *e,
+                                        const uint8_t *m, size_t n, uint8_t *out,
+                                        struct b_err *err);
+CK_MECHANISM_TYPE custody_mechanism(enum custody_method m);
+
+#endif

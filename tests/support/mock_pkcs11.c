@@ -1,0 +1,172 @@
+/*
+ * A PKCS#11 module that misbehaves on request: SoftHSM2 behind a copy of its function list in
+ * which some entries are ours. What to do is read at each call from the file $SOFTHSM2_CONF.fault
+ * (words apart by spaces); "…-once" faults remove the file when they strike. C_Login is counted in
+ * $SOFTHSM2_CONF.logins, a byte per call.
+ *
+ *   no-cmac no-cbc       the token lacks the mechanism
+ *   device-error         C_SignInit fails; device-error-once
+ *   drop-session-once    the session is closed under its user
+ *   vanish               no token present; what was open fails as removed
+ *   finalized-once       the module forgot that it was initialised
+ *   pin-locked final-try count-low      flags of the token
+ *   login-locked         C_Login says that the PIN is locked
+ *   extractable          keys say that they can be extracted
+ *   says-local           imported keys say that they were made in the token
+ */
+#include <p11-kit/pkcs11.h>
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+static CK_FUNCTION_LIST *real;
+static CK_FUNCTION_LIST patched;
+
+static void beside_config(char *out, size_t cap, const char *suffix)
+{
+    const char *config = getenv("SOFTHSM2_CONF");
+    (void)snprintf(out, cap, "%s%s", config != NULL ? config : "/nonexistent", suffix);
+}
+
+static bool asked(const char *word)
+{
+    char path[1100];
+    char text[256] = " ";
+    beside_config(path, sizeof(path), ".fault");
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return false;
+    size_t n = fread(text + 1, 1, sizeof(text) - 3, f);
+    (void)fclose(f);
+    text[n + 1] = ' ';
+    char wanted[64];
+    (void)snprintf(wanted, sizeof(wanted), " %s ", word);
+    if (strstr(text, wanted) == NULL)
+        return false;
+    if (strstr(word, "-once") != NULL)
+        (void)unlink(path);
+    return true;
+}
+
+static CK_RV get_slot_list(CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *n)
+{
+    if (asked("vanish")) {
+        *n = 0;
+        return CKR_OK;
+    }
+    return real->C_GetSlotList(present, slots, n);
+}
+
+static CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+{
+    if (asked("vanish"))
+        return CKR_TOKEN_NOT_PRESENT;
+    CK_RV rv = real->C_GetTokenInfo(slot, info);
+    if (rv != CKR_OK)
+        return rv;
+    if (asked("pin-locked"))
+        info->flags |= CKF_USER_PIN_LOCKED;
+    if (asked("final-try"))
+        info->flags |= CKF_USER_PIN_FINAL_TRY;
+    if (asked("count-low"))
+        info->flags |= CKF_USER_PIN_COUNT_LOW;
+    return CKR_OK;
+}
+
+static CK_RV get_mechanism_info(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info)
+{
+    if ((type == CKM_AES_CMAC && asked("no-cmac")) || (type == CKM_AES_CBC && asked("no-cbc")))
+        return CKR_MECHANISM_INVALID;
+    return real->C_GetMechanismInfo(slot, type, info);
+}
+
+static CK_RV get_session_info(CK_SESSION_HANDLE session, CK_SESSION_INFO *info)
+{
+    if (asked("vanish"))
+        return CKR_DEVICE_REMOVED;
+    return real->C_GetSessionInfo(session, info);
+}
+
+static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char *pin, CK_ULONG n)
+{
+    char path[1100];
+    beside_config(path, sizeof(path), ".logins");
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        if (write(fd, "L", 1) != 1)
+            abort();
+        (void)close(fd);
+    }
+    if (asked("login-locked"))
+        return CKR_PIN_LOCKED;
+    return real->C_Login(session, user, pin, n);
+}
+
+static CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+{
+    if (asked("vanish"))
+        return CKR_DEVICE_REMOVED;
+    if (asked("device-error") || asked("device-error-once"))
+        return CKR_DEVICE_ERROR;
+    if (asked("drop-session-once"))
+        (void)real->C_CloseSession(session);
+    if (asked("finalized-once")) {
+        (void)real->C_Finalize(NULL);
+        (void)real->C_Initialize(NULL);
+    }
+    return real->C_SignInit(session, m, key);
+}
+
+static void pretend(CK_ATTRIBUTE *a, CK_ULONG n, CK_ATTRIBUTE_TYPE type, CK_BBOOL value)
+{
+    for (CK_ULONG i = 0; i < n; i++)
+        if (a[i].type == type && a[i].pValue != NULL && a[i].ulValueLen == sizeof(value))
+            memcpy(a[i].pValue, &value, sizeof(value));
+}
+
+static CK_RV get_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, CK_ATTRIBUTE *a,
+                                 CK_ULONG n)
+{
+    CK_RV rv = real->C_GetAttributeValue(session, key, a, n);
+    if (rv == CKR_OK && asked("extractable"))
+        pretend(a, n, CKA_EXTRACTABLE, CK_TRUE);
+    if (rv == CKR_OK && asked("says-local")) {
+        pretend(a, n, CKA_LOCAL, CK_TRUE);
+        pretend(a, n, CKA_ALWAYS_SENSITIVE, CK_TRUE);
+        pretend(a, n, CKA_NEVER_EXTRACTABLE, CK_TRUE);
+    }
+    return rv;
+}
+
+EXPORT CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list);
+
+EXPORT CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
+{
+    if (real == NULL) {
+        void *module = dlopen("/usr/lib/softhsm/libsofthsm2.so", RTLD_NOW | RTLD_LOCAL);
+        if (module == NULL)
+            return CKR_GENERAL_ERROR;
+        CK_C_GetFunctionList get = NULL;
+        *(void **)&get = dlsym(module, "C_GetFunctionList");
+        if (get == NULL || get(&real) != CKR_OK)
+            return CKR_GENERAL_ERROR;
+    }
+    patched = *real;
+    patched.C_GetFunctionList = C_GetFunctionList;
+    patched.C_GetSlotList = get_slot_list;
+    patched.C_GetTokenInfo = get_token_info;
+    patched.C_GetMechanismInfo = get_mechanism_info;
+    patched.C_GetSessionInfo = get_session_info;
+    patched.C_Login = login;
+    patched.C_SignInit = sign_init;
+    patched.C_GetAttributeValue = get_attribute_value;
+    *list = &patched;
+    return CKR_OK;
+}
