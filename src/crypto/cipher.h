@@ -1,4 +1,6 @@
 /* struct crypto_key: an expanded key in its owner's memory. Content private to src/crypto. */
+#include "crypto/crypto.h" /* before the guard: it includes this file where it needs it */
+
 #ifndef TESSERE_CRYPTO_CIPHER_H
 #define TESSERE_CRYPTO_CIPHER_H
 

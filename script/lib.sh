@@ -1,0 +1,110 @@
+# shellcheck shell=bash
+# What every script here shares: where the tree is, which Debian packages a job needs, build trees.
+# To be sourced. Works from any folder, on a Debian 12 where nothing was installed yet.
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+cd "$top"
+
+# name of a job: packages, and the reason that is shown before they are installed
+declare -A packages=(
+    [build]="gcc libc6-dev binutils meson ninja-build pkg-config gettext
+        libssl-dev libpcsclite-dev libp11-kit-dev libsqlite3-dev libjansson-dev libcyaml-dev
+        libseccomp-dev libcmocka-dev"
+    [run]="softhsm2 p11-kit pcscd vsmartcard-vpcd util-linux"
+    [test]="opensc pcsc-tools libfreefare-bin libfreefare-dev libnfc-dev mandoc"
+    [clang]="clang-14 libclang-rt-14-dev llvm-14"
+    [lint]="clang-format-14 clang-tidy-14 cppcheck shellcheck mandoc"
+    [format]="clang-format-14"
+)
+declare -A reasons=(
+    [build]="to compile Tessere"
+    [run]="a PKCS#11 token, and the PC/SC service with a virtual reader"
+    [test]="other people's programs, which judge ours"
+    [clang]="the second compiler, its sanitizers and its fuzzer"
+    [lint]="the checks of the sources"
+    [format]="the layout of the sources"
+)
+
+say() {
+    printf '%s\n' "$*" >&2
+}
+
+die() {
+    say "error: $*"
+    exit 1
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "this needs root and there is no sudo here; as root, run: $*"
+    fi
+}
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# need JOB...: installs what these jobs lack, saying what and why
+need() {
+    local job name missing=()
+    command -v dpkg-query >/dev/null || die "this script installs Debian packages; elsewhere, see docs/dependencies.md"
+    for job in "$@"; do
+        local lacking=()
+        for name in ${packages[$job]}; do
+            is_installed "$name" || lacking+=("$name")
+        done
+        [ ${#lacking[@]} = 0 ] && continue
+        say "installing from Debian, ${reasons[$job]}: ${lacking[*]}"
+        missing+=("${lacking[@]}")
+    done
+    [ ${#missing[@]} = 0 ] && return
+    local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
+    local install=("${apt[@]}" install -y --no-install-recommends "${missing[@]}")
+    if ! as_root "${install[@]}" </dev/null >/dev/null 2>&1; then
+        say "refreshing the list of packages"
+        as_root "${apt[@]}" update </dev/null >&2
+        as_root "${install[@]}" </dev/null >&2
+    fi
+    for name in "${missing[@]}"; do
+        is_installed "$name" || die "$name could not be installed"
+    done
+}
+
+# build_tree DIR [meson option...]: a configured and built tree; its output is shown only on failure
+build_tree() {
+    local dir=$1 out
+    shift
+    out=$(mktemp)
+    if [ ! -f "$dir/build.ninja" ]; then
+        say "configuring $dir"
+        rm -rf "$dir/meson-private" "$dir/meson-info"
+        meson setup "$dir" "$@" </dev/null >"$out" 2>&1 || { cat "$out" >&2; rm -f "$out"; die "cannot configure $dir"; }
+    fi
+    say "building $dir"
+    ninja -C "$dir" </dev/null >"$out" 2>&1 || { cat "$out" >&2; rm -f "$out"; die "cannot build $dir"; }
+    rm -f "$out"
+}
+
+# Files of the project, also where the tree was unpacked and is no clone.
+tracked() {
+    if git -C "$top" rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+        git -C "$top" ls-files --cached --others --exclude-standard -- "$@"
+    else
+        local pattern
+        for pattern in "$@"; do
+            find . -path './build*' -prune -o -type f -path "./$pattern" -print
+        done | sed 's,^\./,,' | sort -u
+    fi
+}
+
+# The programs that start a PC/SC service need root: ask once, before the long work.
+ask_root() {
+    [ "$(id -u)" = 0 ] && return
+    command -v sudo >/dev/null || return 0
+    sudo -n true 2>/dev/null || { say "sudo: $1"; sudo -v; }
+}
