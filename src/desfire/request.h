@@ -16,11 +16,11 @@ struct df_request {
     uint8_t small[DF_REQ_HEAD_MAX]; /* room for short data, so that it need not be lent */
     const uint8_t *data;            /* borrowed (or small): data, encrypted in full mode */
     size_t data_len;
-    enum df_comm comm;              /* for file commands: the file's mode */
-    uint8_t key_no;                 /* authentications and key changes */
-    const struct df_key *key;       /* authentications: the key. ChangeKey: the new key */
-    const struct df_key *old_key;   /* ChangeKey of another key than the session's; else NULL */
-    size_t expect_len;              /* length of the plain answer when the caller knows it, else 0 */
+    enum df_comm comm;            /* for file commands: the file's mode */
+    uint8_t key_no;               /* authentications and key changes */
+    const struct df_key *key;     /* authentications: the key. ChangeKey: the new key */
+    const struct df_key *old_key; /* ChangeKey of another key than the session's; else NULL */
+    size_t expect_len;            /* length of the plain answer when the caller knows it, else 0 */
 };
 
 struct df_version {
@@ -37,14 +37,14 @@ uint32_t df_storage_bytes(uint8_t code);
 
 struct df_app_spec {
     df_aid aid;
-    uint8_t settings;       /* KeySett1 */
+    uint8_t settings; /* KeySett1 */
     enum df_key_type type;
-    uint8_t key_count;      /* 1..14 */
-    bool has_iso;           /* with ISO file ids in the application */
+    uint8_t key_count; /* 1..14 */
+    bool has_iso;      /* with ISO file ids in the application */
     uint16_t iso_fid;
     uint8_t df_name[DF_DF_NAME_MAX];
-    uint8_t df_name_len;    /* 0: none */
-    uint8_t key_sets;       /* 0: no key sets (KeySett3 absent); else 2..16, EV2 and later */
+    uint8_t df_name_len; /* 0: none */
+    uint8_t key_sets;    /* 0: no key sets (KeySett3 absent); else 2..16, EV2 and later */
     uint8_t key_set_version;
     uint8_t key_set_max_size;
     uint8_t key_set_settings;
@@ -83,9 +83,9 @@ struct df_file_settings {
     struct df_rights rights;
     bool has_iso;
     uint16_t iso_fid;
-    uint32_t size;                 /* standard, backup */
-    int32_t lower, upper, value;   /* value file; value is the limited-credit value when read */
-    uint8_t limited_credit;        /* wire byte: b0 limited credit, b1 free GetValue */
+    uint32_t size;               /* standard, backup */
+    int32_t lower, upper, value; /* value file; value is the limited-credit value when read */
+    uint8_t limited_credit;      /* wire byte: b0 limited credit, b1 free GetValue */
     uint32_t record_size, record_max, record_count;
 };
 

@@ -97,6 +97,52 @@ B_NODISCARD bool df_sm_unwrap_key(struct df_sm *sm, const struct df_sm_key_chang
                                   enum df_key_type type, uint8_t *body, size_t len,
                                   struct df_key *ret_key);
 
+/* The files of the three kinds, called through the dispatch above. */
+bool df_sm_d40_wrap_command(struct df_sm *sm, const struct df_sm_rule *rule, struct b_rd head,
+                            struct b_rd data, struct b_wr *out);
+bool df_sm_d40_unwrap_command(struct df_sm *sm, const struct df_sm_rule *rule, uint8_t *body,
+                              size_t *len, size_t data_len);
+bool df_sm_d40_wrap_answer(struct df_sm *sm, const struct df_sm_rule *rule, uint8_t status,
+                           struct b_rd data, struct b_wr *out);
+bool df_sm_d40_unwrap_answer(struct df_sm *sm, const struct df_sm_rule *rule, uint8_t status,
+                             uint8_t *body, size_t *len, size_t expect_len);
+bool df_sm_ev1_wrap_command(struct df_sm *sm, const struct df_sm_rule *rule, struct b_rd head,
+                            struct b_rd data, struct b_wr *out);
+bool df_sm_ev1_unwrap_command(struct df_sm *sm, const struct df_sm_rule *rule, uint8_t *body,
+                              size_t *len, size_t data_len);
+bool df_sm_ev1_wrap_answer(struct df_sm *sm, const struct df_sm_rule *rule, uint8_t status,
+                           struct b_rd data, struct b_wr *out);
+bool df_sm_ev1_unwrap_answer(struct df_sm *sm, const struct df_sm_rule *rule, uint8_t status,
+                             uint8_t *body, size_t *len, size_t expect_len);
+bool df_sm_ev2_wrap_command(struct df_sm *sm, const struct df_sm_rule *rule, struct b_rd head,
+                            struct b_rd data, struct b_wr *out);
+bool df_sm_ev2_unwrap_command(struct df_sm *sm, const struct df_sm_rule *rule, uint8_t *body,
+                              size_t *len, size_t data_len);
+bool df_sm_ev2_wrap_answer(struct df_sm *sm, const struct df_sm_rule *rule, uint8_t status,
+                           struct b_rd data, struct b_wr *out);
+bool df_sm_ev2_unwrap_answer(struct df_sm *sm, const struct df_sm_rule *rule, uint8_t status,
+                             uint8_t *body, size_t *len, size_t expect_len);
+/* D40 deciphers to send (facts of the legacy mode): C[i] = D(P[i] ^ C[i-1]); and back. In place. */
+void df_sm_d40_send(const struct crypto_key *key, uint8_t *p, size_t n);
+void df_sm_d40_receive(const struct crypto_key *key, uint8_t *p, size_t n);
+
+/* Deciphered data || CRC || padding. Where does the data end? known: its length, or SIZE_MAX: then
+ * the shortest end whose CRC and padding (zeros, or 80 and zeros) are right. */
+struct df_sm_sealed {
+    const uint8_t *p;
+    size_t n;
+    size_t block, crc_len;
+    bool (*has_crc)(const struct df_sm_sealed *sealed, size_t data_len);
+    const struct df_sm_rule *rule;
+    struct b_rd head; /* command: what the CRC runs over before the data */
+    uint8_t status;   /* answer */
+};
+bool df_sm_find_end(const struct df_sm_sealed *sealed, size_t known, size_t *ret_len);
+/* Length of data and CRC after padding: with zeros, or (marked) with 80 and zeros, at least 80. */
+size_t df_sm_padded(size_t n, size_t block, bool is_marked);
+/* Reserves room for n padded bytes, with the padding written; NULL when there is none. */
+uint8_t *df_sm_reserve(struct b_wr *out, size_t n, size_t block, bool is_marked);
+
 /* EV2: session keys by SV1 and SV2 (AN12343 §3.2). enc and mac get 16 bytes each. */
 void df_sm_ev2_vector(uint8_t sv[static 32], uint8_t label0, uint8_t label1,
                       const uint8_t a[static 16], const uint8_t b[static 16]);
@@ -142,8 +188,14 @@ B_NODISCARD bool df_hs_accept(struct df_handshake *hs, struct df_sm *sm, struct 
                               const struct df_hs_caps *caps, struct b_wr *out);
 /* Reader: false when the answer does not prove the key. */
 B_NODISCARD bool df_hs_finish(struct df_handshake *hs, struct df_sm *sm, struct b_rd answer);
-/* ISO/IEC 7816-4 three passes (GET CHALLENGE, EXTERNAL and INTERNAL AUTHENTICATE): one CBC message
- * each with IV 0; a is RPCD1, b is RPICC1 when the token is made, RPICC2 at the end. */
+/* ISO/IEC 7816-4 three passes, both sides: E(first || second) with IV 0, RPCD1 || RPICC1 in
+ * EXTERNAL AUTHENTICATE, RPICC2 || RPCD2 in the answer to INTERNAL AUTHENTICATE; first and second
+ * have hs->size bytes. open is false when the length is wrong. */
+void df_hs_iso_seal(struct df_handshake *hs, const uint8_t *first, const uint8_t *second,
+                    struct b_wr *out);
+B_NODISCARD bool df_hs_iso_open(struct df_handshake *hs, struct b_rd in, uint8_t *first,
+                                uint8_t *second);
+/* Opens an EV1 session over two random numbers (ISO passes: RPCD1 and RPICC2). */
 void df_hs_open_ev1(struct df_handshake *hs, struct df_sm *sm, const uint8_t *a, const uint8_t *b);
 
 #endif
