@@ -15,7 +15,6 @@
 #ifndef TESSERE_PROFILE_RUN_H
 #define TESSERE_PROFILE_RUN_H
 
-#include "desfire/pcd.h"
 #include "profile/profile.h"
 
 enum profile_want {

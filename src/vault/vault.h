@@ -18,12 +18,12 @@
 struct vault;
 
 struct vault_config {
-    const char *program;       /* path of tessere-vault; NULL: beside this program, then libexec */
+    const char *program; /* path of tessere-vault; NULL: beside this program, then libexec */
     const char *token_uri;
-    const char *softhsm_conf;  /* SOFTHSM2_CONF for the embedded token, or NULL */
+    const char *softhsm_conf; /* SOFTHSM2_CONF for the embedded token, or NULL */
     const char *establishment;
-    const char *pin_file;      /* the vault reads it itself; or NULL: credential token-pin */
-    int pin_fd;                /* a descriptor to read the PIN from (a prompt's pipe), or -1 */
+    const char *pin_file; /* the vault reads it itself; or NULL: credential token-pin */
+    int pin_fd;           /* a descriptor to read the PIN from (a prompt's pipe), or -1 */
     bool may_use_last_try;
 };
 
@@ -62,12 +62,12 @@ B_NODISCARD enum b_code vault_softhsm_create(struct vault *v, const char *dir, c
 struct vault_event {
     enum profile_want want; /* TX, INSPECTED, PLANNED, INTENT, EFFECT, DONE; failure is an error */
     uint8_t apdu[DF_CAPDU_MAX];
-    size_t apdu_len;                /* TX */
-    struct profile_state state;     /* INSPECTED */
-    struct profile_plan plan;       /* PLANNED */
-    size_t step;                    /* INTENT, EFFECT: index into the plan */
-    struct profile_tap tap;         /* DONE of a tap */
-    uint32_t vault_us;              /* time spent in the vault for this step, token included */
+    size_t apdu_len;            /* TX */
+    struct profile_state state; /* INSPECTED */
+    struct profile_plan plan;   /* PLANNED */
+    size_t step;                /* INTENT, EFFECT: index into the plan */
+    struct profile_tap tap;     /* DONE of a tap */
+    uint32_t vault_us;          /* time spent in the vault for this step, token included */
 };
 
 /* Opens a session for a job and gives its first event. Sessions are numbered by the vault. */

@@ -1,0 +1,213 @@
+#include "vault/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vault/wire.h"
+
+enum {
+    PATH_CAP = 1024,
+    ANSWER_TIMEOUT_S = 60, /* a network HSM may be slow; a vault that hangs must not hang us */
+    STOP_TIMEOUT_MS = 5000,
+};
+
+/* Beside this program, in the tree that built it, then where it is installed. */
+static const char *const places[] = {"/tessere-vault", "/../vault/tessere-vault",
+                                     "/../libexec/tessere/tessere-vault"};
+
+static enum b_code find_program(const char *wanted, char *out, struct b_err *err)
+{
+    if (wanted != NULL) {
+        if (snprintf(out, PATH_CAP, "%s", wanted) < PATH_CAP && access(out, X_OK) == 0)
+            return B_OK;
+        return b_err_set(err, B_E_VAULT_GONE, (uint32_t)errno, "starting %s: %s", wanted,
+                         strerror(errno));
+    }
+    char self[PATH_CAP];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    if (n > 0) {
+        self[n] = '\0';
+        char *slash = strrchr(self, '/');
+        if (slash != NULL)
+            *slash = '\0';
+        for (size_t i = 0; i < B_COUNT(places); i++) {
+            struct b_wr w = b_wr_from(out, PATH_CAP);
+            b_wr_bytes(&w, self, strlen(self));
+            b_wr_bytes(&w, places[i], strlen(places[i]) + 1);
+            if (b_wr_ok(&w) && access(out, X_OK) == 0)
+                return B_OK;
+        }
+    }
+    (void)snprintf(out, PATH_CAP, "%s", TESSERE_LIBEXEC "/tessere-vault");
+    if (access(out, X_OK) == 0)
+        return B_OK;
+    return b_err_set(err, B_E_VAULT_GONE, 0, "tessere-vault is neither beside this program nor %s",
+                     out);
+}
+
+/* Out of the way of the descriptors that the vault gets. */
+static int lift(int fd)
+{
+    return fcntl(fd, F_DUPFD_CLOEXEC, 10);
+}
+
+struct child_fds {
+    int socket;
+    int pin; /* -1: none */
+};
+
+static int describe(posix_spawn_file_actions_t *a, struct child_fds fds)
+{
+    int r = posix_spawn_file_actions_addopen(a, 0, "/dev/null", O_RDONLY, 0);
+    if (r == 0)
+        r = posix_spawn_file_actions_addopen(a, 1, "/dev/null", O_WRONLY, 0);
+    if (r == 0)
+        r = posix_spawn_file_actions_adddup2(a, fds.socket, VAULT_FD);
+    if (r == 0 && fds.pin >= 0)
+        r = posix_spawn_file_actions_adddup2(a, fds.pin, VAULT_PIN_FD);
+    if (r == 0)
+        r = posix_spawn_file_actions_addclosefrom_np(a, fds.pin >= 0 ? VAULT_PIN_FD + 1
+                                                                     : VAULT_FD + 1);
+    return r;
+}
+
+/* A signal state of its own: what this program blocks or ignores is not the vault's concern. */
+static int run(const char *program, char *const env[], struct child_fds fds, int *ret_pid)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    sigset_t none;
+    sigset_t all;
+    (void)sigemptyset(&none);
+    (void)sigfillset(&all);
+    int r = posix_spawn_file_actions_init(&actions);
+    if (r != 0)
+        return r;
+    r = posix_spawnattr_init(&attr);
+    if (r != 0) {
+        (void)posix_spawn_file_actions_destroy(&actions);
+        return r;
+    }
+    r = describe(&actions, fds);
+    if (r == 0)
+        r = posix_spawnattr_setsigmask(&attr, &none);
+    if (r == 0)
+        r = posix_spawnattr_setsigdefault(&attr, &all);
+    if (r == 0)
+        r = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    char name[] = "tessere-vault";
+    char *argv[] = {name, NULL};
+    if (r == 0)
+        r = posix_spawn(ret_pid, program, &actions, &attr, argv, env);
+    (void)posix_spawnattr_destroy(&attr);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return r;
+}
+
+/* The environment: nothing but where SoftHSM and the service manager's credentials are. */
+static int run_clean(const char *program, const struct vault_config *config, struct child_fds fds,
+                     int *ret_pid)
+{
+    char softhsm[PATH_CAP + 32];
+    char credentials[PATH_CAP + 32];
+    const char *dir = getenv("CREDENTIALS_DIRECTORY");
+    char *env[3] = {NULL};
+    size_t n = 0;
+    if (config->softhsm_conf != NULL) {
+        if (snprintf(softhsm, sizeof(softhsm), "SOFTHSM2_CONF=%s", config->softhsm_conf) >=
+            (int)sizeof(softhsm))
+            return ENAMETOOLONG;
+        env[n++] = softhsm;
+    }
+    if (dir != NULL) {
+        if (snprintf(credentials, sizeof(credentials), "CREDENTIALS_DIRECTORY=%s", dir) >=
+            (int)sizeof(credentials))
+            return ENAMETOOLONG;
+        env[n++] = credentials;
+    }
+    return run(program, env, fds, ret_pid);
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+enum b_code vault_process_start(const struct vault_config *config, struct vault_process *ret,
+                                struct b_err *err)
+{
+    char program[PATH_CAP];
+    enum b_code r = find_program(config->program, program, err);
+    if (r != B_OK)
+        return r;
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "making the vault's socket: %s",
+                         strerror(errno));
+    struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
+    struct child_fds fds = {.socket = lift(pair[1]),
+                            .pin = config->pin_fd >= 0 ? lift(config->pin_fd) : -1};
+    int pid = -1;
+    int cause = 0;
+    if (fds.socket < 0 || (config->pin_fd >= 0 && fds.pin < 0) ||
+        setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) != 0)
+        cause = errno;
+    else
+        cause = run_clean(program, config, fds, &pid);
+    close_fd(pair[1]);
+    close_fd(fds.socket);
+    close_fd(fds.pin);
+    if (cause != 0) {
+        close_fd(pair[0]);
+        return b_err_set(err, B_E_VAULT_GONE, (uint32_t)cause, "starting %s: %s", program,
+                         strerror(cause));
+    }
+    *ret = (struct vault_process){.fd = pair[0], .pid = pid, .status = -1};
+    return B_OK;
+}
+
+/* Reaps the process when it ends within the time. */
+static bool reap(struct vault_process *p, int timeout_ms)
+{
+    if (p->status >= 0)
+        return true;
+    int pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
+    if (pidfd >= 0) {
+        struct pollfd wait = {.fd = pidfd, .events = POLLIN};
+        (void)poll(&wait, 1, timeout_ms);
+        (void)close(pidfd);
+    }
+    int status = 0;
+    if (waitpid(p->pid, &status, WNOHANG) != p->pid)
+        return false;
+    p->status = status;
+    return true;
+}
+
+int vault_process_status(struct vault_process *p)
+{
+    enum { MOMENT_MS = 500 };
+    return reap(p, MOMENT_MS) ? p->status : -1;
+}
+
+void vault_process_stop(struct vault_process *p)
+{
+    close_fd(p->fd);
+    p->fd = -1;
+    if (reap(p, STOP_TIMEOUT_MS))
+        return;
+    (void)kill(p->pid, SIGKILL);
+    (void)waitpid(p->pid, NULL, 0);
+}

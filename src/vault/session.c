@@ -1,0 +1,152 @@
+/*
+ * Card sessions. What the peer may bring is a job and the card's bytes; state, plan and keys are
+ * made here. A vault that encodes is trusted with encoding: whoever plays a blank card to it gets
+ * that card's keys as any card would, under a factory key. What it must not do is more than that.
+ */
+#include <string.h>
+
+#include "crypto/crypto.h"
+#include "vault/vaultd.h"
+
+static struct vaultd_session *find(struct vaultd *d, uint32_t id)
+{
+    for (size_t i = 0; i < VAULTD_SESSIONS_MAX; i++)
+        if (d->sessions[i].id == id)
+            return &d->sessions[i];
+    return NULL;
+}
+
+static void drop(struct vaultd_session *s)
+{
+    if (s->run != NULL)
+        profile_run_drop(s->run);
+    b_secret_free(s->run);
+    b_secret_free(s->job);
+    *s = (struct vaultd_session){0};
+}
+
+void vaultd_session_close(struct vaultd *d, uint32_t id)
+{
+    struct vaultd_session *s = id != 0 ? find(d, id) : NULL;
+    if (s != NULL)
+        drop(s);
+}
+
+/* --- badge keys ------------------------------------------------------------------------------- */
+
+static bool is_zero(const uint8_t key[static 16])
+{
+    static const uint8_t zeros[16];
+    return b_ct_eq(key, zeros, sizeof(zeros));
+}
+
+static enum b_code badge_key(void *ctx, enum key_role role, uint8_t generation,
+                             const char *diversification, const struct crypto_div_facts *facts,
+                             struct df_key *ret, struct b_err *err)
+{
+    struct vaultd *d = ctx;
+    const struct crypto_div_profile *rule = crypto_div_find(diversification);
+    if (rule == NULL)
+        return b_err_set(err, B_E_PROFILE_RULE, 0, "there is no diversification profile %.32s",
+                         diversification);
+    uint8_t input[CRYPTO_DIV_INPUT_MAX];
+    struct b_wr w = b_wr_from(input, sizeof(input));
+    enum b_code r = crypto_div_input(rule, facts, &w, err);
+    if (r != B_OK)
+        return r;
+    struct custody_key which = {.role = role, .generation = generation};
+    *ret = (struct df_key){.type = DF_KEY_AES, .version = generation};
+    r = d->keyring.derive(d->keyring.ctx, &d->config, &which, b_wr_reader(&w), ret->bytes, err);
+    if (r == B_OK && is_zero(ret->bytes))
+        r = b_err_set(err, B_E_KEY_TOO_WEAK, 0, "deriving key %s of generation %u",
+                      key_role_name(role), generation);
+    if (r != B_OK)
+        b_wipe(ret, sizeof(*ret));
+    return r;
+}
+
+/* --- jobs ------------------------------------------------------------------------------------- */
+
+/* What a job may ask for beyond what its decoder checks. */
+static enum b_code check_job(const struct profile_job *job, struct b_err *err)
+{
+    bool is_scan = job->goal == PROFILE_GOAL_SCAN;
+    if (!is_scan && (job->given_count > 0 || job->tries_known_keys))
+        return b_err_set(err, B_E_REFUSED, 0, "keys from outside are tried in a scan only");
+    return profile_check(&job->profile, err);
+}
+
+static enum b_code allocate(struct vaultd_session *s, struct b_err *err)
+{
+    s->job = b_secret_alloc(sizeof(*s->job));
+    s->run = s->job != NULL ? b_secret_alloc(profile_run_size()) : NULL;
+    if (s->run == NULL)
+        return b_err_set(err, B_E_VAULT_BUSY, 0, "no locked memory for another card session");
+    return B_OK;
+}
+
+/* Writes the event; a session that has ended is wiped at once, before its last answer is sent. */
+static enum b_code tell(struct vaultd *d, struct vaultd_session *s, enum profile_want want,
+                        struct b_rd apdu, struct wire_out *answer, struct b_err *err)
+{
+    if (want == PROFILE_FAILED) {
+        const struct b_err *cause = profile_run_error(s->run);
+        if (cause == NULL || cause->code == B_OK || cause->code == B_E_VAULT_PROTOCOL)
+            return b_err_set(err, B_E_INTERNAL, 0, "a card session failed without a cause");
+        *err = *cause;
+        return err->code;
+    }
+    size_t mark = wire_open_bytes(answer);
+    uint32_t took = (uint32_t)(d->now_us() - d->started_us);
+    vault_event_encode(want, s->run, apdu, took, answer->w);
+    wire_close_bytes(answer, mark);
+    if (want == PROFILE_DONE)
+        drop(s);
+    return B_OK;
+}
+
+enum b_code vaultd_session_open(struct vaultd *d, struct b_rd job, struct wire_out *answer,
+                                struct b_err *err)
+{
+    struct vaultd_session *s = find(d, 0);
+    if (s == NULL)
+        return b_err_set(err, B_E_VAULT_BUSY, 0, "%d card sessions are open", VAULTD_SESSIONS_MAX);
+    struct vaultd_session fresh = {0};
+    enum b_code r = allocate(&fresh, err);
+    if (r == B_OK && (!profile_job_decode(&job, fresh.job) || !b_rd_end(&job)))
+        r = b_err_set(err, B_E_VAULT_PROTOCOL, 0, "a job that cannot be read");
+    if (r == B_OK)
+        r = check_job(fresh.job, err);
+    if (r != B_OK) {
+        b_secret_free(fresh.run); /* never started: nothing to drop */
+        b_secret_free(fresh.job);
+        return r;
+    }
+    fresh.id = d->next_session;
+    d->next_session = d->next_session == UINT32_MAX ? 1 : d->next_session + 1;
+    *s = fresh;
+    wire_put_u32(answer, s->id);
+    uint8_t apdu[DF_CAPDU_MAX];
+    struct b_wr out = b_wr_from(apdu, sizeof(apdu));
+    struct profile_keys keys = {.badge_key = badge_key, .ctx = d};
+    enum profile_want want = profile_run_start(s->run, s->job, keys, d->random, &out);
+    r = tell(d, s, want, b_wr_reader(&out), answer, err);
+    if (r != B_OK)
+        drop(s);
+    return r;
+}
+
+enum b_code vaultd_session_step(struct vaultd *d, uint32_t id, struct b_rd rapdu,
+                                struct wire_out *answer, struct b_err *err)
+{
+    struct vaultd_session *s = id != 0 ? find(d, id) : NULL;
+    if (s == NULL)
+        return b_err_set(err, B_E_NOT_FOUND, 0, "card session %u has ended", id);
+    uint8_t apdu[DF_CAPDU_MAX];
+    struct b_wr out = b_wr_from(apdu, sizeof(apdu));
+    enum profile_want want = profile_run_step(s->run, rapdu, &out);
+    enum b_code r = tell(d, s, want, b_wr_reader(&out), answer, err);
+    if (r != B_OK)
+        drop(s);
+    return r;
+}

@@ -1,0 +1,200 @@
+#include "vault/vaultd.h"
+
+#include <string.h>
+
+/* Fields first, all of them, then the act; B_E_VAULT_PROTOCOL ends the process. */
+typedef enum b_code handler(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                            struct b_err *err);
+
+static enum b_code broken(struct b_err *err)
+{
+    return b_err_set(err, B_E_VAULT_PROTOCOL, 0, "a message that does not fit its row");
+}
+
+static enum b_code handle_configure(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                    struct b_err *err)
+{
+    (void)out;
+    uint32_t protocol = wire_get_u32(in);
+    wire_get_string(in, d->config.token_uri, sizeof(d->config.token_uri));
+    wire_get_string(in, d->config.establishment, sizeof(d->config.establishment));
+    wire_get_string(in, d->config.pin_file, sizeof(d->config.pin_file));
+    d->config.has_pin_fd = wire_get_bool(in);
+    d->config.may_use_last_try = wire_get_bool(in);
+    if (!wire_in_end(in) || protocol != VAULT_PROTOCOL)
+        return broken(err);
+    d->phase = VAULT_PHASE_READY;
+    return B_OK;
+}
+
+static enum b_code handle_token(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                struct b_err *err)
+{
+    if (!wire_in_end(in))
+        return broken(err);
+    struct custody_token t;
+    enum b_code r = d->keyring.token(d->keyring.ctx, &d->config, &t, err);
+    if (r != B_OK)
+        return r;
+    wire_put_string(out, t.label);
+    wire_put_string(out, t.manufacturer);
+    wire_put_string(out, t.model);
+    wire_put_string(out, t.serial);
+    wire_put_string(out, custody_method_name(t.method));
+    wire_put_u8(out, b_secret_is_locked() ? 1 : 0);
+    return B_OK;
+}
+
+static void put_key(const struct custody_key *key, struct b_wr *w)
+{
+    struct vault_key k = {
+        .role = key->role, .generation = key->generation, .is_safe = key->is_safe};
+    static_assert(sizeof(k.kcv_method) == sizeof(key->kcv.method), "one name of a KCV's method");
+    memcpy(k.kcv_method, key->kcv.method, sizeof(k.kcv_method));
+    memcpy(k.kcv, key->kcv.value, sizeof(k.kcv));
+    vault_key_encode(&k, w);
+}
+
+static enum b_code handle_key_generate(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                       struct b_err *err)
+{
+    uint8_t role = wire_get_u8(in);
+    uint8_t generation = wire_get_u8(in);
+    if (!wire_in_end(in) || role >= KEY_ROLE_COUNT)
+        return broken(err);
+    struct custody_key key;
+    enum b_code r =
+        d->keyring.generate(d->keyring.ctx, &d->config, (enum key_role)role, generation, &key, err);
+    if (r != B_OK)
+        return r;
+    size_t mark = wire_open_bytes(out);
+    put_key(&key, out->w);
+    wire_close_bytes(out, mark);
+    return B_OK;
+}
+
+static enum b_code handle_key_list(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                   struct b_err *err)
+{
+    if (!wire_in_end(in))
+        return broken(err);
+    static struct custody_key keys[CUSTODY_KEYS_MAX]; /* no secrets: roles, generations, KCVs */
+    size_t n = 0;
+    enum b_code r = d->keyring.list(d->keyring.ctx, &d->config, keys, B_COUNT(keys), &n, err);
+    if (r != B_OK)
+        return r;
+    wire_put_u32(out, (uint32_t)n);
+    size_t mark = wire_open_bytes(out);
+    for (size_t i = 0; i < n; i++)
+        put_key(&keys[i], out->w);
+    wire_close_bytes(out, mark);
+    return B_OK;
+}
+
+static enum b_code handle_softhsm_create(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                         struct b_err *err)
+{
+    char dir[VAULTD_PATH_MAX];
+    char label[64];
+    char uri[VAULT_STRING_MAX];
+    wire_get_string(in, dir, sizeof(dir));
+    wire_get_string(in, label, sizeof(label));
+    if (!wire_in_end(in))
+        return broken(err);
+    enum b_code r = d->keyring.create(d->keyring.ctx, dir, label, uri, sizeof(uri), err);
+    if (r == B_OK)
+        wire_put_string(out, uri);
+    return r;
+}
+
+static enum b_code handle_session_open(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                       struct b_err *err)
+{
+    struct b_rd job = wire_get_bytes(in);
+    return wire_in_end(in) ? vaultd_session_open(d, job, out, err) : broken(err);
+}
+
+static enum b_code handle_session_step(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                       struct b_err *err)
+{
+    uint32_t id = wire_get_u32(in);
+    struct b_rd rapdu = wire_get_bytes(in);
+    if (!wire_in_end(in) || rapdu.left > DF_RAPDU_MAX)
+        return broken(err);
+    return vaultd_session_step(d, id, rapdu, out, err);
+}
+
+static enum b_code handle_session_close(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                        struct b_err *err)
+{
+    (void)out;
+    uint32_t id = wire_get_u32(in);
+    if (!wire_in_end(in))
+        return broken(err);
+    vaultd_session_close(d, id);
+    return B_OK;
+}
+
+static handler *handler_of(uint8_t id)
+{
+    static handler *const handlers[] = {
+#define VAULT_MSG(id, NAME, name, ...) [VAULT_MSG_##NAME] = handle_##name,
+#include "vault/msg.def"
+#undef VAULT_MSG
+    };
+    b_check(id < B_COUNT(handlers) && handlers[id] != NULL);
+    return handlers[id];
+}
+
+static bool is_permitted(struct vaultd *d, const struct vault_msg_row *row)
+{
+    uint32_t bit = UINT32_C(1) << row->id;
+    if (row->phase != d->phase || (row->is_once && (d->seen & bit) != 0))
+        return false;
+    if (row->is_once)
+        d->seen |= bit;
+    return true;
+}
+
+void vaultd_init(struct vaultd *d, struct vaultd_keyring keyring, struct df_random random,
+                 uint64_t (*now_us)(void))
+{
+    memset(d, 0, sizeof(*d));
+    d->keyring = keyring;
+    d->random = random;
+    d->now_us = now_us;
+    d->phase = VAULT_PHASE_NEW;
+    d->next_session = 1;
+}
+
+void vaultd_drop(struct vaultd *d)
+{
+    for (size_t i = 0; i < VAULTD_SESSIONS_MAX; i++)
+        if (d->sessions[i].id != 0)
+            vaultd_session_close(d, d->sessions[i].id);
+}
+
+bool vaultd_handle(struct vaultd *d, struct b_rd request, struct b_wr *answer)
+{
+    d->started_us = d->now_us();
+    uint8_t id = b_rd_u8(&request);
+    const struct vault_msg_row *row = b_rd_ok(&request) ? vault_msg_row(id) : NULL;
+    if (row == NULL || !is_permitted(d, row))
+        return false;
+    struct b_err err = {0};
+    struct wire_in in = wire_in_from(row->request, request);
+    struct wire_out out = wire_out_from(row->answer, answer);
+    b_wr_u8(answer, 0);
+    enum b_code r = handler_of(id)(d, &in, &out, &err);
+    if (r == B_E_VAULT_PROTOCOL)
+        return false;
+    if (r == B_OK && !wire_out_end(&out))
+        r = b_err_set(&err, B_E_INTERNAL, 0, "%s: the answer does not fit a message", row->name);
+    if (r == B_OK)
+        return true;
+    b_wipe(answer->p, answer->cap);
+    *answer = b_wr_from(answer->p, answer->cap);
+    b_wr_u8(answer, 1);
+    wire_put_error(answer, &err);
+    return b_wr_ok(answer);
+}

@@ -1,0 +1,88 @@
+/*
+ * vaultd: the key process without its process: permits, sessions, answers. Bytes of one request in,
+ * bytes of one answer out, so that tests and fuzzers drive it in their own process with a token of
+ * their own.
+ *
+ *   vaultd.c   the table of permits and the handlers of msg.def
+ *   session.c  card sessions: a machine each, in secret memory
+ *   keyring.c  the token for real: custody, opened at the first need, and where its PIN comes from
+ *   harden.c   what the process gives up before it hears its peer
+ */
+#ifndef TESSERE_VAULT_VAULTD_H
+#define TESSERE_VAULT_VAULTD_H
+
+#include "custody/custody.h"
+#include "vault/event.h"
+
+enum { VAULTD_SESSIONS_MAX = 64, VAULTD_PATH_MAX = VAULT_STRING_MAX };
+
+/* What configure says. */
+struct vaultd_config {
+    char token_uri[VAULT_STRING_MAX];
+    char establishment[CUSTODY_ESTABLISHMENT_MAX + 1];
+    char pin_file[VAULTD_PATH_MAX];
+    bool has_pin_fd;
+    bool may_use_last_try;
+};
+
+/* The master keys, behind an interface. Each opens the token when that is still to be done. */
+struct vaultd_keyring {
+    void *ctx;
+    enum b_code (*token)(void *ctx, const struct vaultd_config *config, struct custody_token *ret,
+                         struct b_err *err);
+    enum b_code (*generate)(void *ctx, const struct vaultd_config *config, enum key_role role,
+                            uint8_t generation, struct custody_key *ret, struct b_err *err);
+    enum b_code (*list)(void *ctx, const struct vaultd_config *config, struct custody_key *keys,
+                        size_t cap, size_t *ret_count, struct b_err *err);
+    /* out: 16 bytes of secret memory. */
+    enum b_code (*derive)(void *ctx, const struct vaultd_config *config,
+                          const struct custody_key *which, struct b_rd input, uint8_t *out,
+                          struct b_err *err);
+    enum b_code (*create)(void *ctx, const char *dir, const char *label, char *ret_uri, size_t cap,
+                          struct b_err *err);
+};
+
+struct vaultd_session {
+    uint32_t id; /* 0: free */
+    struct profile_job *job;
+    struct profile_run *run; /* both in secret memory */
+};
+
+struct vaultd {
+    struct vaultd_config config;
+    struct vaultd_keyring keyring;
+    struct df_random random;
+    uint64_t (*now_us)(void);
+    enum vault_phase phase;
+    uint32_t seen; /* one bit per message id that may come once and came */
+    uint32_t next_session;
+    uint64_t started_us; /* of the request under way */
+    struct vaultd_session sessions[VAULTD_SESSIONS_MAX];
+};
+
+void vaultd_init(struct vaultd *d, struct vaultd_keyring keyring, struct df_random random,
+                 uint64_t (*now_us)(void));
+/* Wipes all sessions. */
+void vaultd_drop(struct vaultd *d);
+/* Answers one request. False: the peer broke the protocol, and the process must end. */
+B_NODISCARD bool vaultd_handle(struct vaultd *d, struct b_rd request, struct b_wr *answer);
+
+/* session.c. The answer's fields of session_open and session_step. */
+enum b_code vaultd_session_open(struct vaultd *d, struct b_rd job, struct wire_out *answer,
+                                struct b_err *err);
+enum b_code vaultd_session_step(struct vaultd *d, uint32_t id, struct b_rd rapdu,
+                                struct wire_out *answer, struct b_err *err);
+void vaultd_session_close(struct vaultd *d, uint32_t id);
+
+/* keyring.c */
+struct vaultd_keyring vaultd_keyring_token(void);
+void vaultd_keyring_close(struct vaultd_keyring *k);
+
+/* harden.c. Before the first secret: no core, no ptrace, few descriptors, no new privileges. */
+B_NODISCARD enum b_code vaultd_harden(struct b_err *err);
+/* The secret arena: as many sessions as the limit on locked memory allows. */
+B_NODISCARD enum b_code vaultd_lock_memory(struct b_err *err);
+/* Overwrites what calls that have returned left on the stack. */
+void vaultd_scrub_stack(void);
+
+#endif

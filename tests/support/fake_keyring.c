@@ -1,0 +1,75 @@
+#include "fake_keyring.h"
+
+#include <string.h>
+
+static const uint8_t master[16] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+                                   0x88, 0x99, 0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF};
+
+static enum b_code fail_as_told(const struct fake_keyring *f, struct b_err *err)
+{
+    return f->fails == B_OK ? B_OK : b_err_set(err, f->fails, 7, "as told");
+}
+
+static enum b_code token(void *ctx, const struct vaultd_config *config, struct custody_token *ret,
+                         struct b_err *err)
+{
+    (void)config;
+    *ret = (struct custody_token){.label = "fake", .method = CUSTODY_CMAC, .is_connected = true};
+    return fail_as_told(ctx, err);
+}
+
+static enum b_code generate(void *ctx, const struct vaultd_config *config, enum key_role role,
+                            uint8_t generation, struct custody_key *ret, struct b_err *err)
+{
+    (void)config;
+    *ret = (struct custody_key){.role = role, .generation = generation, .is_safe = true};
+    memcpy(ret->kcv.method, "CMAC-0", 7);
+    return fail_as_told(ctx, err);
+}
+
+static enum b_code list(void *ctx, const struct vaultd_config *config, struct custody_key *keys,
+                        size_t cap, size_t *ret_count, struct b_err *err)
+{
+    (void)config;
+    for (size_t i = 0; i < cap; i++)
+        keys[i] = (struct custody_key){.role = KEY_ROLE_AUTH, .generation = (uint8_t)(i % 255 + 1)};
+    *ret_count = cap;
+    return fail_as_told(ctx, err);
+}
+
+static enum b_code derive(void *ctx, const struct vaultd_config *config,
+                          const struct custody_key *which, struct b_rd input, uint8_t *out,
+                          struct b_err *err)
+{
+    (void)config;
+    (void)which;
+    const struct fake_keyring *f = ctx;
+    struct crypto_key key;
+    memset(out, 0, 16);
+    if (f->fails != B_OK || f->gives_zero)
+        return fail_as_told(f, err);
+    crypto_key_init(&key, CRYPTO_AES128, master);
+    enum b_code r = crypto_an10922(&key, input.p, input.left, out, err);
+    crypto_key_drop(&key);
+    return r;
+}
+
+static enum b_code create(void *ctx, const char *dir, const char *label, char *ret_uri, size_t cap,
+                          struct b_err *err)
+{
+    (void)dir;
+    (void)label;
+    struct b_wr w = b_wr_from(ret_uri, cap);
+    b_wr_bytes(&w, "pkcs11:token=fake", 18);
+    return fail_as_told(ctx, err);
+}
+
+struct vaultd_keyring fake_keyring(struct fake_keyring *f)
+{
+    return (struct vaultd_keyring){.ctx = f,
+                                   .token = token,
+                                   .generate = generate,
+                                   .list = list,
+                                   .derive = derive,
+                                   .create = create};
+}

@@ -1,0 +1,14 @@
+/* A keyring without a token: one master, 00 11 .. FF, for tests and fuzzing of the dispatcher. */
+#ifndef TESSERE_TESTS_FAKE_KEYRING_H
+#define TESSERE_TESTS_FAKE_KEYRING_H
+
+#include "vault/vaultd.h"
+
+/* fails: B_OK, or what every call answers. */
+struct fake_keyring {
+    enum b_code fails;
+    bool gives_zero; /* derives the zero key */
+};
+struct vaultd_keyring fake_keyring(struct fake_keyring *f);
+
+#endif
