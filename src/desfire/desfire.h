@@ -71,6 +71,8 @@ enum df_auth {
 
 /* Application identifier as a number: AID 0x00DE16 is 16 DE 00 on the wire. 0 is the card level. */
 typedef uint32_t df_aid;
+/* What is selected is not known: after ISO SELECT, or a SelectApplication that failed. */
+#define DF_AID_UNKNOWN UINT32_MAX
 
 /* A source of random bytes; passed in, so that a session can be replayed. */
 struct df_random {

@@ -7,8 +7,10 @@
  *   DF_DONE: df_pcd_answer(&pcd); DF_FAILED: df_pcd_error(&pcd)
  *
  * out is emptied before each APDU is written and needs DF_CAPDU_MAX bytes of room. Holds session
- * keys: allocate it in b_secret memory; drop wipes. After DF_FAILED the session is gone (a card
- * drops it on every status other than 00/AF) and the object can be used for the next request.
+ * keys: allocate it in b_secret memory; drop wipes. It has room for the largest file of a card, so
+ * it is some 10 KB: one per card session, not one per command. After DF_FAILED the session is gone
+ * (a card drops it on every status other than 00/AF) and the object can be used for the next
+ * request.
  */
 #ifndef TESSERE_DESFIRE_PCD_H
 #define TESSERE_DESFIRE_PCD_H

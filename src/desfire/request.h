@@ -14,7 +14,7 @@ struct df_request {
     uint8_t head[DF_REQ_HEAD_MAX]; /* parameters that are never encrypted */
     uint8_t head_len;
     uint8_t small[DF_REQ_HEAD_MAX]; /* room for short data, so that it need not be lent */
-    const uint8_t *data;            /* borrowed (or small): data, encrypted in full mode */
+    const uint8_t *data;            /* borrowed, or NULL: in small. Encrypted in full mode */
     size_t data_len;
     enum df_comm comm;            /* for file commands: the file's mode */
     uint8_t key_no;               /* authentications and key changes */
@@ -132,7 +132,7 @@ void df_req_read_records(struct df_request *r, uint8_t file, uint32_t first, uin
 void df_req_write_record(struct df_request *r, uint8_t file, uint32_t offset, const uint8_t *data,
                          size_t n, enum df_comm comm);
 void df_req_update_record(struct df_request *r, uint8_t file, uint32_t record, uint32_t offset,
-                          const uint8_t *data, size_t n);
+                          const uint8_t *data, size_t n, enum df_comm comm);
 void df_req_clear_records(struct df_request *r, uint8_t file);
 void df_req_read_signature(struct df_request *r);
 void df_req_proximity_round(struct df_request *r, const uint8_t *challenge, size_t n);
