@@ -14,11 +14,11 @@
 #include "desfire/request.h"
 
 struct df_personality {
-    enum df_ev ev;         /* DF_EV1, DF_EV2, DF_EV3 */
-    uint32_t memory;       /* 2048, 4096, 8192 */
+    enum df_ev ev;   /* DF_EV1, DF_EV2, DF_EV3 */
+    uint32_t memory; /* 2048, 4096, 8192 */
     uint8_t uid[7];
-    bool random_uid;       /* show a random 4-byte UID from the start */
-    bool has_signature;    /* ReadSig answers signature; EV1 cards before it had none */
+    bool random_uid;    /* show a random 4-byte UID from the start */
+    bool has_signature; /* ReadSig answers signature; EV1 cards before it had none */
     uint8_t signature[56];
 };
 

@@ -1,0 +1,258 @@
+/*
+ * The card image.
+ *
+ *   offset  size  meaning
+ *   0       8     "TESSCARD"
+ *   8       2     version, 1
+ *   10      4     length of the body
+ *   14      32    SHA-256 of the body
+ *   46      n     body: the fields of struct picc_memory in the order of walk_memory below, little
+ *                 endian; only used applications, files, keys and data
+ *
+ * One walk serves both directions: a field that is written is read at the same place. load refuses
+ * whatever save could not have written: ranges, counts and memory sums are checked.
+ */
+#include <string.h>
+
+#include "desfire/picc_int.h"
+
+enum { HEADER = 46, VERSION = 1 };
+static const uint8_t magic[8] = {'T', 'E', 'S', 'S', 'C', 'A', 'R', 'D'};
+
+/* Either a writer (is_saving) or a reader. */
+struct walk {
+    bool is_saving;
+    struct b_wr *w;
+    struct b_rd *r;
+    bool is_bad;
+};
+
+static uint32_t walk_number(struct walk *k, uint32_t v, uint32_t max)
+{
+    if (k->is_saving) {
+        b_wr_le32(k->w, v);
+        return v;
+    }
+    v = b_rd_le32(k->r);
+    if (v > max) {
+        k->is_bad = true;
+        return 0;
+    }
+    return v;
+}
+
+static void walk_bytes(struct walk *k, void *p, size_t n)
+{
+    if (k->is_saving)
+        b_wr_bytes(k->w, p, n);
+    else
+        b_rd_bytes(k->r, p, n);
+}
+
+#define WALK(k, field, max) ((field) = (__typeof__(field))walk_number(k, (uint32_t)(field), max))
+
+static void walk_key(struct walk *k, struct picc_key *key)
+{
+    WALK(k, key->version, 255);
+    walk_bytes(k, key->bytes, sizeof(key->bytes));
+}
+
+static void walk_settings(struct walk *k, struct df_file_settings *s)
+{
+    uint32_t rights = df_rights_pack(s->rights);
+    WALK(k, s->type, DF_FILE_CYCLIC);
+    WALK(k, s->option, 3);
+    WALK(k, s->comm, DF_COMM_FULL);
+    WALK(k, rights, 0xFFFF);
+    s->rights = df_rights_unpack((uint16_t)rights);
+    WALK(k, s->has_iso, 1);
+    WALK(k, s->iso_fid, 0xFFFF);
+    WALK(k, s->size, PICC_DATA);
+    WALK(k, s->lower, UINT32_MAX);
+    WALK(k, s->upper, UINT32_MAX);
+    WALK(k, s->value, UINT32_MAX);
+    WALK(k, s->limited_credit, 3);
+    WALK(k, s->record_size, PICC_DATA);
+    WALK(k, s->record_max, PICC_DATA);
+    WALK(k, s->record_count, PICC_DATA);
+}
+
+static bool is_file_good(const struct picc_memory *m, const struct picc_file *f)
+{
+    const struct df_file_settings *s = &f->settings;
+    uint64_t need = 0;
+    if (f->data_at + f->data_len > m->data_used)
+        return false;
+    switch (s->type) {
+    case DF_FILE_STANDARD:
+        need = s->size;
+        break;
+    case DF_FILE_BACKUP:
+        need = 2 * (uint64_t)s->size;
+        break;
+    case DF_FILE_LINEAR:
+    case DF_FILE_CYCLIC:
+        need = (uint64_t)s->record_size * s->record_max;
+        if (s->record_size == 0 || s->record_count > s->record_max ||
+            f->first_record >= s->record_max)
+            return false;
+        break;
+    case DF_FILE_VALUE:
+        return s->lower <= s->value && s->value <= s->upper && f->limited >= 0;
+    case DF_FILE_TMAC:
+        return false;
+    }
+    return need > 0 && need == f->data_len;
+}
+
+static void walk_file(struct walk *k, struct picc_memory *m, struct picc_file *f, uint8_t no)
+{
+    WALK(k, f->is_used, 1);
+    if (!f->is_used)
+        return;
+    f->no = no;
+    walk_settings(k, &f->settings);
+    WALK(k, f->first_record, 0xFFFF);
+    WALK(k, f->limited, UINT32_MAX);
+    WALK(k, f->data_at, PICC_DATA);
+    WALK(k, f->data_len, PICC_DATA);
+    if (!k->is_saving && !is_file_good(m, f))
+        k->is_bad = true;
+}
+
+static void walk_app(struct walk *k, struct picc_memory *m, struct picc_app *a)
+{
+    WALK(k, a->is_used, 1);
+    if (!a->is_used)
+        return;
+    WALK(k, a->aid, 0xFFFFFF);
+    WALK(k, a->settings, 255);
+    WALK(k, a->type, DF_KEY_AES);
+    WALK(k, a->key_count, PICC_KEYS);
+    WALK(k, a->has_iso_files, 1);
+    WALK(k, a->has_iso_fid, 1);
+    WALK(k, a->iso_fid, 0xFFFF);
+    WALK(k, a->df_name_len, DF_DF_NAME_MAX);
+    walk_bytes(k, a->df_name, sizeof(a->df_name));
+    WALK(k, a->has_key_sets, 1);
+    WALK(k, a->key_sets, 16);
+    WALK(k, a->active_set, 15);
+    WALK(k, a->max_key_size, 24);
+    WALK(k, a->set_settings, 255);
+    walk_bytes(k, a->set_version, sizeof(a->set_version));
+    walk_bytes(k, a->set_type, sizeof(a->set_type));
+    WALK(k, a->set_state, 0xFFFF);
+    WALK(k, a->first_key, PICC_KEY_POOL);
+    if (!k->is_saving) {
+        uint8_t type = a->set_type[a->active_set];
+        k->is_bad |= a->key_sets < 1 || a->active_set >= a->key_sets ||
+                     a->first_key + a->key_sets * a->key_count > m->keys_used ||
+                     (type != DF_KEY_2K3DES && type != DF_KEY_3K3DES && type != DF_KEY_AES);
+    }
+    for (uint8_t i = 0; i < PICC_FILES; i++)
+        walk_file(k, m, &a->files[i], i);
+}
+
+static void walk_personality(struct walk *k, struct df_personality *p)
+{
+    WALK(k, p->ev, DF_EV3);
+    WALK(k, p->memory, PICC_DATA);
+    walk_bytes(k, p->uid, sizeof(p->uid));
+    WALK(k, p->random_uid, 1);
+    WALK(k, p->has_signature, 1);
+    walk_bytes(k, p->signature, sizeof(p->signature));
+}
+
+static void walk_memory(struct walk *k, struct picc_memory *m)
+{
+    walk_personality(k, &m->personality);
+    walk_bytes(k, m->batch, sizeof(m->batch));
+    WALK(k, m->week, 255);
+    WALK(k, m->year, 255);
+    WALK(k, m->sw_major, 255);
+    WALK(k, m->sw_minor, 255);
+    WALK(k, m->settings, 0x0F);
+    WALK(k, m->key_type, DF_KEY_AES);
+    walk_key(k, &m->master);
+    walk_key(k, &m->default_key);
+    walk_key(k, &m->proximity);
+    WALK(k, m->config, 0x0F);
+    WALK(k, m->messaging, 0x07);
+    WALK(k, m->ats_len, PICC_ATS_MAX);
+    walk_bytes(k, m->ats, sizeof(m->ats));
+    WALK(k, m->used, PICC_DATA);
+    WALK(k, m->data_used, PICC_DATA);
+    WALK(k, m->keys_used, PICC_KEY_POOL);
+    for (size_t i = 0; i < PICC_APPS; i++)
+        walk_app(k, m, &m->apps[i]);
+    for (size_t i = 0; i < m->keys_used; i++)
+        walk_key(k, &m->keys[i]);
+    walk_bytes(k, m->data, m->data_used);
+}
+
+static bool is_type(enum df_key_type t)
+{
+    return t == DF_KEY_2K3DES || t == DF_KEY_3K3DES || t == DF_KEY_AES;
+}
+
+static bool is_memory_good(const struct picc_memory *m)
+{
+    uint32_t size = m->personality.memory;
+    if ((size != 2048 && size != 4096 && size != 8192) || m->personality.ev < DF_EV1 ||
+        m->used > size - 256 || m->used % PICC_BLOCK != 0 || !is_type(m->key_type))
+        return false;
+    for (size_t i = 0; i < PICC_APPS; i++) {
+        const struct picc_app *a = &m->apps[i];
+        if (a->is_used && (!is_type(a->type) || a->aid == 0))
+            return false;
+        for (size_t j = 0; a->is_used && j < i; j++) {
+            if (m->apps[j].is_used && m->apps[j].aid == a->aid)
+                return false;
+        }
+    }
+    return true;
+}
+
+size_t df_picc_image_max(void)
+{
+    return HEADER + 2 * sizeof(struct picc_memory);
+}
+
+void df_picc_save(const struct df_picc *p, struct b_wr *out)
+{
+    uint8_t *header = b_wr_reserve(out, HEADER);
+    size_t start = out->len;
+    struct walk k = {.is_saving = true, .w = out};
+    struct df_picc *same = (struct df_picc *)(uintptr_t)p; /* saving only reads */
+    walk_memory(&k, &same->mem);
+    if (header == NULL || !b_wr_ok(out))
+        return;
+    struct b_wr w = b_wr_from(header, HEADER);
+    b_wr_bytes(&w, magic, sizeof(magic));
+    b_wr_le16(&w, VERSION);
+    b_wr_le32(&w, (uint32_t)(out->len - start));
+    crypto_sha256(out->p + start, out->len - start, header + w.len);
+}
+
+bool df_picc_load(struct df_picc *p, struct b_rd image)
+{
+    uint8_t got_magic[8], want[32], got[32];
+    b_rd_bytes(&image, got_magic, sizeof(got_magic));
+    uint16_t version = b_rd_le16(&image);
+    uint32_t n = b_rd_le32(&image);
+    b_rd_bytes(&image, want, sizeof(want));
+    struct b_rd body = b_rd_take(&image, n);
+    if (!b_rd_end(&image) || version != VERSION || !b_ct_eq(got_magic, magic, sizeof(magic)))
+        return false;
+    crypto_sha256(body.p, body.left, got);
+    if (!b_ct_eq(got, want, sizeof(want)))
+        return false;
+    memset(p, 0, sizeof(*p));
+    struct walk k = {.r = &body};
+    walk_memory(&k, &p->mem);
+    if (k.is_bad || !b_rd_end(&body) || !is_memory_good(&p->mem)) {
+        b_wipe(p, sizeof(*p));
+        return false;
+    }
+    return true;
+}
