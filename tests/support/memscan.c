@@ -1,0 +1,79 @@
+#include "memscan.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CHUNK = 1 << 16 };
+
+struct scan {
+    int mem;
+    const uint8_t (*patterns)[MEMSCAN_SIZE];
+    size_t count;
+    int hits;
+    struct memscan_hit *first;
+};
+
+static void search(struct scan *s, const uint8_t *p, size_t n, uint64_t at, const char *where)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        const uint8_t *from = p;
+        const uint8_t *hit = NULL;
+        while ((hit = memmem(from, n - (size_t)(from - p), s->patterns[i], MEMSCAN_SIZE)) != NULL) {
+            if (s->hits++ == 0) {
+                s->first->pattern = i;
+                s->first->address = at + (uint64_t)(hit - p);
+                (void)snprintf(s->first->where, sizeof(s->first->where), "%.127s", where);
+            }
+            from = hit + 1;
+        }
+    }
+}
+
+/* Chunks overlap by a pattern less one byte, so that none is missed at a seam or found twice. */
+static void scan_mapping(struct scan *s, uint64_t from, uint64_t to, const char *where)
+{
+    static uint8_t buf[MEMSCAN_SIZE - 1 + CHUNK];
+    size_t kept = 0;
+    for (uint64_t at = from; at < to; at += CHUNK) {
+        size_t n = to - at < CHUNK ? (size_t)(to - at) : CHUNK;
+        ssize_t got = pread(s->mem, buf + kept, n, (off_t)at);
+        if (got <= 0)
+            break;
+        size_t have = kept + (size_t)got;
+        search(s, buf, have, at - kept, where);
+        kept = have < MEMSCAN_SIZE - 1 ? have : MEMSCAN_SIZE - 1;
+        memmove(buf, buf + have - kept, kept);
+    }
+    memset(buf, 0, sizeof(buf));
+}
+
+int memscan(int pid, const uint8_t (*patterns)[MEMSCAN_SIZE], size_t count,
+            struct memscan_hit *first)
+{
+    char path[64];
+    char line[512];
+    struct scan s = {.patterns = patterns, .count = count, .first = first};
+    (void)snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+    s.mem = open(path, O_RDONLY | O_CLOEXEC);
+    (void)snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+    FILE *maps = fopen(path, "re");
+    if (s.mem < 0 || maps == NULL)
+        s.hits = -1;
+    while (s.hits >= 0 && fgets(line, sizeof(line), maps) != NULL) {
+        char *end = NULL;
+        uint64_t from = strtoull(line, &end, 16);
+        uint64_t to = *end == '-' ? strtoull(end + 1, &end, 16) : 0;
+        line[strcspn(line, "\n")] = '\0';
+        if (to > from && end[0] == ' ' && end[1] == 'r' && strstr(line, "[vvar]") == NULL)
+            scan_mapping(&s, from, to, line);
+    }
+    if (maps != NULL)
+        (void)fclose(maps);
+    if (s.mem >= 0)
+        (void)close(s.mem);
+    return s.hits;
+}
