@@ -235,9 +235,9 @@ static enum df_want step_iso(struct df_pcd *pcd, struct b_rd data, uint16_t sw)
     bool is_name = r->cmd == DF_CMD_ISO_SELECT_NAME;
     if (sw != 0x9000)
         return fail(pcd, B_E_CARD_REFUSED, sw, "the card refused it");
-    bool is_card = is_name ? r->head_len == sizeof(card_name) &&
-                                 memcmp(r->head, card_name, sizeof(card_name)) == 0
-                           : r->head_len == 2 && r->head[0] == 0x3F && r->head[1] == 0x00;
+    bool is_card =
+        is_name ? r->head_len == sizeof(card_name) && b_ct_eq(r->head, card_name, sizeof(card_name))
+                : r->head_len == 2 && r->head[0] == 0x3F && r->head[1] == 0x00;
     pcd->selected = is_card ? 0 : DF_AID_UNKNOWN;
     b_wr_bytes(&pcd->answer, data.p, data.left);
     if (!b_wr_ok(&pcd->answer))
