@@ -163,6 +163,7 @@ uint8_t picc_change_key(struct df_picc *p, struct picc_call *call)
     uint8_t sw = find_target(p, call, &key, &got.type, &is_own);
     if (sw != DF_SW_OK)
         return sw;
+    old.type = got.type;
     memcpy(old.bytes, key->bytes, sizeof(old.bytes));
     struct df_sm_key_change change = {.ins = df_cmd_row(call->cmd)->ins,
                                       .head_len = (uint8_t)call->head.left,

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { AID = 0xF51234, DATA_LEN = 100, ROOM = 512 };
+enum { AID = 0xF51234, DATA_LEN = 100, RECORD_LEN = 20, ROOM = 512, AES_VERSION = 0x42 };
 
 static nfc_context *context;
 static nfc_device *device;
@@ -48,7 +48,7 @@ static MifareDESFireKey des3k_key(uint8_t bytes[])
 
 static MifareDESFireKey aes_key(uint8_t bytes[])
 {
-    return mifare_desfire_aes_key_new_with_version(bytes, bytes[0] ? 0x42 : 0);
+    return mifare_desfire_aes_key_new_with_version(bytes, bytes[0] ? AES_VERSION : 0);
 }
 
 static struct way ways[] = {
@@ -89,13 +89,20 @@ static void make_bytes(uint8_t *p, size_t n, uint8_t seed)
         p[i] = (uint8_t)(seed + 11 * i);
 }
 
-/* zero is the factory key of this way; otherwise a key made of the seed */
+/* zero is the factory key of this way; otherwise a key made of the seed. A 2K3DES key of equal
+ * halves is a DES key, with DES session keys. */
 static MifareDESFireKey make_key(const struct way *way, uint8_t seed)
 {
     uint8_t bytes[24] = {0};
     if (seed)
         make_bytes(bytes, way->key_size, seed);
-    return way->key(bytes);
+    return seed == 0 && way->key == des3_key ? des_key(bytes) : way->key(bytes);
+}
+
+static uint8_t version_of(const struct way *way, MifareDESFireKey key)
+{
+    /* libfreefare reads it from the low bits of the key, which is not where AES keys have it */
+    return way->key == aes_key ? AES_VERSION : mifare_desfire_key_get_version(key);
 }
 
 static int authenticate(const struct way *way, uint8_t no, uint8_t seed)
@@ -171,7 +178,7 @@ static void keys_are_changed(void **state)
     OK(change_key(way, 1, 0x35, 0x21));
     OK(mifare_desfire_get_key_version(tag, 1, &version));
     MifareDESFireKey key = make_key(way, 0x35);
-    assert_int_equal(version, mifare_desfire_key_get_version(key));
+    assert_int_equal(version, version_of(way, key));
     mifare_desfire_key_free(key);
     /* the key authenticated with */
     OK(change_key(way, 0, 0x77, 0));
@@ -247,10 +254,14 @@ static void a_value_is_credited_and_debited(void **state)
 static void records_are_kept_in_order(void **state)
 {
     const struct way *way = *state;
-    uint8_t record[16], got[ROOM];
+    /* RECORD_LEN: libfreefare checks a D40 MAC over the data and two bytes more, which is wrong
+     * where that needs one more block: lengths of whole blocks */
+    uint8_t record[RECORD_LEN], got[ROOM];
     create_app(way);
-    OK(mifare_desfire_create_linear_record_file(tag, 1, MDCM_ENCIPHERED, MDAR(0, 0, 0, 0), 16, 8));
-    OK(mifare_desfire_create_cyclic_record_file(tag, 2, MDCM_MACED, MDAR(0, 0, 0, 0), 16, 4));
+    OK(mifare_desfire_create_linear_record_file(tag, 1, MDCM_ENCIPHERED, MDAR(0, 0, 0, 0),
+                                                RECORD_LEN, 8));
+    OK(mifare_desfire_create_cyclic_record_file(tag, 2, MDCM_MACED, MDAR(0, 0, 0, 0), RECORD_LEN,
+                                                4));
     for (uint8_t no = 1; no <= 2; no++) {
         for (uint8_t i = 0; i < 5; i++) {
             memset(record, 0xA0 + i, sizeof record);
@@ -260,7 +271,7 @@ static void records_are_kept_in_order(void **state)
         /* the newest three, told from the oldest to the newest */
         OK(mifare_desfire_read_records(tag, no, 0, 3, got));
         for (uint8_t i = 0; i < 3; i++)
-            assert_int_equal(got[16 * i], 0xA2 + i);
+            assert_int_equal(got[RECORD_LEN * i], 0xA2 + i);
     }
     struct mifare_desfire_file_settings settings;
     OK(mifare_desfire_get_file_settings(tag, 2, &settings));
@@ -347,6 +358,7 @@ static void iso_names_are_kept(void **state)
     select_aid(AID);
     OK(authenticate(&ways[5], 0, 0));
     OK(mifare_desfire_create_std_data_file_iso(tag, 1, 0, MDAR(0, 0, 0, 0), 16, 0xE104));
+    select_aid(AID); /* libfreefare counts the MAC of an authenticated answer as file ids */
     OK(mifare_desfire_get_iso_file_ids(tag, &ids, &count));
     assert_int_equal(count, 1);
     assert_int_equal(ids[0], 0xE104);
