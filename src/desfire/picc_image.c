@@ -19,62 +19,30 @@
 enum { HEADER = 46, VERSION = 1 };
 static const uint8_t magic[8] = {'T', 'E', 'S', 'S', 'C', 'A', 'R', 'D'};
 
-/* Either a writer (is_saving) or a reader. */
-struct walk {
-    bool is_saving;
-    struct b_wr *w;
-    struct b_rd *r;
-    bool is_bad;
-};
-
-static uint32_t walk_number(struct walk *k, uint32_t v, uint32_t max)
+static void walk_key(struct b_walk *k, struct picc_key *key)
 {
-    if (k->is_saving) {
-        b_wr_le32(k->w, v);
-        return v;
-    }
-    v = b_rd_le32(k->r);
-    if (v > max) {
-        k->is_bad = true;
-        return 0;
-    }
-    return v;
+    B_WALK(k, key->version, 255);
+    b_walk_bytes(k, key->bytes, sizeof(key->bytes));
 }
 
-static void walk_bytes(struct walk *k, void *p, size_t n)
-{
-    if (k->is_saving)
-        b_wr_bytes(k->w, p, n);
-    else
-        b_rd_bytes(k->r, p, n);
-}
-
-#define WALK(k, field, max) ((field) = (__typeof__(field))walk_number(k, (uint32_t)(field), max))
-
-static void walk_key(struct walk *k, struct picc_key *key)
-{
-    WALK(k, key->version, 255);
-    walk_bytes(k, key->bytes, sizeof(key->bytes));
-}
-
-static void walk_settings(struct walk *k, struct df_file_settings *s)
+static void walk_settings(struct b_walk *k, struct df_file_settings *s)
 {
     uint32_t rights = df_rights_pack(s->rights);
-    WALK(k, s->type, DF_FILE_CYCLIC);
-    WALK(k, s->option, 3);
-    WALK(k, s->comm, DF_COMM_FULL);
-    WALK(k, rights, 0xFFFF);
+    B_WALK(k, s->type, DF_FILE_CYCLIC);
+    B_WALK(k, s->option, 3);
+    B_WALK(k, s->comm, DF_COMM_FULL);
+    B_WALK(k, rights, 0xFFFF);
     s->rights = df_rights_unpack((uint16_t)rights);
-    WALK(k, s->has_iso, 1);
-    WALK(k, s->iso_fid, 0xFFFF);
-    WALK(k, s->size, PICC_DATA);
-    WALK(k, s->lower, UINT32_MAX);
-    WALK(k, s->upper, UINT32_MAX);
-    WALK(k, s->value, UINT32_MAX);
-    WALK(k, s->limited_credit, 3);
-    WALK(k, s->record_size, PICC_DATA);
-    WALK(k, s->record_max, PICC_DATA);
-    WALK(k, s->record_count, PICC_DATA);
+    B_WALK(k, s->has_iso, 1);
+    B_WALK(k, s->iso_fid, 0xFFFF);
+    B_WALK(k, s->size, PICC_DATA);
+    B_WALK(k, s->lower, UINT32_MAX);
+    B_WALK(k, s->upper, UINT32_MAX);
+    B_WALK(k, s->value, UINT32_MAX);
+    B_WALK(k, s->limited_credit, 3);
+    B_WALK(k, s->record_size, PICC_DATA);
+    B_WALK(k, s->record_max, PICC_DATA);
+    B_WALK(k, s->record_count, PICC_DATA);
 }
 
 static bool is_file_good(const struct picc_memory *m, const struct picc_file *f)
@@ -105,45 +73,45 @@ static bool is_file_good(const struct picc_memory *m, const struct picc_file *f)
     return need > 0 && need == f->data_len;
 }
 
-static void walk_file(struct walk *k, struct picc_memory *m, struct picc_file *f, uint8_t no)
+static void walk_file(struct b_walk *k, struct picc_memory *m, struct picc_file *f, uint8_t no)
 {
-    WALK(k, f->is_used, 1);
+    B_WALK(k, f->is_used, 1);
     if (!f->is_used)
         return;
     f->no = no;
     walk_settings(k, &f->settings);
-    WALK(k, f->first_record, 0xFFFF);
-    WALK(k, f->limited, UINT32_MAX);
-    WALK(k, f->data_at, PICC_DATA);
-    WALK(k, f->data_len, PICC_DATA);
-    if (!k->is_saving && !is_file_good(m, f))
+    B_WALK(k, f->first_record, 0xFFFF);
+    B_WALK(k, f->limited, UINT32_MAX);
+    B_WALK(k, f->data_at, PICC_DATA);
+    B_WALK(k, f->data_len, PICC_DATA);
+    if (b_walk_is_loading(k) && !is_file_good(m, f))
         k->is_bad = true;
 }
 
-static void walk_app(struct walk *k, struct picc_memory *m, struct picc_app *a)
+static void walk_app(struct b_walk *k, struct picc_memory *m, struct picc_app *a)
 {
-    WALK(k, a->is_used, 1);
+    B_WALK(k, a->is_used, 1);
     if (!a->is_used)
         return;
-    WALK(k, a->aid, 0xFFFFFF);
-    WALK(k, a->settings, 255);
-    WALK(k, a->type, DF_KEY_AES);
-    WALK(k, a->key_count, PICC_KEYS);
-    WALK(k, a->has_iso_files, 1);
-    WALK(k, a->has_iso_fid, 1);
-    WALK(k, a->iso_fid, 0xFFFF);
-    WALK(k, a->df_name_len, DF_DF_NAME_MAX);
-    walk_bytes(k, a->df_name, sizeof(a->df_name));
-    WALK(k, a->has_key_sets, 1);
-    WALK(k, a->key_sets, 16);
-    WALK(k, a->active_set, 15);
-    WALK(k, a->max_key_size, 24);
-    WALK(k, a->set_settings, 255);
-    walk_bytes(k, a->set_version, sizeof(a->set_version));
-    walk_bytes(k, a->set_type, sizeof(a->set_type));
-    WALK(k, a->set_state, 0xFFFF);
-    WALK(k, a->first_key, PICC_KEY_POOL);
-    if (!k->is_saving) {
+    B_WALK(k, a->aid, 0xFFFFFF);
+    B_WALK(k, a->settings, 255);
+    B_WALK(k, a->type, DF_KEY_AES);
+    B_WALK(k, a->key_count, PICC_KEYS);
+    B_WALK(k, a->has_iso_files, 1);
+    B_WALK(k, a->has_iso_fid, 1);
+    B_WALK(k, a->iso_fid, 0xFFFF);
+    B_WALK(k, a->df_name_len, DF_DF_NAME_MAX);
+    b_walk_bytes(k, a->df_name, sizeof(a->df_name));
+    B_WALK(k, a->has_key_sets, 1);
+    B_WALK(k, a->key_sets, 16);
+    B_WALK(k, a->active_set, 15);
+    B_WALK(k, a->max_key_size, 24);
+    B_WALK(k, a->set_settings, 255);
+    b_walk_bytes(k, a->set_version, sizeof(a->set_version));
+    b_walk_bytes(k, a->set_type, sizeof(a->set_type));
+    B_WALK(k, a->set_state, 0xFFFF);
+    B_WALK(k, a->first_key, PICC_KEY_POOL);
+    if (b_walk_is_loading(k)) {
         uint8_t type = a->set_type[a->active_set];
         k->is_bad |= a->key_sets < 1 || a->active_set >= a->key_sets ||
                      a->first_key + a->key_sets * a->key_count > m->keys_used ||
@@ -153,41 +121,41 @@ static void walk_app(struct walk *k, struct picc_memory *m, struct picc_app *a)
         walk_file(k, m, &a->files[i], i);
 }
 
-static void walk_personality(struct walk *k, struct df_personality *p)
+static void walk_personality(struct b_walk *k, struct df_personality *p)
 {
-    WALK(k, p->ev, DF_EV3);
-    WALK(k, p->memory, PICC_DATA);
-    walk_bytes(k, p->uid, sizeof(p->uid));
-    WALK(k, p->random_uid, 1);
-    WALK(k, p->has_signature, 1);
-    walk_bytes(k, p->signature, sizeof(p->signature));
+    B_WALK(k, p->ev, DF_EV3);
+    B_WALK(k, p->memory, PICC_DATA);
+    b_walk_bytes(k, p->uid, sizeof(p->uid));
+    B_WALK(k, p->random_uid, 1);
+    B_WALK(k, p->has_signature, 1);
+    b_walk_bytes(k, p->signature, sizeof(p->signature));
 }
 
-static void walk_memory(struct walk *k, struct picc_memory *m)
+static void walk_memory(struct b_walk *k, struct picc_memory *m)
 {
     walk_personality(k, &m->personality);
-    walk_bytes(k, m->batch, sizeof(m->batch));
-    WALK(k, m->week, 255);
-    WALK(k, m->year, 255);
-    WALK(k, m->sw_major, 255);
-    WALK(k, m->sw_minor, 255);
-    WALK(k, m->settings, 0x0F);
-    WALK(k, m->key_type, DF_KEY_AES);
+    b_walk_bytes(k, m->batch, sizeof(m->batch));
+    B_WALK(k, m->week, 255);
+    B_WALK(k, m->year, 255);
+    B_WALK(k, m->sw_major, 255);
+    B_WALK(k, m->sw_minor, 255);
+    B_WALK(k, m->settings, 0x0F);
+    B_WALK(k, m->key_type, DF_KEY_AES);
     walk_key(k, &m->master);
     walk_key(k, &m->default_key);
     walk_key(k, &m->proximity);
-    WALK(k, m->config, 0x0F);
-    WALK(k, m->messaging, 0x07);
-    WALK(k, m->ats_len, PICC_ATS_MAX);
-    walk_bytes(k, m->ats, sizeof(m->ats));
-    WALK(k, m->used, PICC_DATA);
-    WALK(k, m->data_used, PICC_DATA);
-    WALK(k, m->keys_used, PICC_KEY_POOL);
+    B_WALK(k, m->config, 0x0F);
+    B_WALK(k, m->messaging, 0x07);
+    B_WALK(k, m->ats_len, PICC_ATS_MAX);
+    b_walk_bytes(k, m->ats, sizeof(m->ats));
+    B_WALK(k, m->used, PICC_DATA);
+    B_WALK(k, m->data_used, PICC_DATA);
+    B_WALK(k, m->keys_used, PICC_KEY_POOL);
     for (size_t i = 0; i < PICC_APPS; i++)
         walk_app(k, m, &m->apps[i]);
     for (size_t i = 0; i < m->keys_used; i++)
         walk_key(k, &m->keys[i]);
-    walk_bytes(k, m->data, m->data_used);
+    b_walk_bytes(k, m->data, m->data_used);
 }
 
 static bool is_type(enum df_key_type t)
@@ -222,7 +190,7 @@ void df_picc_save(const struct df_picc *p, struct b_wr *out)
 {
     uint8_t *header = b_wr_reserve(out, HEADER);
     size_t start = out->len;
-    struct walk k = {.is_saving = true, .w = out};
+    struct b_walk k = {.w = out};
     struct df_picc *same = (struct df_picc *)(uintptr_t)p; /* saving only reads */
     walk_memory(&k, &same->mem);
     if (header == NULL || !b_wr_ok(out))
@@ -248,9 +216,9 @@ bool df_picc_load(struct df_picc *p, struct b_rd image)
     if (!b_ct_eq(got, want, sizeof(want)))
         return false;
     memset(p, 0, sizeof(*p));
-    struct walk k = {.r = &body};
+    struct b_walk k = {.r = &body};
     walk_memory(&k, &p->mem);
-    if (k.is_bad || !b_rd_end(&body) || !is_memory_good(&p->mem)) {
+    if (!b_walk_ok(&k) || !b_rd_end(&body) || !is_memory_good(&p->mem)) {
         b_wipe(p, sizeof(*p));
         return false;
     }

@@ -101,6 +101,7 @@ struct profile_slot {
 
 struct profile_file_state {
     uint8_t no;
+    bool is_content_right; /* read, and what the profile wants to be written */
     struct df_file_settings settings;
 };
 

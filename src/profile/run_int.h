@@ -1,0 +1,96 @@
+/* Between the files of the machine. */
+#ifndef TESSERE_PROFILE_RUN_INT_H
+#define TESSERE_PROFILE_RUN_INT_H
+
+#include "profile/run.h"
+
+/* Where the inspection is; the order is the order of the questions. */
+enum inspect_at {
+    INSPECT_START,
+    INSPECT_VERSION,
+    INSPECT_SIGNATURE,
+    INSPECT_SERIAL_SELECT,
+    INSPECT_SERIAL_READ,
+    INSPECT_CARD_AGAIN,
+    INSPECT_CARD_SETTINGS,
+    INSPECT_CARD_VERSION,
+    INSPECT_CARD_KEY,
+    INSPECT_CARD_SETTINGS_AGAIN,
+    INSPECT_UID,
+    INSPECT_FREE,
+    INSPECT_APPS,
+    INSPECT_APP,
+    INSPECT_APP_SETTINGS,
+    INSPECT_SLOT_VERSION,
+    INSPECT_APP_KEY,
+    INSPECT_APP_SETTINGS_AGAIN,
+    INSPECT_FILE_IDS,
+    INSPECT_FILE_SETTINGS,
+    INSPECT_CONTENT,
+    INSPECT_OTHER_KEYS,
+    INSPECT_END,
+};
+
+enum apply_at { APPLY_CONTEXT, APPLY_SEND, APPLY_SENT, APPLY_VERIFY, APPLY_END };
+
+enum tap_at { TAP_START, TAP_UID, TAP_SELECTED, TAP_SERIAL, TAP_PROOF, TAP_VERSION };
+
+enum run_phase { RUN_INSPECT, RUN_PLANNED, RUN_APPLY, RUN_TAP, RUN_OVER };
+
+struct profile_run {
+    const struct profile_job *job;
+    struct profile_keys keys;
+    const struct crypto_div_profile *diversification;
+    struct df_pcd pcd;
+    struct df_request request;
+    struct df_key key, old_key;
+    uint8_t answer[1024];
+    enum run_phase phase;
+    bool is_waiting; /* an APDU is out */
+    bool is_asked;   /* the request of this place was made: its outcome is in is_good */
+    bool is_good;
+    uint8_t apdus;
+    int at;
+    uint8_t index;     /* slot or file under inspection; candidate under trial */
+    uint8_t candidate;
+    struct profile_slot trial;
+    uint8_t trial_given; /* which given or known key the trial uses */
+    uint8_t given_of_card, given_of_slot[PROFILE_KEYS_MAX];
+    struct profile_state state;
+    struct profile_plan plan;
+    size_t step;
+    struct profile_tap tap;
+    struct b_err error;
+};
+
+/* run.c */
+/* Fails the run with the reader's side error, said in context. */
+enum profile_want run_fail_card(struct profile_run *run, const char *what);
+enum profile_want run_fail(struct profile_run *run, enum b_code code, const char *what);
+/* Select and authenticate until `aid` is selected and, with key_no >= 0, that key's session runs:
+ * PROFILE_TX when a request was made, PROFILE_DONE when it stands. */
+enum profile_want run_context(struct profile_run *run, df_aid aid, int key_no);
+/* The present key of a slot (aid 0: the card's) into run->key. B_E_KEY_TOO_WEAK never: a factory
+ * key is a key here. */
+enum b_code run_slot_key(struct profile_run *run, df_aid aid, uint8_t no,
+                         const struct profile_slot *slot, uint8_t given, struct df_key *ret);
+enum b_code run_badge_key(struct profile_run *run, df_aid aid, uint8_t no, enum key_role role,
+                          uint8_t generation, struct df_key *ret);
+enum key_role run_role(const struct profile_run *run, df_aid aid, uint8_t no);
+enum df_auth run_auth(const struct profile_run *run, df_aid aid, enum df_key_type type);
+bool run_knows(const struct profile_run *run, enum key_role role, uint8_t generation);
+/* The file of the profile with this number, or NULL. */
+const struct profile_file *run_file(const struct profile_run *run, uint8_t no);
+/* What the profile wants in a file; n bytes, zero padded to the file's size. */
+size_t run_content(const struct profile_run *run, const struct profile_file *f, uint8_t *out);
+
+/* keys published as examples or defaults: known_keys.c */
+size_t profile_known_key_count(void);
+const uint8_t *profile_known_key(size_t i);
+
+enum profile_want inspect_next(struct profile_run *run);
+enum profile_want apply_next(struct profile_run *run);
+enum profile_want tap_next(struct profile_run *run);
+void plan_make(struct profile_run *run);
+
+#endif
