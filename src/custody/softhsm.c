@@ -126,8 +126,9 @@ static CK_RV make_token(CK_FUNCTION_LIST *p, const char *label, char *pins[2], C
         if (rv != CKR_OK || (ret->flags & CKF_TOKEN_INITIALIZED) != 0)
             continue;
         unsigned char padded[32];
-        memset(padded, ' ', sizeof(padded));
-        memcpy(padded, label, strlen(label));
+        struct b_wr w = b_wr_from(padded, sizeof(padded)); /* not terminated: PKCS#11 pads */
+        b_wr_bytes(&w, label, strlen(label));
+        b_wr_fill(&w, ' ', w.cap - w.len);
         rv = p->C_InitToken(slots[i], (unsigned char *)pins[1], strlen(pins[1]), padded);
         if (rv == CKR_OK)
             rv = set_user_pin(p, slots[i], pins[0], pins[1]);
