@@ -12,11 +12,14 @@ struct df_trace {
     enum df_cmd cmd;
     bool is_open; /* between a command and its last answer */
     bool show_data;
-    uint8_t auth; /* enum df_auth of the running authentication or session, as seen from outside */
+    uint8_t auth;       /* enum df_auth of the running session, as seen from outside */
+    uint8_t auth_begun; /* enum df_auth of the authentication under way */
+    const char *fields; /* where the layout of the answer goes on in the next frame */
 };
 
 void df_trace_init(struct df_trace *t, bool show_data);
-/* Writes one line (no newline, NUL-terminated, cut at cap) for a C-APDU or an R-APDU. */
+/* "> GetKeyVersion key=1", "< 9100 OK version=00 mac=[8 bytes]": one line (no newline,
+ * NUL-terminated, cut at cap, which is at least 1) for a C-APDU or an R-APDU. */
 void df_trace_command(struct df_trace *t, struct b_rd capdu, char *line, size_t cap);
 void df_trace_answer(struct df_trace *t, struct b_rd rapdu, char *line, size_t cap);
 
