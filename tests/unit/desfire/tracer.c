@@ -41,7 +41,7 @@ static void a_session_reads_as_an_expert_would_write_it(void **state)
         "> AuthenticateISO key=0",
         "< 91AF ADDITIONAL_FRAME challenge=[8 bytes]",
         "> AuthenticateISO... frame=[16 bytes]",
-        "< 9100 OK challenge=[8 bytes]",
+        "< 9100 OK proof=[8 bytes]",
         "> GetVersion",
         "< 91AF ADDITIONAL_FRAME hw_vendor=04 hw_type=01 hw_subtype=01 hw_version=0100 "
         "hw_storage=1A hw_protocol=05",
