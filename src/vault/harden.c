@@ -44,8 +44,9 @@ enum b_code vaultd_harden(struct b_err *err)
 
 enum b_code vaultd_lock_memory(struct b_err *err)
 {
-    /* Messages, PIN and subkeys, then a job and a machine for each session, with their headers. */
-    enum { BASE = 3 * VAULT_MESSAGE_MAX, HEADERS = 128 };
+    /* A request, PIN and subkeys, then a job and a machine for each session, with their headers.
+     * One session fits the 64 KiB that some systems allow. */
+    enum { BASE = VAULT_MESSAGE_MAX + 4096, HEADERS = 128 };
     size_t session = sizeof(struct profile_job) + profile_run_size() + HEADERS;
     enum b_code r = B_E_LOCK_MEMORY;
     for (size_t n = VAULTD_SESSIONS_MAX; n > 0 && r == B_E_LOCK_MEMORY; n /= 2)
