@@ -139,6 +139,8 @@ static enum b_code take_kcv(struct custody *c, struct custody_entry *e, struct b
             e->key.is_safe = false;
     }
     b_secret_free(mac);
+    b_secret_free(e->subkeys); /* of 256 keys few are used: those that derive make them again */
+    e->subkeys = NULL;
     return r;
 }
 
