@@ -31,7 +31,7 @@ void df_sm_d40_receive(const struct crypto_key *key, uint8_t *p, size_t n)
         uint8_t *block = p + at - BLOCK;
         crypto_encrypt_block(key, block, block);
         for (size_t i = 0; at > BLOCK && i < BLOCK; i++)
-            block[i] ^= block[i - BLOCK];
+            block[i] ^= p[at - 2 * BLOCK + i];
     }
 }
 
