@@ -131,7 +131,6 @@ void df_hs_open_ev1(struct df_handshake *hs, struct df_sm *sm, const uint8_t *a,
     sm->auth = hs->how;
     sm->key_no = hs->key_no;
     sm->block = (uint8_t)block_of(hs);
-    sm->has_enc = false;
     memset(sm->iv, 0, sizeof(sm->iv));
     crypto_key_init(&sm->mac, hs->key.cipher, key);
     b_wipe(key, sizeof(key));
@@ -151,7 +150,6 @@ static void session_key(const struct df_handshake *hs, uint8_t label0, uint8_t l
 
 static void open_ev2(struct df_handshake *hs, struct df_sm *sm, const uint8_t *ti)
 {
-    uint8_t key[16];
     if (hs->how == DF_AUTH_EV2_FIRST) {
         memcpy(sm->ti, ti, sizeof(sm->ti));
         sm->counter = 0;
@@ -161,10 +159,8 @@ static void open_ev2(struct df_handshake *hs, struct df_sm *sm, const uint8_t *t
     sm->key_no = hs->key_no;
     sm->block = 16;
     session_key(hs, 0xA5, 0x5A, sm->enc_bytes);
-    sm->has_enc = false;
-    session_key(hs, 0x5A, 0xA5, key);
-    crypto_key_init(&sm->mac, CRYPTO_AES128, key);
-    b_wipe(key, sizeof(key));
+    session_key(hs, 0x5A, 0xA5, sm->mac_bytes);
+    sm->has_mac = sm->has_enc = false;
 }
 
 static void open_session(struct df_handshake *hs, struct df_sm *sm, const uint8_t *ti)

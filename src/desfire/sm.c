@@ -8,7 +8,7 @@ void df_sm_init(struct df_sm *sm)
     sm->kind = DF_SM_NONE;
     sm->auth = DF_AUTH_NONE;
     sm->key_no = 0;
-    sm->has_enc = false;
+    sm->has_mac = sm->has_enc = false;
 }
 
 void df_sm_drop(struct df_sm *sm)

@@ -30,9 +30,10 @@ struct df_sm {
     uint16_t counter;      /* EV2: commands since First, as the next command will carry it */
     uint8_t iv[16];        /* EV1: the chain */
     struct crypto_key mac; /* D40, EV1: the session key; EV2: KSesAuthMAC */
-    struct crypto_key enc; /* EV2: KSesAuthENC, expanded when a message first needs it */
-    uint8_t enc_bytes[16];
-    bool has_enc;
+    struct crypto_key enc; /* EV2: KSesAuthENC */
+    /* EV2: both keys are expanded when a message first needs them: a tap needs neither. */
+    uint8_t mac_bytes[16], enc_bytes[16];
+    bool has_mac, has_enc;
 };
 
 /* No session. The memory need not be initialised before. */

@@ -17,7 +17,7 @@
 
 enum { BLOCK = 16, MAC_LEN = 8 };
 
-static void message_mac(const struct df_sm *sm, uint8_t code, struct b_rd head, struct b_rd body,
+static void message_mac(struct df_sm *sm, uint8_t code, struct b_rd head, struct b_rd body,
                         uint8_t mac[static MAC_LEN])
 {
     struct crypto_cmac c;
@@ -29,6 +29,10 @@ static void message_mac(const struct df_sm *sm, uint8_t code, struct b_rd head, 
                         sm->ti[1],
                         sm->ti[2],
                         sm->ti[3]};
+    if (!sm->has_mac) {
+        crypto_key_init(&sm->mac, CRYPTO_AES128, sm->mac_bytes);
+        sm->has_mac = true;
+    }
     crypto_cmac_begin(&c, &sm->mac, NULL);
     crypto_cmac_update(&c, start, sizeof(start));
     crypto_cmac_update(&c, head.p, head.left);

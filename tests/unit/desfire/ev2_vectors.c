@@ -20,16 +20,6 @@ static void give_random(void *ctx, uint8_t *p, size_t n)
     memcpy(p, given_random, n);
 }
 
-static void check_key(const struct crypto_key *got, const uint8_t *want_bytes)
-{
-    struct crypto_key want;
-    uint8_t zero[16] = {0}, x[16], y[16];
-    crypto_key_init(&want, CRYPTO_AES128, want_bytes);
-    crypto_encrypt_block(&want, zero, x);
-    crypto_encrypt_block(got, zero, y);
-    assert_memory_equal(x, y, 16);
-}
-
 static void check_hex(const json_t *v, const char *name, const void *got, size_t n)
 {
     uint8_t want[512];
@@ -39,11 +29,9 @@ static void check_hex(const json_t *v, const char *name, const void *got, size_t
 
 static void check_session(const struct df_sm *sm, const json_t *v)
 {
-    uint8_t want[16];
     check_hex(v, "TI", sm->ti, 4);
     check_hex(v, "ENC", sm->enc_bytes, 16);
-    assert_int_equal(vector_hex(v, "MAC", want, sizeof(want)), 16);
-    check_key(&sm->mac, want);
+    check_hex(v, "MAC", sm->mac_bytes, 16);
 }
 
 static struct df_key key_of(const json_t *v)
@@ -142,11 +130,9 @@ static void an12343_authentications_give_the_published_messages_and_keys(void **
 static void open_session(struct df_sm *sm, const json_t *v)
 {
     *sm = (struct df_sm){.kind = DF_SM_EV2, .auth = DF_AUTH_EV2_FIRST, .block = 16};
-    uint8_t mac[16];
-    assert_int_equal(vector_hex(v, "MAC", mac, sizeof(mac)), 16);
+    assert_int_equal(vector_hex(v, "MAC", sm->mac_bytes, sizeof(sm->mac_bytes)), 16);
     assert_int_equal(vector_hex(v, "ENC", sm->enc_bytes, sizeof(sm->enc_bytes)), 16);
     assert_int_equal(vector_hex(v, "TI", sm->ti, sizeof(sm->ti)), 4);
-    crypto_key_init(&sm->mac, CRYPTO_AES128, mac);
     sm->counter = (uint16_t)json_integer_value(json_object_get(v, "ctr"));
 }
 
