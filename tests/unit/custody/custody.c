@@ -465,6 +465,25 @@ static void an_absent_token_is_named(void **state)
     assert_non_null(strstr(err.msg, "Elsewhere"));
 }
 
+/* Debian's softhsm2 registers its module with p11-kit. */
+static void without_module_path_the_modules_of_p11_kit_are_searched(void **state)
+{
+    (void)state;
+    struct custody *c = NULL;
+    struct b_err err = {0};
+    char bare[600];
+    (void)snprintf(bare, sizeof(bare), "%.*s", (int)(strchr(plain, '?') - plain), plain);
+    if (open_as(bare, PIN, &c, &err) != B_OK)
+        fail_msg("%s", err.msg);
+    custody_free(&c);
+    assert_int_equal(open_as("pkcs11:token=Badges%20of%20here?module-name=softhsm2", PIN, &c, &err),
+                     B_OK);
+    custody_free(&c);
+    assert_int_equal(open_as("pkcs11:token=x?module-name=no-such", PIN, &c, &err),
+                     B_E_TOKEN_ABSENT);
+    assert_non_null(strstr(err.msg, "no-such"));
+}
+
 static void a_bad_uri_is_a_configuration_error(void **state)
 {
     (void)state;
@@ -620,6 +639,7 @@ int main(void)
         T(a_key_made_by_another_process_is_found),
         T(a_wrong_module_is_named),
         T(an_absent_token_is_named),
+        T(without_module_path_the_modules_of_p11_kit_are_searched),
         T(a_bad_uri_is_a_configuration_error),
         T(a_wrong_pin_is_told_and_not_tried_again),
         T(the_last_try_is_not_burnt_silently),
