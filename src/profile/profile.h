@@ -54,7 +54,7 @@ struct profile_file {
 struct profile {
     char id[PROFILE_ID_MAX];
     uint32_t revision;
-    bool is_guest;        /* another issuer's card: nothing needs a card master key of ours */
+    bool is_guest; /* another issuer's card: nothing needs a card master key of ours */
     bool wants_random_uid;
     bool disables_format;
     uint8_t card_settings; /* KeySett1 of the card, owned cards only */
@@ -108,19 +108,19 @@ struct profile_file_state {
 struct profile_state {
     enum df_ev ev;
     struct df_version version;
-    uint8_t uid[7];       /* true UID when known */
-    uint8_t uid_len;      /* 0 when random and not yet read */
+    uint8_t uid[7];  /* true UID when known */
+    uint8_t uid_len; /* 0 when random and not yet read */
     bool is_random_uid;
     bool is_genuine_tried, is_genuine; /* originality signature */
-    char product[16];     /* product line whose key verifies the signature */
+    char product[16];                  /* product line whose key verifies the signature */
     uint32_t free_bytes;
-    bool lists_apps;      /* the directory could be read */
+    bool lists_apps; /* the directory could be read */
     uint8_t app_count;
     df_aid apps[PROFILE_APPS_MAX]; /* all applications, ours too */
     struct profile_slot card_key;
     uint8_t card_settings;
     bool has_card_settings;
-    bool has_app;         /* our application is there */
+    bool has_app; /* our application is there */
     bool has_app_settings;
     struct df_key_settings app_settings;
     uint8_t slot_count;
@@ -176,7 +176,7 @@ struct profile_plan {
     struct profile_step steps[PROFILE_STEPS_MAX];
     uint8_t note_count;
     struct profile_note notes[PROFILE_NOTES_MAX];
-    bool is_blocked;       /* the state does not allow the goal: see blocker */
+    bool is_blocked; /* the state does not allow the goal: see blocker */
     struct b_err blocker;
 };
 const char *profile_step_name(enum profile_step_kind kind); /* "change-card-key" */
@@ -185,7 +185,8 @@ void profile_step_print(const struct profile_step *s, char *line, size_t cap);
 void profile_plan_encode(const struct profile_plan *p, struct b_wr *w);
 B_NODISCARD bool profile_plan_decode(struct b_rd *r, struct profile_plan *ret);
 
-/* --- a piece of work on one card ----------------------------------------------------------------- */
+/* --- a piece of work on one card -----------------------------------------------------------------
+ */
 
 enum profile_goal {
     PROFILE_GOAL_SCAN,  /* inspect and judge, change nothing */
@@ -195,8 +196,8 @@ enum profile_goal {
 };
 
 struct profile_generations {
-    uint8_t target;                           /* the active one */
-    uint8_t known[PROFILE_GENERATIONS_MAX];   /* every usable one, newest first, target included */
+    uint8_t target;                         /* the active one */
+    uint8_t known[PROFILE_GENERATIONS_MAX]; /* every usable one, newest first, target included */
     uint8_t known_count;
 };
 
@@ -204,14 +205,14 @@ struct profile_job {
     enum profile_goal goal;
     struct profile profile;
     struct profile_generations generations[KEY_ROLE_COUNT];
-    uint8_t uid[10];      /* as the reader shows it */
-    uint8_t uid_len;      /* 0: the reader does not tell */
+    uint8_t uid[10];                   /* as the reader shows it */
+    uint8_t uid_len;                   /* 0: the reader does not tell */
     uint8_t serial[CRYPTO_SERIAL_MAX]; /* this badge's serial (serial profiles), or empty */
     uint8_t serial_len;
     uint8_t holder[PROFILE_CONTENT_MAX];
     uint8_t holder_len;
-    enum df_ev ev_hint;   /* tap: what the store remembers; 0: try EV2 first */
-    uint8_t auth_hint;    /* tap: generation the store remembers; 0: the target */
+    enum df_ev ev_hint;    /* tap: what the store remembers; 0: try EV2 first */
+    uint8_t auth_hint;     /* tap: generation the store remembers; 0: the target */
     bool tries_known_keys; /* scan: also try the list of published default keys */
     uint8_t given_count;   /* scan, takeover: keys that some party gave */
     struct df_key given[PROFILE_GIVEN_KEYS_MAX];

@@ -26,7 +26,8 @@ enum profile_want run_fail_card(struct profile_run *run, const char *what)
     return run_fail(run, run->error.code, what);
 }
 
-/* --- keys --------------------------------------------------------------------------------------------- */
+/* --- keys
+ * --------------------------------------------------------------------------------------------- */
 
 enum key_role run_role(const struct profile_run *run, df_aid aid, uint8_t no)
 {
@@ -96,7 +97,8 @@ enum b_code run_slot_key(struct profile_run *run, df_aid aid, uint8_t no,
     return B_E_INTERNAL;
 }
 
-/* --- context -------------------------------------------------------------------------------------------- */
+/* --- context
+ * -------------------------------------------------------------------------------------------- */
 
 enum profile_want run_context(struct profile_run *run, df_aid aid, int key_no)
 {
@@ -144,7 +146,8 @@ size_t run_content(const struct profile_run *run, const struct profile_file *f, 
     return n;
 }
 
-/* --- driver ---------------------------------------------------------------------------------------------- */
+/* --- driver
+ * ---------------------------------------------------------------------------------------------- */
 
 static enum profile_want planned_next(struct profile_run *run)
 {
@@ -165,6 +168,9 @@ static enum profile_want next(struct profile_run *run)
     switch (run->phase) {
     case RUN_INSPECT:
         return inspect_next(run);
+    case RUN_REPORT:
+        run->phase = RUN_PLANNED;
+        return PROFILE_PLANNED;
     case RUN_PLANNED:
         return planned_next(run);
     case RUN_APPLY:

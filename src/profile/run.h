@@ -43,9 +43,9 @@ struct profile_tap {
     uint8_t serial[CRYPTO_SERIAL_MAX];
     uint8_t serial_len;
     uint8_t generation;
-    enum df_ev ev;        /* DF_EV1 when only AuthenticateAES was possible */
+    enum df_ev ev; /* DF_EV1 when only AuthenticateAES was possible */
     enum df_auth how;
-    uint8_t apdus;        /* how many the tap took */
+    uint8_t apdus; /* how many the tap took */
 };
 
 struct profile_run; /* allocate profile_run_size() bytes in b_secret memory */

@@ -2,6 +2,7 @@
 #ifndef TESSERE_PROFILE_RUN_INT_H
 #define TESSERE_PROFILE_RUN_INT_H
 
+#include "desfire/pcd.h"
 #include "profile/run.h"
 
 /* Where the inspection is; the order is the order of the questions. */
@@ -35,7 +36,7 @@ enum apply_at { APPLY_CONTEXT, APPLY_SEND, APPLY_SENT, APPLY_VERIFY, APPLY_END }
 
 enum tap_at { TAP_START, TAP_UID, TAP_SELECTED, TAP_SERIAL, TAP_PROOF, TAP_VERSION };
 
-enum run_phase { RUN_INSPECT, RUN_PLANNED, RUN_APPLY, RUN_TAP, RUN_OVER };
+enum run_phase { RUN_INSPECT, RUN_REPORT, RUN_PLANNED, RUN_APPLY, RUN_TAP, RUN_OVER };
 
 struct profile_run {
     const struct profile_job *job;
@@ -45,13 +46,14 @@ struct profile_run {
     struct df_request request;
     struct df_key key, old_key;
     uint8_t answer[1024];
+    uint8_t content[PROFILE_CONTENT_MAX]; /* lent to a write */
     enum run_phase phase;
     bool is_waiting; /* an APDU is out */
     bool is_asked;   /* the request of this place was made: its outcome is in is_good */
     bool is_good;
     uint8_t apdus;
     int at;
-    uint8_t index;     /* slot or file under inspection; candidate under trial */
+    uint8_t index; /* slot or file under inspection; candidate under trial */
     uint8_t candidate;
     struct profile_slot trial;
     uint8_t trial_given; /* which given or known key the trial uses */

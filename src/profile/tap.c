@@ -30,9 +30,8 @@ static const struct profile_file *serial_file(const struct profile_run *run)
 
 static enum profile_want prove(struct profile_run *run)
 {
-    struct profile_slot slot = {.kind = PROFILE_KEY_DIVERSIFIED,
-                                .type = DF_KEY_AES,
-                                .generation = run->tap.generation};
+    struct profile_slot slot = {
+        .kind = PROFILE_KEY_DIVERSIFIED, .type = DF_KEY_AES, .generation = run->tap.generation};
     if (!run_knows(run, KEY_ROLE_AUTH, slot.generation))
         return run_fail(run, B_E_GENERATION_RETIRED, "the badge's generation is not in use");
     run->error.code = B_OK;

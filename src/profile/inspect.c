@@ -1,0 +1,519 @@
+/*
+ * Inspection: a list of questions in a fixed order (enum inspect_at), each with what to make of its
+ * answer. A question that does not apply is passed over; most refusals are answers too.
+ */
+#include <string.h>
+
+#include "profile/run_int.h"
+
+static enum profile_want ask(struct profile_run *run)
+{
+    run->is_asked = false;
+    return PROFILE_TX;
+}
+
+static void go_to(struct profile_run *run, enum inspect_at at)
+{
+    run->at = at;
+    run->is_asked = false;
+    run->index = 0;
+    run->candidate = 0;
+}
+
+static bool is_scan(const struct profile_run *run)
+{
+    return run->job->goal == PROFILE_GOAL_SCAN;
+}
+
+/* --- trying keys
+ * ---------------------------------------------------------------------------------------- */
+
+/* The n-th key to try on a slot: ours by its version byte, factory, known, given. False: no more.
+ */
+static bool candidate_at(struct profile_run *run, const struct profile_slot *slot, uint8_t n)
+{
+    struct profile_slot *t = &run->trial;
+    size_t known =
+        run->job->tries_known_keys && slot->type == DF_KEY_AES ? profile_known_key_count() : 0;
+    *t = *slot;
+    t->generation = 0;
+    if (n == 0) {
+        t->kind = PROFILE_KEY_DIVERSIFIED;
+        t->generation = slot->version;
+        return true;
+    }
+    if (n == 1) {
+        t->kind = PROFILE_KEY_FACTORY;
+        return true;
+    }
+    if (n - 2u < known) {
+        t->kind = PROFILE_KEY_KNOWN;
+        run->trial_given = (uint8_t)(n - 2);
+        return true;
+    }
+    run->trial_given = (uint8_t)(n - 2u - known);
+    t->kind = PROFILE_KEY_GIVEN;
+    return run->trial_given < run->job->given_count;
+}
+
+/* A candidate that cannot be the one costs no exchange. */
+static bool is_worth_trying(struct profile_run *run, df_aid aid, uint8_t no)
+{
+    const struct profile_slot *t = &run->trial;
+    if (t->kind == PROFILE_KEY_DIVERSIFIED)
+        return t->type == DF_KEY_AES && run_knows(run, run_role(run, aid, no), t->generation);
+    if (t->kind == PROFILE_KEY_GIVEN)
+        return run->job->given[run->trial_given].type == t->type;
+    /* A factory key has version 0 unless somebody set a default key with another. */
+    return t->kind != PROFILE_KEY_FACTORY || t->version == 0 || is_scan(run);
+}
+
+/* The next authentication to try on this slot; PROFILE_DONE when nothing is left to try. */
+static enum profile_want try_next(struct profile_run *run, df_aid aid, uint8_t no,
+                                  const struct profile_slot *slot)
+{
+    while (candidate_at(run, slot, run->candidate)) {
+        if (is_worth_trying(run, aid, no)) {
+            enum b_code r = run_slot_key(run, aid, no, &run->trial, run->trial_given, &run->key);
+            if (r == B_OK) {
+                df_req_authenticate(&run->request, run_auth(run, aid, run->trial.type), no,
+                                    &run->key);
+                return ask(run);
+            }
+            /* A key that this badge cannot have is passed over; a token that fails is not. */
+            if (r != B_E_KEY_MISSING && r != B_E_RANDOM_UID && r != B_E_KEY_LENGTH)
+                return run_fail(run, r, "deriving a key of the badge");
+            run->error.code = B_OK;
+        }
+        run->candidate++;
+    }
+    return PROFILE_DONE;
+}
+
+/* One slot's trials from first to last. PROFILE_TX while they last, PROFILE_DONE at their end. */
+static enum profile_want find_key(struct profile_run *run, df_aid aid, uint8_t no,
+                                  struct profile_slot *slot, uint8_t *ret_given)
+{
+    if (run->is_asked && run->is_good) {
+        *slot = run->trial;
+        slot->is_proven = true;
+        *ret_given = run->trial_given;
+        return PROFILE_DONE;
+    }
+    if (run->is_asked)
+        run->candidate++;
+    enum profile_want want = try_next(run, aid, no, slot);
+    if (want == PROFILE_DONE)
+        slot->kind = PROFILE_KEY_UNKNOWN;
+    return want;
+}
+
+/* What a version byte tells before anything is proved. */
+static void guess(const struct profile_run *run, df_aid aid, uint8_t no, struct profile_slot *slot)
+{
+    slot->kind = PROFILE_KEY_UNKNOWN;
+    if (slot->version == KEY_GENERATION_FACTORY) {
+        slot->kind = PROFILE_KEY_FACTORY;
+    } else if (run_knows(run, run_role(run, aid, no), slot->version)) {
+        slot->kind = PROFILE_KEY_DIVERSIFIED;
+        slot->generation = slot->version;
+    }
+}
+
+/* --- the questions
+ * --------------------------------------------------------------------------------------- */
+
+static enum profile_want on_version(struct profile_run *run)
+{
+    struct profile_state *s = &run->state;
+    if (!run->is_good || !df_rsp_version(df_pcd_answer(&run->pcd), &s->version))
+        return run_fail_card(run, "asking the card for its version");
+    s->ev = df_version_ev(&s->version);
+    if (s->ev == DF_EV_D40)
+        return run_fail(run, B_E_NOT_DESFIRE, "a DESFire of the first kind (D40) is too weak");
+    static const uint8_t hidden[7];
+    s->is_random_uid = memcmp(s->version.uid, hidden, sizeof(hidden)) == 0;
+    if (!s->is_random_uid) {
+        memcpy(s->uid, s->version.uid, sizeof(s->uid));
+        s->uid_len = sizeof(s->uid);
+    }
+    bool is_same = s->uid_len == 0 || run->job->uid_len != 7 ||
+                   memcmp(s->uid, run->job->uid, sizeof(s->uid)) == 0;
+    if (!is_same)
+        return run_fail(run, B_E_CARD_CHANGED, "the card is not the one that the reader showed");
+    go_to(run, INSPECT_SIGNATURE);
+    return PROFILE_DONE;
+}
+
+static enum profile_want on_signature(struct profile_run *run)
+{
+    struct profile_state *s = &run->state;
+    if (!is_scan(run) || run->is_asked || s->uid_len == 0) {
+        if (run->is_asked && run->is_good && df_pcd_answer(&run->pcd).left == 56) {
+            const char *product = df_originality(s->uid, df_pcd_answer(&run->pcd).p);
+            s->is_genuine_tried = true;
+            s->is_genuine = product != NULL;
+            (void)strncpy(s->product, product != NULL ? product : "", sizeof(s->product) - 1);
+        }
+        go_to(run, crypto_div_uses_serial(run->diversification) ? INSPECT_SERIAL_SELECT
+                                                                : INSPECT_CARD_SETTINGS);
+        return PROFILE_DONE;
+    }
+    df_req_read_signature(&run->request);
+    return ask(run);
+}
+
+static const struct profile_file *serial_file(const struct profile_run *run)
+{
+    const struct profile *p = &run->job->profile;
+    for (uint8_t i = 0; i < p->file_count; i++) {
+        if (p->files[i].content == PROFILE_CONTENT_SERIAL)
+            return &p->files[i];
+    }
+    return NULL;
+}
+
+static enum profile_want on_serial(struct profile_run *run)
+{
+    const struct profile_file *f = serial_file(run);
+    if (run->at == INSPECT_SERIAL_SELECT) {
+        if (!run->is_asked) {
+            df_req_select(&run->request, run->job->profile.aid);
+            return ask(run);
+        }
+        go_to(run, run->is_good && f != NULL ? INSPECT_SERIAL_READ : INSPECT_CARD_AGAIN);
+        return PROFILE_DONE;
+    }
+    if (!run->is_asked) {
+        df_req_read_data(&run->request, f->no, 0, CRYPTO_SERIAL_MAX, DF_COMM_PLAIN);
+        return ask(run);
+    }
+    struct b_rd r = df_pcd_answer(&run->pcd);
+    if (run->is_good && r.left == CRYPTO_SERIAL_MAX) {
+        size_t n = CRYPTO_SERIAL_MAX;
+        memcpy(run->state.serial, r.p, n);
+        while (n > 0 && run->state.serial[n - 1] == 0)
+            n--;
+        run->state.serial_len = (uint8_t)n;
+    }
+    go_to(run, INSPECT_CARD_AGAIN);
+    return PROFILE_DONE;
+}
+
+static enum profile_want on_card_settings(struct profile_run *run)
+{
+    struct profile_state *s = &run->state;
+    bool is_again = run->at == INSPECT_CARD_SETTINGS_AGAIN;
+    if (!run->is_asked && !(is_again && (s->has_card_settings || !s->card_key.is_proven))) {
+        df_req_plain(&run->request, DF_CMD_GET_KEY_SETTINGS);
+        return ask(run);
+    }
+    struct df_key_settings got;
+    if (run->is_asked && run->is_good && df_rsp_key_settings(df_pcd_answer(&run->pcd), &got)) {
+        s->has_card_settings = true;
+        s->card_settings = got.settings;
+        if (!is_again)
+            s->card_key.type = got.type;
+    }
+    /* Without settings the type is a guess: a card whose key was changed is an AES card. */
+    if (!is_again && !s->has_card_settings)
+        s->card_key.type = DF_KEY_AES;
+    go_to(run, is_again ? INSPECT_UID : INSPECT_CARD_VERSION);
+    return PROFILE_DONE;
+}
+
+static enum profile_want on_card_version(struct profile_run *run)
+{
+    struct profile_slot *slot = &run->state.card_key;
+    if (!run->is_asked) {
+        df_req_get_key_version(&run->request, 0);
+        return ask(run);
+    }
+    if (!run->is_good)
+        return run_fail_card(run, "asking for the version of the card's key");
+    struct b_rd r = df_pcd_answer(&run->pcd);
+    slot->version = b_rd_u8(&r);
+    guess(run, 0, 0, slot);
+    if (run->job->profile.is_guest && !is_scan(run))
+        slot->kind = PROFILE_KEY_NOT_TRIED;
+    go_to(run, slot->kind == PROFILE_KEY_NOT_TRIED ? INSPECT_FREE : INSPECT_CARD_KEY);
+    return PROFILE_DONE;
+}
+
+static enum profile_want on_card_key(struct profile_run *run)
+{
+    enum profile_want want = find_key(run, 0, 0, &run->state.card_key, &run->given_of_card);
+    if (want == PROFILE_DONE)
+        go_to(run, INSPECT_CARD_SETTINGS_AGAIN);
+    return want;
+}
+
+static enum profile_want on_uid(struct profile_run *run)
+{
+    struct profile_state *s = &run->state;
+    if (!run->is_asked && s->uid_len == 0 && s->card_key.is_proven) {
+        df_req_plain(&run->request, DF_CMD_GET_CARD_UID);
+        return ask(run);
+    }
+    if (run->is_asked && run->is_good && df_pcd_answer(&run->pcd).left == 7) {
+        memcpy(s->uid, df_pcd_answer(&run->pcd).p, 7);
+        s->uid_len = 7;
+    }
+    go_to(run, INSPECT_FREE);
+    return PROFILE_DONE;
+}
+
+static enum profile_want on_free(struct profile_run *run)
+{
+    if (!run->is_asked) {
+        df_req_plain(&run->request, DF_CMD_FREE_MEMORY);
+        return ask(run);
+    }
+    if (run->is_good)
+        (void)!df_rsp_free_memory(df_pcd_answer(&run->pcd), &run->state.free_bytes);
+    go_to(run, INSPECT_APPS);
+    return PROFILE_DONE;
+}
+
+static enum profile_want on_apps(struct profile_run *run)
+{
+    struct profile_state *s = &run->state;
+    if (!run->is_asked) {
+        df_req_plain(&run->request, DF_CMD_GET_APPLICATION_IDS);
+        return ask(run);
+    }
+    size_t count = 0;
+    s->lists_apps = run->is_good && df_rsp_application_ids(df_pcd_answer(&run->pcd), s->apps,
+                                                           PROFILE_APPS_MAX, &count);
+    s->app_count = (uint8_t)count;
+    go_to(run, INSPECT_APP);
+    return PROFILE_DONE;
+}
+
+static enum profile_want on_app(struct profile_run *run)
+{
+    struct profile_state *s = &run->state;
+    bool may_be_there = !s->lists_apps;
+    for (uint8_t i = 0; i < s->app_count; i++)
+        may_be_there |= s->apps[i] == run->job->profile.aid;
+    if (!run->is_asked && may_be_there) {
+        df_req_select(&run->request, run->job->profile.aid);
+        return ask(run);
+    }
+    s->has_app = run->is_asked && run->is_good;
+    go_to(run, s->has_app ? INSPECT_APP_SETTINGS : INSPECT_END);
+    return PROFILE_DONE;
+}
+
+static enum profile_want on_app_settings(struct profile_run *run)
+{
+    struct profile_state *s = &run->state;
+    bool is_again = run->at == INSPECT_APP_SETTINGS_AGAIN;
+    if (!run->is_asked && !(is_again && (s->has_app_settings || !s->slots[0].is_proven))) {
+        df_req_plain(&run->request, DF_CMD_GET_KEY_SETTINGS);
+        return ask(run);
+    }
+    if (run->is_asked && run->is_good)
+        s->has_app_settings = df_rsp_key_settings(df_pcd_answer(&run->pcd), &s->app_settings);
+    if (!is_again) {
+        s->slot_count =
+            s->has_app_settings ? s->app_settings.key_count : run->job->profile.key_count;
+        if (s->slot_count > PROFILE_KEYS_MAX)
+            s->slot_count = PROFILE_KEYS_MAX;
+    }
+    go_to(run, is_again ? INSPECT_FILE_IDS : INSPECT_SLOT_VERSION);
+    return PROFILE_DONE;
+}
+
+static enum profile_want on_slot_version(struct profile_run *run)
+{
+    struct profile_state *s = &run->state;
+    if (run->is_asked) {
+        struct profile_slot *slot = &s->slots[run->index];
+        struct b_rd r = df_pcd_answer(&run->pcd);
+        if (!run->is_good)
+            return run_fail_card(run, "asking for the version of a key");
+        slot->type = s->has_app_settings ? s->app_settings.type : DF_KEY_AES;
+        slot->version = b_rd_u8(&r);
+        guess(run, run->job->profile.aid, run->index, slot);
+        run->index++;
+    }
+    if (run->index < s->slot_count) {
+        df_req_get_key_version(&run->request, run->index);
+        return ask(run);
+    }
+    go_to(run, INSPECT_APP_KEY);
+    return PROFILE_DONE;
+}
+
+static enum profile_want on_app_key(struct profile_run *run)
+{
+    enum profile_want want = PROFILE_DONE;
+    if (run->state.slot_count > 0)
+        want =
+            find_key(run, run->job->profile.aid, 0, &run->state.slots[0], &run->given_of_slot[0]);
+    if (want == PROFILE_DONE)
+        go_to(run, INSPECT_APP_SETTINGS_AGAIN);
+    return want;
+}
+
+static enum profile_want on_file_ids(struct profile_run *run)
+{
+    struct profile_state *s = &run->state;
+    if (!run->is_asked) {
+        df_req_plain(&run->request, DF_CMD_GET_FILE_IDS);
+        return ask(run);
+    }
+    uint8_t ids[DF_FILE_MAX];
+    size_t count = 0;
+    s->lists_files =
+        run->is_good && df_rsp_file_ids(df_pcd_answer(&run->pcd), ids, DF_FILE_MAX, &count);
+    s->file_count = (uint8_t)(count < PROFILE_FILES_MAX ? count : PROFILE_FILES_MAX);
+    for (uint8_t i = 0; i < s->file_count; i++)
+        s->files[i].no = ids[i];
+    go_to(run, INSPECT_FILE_SETTINGS);
+    return PROFILE_DONE;
+}
+
+static enum profile_want on_file_settings(struct profile_run *run)
+{
+    struct profile_state *s = &run->state;
+    if (run->is_asked) {
+        if (!run->is_good ||
+            !df_rsp_file_settings(df_pcd_answer(&run->pcd), &s->files[run->index].settings))
+            return run_fail_card(run, "asking for the settings of a file");
+        run->index++;
+    }
+    if (run->index < s->file_count) {
+        df_req_get_file_settings(&run->request, s->files[run->index].no);
+        return ask(run);
+    }
+    go_to(run, INSPECT_CONTENT);
+    return PROFILE_DONE;
+}
+
+/* The key that reads a file, -1 when reading is free, -2 when it cannot be read by us. */
+static int reading_key(const struct df_file_settings *s)
+{
+    if (s->rights.read == DF_RIGHT_FREE || s->rights.read_write == DF_RIGHT_FREE)
+        return -1;
+    if (s->rights.read < DF_RIGHT_FREE)
+        return s->rights.read;
+    return s->rights.read_write < DF_RIGHT_FREE ? s->rights.read_write : -2;
+}
+
+/* Reads what the profile wrote, so that a file torn between creation and writing is seen. A file
+ * that cannot be read is taken as not written: writing it again is harmless. */
+static enum profile_want on_content(struct profile_run *run)
+{
+    struct profile_state *s = &run->state;
+    for (; run->index < s->file_count; run->index++, run->candidate = 0, run->is_asked = false) {
+        struct profile_file_state *fs = &s->files[run->index];
+        const struct profile_file *f = run_file(run, fs->no);
+        int no = reading_key(&fs->settings);
+        bool is_wanted = f != NULL && f->content != PROFILE_CONTENT_NONE &&
+                         fs->settings.type == DF_FILE_STANDARD &&
+                         fs->settings.size == f->settings.size && no > -2;
+        if (!is_wanted)
+            continue;
+        /* candidate counts the exchanges of this file: context first, then the read itself */
+        if (run->is_asked && !run->is_good)
+            continue;
+        if (run->is_asked && run->candidate == 1) {
+            uint8_t want[PROFILE_CONTENT_MAX];
+            size_t n = run_content(run, f, want);
+            struct b_rd got = df_pcd_answer(&run->pcd);
+            /* The holder is given at enrolment only: later, what is there is right. */
+            bool is_given = f->content != PROFILE_CONTENT_HOLDER || run->job->holder_len != 0;
+            fs->is_content_right = got.left == n && (!is_given || b_ct_eq(got.p, want, n));
+            continue;
+        }
+        enum profile_want w = run_context(run, run->job->profile.aid, no);
+        if (w == PROFILE_TX)
+            return ask(run);
+        if (w == PROFILE_FAILED)
+            return w;
+        run->candidate = 1;
+        df_req_read_data(&run->request, f->no, 0, f->settings.size,
+                         no < 0 ? DF_COMM_PLAIN : fs->settings.comm);
+        return ask(run);
+    }
+    go_to(run, INSPECT_OTHER_KEYS);
+    run->index = 1;
+    return PROFILE_DONE;
+}
+
+/* A scan proves every key; other jobs meet them when they change them. */
+static enum profile_want on_other_keys(struct profile_run *run)
+{
+    struct profile_state *s = &run->state;
+    while (is_scan(run) && run->index < s->slot_count) {
+        enum profile_want want = find_key(run, run->job->profile.aid, run->index,
+                                          &s->slots[run->index], &run->given_of_slot[run->index]);
+        if (want != PROFILE_DONE)
+            return want;
+        run->index++;
+        run->candidate = 0;
+        run->is_asked = false;
+    }
+    go_to(run, INSPECT_END);
+    return PROFILE_DONE;
+}
+
+static enum profile_want on_start(struct profile_run *run)
+{
+    if (!run->is_asked) {
+        df_req_select(&run->request, 0);
+        return ask(run);
+    }
+    if (!run->is_good)
+        return run->at == INSPECT_START ? run_fail(run, B_E_NOT_DESFIRE, "selecting the card")
+                                        : run_fail_card(run, "selecting the card");
+    go_to(run, run->at == INSPECT_START ? INSPECT_VERSION : INSPECT_CARD_SETTINGS);
+    return PROFILE_DONE;
+}
+
+static enum profile_want ask_version(struct profile_run *run)
+{
+    if (run->is_asked)
+        return on_version(run);
+    df_req_plain(&run->request, DF_CMD_GET_VERSION);
+    return ask(run);
+}
+
+enum profile_want inspect_next(struct profile_run *run)
+{
+    static enum profile_want (*const questions[])(struct profile_run *) = {
+        [INSPECT_START] = on_start,
+        [INSPECT_VERSION] = ask_version,
+        [INSPECT_SIGNATURE] = on_signature,
+        [INSPECT_SERIAL_SELECT] = on_serial,
+        [INSPECT_SERIAL_READ] = on_serial,
+        [INSPECT_CARD_AGAIN] = on_start,
+        [INSPECT_CARD_SETTINGS] = on_card_settings,
+        [INSPECT_CARD_VERSION] = on_card_version,
+        [INSPECT_CARD_KEY] = on_card_key,
+        [INSPECT_CARD_SETTINGS_AGAIN] = on_card_settings,
+        [INSPECT_UID] = on_uid,
+        [INSPECT_FREE] = on_free,
+        [INSPECT_APPS] = on_apps,
+        [INSPECT_APP] = on_app,
+        [INSPECT_APP_SETTINGS] = on_app_settings,
+        [INSPECT_SLOT_VERSION] = on_slot_version,
+        [INSPECT_APP_KEY] = on_app_key,
+        [INSPECT_APP_SETTINGS_AGAIN] = on_app_settings,
+        [INSPECT_FILE_IDS] = on_file_ids,
+        [INSPECT_FILE_SETTINGS] = on_file_settings,
+        [INSPECT_CONTENT] = on_content,
+        [INSPECT_OTHER_KEYS] = on_other_keys,
+    };
+    while (run->at != INSPECT_END) {
+        enum profile_want want = questions[run->at](run);
+        if (want != PROFILE_DONE)
+            return want;
+    }
+    plan_make(run);
+    /* Told in two events: what is there, then what will be done. */
+    run->phase = RUN_REPORT;
+    return PROFILE_INSPECTED;
+}

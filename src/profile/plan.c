@@ -1,0 +1,373 @@
+/*
+ * The plan: what stands between a card's state and its profile, as an ordered list of steps, and
+ * what is to be said of the card. A pure function of state and job.
+ *
+ * The order keeps the two laws (profile.h). A blank card: the application is created in the
+ * session of the factory key, then the card's own key is changed, so that a card that leaves the
+ * field early is never ours without our key; inside the application keys 1.. are changed by key 0
+ * while it is still the factory's, files follow, and key 0 is changed last, as that ends the
+ * session. Irreversible settings come after everything else.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "profile/run_int.h"
+
+/* KeySett1 of a factory card; of the application while it is encoded: master key and settings
+ * changeable, free listing, no creation without key 0, keys changed by key 0. */
+enum { FACTORY_SETTINGS = 0x0F, ENCODING_SETTINGS = 0x0B };
+enum { SETTINGS_FREE_CREATE = 0x04, SETTINGS_CHANGEABLE = 0x08, WHOLE = 0xFF };
+
+static void note(struct profile_run *run, enum profile_note_id id, uint8_t no)
+{
+    struct profile_plan *p = &run->plan;
+    if (p->note_count < PROFILE_NOTES_MAX)
+        p->notes[p->note_count++] = (struct profile_note){.id = id, .key_no = no};
+}
+
+static void block(struct profile_run *run, enum b_code code, const char *why)
+{
+    if (run->plan.is_blocked)
+        return;
+    run->plan.is_blocked = true;
+    (void)b_err_set(&run->plan.blocker, code, 0, "%s", why);
+}
+
+static struct profile_step *add(struct profile_run *run, enum profile_step_kind kind, df_aid aid,
+                                uint8_t no)
+{
+    struct profile_plan *p = &run->plan;
+    b_check(p->step_count < PROFILE_STEPS_MAX);
+    struct profile_step *s = &p->steps[p->step_count++];
+    *s = (struct profile_step){.kind = kind, .aid = aid, .no = no};
+    return s;
+}
+
+static void add_key(struct profile_run *run, enum profile_step_kind kind, df_aid aid, uint8_t no,
+                    uint8_t from)
+{
+    struct profile_step *s = add(run, kind, aid, no);
+    s->role = run_role(run, aid, no);
+    s->from_generation = from;
+    s->to_generation = run->job->generations[s->role].target;
+}
+
+/* --- what is to be said
+ * ---------------------------------------------------------------------------------- */
+
+static void note_slot(struct profile_run *run, const struct profile_slot *s, enum key_role role,
+                      uint8_t no)
+{
+    switch (s->kind) {
+    case PROFILE_KEY_FACTORY:
+        note(run, PROFILE_NOTE_FACTORY_KEY, no);
+        break;
+    case PROFILE_KEY_KNOWN:
+        note(run, PROFILE_NOTE_KNOWN_KEY, no);
+        break;
+    case PROFILE_KEY_GIVEN:
+        note(run, PROFILE_NOTE_SHARED_KEY, no);
+        break;
+    case PROFILE_KEY_UNKNOWN:
+        note(run, PROFILE_NOTE_UNKNOWN_KEY, no);
+        break;
+    case PROFILE_KEY_DIVERSIFIED:
+        if (role < KEY_ROLE_COUNT && s->generation != run->job->generations[role].target)
+            note(run, PROFILE_NOTE_OLD_GENERATION, no);
+        break;
+    case PROFILE_KEY_NOT_TRIED:
+        break;
+    }
+}
+
+static bool has_others(const struct profile_run *run)
+{
+    const struct profile_state *s = &run->state;
+    for (uint8_t i = 0; i < s->app_count; i++) {
+        if (s->apps[i] != run->job->profile.aid)
+            return true;
+    }
+    return false;
+}
+
+static void note_card(struct profile_run *run)
+{
+    const struct profile_state *s = &run->state;
+    const struct profile *p = &run->job->profile;
+    if (!p->is_guest)
+        note_slot(run, &s->card_key, KEY_ROLE_PICC, WHOLE);
+    if (!s->has_app)
+        note(run, PROFILE_NOTE_NO_APPLICATION, WHOLE);
+    for (uint8_t i = 0; s->has_app && i < s->slot_count; i++)
+        note_slot(run, &s->slots[i], run_role(run, p->aid, i), i);
+    if (s->is_random_uid)
+        note(run, PROFILE_NOTE_RANDOM_UID, WHOLE);
+    if (s->is_genuine_tried && !s->is_genuine)
+        note(run, PROFILE_NOTE_NOT_GENUINE, WHOLE);
+    if (!s->is_genuine_tried && run->job->goal == PROFILE_GOAL_SCAN)
+        note(run, PROFILE_NOTE_NO_SIGNATURE, WHOLE);
+    if (s->ev == DF_EV1)
+        note(run, PROFILE_NOTE_OLD_MESSAGING, WHOLE);
+    if (has_others(run))
+        note(run, PROFILE_NOTE_OTHER_APPLICATION, WHOLE);
+}
+
+/* --- towards the profile
+ * ------------------------------------------------------------------------------------ */
+
+static const struct profile_file_state *file_state(const struct profile_run *run, uint8_t no)
+{
+    for (uint8_t i = 0; i < run->state.file_count; i++) {
+        if (run->state.files[i].no == no)
+            return &run->state.files[i];
+    }
+    return NULL;
+}
+
+static bool is_same_shape(const struct df_file_settings *a, const struct df_file_settings *b)
+{
+    if (a->type != b->type)
+        return false;
+    if (a->type == DF_FILE_STANDARD || a->type == DF_FILE_BACKUP)
+        return a->size == b->size;
+    if (a->type == DF_FILE_VALUE)
+        return a->lower == b->lower && a->upper == b->upper;
+    return a->record_size == b->record_size && a->record_max == b->record_max;
+}
+
+static void create_file(struct profile_run *run, const struct profile_file *f)
+{
+    add(run, PROFILE_STEP_CREATE_FILE, run->job->profile.aid, f->no);
+    if (f->content != PROFILE_CONTENT_NONE)
+        add(run, PROFILE_STEP_WRITE_FILE, run->job->profile.aid, f->no);
+}
+
+static void plan_file(struct profile_run *run, const struct profile_file *f)
+{
+    df_aid aid = run->job->profile.aid;
+    const struct profile_file_state *s = file_state(run, f->no);
+    if (s == NULL) {
+        if (run->state.has_app)
+            note(run, PROFILE_NOTE_FILE_MISSING, f->no);
+        create_file(run, f);
+        return;
+    }
+    bool has_rights = s->settings.comm == f->settings.comm &&
+                      df_rights_pack(s->settings.rights) == df_rights_pack(f->settings.rights);
+    bool has_shape = is_same_shape(&s->settings, &f->settings);
+    if (!has_rights || !has_shape)
+        note(run, PROFILE_NOTE_FILE_DIFFERS, f->no);
+    if (!has_shape && f->content == PROFILE_CONTENT_NONE) {
+        block(run, B_E_CARD_BLOCKED,
+              "a file of another shape stands where the profile wants one, "
+              "and its data would be lost");
+    } else if (!has_shape) {
+        add(run, PROFILE_STEP_DELETE_FILE, aid, f->no);
+        create_file(run, f);
+    } else {
+        if (!has_rights && s->settings.rights.change == DF_RIGHT_NEVER)
+            block(run, B_E_CARD_BLOCKED, "the rights of a file can never be changed");
+        else if (!has_rights)
+            add(run, PROFILE_STEP_CHANGE_FILE_SETTINGS, aid, f->no);
+        if (f->content != PROFILE_CONTENT_NONE && !s->is_content_right)
+            add(run, PROFILE_STEP_WRITE_FILE, aid, f->no);
+    }
+}
+
+/* Slots other than 0 whose key is not of the target generation. */
+static void plan_keys(struct profile_run *run)
+{
+    const struct profile *p = &run->job->profile;
+    const struct profile_state *s = &run->state;
+    for (uint8_t i = 1; i < p->key_count; i++) {
+        uint8_t from = s->has_app ? s->slots[i].generation : KEY_GENERATION_FACTORY;
+        uint8_t target = run->job->generations[p->keys[i].role].target;
+        bool is_there = s->has_app && s->slots[i].kind == PROFILE_KEY_DIVERSIFIED &&
+                        s->slots[i].generation == target;
+        if (s->has_app && s->slots[i].kind == PROFILE_KEY_UNKNOWN)
+            block(run, B_E_CARD_FOREIGN, "a key of the application is not one of ours");
+        else if (!is_there)
+            add_key(run, PROFILE_STEP_CHANGE_KEY, p->aid, i, from);
+    }
+}
+
+static bool is_at_target(const struct profile_run *run, const struct profile_slot *s,
+                         enum key_role role)
+{
+    return s->kind == PROFILE_KEY_DIVERSIFIED &&
+           s->generation == run->job->generations[role].target;
+}
+
+/* Ours for good: the card's settings and key. */
+static void plan_card(struct profile_run *run)
+{
+    const struct profile *p = &run->job->profile;
+    const struct profile_state *s = &run->state;
+    bool is_ours = is_at_target(run, &s->card_key, KEY_ROLE_PICC);
+    if (s->has_card_settings && s->card_settings != p->card_settings) {
+        if (s->card_settings & SETTINGS_CHANGEABLE)
+            add(run, PROFILE_STEP_CHANGE_CARD_SETTINGS, 0, 0);
+        else
+            note(run, PROFILE_NOTE_SETTINGS_DIFFER, WHOLE);
+    }
+    if (!is_ours)
+        add_key(run, PROFILE_STEP_CHANGE_CARD_KEY, 0, 0, s->card_key.generation);
+}
+
+static void plan_irreversible(struct profile_run *run)
+{
+    const struct profile *p = &run->job->profile;
+    const struct profile_state *s = &run->state;
+    bool is_new = !is_at_target(run, &s->card_key, KEY_ROLE_PICC) || run->plan.step_count > 0;
+    if (p->disables_format && is_new)
+        add(run, PROFILE_STEP_DISABLE_FORMAT, 0, 0);
+    if (p->wants_random_uid && !s->is_random_uid)
+        add(run, PROFILE_STEP_SET_RANDOM_UID, 0, 0);
+}
+
+static void plan_app(struct profile_run *run)
+{
+    const struct profile *p = &run->job->profile;
+    const struct profile_state *s = &run->state;
+    plan_keys(run);
+    for (uint8_t i = 0; i < p->file_count; i++)
+        plan_file(run, &p->files[i]);
+    uint8_t settings = s->has_app_settings ? s->app_settings.settings : ENCODING_SETTINGS;
+    if (settings != p->app_settings) {
+        if (s->has_app)
+            note(run, PROFILE_NOTE_SETTINGS_DIFFER, 0);
+        add(run, PROFILE_STEP_CHANGE_APP_SETTINGS, p->aid, 0);
+    }
+    if (!s->has_app || !is_at_target(run, &s->slots[0], KEY_ROLE_APP))
+        add_key(run, PROFILE_STEP_CHANGE_KEY, p->aid, 0,
+                s->has_app ? s->slots[0].generation : KEY_GENERATION_FACTORY);
+}
+
+/* An estimate that errs to the safe side: blocks of 32 bytes, one for the application and each
+ * file besides keys and data. */
+static uint32_t bytes_needed(const struct profile *p)
+{
+    uint32_t n = 64 + 16u * p->key_count + 32;
+    for (uint8_t i = 0; i < p->file_count; i++) {
+        const struct df_file_settings *f = &p->files[i].settings;
+        uint32_t data = f->size + f->record_size * f->record_max;
+        n += 32 + (data * (f->type == DF_FILE_BACKUP ? 2 : 1) + 31) / 32 * 32;
+    }
+    return n;
+}
+
+static void check_uid(struct profile_run *run)
+{
+    if (crypto_div_uses_uid(run->diversification) && run->state.is_random_uid)
+        block(run, B_E_RANDOM_UID,
+              "the card shows a random UID and the profile diversifies by UID");
+}
+
+static void check_reach(struct profile_run *run)
+{
+    const struct profile *p = &run->job->profile;
+    const struct profile_state *s = &run->state;
+    check_uid(run);
+    if (!p->is_guest && !s->card_key.is_proven)
+        block(run, B_E_CARD_FOREIGN, "the card's own key is not one of ours nor a factory key");
+    if (s->has_app && (s->slot_count < p->key_count || !s->slots[0].is_proven))
+        block(run, B_E_CARD_FOREIGN, "the application is there with a master key that is not ours");
+    if (s->has_app && s->has_app_settings &&
+        (s->app_settings.type != DF_KEY_AES || s->app_settings.key_count != p->key_count))
+        block(run, B_E_CARD_BLOCKED,
+              "the application is there with other keys than the profile's: "
+              "delete it first");
+    if (s->has_app && s->has_app_settings &&
+        (s->app_settings.settings & SETTINGS_CHANGEABLE) == 0 &&
+        s->app_settings.settings != p->app_settings)
+        block(run, B_E_CARD_BLOCKED, "the application's settings are frozen");
+    if (!s->has_app && p->is_guest && s->has_card_settings &&
+        (s->card_settings & SETTINGS_FREE_CREATE) == 0)
+        block(run, B_E_CARD_BLOCKED, "the card's owner does not let others create applications");
+    if (!s->has_app && s->free_bytes < bytes_needed(p))
+        block(run, B_E_CARD_FULL, "the application does not fit the free memory");
+    if (p->is_guest && s->has_app && run->job->goal == PROFILE_GOAL_BLANK && s->has_card_settings &&
+        (s->card_settings & SETTINGS_FREE_CREATE) == 0)
+        block(run, B_E_CARD_BLOCKED, "only the card's owner can delete applications");
+}
+
+static void plan_reach(struct profile_run *run)
+{
+    const struct profile *p = &run->job->profile;
+    check_reach(run);
+    if (run->plan.is_blocked)
+        return;
+    if (!run->state.has_app)
+        add(run, PROFILE_STEP_CREATE_APPLICATION, p->aid, 0);
+    if (!p->is_guest)
+        plan_card(run);
+    plan_app(run);
+    if (!p->is_guest)
+        plan_irreversible(run);
+}
+
+/* --- back to blank
+ * --------------------------------------------------------------------------------------------- */
+
+/* With another issuer's application on the card, its key and settings stay as they are: giving
+ * them back to the factory would open what is not ours. */
+static void plan_blank(struct profile_run *run)
+{
+    const struct profile *p = &run->job->profile;
+    const struct profile_state *s = &run->state;
+    if (p->is_guest) {
+        check_reach(run);
+        if (!run->plan.is_blocked && s->has_app)
+            add(run, PROFILE_STEP_DELETE_APPLICATION, p->aid, 0);
+        return;
+    }
+    if (!s->card_key.is_proven) {
+        block(run, B_E_CARD_FOREIGN, "the card's own key is not one of ours nor a factory key");
+        return;
+    }
+    /* EV1 gives memory back only when it is formatted. */
+    bool can_format = s->ev == DF_EV1 && s->lists_apps && !has_others(run) && !p->disables_format;
+    if (s->has_app)
+        add(run, can_format ? PROFILE_STEP_FORMAT : PROFILE_STEP_DELETE_APPLICATION, p->aid, 0);
+    if (has_others(run) || !s->lists_apps)
+        return;
+    if (s->has_card_settings && s->card_settings != FACTORY_SETTINGS &&
+        (s->card_settings & SETTINGS_CHANGEABLE))
+        add(run, PROFILE_STEP_RESET_CARD_SETTINGS, 0, 0);
+    if (s->card_key.kind != PROFILE_KEY_FACTORY || s->card_key.type == DF_KEY_AES) {
+        struct profile_step *step = add(run, PROFILE_STEP_RESET_CARD_KEY, 0, 0);
+        step->role = KEY_ROLE_PICC;
+        step->from_generation = s->card_key.generation;
+    }
+}
+
+/* SHA-256 over the digests of profile, state and plan. */
+static void make_digest(struct profile_run *run)
+{
+    uint8_t room[3900], parts[3][32];
+    memset(run->plan.digest, 0, sizeof(run->plan.digest));
+    for (int i = 0; i < 3; i++) {
+        struct b_wr w = b_wr_from(room, sizeof(room));
+        b_wr_u8(&w, (uint8_t)run->job->goal);
+        if (i == 0)
+            profile_encode(&run->job->profile, &w);
+        else if (i == 1)
+            profile_state_encode(&run->state, &w);
+        else
+            profile_plan_encode(&run->plan, &w);
+        b_check(b_wr_ok(&w));
+        crypto_sha256(room, w.len, parts[i]);
+    }
+    crypto_sha256(parts, sizeof(parts), run->plan.digest);
+}
+
+void plan_make(struct profile_run *run)
+{
+    run->plan = (struct profile_plan){0};
+    note_card(run);
+    if (run->job->goal == PROFILE_GOAL_BLANK)
+        plan_blank(run);
+    else
+        plan_reach(run);
+    make_digest(run);
+}
