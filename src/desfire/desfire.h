@@ -7,6 +7,7 @@
  *   picc.h           the card's side: APDUs in, APDUs out
  *   trace.h          prints an exchange as an expert would write it
  *   sm.h             secure messaging, both directions of both sides (private to the folder)
+ *   cmd.h, wire.h    the facts as rows; ISO 7816-4 wrapping (private to the folder)
  *
  * State machines: bytes in, bytes or a verdict out. No clock, no descriptor, no random source that
  * was not passed in, no allocation. It must never learn what a master key or a badge holder is.
