@@ -138,6 +138,9 @@ size_t run_content(const struct profile_run *run, const struct profile_file *f, 
     memset(out, 0, n);
     if (f->content == PROFILE_CONTENT_BYTES) {
         memcpy(out, f->bytes, f->bytes_len);
+    } else if (f->content == PROFILE_CONTENT_SERIAL && run->state.serial_len != 0) {
+        /* A serial that stands on the card is kept: its keys may be made of it already. */
+        memcpy(out, run->state.serial, run->state.serial_len);
     } else if (f->content == PROFILE_CONTENT_SERIAL) {
         memcpy(out, j->serial, j->serial_len);
     } else if (f->content == PROFILE_CONTENT_HOLDER) {

@@ -1,0 +1,261 @@
+/* The desk: scan, enrol, repair, blank, and the states of a badge. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "service/relay.h"
+
+/* Finds the badge of the card that was inspected: by its true UID, else by its serial. */
+static enum b_code find_badge(struct service *sv, const struct service_work *w,
+                              struct store_badge *ret, struct b_err *err)
+{
+    enum b_code r = B_E_NOT_FOUND;
+    if (w->state.uid_len == 7)
+        r = store_badge_by_uid(sv->store, w->state.uid, ret, err);
+    if (r == B_E_NOT_FOUND && w->state.serial_len > 0)
+        r = store_badge_by_serial(sv->store, w->state.serial, w->state.serial_len, ret, err);
+    return r;
+}
+
+enum b_code service_scan(struct service *sv, struct channel *ch, const struct df_key *given,
+                         size_t given_count, struct profile_state *ret_state,
+                         struct profile_plan *ret_plan, struct store_badge *ret_badge,
+                         struct b_err *err)
+{
+    struct service_work *w = service_work_new(sv, PROFILE_GOAL_SCAN, ch, err);
+    if (w == NULL)
+        return err->code;
+    w->job.tries_known_keys = true;
+    w->job.given_count =
+        (uint8_t)(given_count < PROFILE_GIVEN_KEYS_MAX ? given_count : PROFILE_GIVEN_KEYS_MAX);
+    memcpy(w->job.given, given, w->job.given_count * sizeof(given[0]));
+    enum b_code r = service_relay(sv, ch, w, NULL, NULL, NULL, err);
+    if (r == B_OK) {
+        *ret_state = w->state;
+        *ret_plan = w->plan;
+        *ret_badge = (struct store_badge){0};
+        r = find_badge(sv, w, ret_badge, err);
+        if (r == B_E_NOT_FOUND) {
+            *ret_badge = (struct store_badge){0};
+            r = B_OK;
+        }
+    }
+    service_work_free(&w);
+    return r;
+}
+
+/* --- enrolment
+ * -------------------------------------------------------------------------------------------- */
+
+struct enrolment {
+    struct service *sv;
+    struct service_holder holder;
+    struct store_badge badge;
+    bool is_repair;
+};
+
+/* A serial that nobody can guess the neighbour of: 12 characters of 32. */
+static void make_serial(struct profile_job *job)
+{
+    static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    crypto_random(job->serial, 12);
+    for (size_t i = 0; i < 12; i++)
+        job->serial[i] = (uint8_t)digits[job->serial[i] % 32];
+    job->serial_len = 12;
+}
+
+static void describe(struct store_badge *b, const struct service *sv, const struct service_work *w)
+{
+    const uint8_t *serial = w->state.serial_len > 0 ? w->state.serial : w->job.serial;
+    uint8_t n = w->state.serial_len > 0 ? w->state.serial_len : w->job.serial_len;
+    bool has_serial = crypto_div_uses_serial(crypto_div_find(sv->profile.diversification));
+    if (w->state.uid_len == 7)
+        memcpy(b->uid, w->state.uid, sizeof(b->uid));
+    b->serial_len = has_serial ? n : 0;
+    memcpy(b->serial, serial, b->serial_len);
+    b->ev = (uint8_t)w->state.ev;
+    (void)snprintf(b->profile_id, sizeof(b->profile_id), "%s", sv->profile.id);
+    b->profile_revision = sv->profile.revision;
+}
+
+/* The badge's record is durable, as enrolling, before the first byte changes the card. */
+static enum b_code begin_enrolment(void *ctx, struct service_work *w, struct b_err *err)
+{
+    struct enrolment *e = ctx;
+    enum b_code r = find_badge(e->sv, w, &e->badge, err);
+    if (r == B_E_NOT_FOUND)
+        e->badge = (struct store_badge){.created_at = (int64_t)time(NULL)};
+    else if (r != B_OK)
+        return r;
+    bool is_new = e->badge.id == 0 || e->badge.state == STORE_BADGE_ENROLLING ||
+                  e->badge.state == STORE_BADGE_BLANKED;
+    if (!is_new)
+        return b_err_set(err, B_E_DUPLICATE, 0,
+                         "this badge is enrolled for %s (%s), as number %lld", e->badge.holder_name,
+                         e->badge.holder_ref, (long long)e->badge.id);
+    describe(&e->badge, e->sv, w);
+    e->badge.state = STORE_BADGE_ENROLLING;
+    e->badge.changed_at = (int64_t)time(NULL);
+    (void)snprintf(e->badge.holder_ref, sizeof(e->badge.holder_ref), "%s", e->holder.ref);
+    (void)snprintf(e->badge.holder_name, sizeof(e->badge.holder_name), "%s", e->holder.name);
+    return store_badge_put(e->sv->store, &e->badge, err);
+}
+
+/* The card is as the profile says: so does the store, with the line of history, or not at all. */
+static enum b_code end_work(struct service *sv, struct service_work *w, struct store_badge *b,
+                            const char *kind, enum store_badge_state state, struct b_err *err)
+{
+    enum b_code r = store_begin(sv->store, err);
+    if (r != B_OK)
+        return r;
+    b->state = state;
+    b->changed_at = (int64_t)time(NULL);
+    for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
+        b->generation[i] =
+            state == STORE_BADGE_BLANKED ? KEY_GENERATION_FACTORY : w->job.generations[i].target;
+    r = store_badge_put(sv->store, b, err);
+    if (r == B_OK)
+        r = store_intent_settle(sv->store, b->uid, err);
+    if (r == B_OK)
+        r = service_note(sv, kind, B_OK, b->id, b->holder_ref, err);
+    if (r == B_OK)
+        return store_commit(sv->store, err);
+    store_rollback(sv->store);
+    return r;
+}
+
+enum b_code service_enrol(struct service *sv, struct channel *ch, struct service_holder holder,
+                          const struct service_watch *watch, struct store_badge *ret_badge,
+                          struct b_err *err)
+{
+    struct service_work *w = service_work_new(sv, PROFILE_GOAL_REACH, ch, err);
+    if (w == NULL)
+        return err->code;
+    struct enrolment e = {.sv = sv, .holder = holder};
+    size_t n = strlen(holder.ref);
+    w->job.holder_len = (uint8_t)(n < PROFILE_CONTENT_MAX ? n : PROFILE_CONTENT_MAX);
+    memcpy(w->job.holder, holder.ref, w->job.holder_len);
+    make_serial(&w->job);
+    enum b_code r = service_relay(sv, ch, w, watch, begin_enrolment, &e, err);
+    if (r == B_OK)
+        r = end_work(sv, w, &e.badge, "enrol", STORE_BADGE_ACTIVE, err);
+    if (r == B_OK)
+        *ret_badge = e.badge;
+    service_work_free(&w);
+    return r;
+}
+
+/* --- repair, re-key, blank
+ * ------------------------------------------------------------------------------------ */
+
+static enum b_code begin_repair(void *ctx, struct service_work *w, struct b_err *err)
+{
+    struct enrolment *e = ctx;
+    enum b_code r = find_badge(e->sv, w, &e->badge, err);
+    if (r == B_E_NOT_FOUND)
+        return b_err_set(err, B_E_BADGE_UNKNOWN, 0, "this card is not a badge of the store");
+    if (r == B_OK && (e->badge.state == STORE_BADGE_REVOKED) && e->is_repair)
+        return b_err_set(err, B_E_BADGE_REVOKED, 0,
+                         "badge %lld of %s is revoked: it is not brought "
+                         "up to date, only returned to blank",
+                         (long long)e->badge.id, e->badge.holder_name);
+    return r;
+}
+
+enum b_code service_repair(struct service *sv, struct channel *ch,
+                           const struct service_watch *watch, struct store_badge *ret_badge,
+                           struct b_err *err)
+{
+    struct service_work *w = service_work_new(sv, PROFILE_GOAL_REACH, ch, err);
+    if (w == NULL)
+        return err->code;
+    struct enrolment e = {.sv = sv, .is_repair = true};
+    /* What the store knows of the card by its UID gives the content of files torn before writing.
+     */
+    struct store_badge known;
+    if (w->job.uid_len == 7 && store_badge_by_uid(sv->store, w->job.uid, &known, err) == B_OK) {
+        w->job.holder_len = (uint8_t)strlen(known.holder_ref);
+        memcpy(w->job.holder, known.holder_ref, w->job.holder_len);
+        w->job.serial_len = known.serial_len;
+        memcpy(w->job.serial, known.serial, known.serial_len);
+    }
+    enum b_code r = service_relay(sv, ch, w, watch, begin_repair, &e, err);
+    if (r == B_OK) {
+        enum store_badge_state state =
+            e.badge.state == STORE_BADGE_SUSPENDED ? STORE_BADGE_SUSPENDED : STORE_BADGE_ACTIVE;
+        describe(&e.badge, sv, w);
+        r = end_work(sv, w, &e.badge, "repair", state, err);
+    }
+    if (r == B_OK)
+        *ret_badge = e.badge;
+    service_work_free(&w);
+    return r;
+}
+
+enum b_code service_blank(struct service *sv, struct channel *ch, const struct service_watch *watch,
+                          struct store_badge *ret_badge, struct b_err *err)
+{
+    struct service_work *w = service_work_new(sv, PROFILE_GOAL_BLANK, ch, err);
+    if (w == NULL)
+        return err->code;
+    struct enrolment e = {.sv = sv};
+    enum b_code r = service_relay(sv, ch, w, watch, begin_repair, &e, err);
+    if (r == B_OK) {
+        enum store_badge_state state =
+            e.badge.state == STORE_BADGE_REVOKED ? STORE_BADGE_REVOKED : STORE_BADGE_BLANKED;
+        r = end_work(sv, w, &e.badge, "blank", state, err);
+    }
+    if (r == B_OK)
+        *ret_badge = e.badge;
+    service_work_free(&w);
+    return r;
+}
+
+/* --- states
+ * -------------------------------------------------------------------------------------------------------
+ */
+
+static enum b_code change_state(struct service *sv, int64_t id, enum store_badge_state to,
+                                const char *kind, const char *reason, struct b_err *err)
+{
+    struct store_badge b;
+    enum b_code r = store_begin(sv->store, err);
+    if (r != B_OK)
+        return r;
+    r = store_badge_by_id(sv->store, id, &b, err);
+    bool is_allowed = r == B_OK && (to == STORE_BADGE_REVOKED  ? b.state != STORE_BADGE_REVOKED
+                                    : to == STORE_BADGE_ACTIVE ? b.state == STORE_BADGE_SUSPENDED
+                                                               : b.state == STORE_BADGE_ACTIVE);
+    if (r == B_OK && !is_allowed)
+        r = b_err_set(err, B_E_BADGE_STATE, 0, "badge %lld is %s", (long long)id,
+                      store_badge_state_name(b.state));
+    if (r == B_OK) {
+        b.state = to;
+        b.changed_at = (int64_t)time(NULL);
+        (void)snprintf(b.reason, sizeof(b.reason), "%s", reason);
+        r = store_badge_put(sv->store, &b, err);
+    }
+    if (r == B_OK)
+        r = service_note(sv, kind, B_OK, id, reason, err);
+    if (r == B_OK)
+        return store_commit(sv->store, err);
+    store_rollback(sv->store);
+    return r;
+}
+
+enum b_code service_suspend(struct service *sv, int64_t badge_id, const char *reason,
+                            struct b_err *err)
+{
+    return change_state(sv, badge_id, STORE_BADGE_SUSPENDED, "suspend", reason, err);
+}
+
+enum b_code service_reinstate(struct service *sv, int64_t badge_id, struct b_err *err)
+{
+    return change_state(sv, badge_id, STORE_BADGE_ACTIVE, "reinstate", "", err);
+}
+
+enum b_code service_revoke(struct service *sv, int64_t badge_id, const char *reason,
+                           struct b_err *err)
+{
+    return change_state(sv, badge_id, STORE_BADGE_REVOKED, "revoke", reason, err);
+}

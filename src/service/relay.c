@@ -1,0 +1,185 @@
+#include "service/relay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static uint32_t now_us(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint32_t)((uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u);
+}
+
+enum b_code service_generations(const struct service *sv, bool with_compromised,
+                                struct profile_job *job, struct b_err *err)
+{
+    struct store_generation gs[64];
+    size_t count = 0;
+    enum b_code r = store_generation_list(sv->store, gs, B_COUNT(gs), &count, err);
+    if (r != B_OK)
+        return r;
+    for (size_t i = count; i > 0; i--) {
+        const struct store_generation *g = &gs[i - 1];
+        struct profile_generations *to = &job->generations[g->role];
+        bool is_usable = g->state == STORE_GENERATION_ACTIVE ||
+                         g->state == STORE_GENERATION_RETIRING ||
+                         (with_compromised && g->state == STORE_GENERATION_COMPROMISED);
+        if (g->state == STORE_GENERATION_ACTIVE)
+            to->target = g->generation;
+        if (is_usable && to->known_count < PROFILE_GENERATIONS_MAX)
+            to->known[to->known_count++] = g->generation;
+    }
+    for (size_t i = 0; i < KEY_ROLE_COUNT; i++) {
+        if (job->generations[i].target == 0)
+            return b_err_set(err, B_E_KEY_MISSING, 0, "no active generation of role %s",
+                             key_role_name((enum key_role)i));
+    }
+    return B_OK;
+}
+
+struct service_work *service_work_new(const struct service *sv, enum profile_goal goal,
+                                      const struct channel *ch, struct b_err *err)
+{
+    struct service_work *w = calloc(1, sizeof(*w));
+    if (w == NULL) {
+        (void)b_err_set(err, B_E_NO_MEMORY, 0, "preparing work on a card");
+        return NULL;
+    }
+    const struct channel_card *card = channel_card(ch);
+    w->job.goal = goal;
+    w->job.profile = sv->profile;
+    w->job.uid_len = card->uid_len;
+    memcpy(w->job.uid, card->uid, card->uid_len);
+    if (service_generations(sv, goal != PROFILE_GOAL_TAP, &w->job, err) != B_OK)
+        service_work_free(&w);
+    return w;
+}
+
+void service_work_free(struct service_work **w)
+{
+    if (*w == NULL)
+        return;
+    b_wipe((*w)->job.given, sizeof((*w)->job.given));
+    free(*w);
+    *w = NULL;
+}
+
+enum b_code service_note(struct service *sv, const char *kind, enum b_code outcome,
+                         int64_t badge_id, const char *detail, struct b_err *err)
+{
+    struct store_event e = {.at = (int64_t)time(NULL), .badge_id = badge_id};
+    (void)snprintf(e.kind, sizeof(e.kind), "%s", kind);
+    (void)snprintf(e.outcome, sizeof(e.outcome), "%s", b_code_name(outcome));
+    (void)snprintf(e.detail, sizeof(e.detail), "%.*s", (int)sizeof(e.detail) - 1, detail);
+    return store_event_add(sv->store, &e, err);
+}
+
+/* --- journalling of steps
+ * ------------------------------------------------------------------------------ */
+
+static void card_uid(const struct service_work *w, uint8_t uid[static 7])
+{
+    memset(uid, 0, 7);
+    if (w->state.uid_len == 7)
+        memcpy(uid, w->state.uid, 7);
+    else if (w->job.uid_len == 7)
+        memcpy(uid, w->job.uid, 7);
+}
+
+static enum b_code add_intent(struct service *sv, struct service_work *w, size_t step,
+                              struct b_err *err)
+{
+    const struct profile_step *s = &w->plan.steps[step];
+    struct store_intent i = {.step = (uint32_t)step,
+                             .aid = s->aid,
+                             .no = s->no,
+                             .from_generation = s->from_generation,
+                             .to_generation = s->to_generation,
+                             .at = (int64_t)time(NULL)};
+    card_uid(w, i.uid);
+    memcpy(i.plan_digest, w->plan.digest, sizeof(i.plan_digest));
+    (void)snprintf(i.action, sizeof(i.action), "%s", profile_step_name(s->kind));
+    enum b_code r = store_intent_add(sv->store, &i, err);
+    w->intents[step] = i.id;
+    return r;
+}
+
+static enum b_code transmit(struct channel *ch, struct service_work *w, struct b_wr *rapdu,
+                            struct b_err *err)
+{
+    uint32_t start = now_us();
+    enum b_code r = channel_transmit(ch, b_rd_from(w->event.apdu, w->event.apdu_len), rapdu, err);
+    struct service_legs *l = &w->legs;
+    if (l->count < B_COUNT(l->card_us)) {
+        l->vault_us[l->count] = w->event.vault_us;
+        l->card_us[l->count++] = now_us() - start;
+    }
+    return r;
+}
+
+static enum b_code on_planned(struct service_work *w, const struct service_watch *watch,
+                              service_planned_fn *planned, void *ctx, struct b_err *err)
+{
+    w->plan = w->event.plan;
+    w->is_planned = true;
+    bool is_work = w->job.goal != PROFILE_GOAL_SCAN && !w->plan.is_blocked;
+    if (is_work && watch != NULL && watch->approve != NULL && w->plan.step_count > 0 &&
+        !watch->approve(watch->ctx, &w->state, &w->plan))
+        return b_err_set(err, B_E_CANCELLED, 0, "the plan was not approved");
+    return is_work && planned != NULL ? planned(ctx, w, err) : B_OK;
+}
+
+/* What an event asks of us before the session goes on. */
+static enum b_code handle(struct service *sv, struct service_work *w,
+                          const struct service_watch *watch, struct b_err *err)
+{
+    size_t step = w->event.step;
+    bool is_effect = w->event.want == PROFILE_EFFECT;
+    if (step >= w->plan.step_count)
+        return b_err_set(err, B_E_VAULT_PROTOCOL, 0, "a step that the plan does not have");
+    enum b_code r = is_effect ? store_intent_effective(sv->store, w->intents[step], err)
+                              : add_intent(sv, w, step, err);
+    if (r == B_OK && watch != NULL && watch->progress != NULL)
+        watch->progress(watch->ctx, &w->plan, step, is_effect);
+    return r;
+}
+
+enum b_code service_relay(struct service *sv, struct channel *ch, struct service_work *w,
+                          const struct service_watch *watch, service_planned_fn *planned, void *ctx,
+                          struct b_err *err)
+{
+    uint8_t room[DF_RAPDU_MAX];
+    struct b_wr rapdu = b_wr_from(room, sizeof(room));
+    uint32_t session = 0;
+    enum b_code r = vault_session_open(sv->vault, &w->job, &session, &w->event, err);
+    while (r == B_OK && w->event.want != PROFILE_DONE) {
+        rapdu.len = 0;
+        switch (w->event.want) {
+        case PROFILE_TX:
+            r = transmit(ch, w, &rapdu, err);
+            break;
+        case PROFILE_INSPECTED:
+            w->state = w->event.state;
+            break;
+        case PROFILE_PLANNED:
+            r = on_planned(w, watch, planned, ctx, err);
+            break;
+        case PROFILE_INTENT:
+        case PROFILE_EFFECT:
+            r = handle(sv, w, watch, err);
+            break;
+        case PROFILE_DONE:
+        case PROFILE_FAILED:
+            break;
+        }
+        if (r != B_OK)
+            vault_session_close(sv->vault, session);
+        else
+            r = vault_session_step(sv->vault, session, b_wr_reader(&rapdu), &w->event, err);
+    }
+    if (r == B_OK)
+        w->tap = w->event.tap;
+    return r;
+}

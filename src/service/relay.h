@@ -1,0 +1,38 @@
+/* One job on one card, relayed between channel and vault. Private to src/service. */
+#ifndef TESSERE_SERVICE_RELAY_H
+#define TESSERE_SERVICE_RELAY_H
+
+#include "service/service.h"
+
+/* What a relay gathers. Large: allocate it (service_work_new). */
+struct service_work {
+    struct profile_job job;
+    struct profile_state state;
+    struct profile_plan plan;
+    struct profile_tap tap;
+    struct service_legs legs;
+    struct vault_event event;
+    int64_t intents[PROFILE_STEPS_MAX];
+    bool is_planned;
+};
+
+struct service_work *service_work_new(const struct service *sv, enum profile_goal goal,
+                                      const struct channel *ch, struct b_err *err);
+void service_work_free(struct service_work **w);
+
+/* Called once the plan is there and before anything is changed; a code other than B_OK ends it. */
+typedef enum b_code service_planned_fn(void *ctx, struct service_work *w, struct b_err *err);
+
+/* Carries the job out. Every step is journalled before it is sent and after it took effect. */
+B_NODISCARD enum b_code service_relay(struct service *sv, struct channel *ch,
+                                      struct service_work *w, const struct service_watch *watch,
+                                      service_planned_fn *planned, void *ctx, struct b_err *err);
+
+/* Fills the generations of a job from the store. with_compromised: to re-key such a badge. */
+B_NODISCARD enum b_code service_generations(const struct service *sv, bool with_compromised,
+                                            struct profile_job *job, struct b_err *err);
+/* One line of history; detail is printf-like. */
+B_NODISCARD enum b_code service_note(struct service *sv, const char *kind, enum b_code outcome,
+                                     int64_t badge_id, const char *detail, struct b_err *err);
+
+#endif

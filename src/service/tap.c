@@ -1,0 +1,112 @@
+/* The tap: authenticate first, then decide, write it down durably, and only then answer. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "service/relay.h"
+
+static uint32_t now_us(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint32_t)((uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u);
+}
+
+/* What the store remembers saves exchanges; it decides nothing. */
+static void hint(struct service *sv, struct service_work *w)
+{
+    struct store_badge b;
+    struct b_err ignored;
+    if (w->job.uid_len != 7 || store_badge_by_uid(sv->store, w->job.uid, &b, &ignored) != B_OK)
+        return;
+    w->job.ev_hint = (enum df_ev)b.ev;
+    w->job.auth_hint = b.generation[KEY_ROLE_AUTH];
+    bool is_known = memchr(w->job.generations[KEY_ROLE_AUTH].known, w->job.auth_hint,
+                           w->job.generations[KEY_ROLE_AUTH].known_count) != NULL;
+    if (!is_known)
+        w->job.auth_hint = 0;
+}
+
+static enum b_code find(struct service *sv, const struct profile_tap *tap, struct store_badge *ret,
+                        struct b_err *err)
+{
+    if (tap->serial_len > 0)
+        return store_badge_by_serial(sv->store, tap->serial, tap->serial_len, ret, err);
+    return store_badge_by_uid(sv->store, tap->uid, ret, err);
+}
+
+/* The policy of a badge's state: B_OK or the reason of the refusal. */
+static enum b_code judge(const struct store_badge *b, struct b_err *err)
+{
+    static const enum b_code reasons[] = {
+        [STORE_BADGE_ENROLLING] = B_E_BADGE_NOT_ENROLLED, [STORE_BADGE_ACTIVE] = B_OK,
+        [STORE_BADGE_SUSPENDED] = B_E_BADGE_SUSPENDED,    [STORE_BADGE_REVOKED] = B_E_BADGE_REVOKED,
+        [STORE_BADGE_BLANKED] = B_E_BADGE_UNKNOWN,
+    };
+    enum b_code r = reasons[b->state];
+    if (r == B_OK)
+        return B_OK;
+    const char *because = b->reason[0] != '\0' ? ": " : "";
+    return b_err_set(err, r, 0, "badge %lld of %s%s%s", (long long)b->id, b->holder_name, because,
+                     b->reason);
+}
+
+/* Writes the outcome down; an outcome that cannot be written is not an outcome. */
+static enum b_code record(struct service *sv, enum b_code outcome, struct store_badge *b,
+                          const struct profile_tap *tap, struct b_err *err)
+{
+    struct b_err cause;
+    char detail[96];
+    char uid[15] = "";
+    b_hex(uid, tap->uid, tap->uid_len);
+    (void)snprintf(detail, sizeof(detail), "uid %s, %u exchanges", uid, tap->apdus);
+    enum b_code r = store_begin(sv->store, &cause);
+    if (r == B_OK && outcome == B_OK) {
+        b->tapped_at = (int64_t)time(NULL);
+        b->generation[KEY_ROLE_AUTH] = tap->generation;
+        r = store_badge_put(sv->store, b, &cause);
+    }
+    if (r == B_OK)
+        r = service_note(sv, "tap", outcome, b->id, detail, &cause);
+    if (r == B_OK)
+        r = store_commit(sv->store, &cause);
+    else if (r != B_E_STORE_LOCKED)
+        store_rollback(sv->store);
+    if (r != B_OK && err != NULL)
+        *err = cause;
+    return r != B_OK ? r : outcome;
+}
+
+enum b_code service_tap(struct service *sv, struct channel *ch, struct store_badge *ret_badge,
+                        struct profile_tap *ret_tap, struct service_legs *ret_legs,
+                        struct b_err *err)
+{
+    uint32_t start = now_us();
+    *ret_badge = (struct store_badge){0};
+    struct service_work *w = service_work_new(sv, PROFILE_GOAL_TAP, ch, err);
+    if (w == NULL)
+        return err->code;
+    hint(sv, w);
+    enum b_code r = service_relay(sv, ch, w, NULL, NULL, NULL, err);
+    uint32_t decide = now_us();
+    if (r == B_OK) {
+        r = find(sv, &w->tap, ret_badge, err);
+        if (r == B_E_NOT_FOUND)
+            r = b_err_set(err, B_E_BADGE_UNKNOWN, 0,
+                          "the badge has our keys, but the store does not know it");
+        if (r == B_OK)
+            r = judge(ret_badge, err);
+    } else if (w->job.uid_len == 7) {
+        struct b_err ignored;
+        w->tap.uid_len = 7;
+        memcpy(w->tap.uid, w->job.uid, 7);
+        (void)!store_badge_by_uid(sv->store, w->job.uid, ret_badge, &ignored);
+    }
+    r = record(sv, r, ret_badge, &w->tap, err);
+    *ret_tap = w->tap;
+    *ret_legs = w->legs;
+    ret_legs->decide_us = now_us() - decide;
+    ret_legs->total_us = now_us() - start;
+    service_work_free(&w);
+    return r;
+}
