@@ -131,7 +131,7 @@ static bool is_taken(const struct df_picc *p, const struct picc_app *app)
         if (app->has_iso_fid && other->has_iso_fid && other->iso_fid == app->iso_fid)
             return true;
         if (app->df_name_len > 0 && app->df_name_len == other->df_name_len &&
-            memcmp(app->df_name, other->df_name, app->df_name_len) == 0)
+            b_ct_eq(app->df_name, other->df_name, app->df_name_len))
             return true;
     }
     return false;

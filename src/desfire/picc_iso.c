@@ -28,7 +28,7 @@ static struct picc_app *find_by_name(struct df_picc *p, struct b_rd name)
     for (size_t i = 0; i < PICC_APPS; i++) {
         struct picc_app *a = &p->mem.apps[i];
         if (a->is_used && a->df_name_len > 0 && a->df_name_len == name.left &&
-            memcmp(a->df_name, name.p, name.left) == 0)
+            b_ct_eq(a->df_name, name.p, name.left))
             return a;
     }
     return NULL;
@@ -36,7 +36,7 @@ static struct picc_app *find_by_name(struct df_picc *p, struct b_rd name)
 
 static uint16_t select_name(struct df_picc *p, struct b_rd name)
 {
-    bool is_card = name.left == sizeof(card_name) && memcmp(name.p, card_name, name.left) == 0;
+    bool is_card = name.left == sizeof(card_name) && b_ct_eq(name.p, card_name, name.left);
     struct picc_app *app = is_card ? NULL : find_by_name(p, name);
     if (!is_card && app == NULL)
         return ISO_NOT_FOUND;

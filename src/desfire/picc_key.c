@@ -102,8 +102,7 @@ uint8_t picc_get_key_version(struct df_picc *p, struct picc_call *call)
     return DF_SW_OK;
 }
 
-/* --- ChangeKey
- * ------------------------------------------------------------------------------------ */
+/* --- ChangeKey -------------------------------------------------------------------------------- */
 
 /* Who may change key `no` of the application, by KeySett1 b7..4. */
 static uint8_t may_change(const struct df_picc *p, const struct picc_app *a, uint8_t no)
@@ -173,8 +172,7 @@ uint8_t picc_change_key(struct df_picc *p, struct picc_call *call)
     b_wipe(&old, sizeof(old));
     if (!is_good)
         return DF_SW_INTEGRITY_ERROR;
-    memset(key->bytes, 0, sizeof(key->bytes));
-    memcpy(key->bytes, got.bytes, df_key_size(got.type));
+    memcpy(key->bytes, got.bytes, sizeof(key->bytes));
     key->version = got.version;
     if (p->app == NULL && key == &p->mem.master)
         p->mem.key_type = got.type;
@@ -186,8 +184,7 @@ uint8_t picc_change_key(struct df_picc *p, struct picc_call *call)
     return DF_SW_OK;
 }
 
-/* --- key sets (EV2) -----------------------------------------------------------------------------
- */
+/* --- key sets (EV2) --------------------------------------------------------------------------- */
 
 uint8_t picc_initialize_key_set(struct df_picc *p, struct picc_call *call)
 {

@@ -7,6 +7,7 @@
 #ifndef TESSERE_DESFIRE_PICC_STATE_H
 #define TESSERE_DESFIRE_PICC_STATE_H
 
+#include "desfire/request.h"
 #include "desfire/sm.h"
 
 enum {
