@@ -4,10 +4,11 @@
  * What is non-volatile stands in struct picc_memory, and only there: it is what an image keeps and
  * what df_picc_power leaves alone. Everything else is gone when the field is.
  */
+#include "desfire/picc.h" /* before the guard: it includes this file where it needs it */
+
 #ifndef TESSERE_DESFIRE_PICC_STATE_H
 #define TESSERE_DESFIRE_PICC_STATE_H
 
-#include "desfire/request.h"
 #include "desfire/sm.h"
 
 enum {

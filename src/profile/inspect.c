@@ -14,7 +14,7 @@ static enum profile_want ask(struct profile_run *run)
 
 static void go_to(struct profile_run *run, enum inspect_at at)
 {
-    run->at = at;
+    run->at = (int)at;
     run->is_asked = false;
     run->index = 0;
     run->candidate = 0;
