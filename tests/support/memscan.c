@@ -15,20 +15,23 @@ struct scan {
     size_t count;
     int hits;
     struct memscan_hit *first;
+    bool begins[1 << 16]; /* by a pattern's first two bytes */
 };
 
+/* Few places begin as some pattern does: those alone are compared, so that one pass is enough. */
 static void search(struct scan *s, const uint8_t *p, size_t n, uint64_t at, const char *where)
 {
-    for (size_t i = 0; i < s->count; i++) {
-        const uint8_t *from = p;
-        const uint8_t *hit = NULL;
-        while ((hit = memmem(from, n - (size_t)(from - p), s->patterns[i], MEMSCAN_SIZE)) != NULL) {
+    for (size_t at_byte = 0; at_byte + MEMSCAN_SIZE <= n; at_byte++) {
+        if (!s->begins[p[at_byte] << 8 | p[at_byte + 1]])
+            continue;
+        for (size_t i = 0; i < s->count; i++) {
+            if (memcmp(p + at_byte, s->patterns[i], MEMSCAN_SIZE) != 0)
+                continue;
             if (s->hits++ == 0) {
                 s->first->pattern = i;
-                s->first->address = at + (uint64_t)(hit - p);
+                s->first->address = at + at_byte;
                 (void)snprintf(s->first->where, sizeof(s->first->where), "%.127s", where);
             }
-            from = hit + 1;
         }
     }
 }
@@ -56,7 +59,10 @@ int memscan(int pid, const uint8_t (*patterns)[MEMSCAN_SIZE], size_t count,
 {
     char path[64];
     char line[512];
-    struct scan s = {.patterns = patterns, .count = count, .first = first};
+    static struct scan s;
+    s = (struct scan){.patterns = patterns, .count = count, .first = first};
+    for (size_t i = 0; i < count; i++)
+        s.begins[patterns[i][0] << 8 | patterns[i][1]] = true;
     (void)snprintf(path, sizeof(path), "/proc/%d/mem", pid);
     s.mem = open(path, O_RDONLY | O_CLOEXEC);
     (void)snprintf(path, sizeof(path), "/proc/%d/maps", pid);

@@ -175,6 +175,26 @@ static enum b_code run_job(const struct client *c, enum profile_goal goal, struc
     return r;
 }
 
+/* A tap that its peer gives up once the vault has derived the badge key. */
+static enum b_code give_up(const struct client *c, struct b_err *err)
+{
+    static struct profile_job job;
+    static struct vault_event event;
+    uint8_t rapdu[DF_RAPDU_MAX];
+    uint32_t s = 0;
+    make_job(&job, PROFILE_GOAL_TAP);
+    (void)ask_card(c->card, 'P', b_rd_from(NULL, 0), rapdu, sizeof(rapdu));
+    enum b_code r = vault_session_open(c->vault, &job, &s, &event, err);
+    for (int i = 0; i < 2 && r == B_OK; i++) {
+        size_t n =
+            ask_card(c->card, 'A', b_rd_from(event.apdu, event.apdu_len), rapdu, sizeof(rapdu));
+        r = vault_session_step(c->vault, s, b_rd_from(rapdu, n), &event, err);
+    }
+    pause_at(c, 'm');
+    vault_session_close(c->vault, s);
+    return r;
+}
+
 static void generate_masters(struct vault *v)
 {
     for (int role = 0; role < KEY_ROLE_COUNT; role++) {
@@ -202,6 +222,10 @@ B_NORETURN static void client_process(int card, int control)
         }
         if (r == B_OK) {
             pause_at(&c, 'T');
+            r = give_up(&c, &err);
+        }
+        if (r == B_OK) {
+            pause_at(&c, 'C');
             vault_free(&c.vault);
             _exit(0);
         }
@@ -246,7 +270,7 @@ static int search(int pid, size_t count, const char *who, bool may_hold)
 
 struct search_sum {
     int during_enrolment, during_tap; /* hits in the vault: the search does find keys */
-    bool saw_enrolment_end, saw_tap_end;
+    uint32_t places;                  /* a bit for each letter */
 };
 
 static void search_at(char where, int client, int vault, int card, struct search_sum *sum)
@@ -257,12 +281,13 @@ static void search_at(char where, int client, int vault, int card, struct search
         sum->during_enrolment += search(vault, count, "", true);
     if (where == 'm')
         sum->during_tap += search(vault, count, "", true);
-    if (where == 'E' || where == 'T')
-        (void)search(vault, count,
-                     where == 'E' ? "the vault after an enrolment" : "the vault after a tap",
-                     false);
-    sum->saw_enrolment_end |= where == 'E';
-    sum->saw_tap_end |= where == 'T';
+    if (where == 'E')
+        (void)search(vault, count, "the vault after an enrolment", false);
+    if (where == 'T')
+        (void)search(vault, count, "the vault after a tap", false);
+    if (where == 'C')
+        (void)search(vault, count, "the vault after a session that was closed", false);
+    sum->places |= UINT32_C(1) << (where & 31);
 }
 
 static void make_pair(int pair[2])
@@ -304,7 +329,8 @@ static void search_on(enum df_ev ev)
     int status = 0;
     assert_int_equal(waitpid(client, &status, 0), client);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    assert_true(sum.saw_enrolment_end && sum.saw_tap_end);
+    for (const char *must = "METC"; *must != '\0'; must++)
+        assert_true((sum.places & UINT32_C(1) << (*must & 31)) != 0);
     assert_true(sum.during_enrolment > 0);
     assert_true(sum.during_tap > 0);
     (void)kill(card, SIGKILL);
