@@ -41,10 +41,10 @@ void channel_free(struct channel **ch);
 /* --- PC/SC ------------------------------------------------------------------------------------ */
 
 struct channel_pcsc_wanted {
-    const char *reader;    /* a part of its name, or NULL for any reader */
-    const uint8_t *uid;    /* only this card (a card put back), or NULL */
+    const char *reader; /* a part of its name, or NULL for any reader */
+    const uint8_t *uid; /* only this card (a card put back), or NULL */
     size_t uid_len;
-    int wait_ms;           /* 0: now or not at all; -1: for ever */
+    int wait_ms;                   /* 0: now or not at all; -1: for ever */
     bool (*is_stopped)(void *ctx); /* asked about every 200 ms while waiting; may be NULL */
     void *ctx;
 };
@@ -74,7 +74,8 @@ struct channel_card_ops {
 B_NODISCARD enum b_code channel_card_new(const struct channel_card_ops *ops, void *ctx,
                                          const struct channel_card *card, struct channel **ret);
 
-/* --- wrappers: each takes over `inner` (also on failure) --------------------------------------- */
+/* --- wrappers: each takes over `inner` (also on failure) ---------------------------------------
+ */
 
 /* A recorded exchange is text: '#' comments, "uid: 04…", "> 90 60 00 00 00", "< 04 01 … 91 AF",
  * "! reset", "! removed". */
@@ -87,8 +88,8 @@ B_NODISCARD enum b_code channel_replay_new(const char *text, size_t n, struct ch
 bool channel_replay_is_done(const struct channel *ch);
 
 struct channel_fault {
-    unsigned at;         /* the APDU, counted from 1, at which the card leaves; 0: never */
-    bool after_effect;   /* false: the card never sees it; true: it acts, the answer is lost */
+    unsigned at;       /* the APDU, counted from 1, at which the card leaves; 0: never */
+    bool after_effect; /* false: the card never sees it; true: it acts, the answer is lost */
 };
 B_NODISCARD enum b_code channel_fault_new(struct channel *inner, struct channel_fault fault,
                                           struct channel **ret);
