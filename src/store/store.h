@@ -31,7 +31,8 @@ B_NODISCARD enum b_code store_begin(struct store *s, struct b_err *err);
 B_NODISCARD enum b_code store_commit(struct store *s, struct b_err *err);
 void store_rollback(struct store *s);
 
-/* --- establishment ----------------------------------------------------------------------------- */
+/* --- establishment -----------------------------------------------------------------------------
+ */
 struct store_establishment {
     char finess[16];
     char name[STORE_TEXT_MAX];
@@ -45,7 +46,8 @@ B_NODISCARD enum b_code store_establishment_put(struct store *s,
 B_NODISCARD enum b_code store_establishment_get(struct store *s, struct store_establishment *ret,
                                                 struct b_err *err);
 
-/* --- generations of master keys ---------------------------------------------------------------- */
+/* --- generations of master keys ----------------------------------------------------------------
+ */
 enum store_generation_state {
     STORE_GENERATION_PENDING,
     STORE_GENERATION_ACTIVE,
@@ -67,7 +69,8 @@ B_NODISCARD enum b_code store_generation_put(struct store *s, const struct store
 B_NODISCARD enum b_code store_generation_list(struct store *s, struct store_generation *gs,
                                               size_t cap, size_t *ret_count, struct b_err *err);
 
-/* --- badges and holders ------------------------------------------------------------------------ */
+/* --- badges and holders ------------------------------------------------------------------------
+ */
 enum store_badge_state {
     STORE_BADGE_ENROLLING, /* an enrolment began and did not end */
     STORE_BADGE_ACTIVE,
@@ -82,11 +85,11 @@ struct store_badge {
     uint8_t serial[16];
     uint8_t serial_len;
     enum store_badge_state state;
-    char holder_ref[64];  /* RPPS or local staff id */
+    char holder_ref[64]; /* RPPS or local staff id */
     char holder_name[STORE_TEXT_MAX];
     char profile_id[32];
     uint32_t profile_revision;
-    uint8_t ev;           /* enum df_ev as a number */
+    uint8_t ev;                         /* enum df_ev as a number */
     uint8_t generation[KEY_ROLE_COUNT]; /* last known on the card; the card is the truth */
     char reason[STORE_TEXT_MAX];        /* of the last suspension or revocation */
     int64_t created_at, changed_at, tapped_at;
@@ -105,19 +108,20 @@ B_NODISCARD enum b_code store_badge_each(struct store *s, int64_t after_id, cons
                                          bool (*fn)(void *ctx, const struct store_badge *b),
                                          void *ctx, struct b_err *err);
 
-/* --- intents ----------------------------------------------------------------------------------- */
+/* --- intents -----------------------------------------------------------------------------------
+ */
 /* What is about to be done to a card, durable before the first byte is sent. */
 struct store_intent {
     int64_t id;
     uint8_t uid[7];
     uint8_t plan_digest[32];
     uint32_t step;
-    char action[64];       /* the step's stable name */
+    char action[64]; /* the step's stable name */
     uint32_t aid;
     uint8_t no;
     uint8_t from_generation, to_generation;
     int64_t at;
-    bool is_effective;     /* the card confirmed it */
+    bool is_effective; /* the card confirmed it */
 };
 B_NODISCARD enum b_code store_intent_add(struct store *s, struct store_intent *i,
                                          struct b_err *err);
@@ -130,7 +134,8 @@ B_NODISCARD enum b_code store_intent_open(struct store *s, const uint8_t uid[sta
 B_NODISCARD enum b_code store_intent_settle(struct store *s, const uint8_t uid[static 7],
                                             struct b_err *err);
 
-/* --- events ------------------------------------------------------------------------------------ */
+/* --- events ------------------------------------------------------------------------------------
+ */
 /* One line of history: enrolments, taps, refusals, key changes. No secret, no key. */
 struct store_event {
     int64_t id, at;

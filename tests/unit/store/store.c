@@ -1,0 +1,221 @@
+/* The store in a folder of its own: records come back, and each way it can fail has its name. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "store/driver.h"
+#include "store/store.h"
+
+static char dir[64], path[96];
+static struct b_err err;
+
+static int make_dir(void **state)
+{
+    (void)state;
+    (void)strcpy(dir, "/tmp/tessere-store-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof(path), "%s/store.db", dir);
+    return 0;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    char command[96];
+    (void)snprintf(command, sizeof(command), "rm -rf %s", dir);
+    return system(command);
+}
+
+static struct store *open_store(void)
+{
+    struct store *s = NULL;
+    if (store_open(path, true, &s, &err) != B_OK)
+        fail_msg("%s", err.msg);
+    return s;
+}
+
+static struct store_badge badge(uint8_t n)
+{
+    struct store_badge b = {.uid = {4, 0, 0, 0, 0, 0, n}, .ev = 2, .created_at = 7};
+    b.serial_len = 1;
+    b.serial[0] = n;
+    b.generation[KEY_ROLE_AUTH] = 3;
+    (void)snprintf(b.holder_name, sizeof(b.holder_name), "Holder %u", n);
+    (void)snprintf(b.holder_ref, sizeof(b.holder_ref), "%011u", n);
+    return b;
+}
+
+static void a_badge_comes_back_by_uid_serial_and_id(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    struct store_badge b = badge(1), got;
+    assert_int_equal(store_badge_put(s, &b, &err), B_OK);
+    assert_true(b.id > 0);
+    store_free(&s);
+    s = open_store();
+    assert_int_equal(store_badge_by_uid(s, b.uid, &got, &err), B_OK);
+    assert_memory_equal(&b, &got, sizeof(b));
+    assert_int_equal(store_badge_by_serial(s, b.serial, 1, &got, &err), B_OK);
+    assert_int_equal(got.id, b.id);
+    b.state = STORE_BADGE_REVOKED;
+    assert_int_equal(store_badge_put(s, &b, &err), B_OK);
+    assert_int_equal(store_badge_by_id(s, b.id, &got, &err), B_OK);
+    assert_int_equal(got.state, STORE_BADGE_REVOKED);
+    assert_int_equal(store_badge_by_id(s, 99, &got, &err), B_E_NOT_FOUND);
+    store_free(&s);
+}
+
+static void two_badges_cannot_have_one_uid(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    struct store_badge a = badge(1), b = badge(1);
+    b.serial[0] = 9;
+    assert_int_equal(store_badge_put(s, &a, &err), B_OK);
+    assert_int_equal(store_badge_put(s, &b, &err), B_E_DUPLICATE);
+    store_free(&s);
+}
+
+static void an_open_intent_stays_until_it_took_effect_or_is_settled(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    struct store_intent i = {.uid = {4, 1}, .step = 2, .action = "change-key"}, got[4];
+    struct store_intent j = i;
+    size_t n = 0;
+    assert_int_equal(store_intent_add(s, &i, &err), B_OK);
+    assert_int_equal(store_intent_add(s, &j, &err), B_OK);
+    store_free(&s);
+    s = open_store();
+    assert_int_equal(store_intent_open(s, i.uid, got, 4, &n, &err), B_OK);
+    assert_int_equal(n, 2);
+    assert_string_equal(got[0].action, "change-key");
+    assert_int_equal(store_intent_effective(s, i.id, &err), B_OK);
+    assert_int_equal(store_intent_open(s, i.uid, got, 4, &n, &err), B_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(store_intent_settle(s, i.uid, &err), B_OK);
+    assert_int_equal(store_intent_open(s, i.uid, got, 4, &n, &err), B_OK);
+    assert_int_equal(n, 0);
+    store_free(&s);
+}
+
+static void what_is_rolled_back_is_gone(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    struct store_badge b = badge(1), got;
+    assert_int_equal(store_begin(s, &err), B_OK);
+    assert_int_equal(store_badge_put(s, &b, &err), B_OK);
+    store_rollback(s);
+    assert_int_equal(store_badge_by_uid(s, b.uid, &got, &err), B_E_NOT_FOUND);
+    store_free(&s);
+}
+
+static void a_store_of_a_newer_version_is_refused(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    assert_int_equal(driver_exec(s->driver, "INSERT INTO schema VALUES (999)", &err), B_OK);
+    store_free(&s);
+    assert_int_equal(store_open(path, true, &s, &err), B_E_STORE_NEWER);
+}
+
+static void a_file_that_is_no_store_is_refused(void **state)
+{
+    (void)state;
+    struct store *s = NULL;
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    for (int i = 0; i < 400; i++)
+        (void)fputs("this is not a database\n", f);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(store_open(path, false, &s, &err), B_E_STORE_CORRUPT);
+}
+
+static void a_store_that_is_not_there_is_named(void **state)
+{
+    (void)state;
+    struct store *s = NULL;
+    assert_int_equal(store_open(path, false, &s, &err), B_E_STORE_OPEN);
+    assert_non_null(strstr(err.msg, path));
+}
+
+static void a_store_that_another_writes_is_locked(void **state)
+{
+    (void)state;
+    struct store *one = open_store(), *two = open_store();
+    assert_int_equal(store_begin(one, &err), B_OK);
+    assert_int_equal(store_begin(two, &err), B_E_STORE_LOCKED);
+    store_rollback(one);
+    store_free(&one);
+    store_free(&two);
+}
+
+static void a_full_store_says_so_and_loses_nothing(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    struct store_badge b = badge(1), got;
+    assert_int_equal(store_badge_put(s, &b, &err), B_OK);
+    assert_int_equal(driver_exec(s->driver, "PRAGMA max_page_count=1", &err), B_OK);
+    enum b_code r = B_OK;
+    for (int i = 0; r == B_OK && i < 1000; i++) {
+        struct store_event e = {.kind = "tap"};
+        memset(e.detail, 'x', sizeof(e.detail) - 1);
+        r = store_event_add(s, &e, &err);
+    }
+    assert_int_equal(r, B_E_STORE_FULL);
+    assert_int_equal(store_badge_by_uid(s, b.uid, &got, &err), B_OK);
+    store_free(&s);
+}
+
+static bool count(void *ctx, const struct store_event *e)
+{
+    (void)e;
+    ++*(int *)ctx;
+    return true;
+}
+
+static void the_last_events_of_a_badge_are_told(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    int n = 0;
+    for (int i = 0; i < 10; i++) {
+        struct store_event e = {.kind = "tap", .outcome = "ok", .badge_id = i % 2 + 1};
+        assert_int_equal(store_event_add(s, &e, &err), B_OK);
+    }
+    assert_int_equal(store_event_each(s, 1, 3, count, &n, &err), B_OK);
+    assert_int_equal(n, 3);
+    store_free(&s);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_badge_comes_back_by_uid_serial_and_id),
+        T(two_badges_cannot_have_one_uid),
+        T(an_open_intent_stays_until_it_took_effect_or_is_settled),
+        T(what_is_rolled_back_is_gone),
+        T(a_store_of_a_newer_version_is_refused),
+        T(a_file_that_is_no_store_is_refused),
+        T(a_store_that_is_not_there_is_named),
+        T(a_store_that_another_writes_is_locked),
+        T(a_full_store_says_so_and_loses_nothing),
+        T(the_last_events_of_a_badge_are_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
