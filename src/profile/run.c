@@ -23,7 +23,8 @@ enum profile_want run_fail(struct profile_run *run, enum b_code code, const char
 enum profile_want run_fail_card(struct profile_run *run, const char *what)
 {
     run->error = *df_pcd_error(&run->pcd);
-    return run_fail(run, run->error.code, what);
+    /* A card may answer well with bytes that are no answer to the command. */
+    return run_fail(run, B_E_CARD_PROTOCOL, what);
 }
 
 /* --- keys
