@@ -9,7 +9,7 @@ cd "$top"
 # name of a job: packages, and the reason that is shown before they are installed
 declare -A packages=(
     [build]="gcc libc6-dev binutils meson ninja-build pkg-config gettext
-        libssl-dev libpcsclite-dev libp11-kit-dev libsqlite3-dev libjansson-dev libcyaml-dev
+        libssl-dev libpcsclite-dev libp11-kit-dev libsqlite3-dev libjansson-dev libcyaml-dev libyaml-dev
         libseccomp-dev libcmocka-dev"
     [run]="softhsm2 p11-kit pcscd vsmartcard-vpcd util-linux iproute2"
     [test]="opensc pcsc-tools libfreefare-bin libfreefare-dev libnfc-dev mandoc"
