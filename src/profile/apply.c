@@ -219,11 +219,17 @@ static void remember(struct profile_run *run, const struct profile_step *s)
     case PROFILE_STEP_FORMAT:
         st->has_app = false;
         break;
+    case PROFILE_STEP_WRITE_FILE:
+        /* From here on keys are derived from what the card carries. */
+        if (run_file(run, s->no)->content == PROFILE_CONTENT_SERIAL) {
+            st->serial_len = run->job->serial_len;
+            memcpy(st->serial, run->job->serial, sizeof(st->serial));
+        }
+        break;
     case PROFILE_STEP_CHANGE_CARD_SETTINGS:
     case PROFILE_STEP_DELETE_FILE:
     case PROFILE_STEP_CREATE_FILE:
     case PROFILE_STEP_CHANGE_FILE_SETTINGS:
-    case PROFILE_STEP_WRITE_FILE:
     case PROFILE_STEP_SET_RANDOM_UID:
     case PROFILE_STEP_DISABLE_FORMAT:
     case PROFILE_STEP_RESET_CARD_SETTINGS:

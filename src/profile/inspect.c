@@ -215,9 +215,6 @@ static enum profile_want on_card_settings(struct profile_run *run)
         if (!is_again)
             s->card_key.type = got.type;
     }
-    /* Without settings the type is a guess: a card whose key was changed is an AES card. */
-    if (!is_again && !s->has_card_settings)
-        s->card_key.type = DF_KEY_AES;
     go_to(run, is_again ? INSPECT_UID : INSPECT_CARD_VERSION);
     return PROFILE_DONE;
 }
@@ -233,6 +230,9 @@ static enum profile_want on_card_version(struct profile_run *run)
         return run_fail_card(run, "asking for the version of the card's key");
     struct b_rd r = df_pcd_answer(&run->pcd);
     slot->version = b_rd_u8(&r);
+    /* Without settings the type is a guess: a factory key is DES, a key of ours is AES. */
+    if (!run->state.has_card_settings)
+        slot->type = slot->version == KEY_GENERATION_FACTORY ? DF_KEY_2K3DES : DF_KEY_AES;
     guess(run, 0, 0, slot);
     if (run->job->profile.is_guest && !is_scan(run))
         slot->kind = PROFILE_KEY_NOT_TRIED;
@@ -423,8 +423,10 @@ static enum profile_want on_content(struct profile_run *run)
             uint8_t want[PROFILE_CONTENT_MAX];
             size_t n = run_content(run, f, want);
             struct b_rd got = df_pcd_answer(&run->pcd);
-            /* The holder is given at enrolment only: later, what is there is right. */
-            bool is_given = f->content != PROFILE_CONTENT_HOLDER || run->job->holder_len != 0;
+            /* What is not given, after the enrolment, is right as it is there. */
+            bool is_given = f->content == PROFILE_CONTENT_HOLDER   ? run->job->holder_len != 0
+                            : f->content == PROFILE_CONTENT_SERIAL ? run->job->serial_len != 0
+                                                                   : true;
             fs->is_content_right = got.left == n && (!is_given || b_ct_eq(got.p, want, n));
             continue;
         }

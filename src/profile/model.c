@@ -201,6 +201,14 @@ enum b_code profile_check(const struct profile *p, struct b_err *err)
         return broken(err, "card.random-uid", "a random UID needs the serial diversification");
     if (p->is_guest && (p->wants_random_uid || p->disables_format))
         return broken(err, "card", "a guest card is not ours to configure");
+    if (!p->is_guest && (p->card_settings & 0xF9) != 0x09)
+        return broken(err, "card.settings", "the master key and the settings stay changeable");
+    if (p->disables_format && p->card_settings == 0x0F)
+        return broken(err, "card.disable-format",
+                      "card.settings differ from the factory's: they tell that it was done");
+    uint8_t right = p->app_settings >> 4;
+    if (right == 0xF || (right != 0xE && right >= p->key_count))
+        return broken(err, "application.change-key", "itself, or a key of the application");
     if ((p->app_settings & 0x09) != 0x09)
         return broken(err, "application.settings",
                       "the master key and the settings stay changeable");

@@ -3,10 +3,16 @@
  * what is to be said of the card. A pure function of state and job.
  *
  * The order keeps the two laws (profile.h). A blank card: the application is created in the
- * session of the factory key, then the card's own key is changed, so that a card that leaves the
- * field early is never ours without our key; inside the application keys 1.. are changed by key 0
- * while it is still the factory's, files follow, and key 0 is changed last, as that ends the
- * session. Irreversible settings come after everything else.
+ * session of the factory key, then the card's own key is changed and only then its settings;
+ * inside the application keys 1.. are changed by key 0 while it is still the factory's, files
+ * follow, and key 0 is changed last, as that ends the session. Irreversible settings come after
+ * everything else.
+ *
+ * Where keys are derived from the serial, the serial is on the card before the first of them, and
+ * stays until the last of them is gone: the card's own key is changed after the application is
+ * whole, and is back at the factory's before the application is deleted.
+ *
+ * No card tells that formatting was disabled: the card's settings, written after it, do.
  */
 #include <stdio.h>
 #include <string.h>
@@ -142,6 +148,35 @@ static void create_file(struct profile_run *run, const struct profile_file *f)
         add(run, PROFILE_STEP_WRITE_FILE, run->job->profile.aid, f->no);
 }
 
+/* A key of this badge's own is on the card. */
+static bool has_own_keys(const struct profile_run *run)
+{
+    const struct profile_state *s = &run->state;
+    bool has = s->card_key.kind == PROFILE_KEY_DIVERSIFIED;
+    for (uint8_t i = 0; s->has_app && i < s->slot_count; i++)
+        has |= s->slots[i].kind == PROFILE_KEY_DIVERSIFIED;
+    return has;
+}
+
+static bool is_serial_given(const struct profile_run *run)
+{
+    const struct profile_job *j = run->job;
+    const struct profile_state *s = &run->state;
+    return s->serial_len == j->serial_len && memcmp(s->serial, j->serial, j->serial_len) == 0;
+}
+
+/* A serial from which keys were derived is never written again. */
+static bool is_content_right(const struct profile_run *run, const struct profile_file *f,
+                             const struct profile_file_state *s)
+{
+    bool derives =
+        f->content == PROFILE_CONTENT_SERIAL && crypto_div_uses_serial(run->diversification);
+    if (!derives)
+        return s->is_content_right;
+    return run->state.serial_len != 0 &&
+           (run->job->serial_len == 0 || is_serial_given(run) || has_own_keys(run));
+}
+
 static void plan_file(struct profile_run *run, const struct profile_file *f)
 {
     df_aid aid = run->job->profile.aid;
@@ -157,7 +192,10 @@ static void plan_file(struct profile_run *run, const struct profile_file *f)
     bool has_shape = is_same_shape(&s->settings, &f->settings);
     if (!has_rights || !has_shape)
         note(run, PROFILE_NOTE_FILE_DIFFERS, f->no);
-    if (!has_shape && f->content == PROFILE_CONTENT_NONE) {
+    bool is_lost = f->content == PROFILE_CONTENT_NONE ||
+                   (f->content == PROFILE_CONTENT_SERIAL && run->state.serial_len != 0) ||
+                   (f->content == PROFILE_CONTENT_HOLDER && run->job->holder_len == 0);
+    if (!has_shape && is_lost) {
         block(run, B_E_CARD_BLOCKED,
               "a file of another shape stands where the profile wants one, "
               "and its data would be lost");
@@ -169,7 +207,7 @@ static void plan_file(struct profile_run *run, const struct profile_file *f)
             block(run, B_E_CARD_BLOCKED, "the rights of a file can never be changed");
         else if (!has_rights)
             add(run, PROFILE_STEP_CHANGE_FILE_SETTINGS, aid, f->no);
-        if (f->content != PROFILE_CONTENT_NONE && !s->is_content_right)
+        if (f->content != PROFILE_CONTENT_NONE && !is_content_right(run, f, s))
             add(run, PROFILE_STEP_WRITE_FILE, aid, f->no);
     }
 }
@@ -198,30 +236,38 @@ static bool is_at_target(const struct profile_run *run, const struct profile_slo
            s->generation == run->job->generations[role].target;
 }
 
-/* Ours for good: the card's settings and key. */
-static void plan_card(struct profile_run *run)
+static void plan_card_key(struct profile_run *run)
 {
-    const struct profile *p = &run->job->profile;
+    const struct profile_slot *key = &run->state.card_key;
+    if (!is_at_target(run, key, KEY_ROLE_PICC))
+        add_key(run, PROFILE_STEP_CHANGE_CARD_KEY, 0, 0, key->generation);
+}
+
+static bool is_card_set(const struct profile_run *run)
+{
+    return run->state.has_card_settings &&
+           run->state.card_settings == run->job->profile.card_settings;
+}
+
+static void plan_card_settings(struct profile_run *run)
+{
     const struct profile_state *s = &run->state;
-    bool is_ours = is_at_target(run, &s->card_key, KEY_ROLE_PICC);
-    if (s->has_card_settings && s->card_settings != p->card_settings) {
-        if (s->card_settings & SETTINGS_CHANGEABLE)
-            add(run, PROFILE_STEP_CHANGE_CARD_SETTINGS, 0, 0);
-        else
-            note(run, PROFILE_NOTE_SETTINGS_DIFFER, WHOLE);
-    }
-    if (!is_ours)
-        add_key(run, PROFILE_STEP_CHANGE_CARD_KEY, 0, 0, s->card_key.generation);
+    if (is_card_set(run))
+        return;
+    if (s->has_app)
+        note(run, PROFILE_NOTE_SETTINGS_DIFFER, WHOLE);
+    if (s->has_card_settings && (s->card_settings & SETTINGS_CHANGEABLE) == 0)
+        block(run, B_E_CARD_BLOCKED, "the card's settings are frozen");
+    else
+        add(run, PROFILE_STEP_CHANGE_CARD_SETTINGS, 0, 0);
 }
 
 static void plan_irreversible(struct profile_run *run)
 {
     const struct profile *p = &run->job->profile;
-    const struct profile_state *s = &run->state;
-    bool is_new = !is_at_target(run, &s->card_key, KEY_ROLE_PICC) || run->plan.step_count > 0;
-    if (p->disables_format && is_new)
+    if (p->disables_format && !is_card_set(run))
         add(run, PROFILE_STEP_DISABLE_FORMAT, 0, 0);
-    if (p->wants_random_uid && !s->is_random_uid)
+    if (p->wants_random_uid && !run->state.is_random_uid)
         add(run, PROFILE_STEP_SET_RANDOM_UID, 0, 0);
 }
 
@@ -229,9 +275,16 @@ static void plan_app(struct profile_run *run)
 {
     const struct profile *p = &run->job->profile;
     const struct profile_state *s = &run->state;
+    bool is_serial_first = crypto_div_uses_serial(run->diversification);
+    for (uint8_t i = 0; is_serial_first && i < p->file_count; i++) {
+        if (p->files[i].content == PROFILE_CONTENT_SERIAL)
+            plan_file(run, &p->files[i]);
+    }
     plan_keys(run);
-    for (uint8_t i = 0; i < p->file_count; i++)
-        plan_file(run, &p->files[i]);
+    for (uint8_t i = 0; i < p->file_count; i++) {
+        if (!is_serial_first || p->files[i].content != PROFILE_CONTENT_SERIAL)
+            plan_file(run, &p->files[i]);
+    }
     uint8_t settings = s->has_app_settings ? s->app_settings.settings : ENCODING_SETTINGS;
     if (settings != p->app_settings) {
         if (s->has_app)
@@ -263,11 +316,24 @@ static void check_uid(struct profile_run *run)
               "the card shows a random UID and the profile diversifies by UID");
 }
 
+/* Where keys are derived from a serial: there is one, and it is this badge's. */
+static void check_serial(struct profile_run *run)
+{
+    uint8_t given = run->job->serial_len, there = run->state.serial_len;
+    if (!crypto_div_uses_serial(run->diversification))
+        return;
+    if (given == 0 && there == 0)
+        block(run, B_E_CARD_BLOCKED, "the card carries no serial and none was given");
+    else if (given != 0 && there != 0 && has_own_keys(run) && !is_serial_given(run))
+        block(run, B_E_CARD_CHANGED, "the card carries the serial of another badge");
+}
+
 static void check_reach(struct profile_run *run)
 {
     const struct profile *p = &run->job->profile;
     const struct profile_state *s = &run->state;
     check_uid(run);
+    check_serial(run);
     if (!p->is_guest && !s->card_key.is_proven)
         block(run, B_E_CARD_FOREIGN, "the card's own key is not one of ours nor a factory key");
     if (s->has_app && (s->slot_count < p->key_count || !s->slots[0].is_proven))
@@ -286,9 +352,6 @@ static void check_reach(struct profile_run *run)
         block(run, B_E_CARD_BLOCKED, "the card's owner does not let others create applications");
     if (!s->has_app && s->free_bytes < bytes_needed(p))
         block(run, B_E_CARD_FULL, "the application does not fit the free memory");
-    if (p->is_guest && s->has_app && run->job->goal == PROFILE_GOAL_BLANK && s->has_card_settings &&
-        (s->card_settings & SETTINGS_FREE_CREATE) == 0)
-        block(run, B_E_CARD_BLOCKED, "only the card's owner can delete applications");
 }
 
 static void plan_reach(struct profile_run *run)
@@ -297,17 +360,63 @@ static void plan_reach(struct profile_run *run)
     check_reach(run);
     if (run->plan.is_blocked)
         return;
+    bool is_serial_first = crypto_div_uses_serial(run->diversification);
     if (!run->state.has_app)
         add(run, PROFILE_STEP_CREATE_APPLICATION, p->aid, 0);
-    if (!p->is_guest)
-        plan_card(run);
+    if (!p->is_guest && !is_serial_first) {
+        plan_card_key(run);
+        if (!p->disables_format)
+            plan_card_settings(run);
+    }
     plan_app(run);
-    if (!p->is_guest)
-        plan_irreversible(run);
+    if (p->is_guest)
+        return;
+    if (is_serial_first)
+        plan_card_key(run);
+    plan_irreversible(run);
+    if (is_serial_first || p->disables_format)
+        plan_card_settings(run);
 }
 
 /* --- back to blank
  * --------------------------------------------------------------------------------------------- */
+
+static void plan_removal(struct profile_run *run)
+{
+    const struct profile *p = &run->job->profile;
+    const struct profile_state *s = &run->state;
+    /* EV1 gives memory back only when it is formatted. */
+    bool can_format = s->ev == DF_EV1 && s->lists_apps && !has_others(run) && !p->disables_format;
+    if (s->has_app)
+        add(run, can_format ? PROFILE_STEP_FORMAT : PROFILE_STEP_DELETE_APPLICATION, p->aid, 0);
+}
+
+static void plan_factory(struct profile_run *run)
+{
+    const struct profile_state *s = &run->state;
+    if (s->has_card_settings && s->card_settings != FACTORY_SETTINGS &&
+        (s->card_settings & SETTINGS_CHANGEABLE))
+        add(run, PROFILE_STEP_RESET_CARD_SETTINGS, 0, 0);
+    if (s->card_key.kind == PROFILE_KEY_FACTORY && s->card_key.type != DF_KEY_AES)
+        return;
+    struct profile_step *step = add(run, PROFILE_STEP_RESET_CARD_KEY, 0, 0);
+    step->role = KEY_ROLE_PICC;
+    step->from_generation = s->card_key.generation;
+}
+
+/* Of a guest's card only our application goes, by its own key, where the card's owner lets it. */
+static void plan_guest_blank(struct profile_run *run)
+{
+    const struct profile_state *s = &run->state;
+    if (!s->has_app)
+        return;
+    if (!s->slots[0].is_proven)
+        block(run, B_E_CARD_FOREIGN, "the application is there with a master key that is not ours");
+    else if (s->has_card_settings && (s->card_settings & SETTINGS_FREE_CREATE) == 0)
+        block(run, B_E_CARD_BLOCKED, "only the card's owner can delete applications");
+    else
+        add(run, PROFILE_STEP_DELETE_APPLICATION, run->job->profile.aid, 0);
+}
 
 /* With another issuer's application on the card, its key and settings stay as they are: giving
  * them back to the factory would open what is not ours. */
@@ -316,29 +425,28 @@ static void plan_blank(struct profile_run *run)
     const struct profile *p = &run->job->profile;
     const struct profile_state *s = &run->state;
     if (p->is_guest) {
-        check_reach(run);
-        if (!run->plan.is_blocked && s->has_app)
-            add(run, PROFILE_STEP_DELETE_APPLICATION, p->aid, 0);
+        plan_guest_blank(run);
         return;
     }
     if (!s->card_key.is_proven) {
         block(run, B_E_CARD_FOREIGN, "the card's own key is not one of ours nor a factory key");
         return;
     }
-    /* EV1 gives memory back only when it is formatted. */
-    bool can_format = s->ev == DF_EV1 && s->lists_apps && !has_others(run) && !p->disables_format;
-    if (s->has_app)
-        add(run, can_format ? PROFILE_STEP_FORMAT : PROFILE_STEP_DELETE_APPLICATION, p->aid, 0);
-    if (has_others(run) || !s->lists_apps)
+    bool is_serial_last =
+        crypto_div_uses_serial(run->diversification) && s->card_key.kind == PROFILE_KEY_DIVERSIFIED;
+    bool has_more = has_others(run) || !s->lists_apps;
+    if (has_more && is_serial_last && s->has_app) {
+        block(run, B_E_CARD_BLOCKED,
+              "other applications keep the card's key in place, and it is derived from the serial "
+              "in ours");
         return;
-    if (s->has_card_settings && s->card_settings != FACTORY_SETTINGS &&
-        (s->card_settings & SETTINGS_CHANGEABLE))
-        add(run, PROFILE_STEP_RESET_CARD_SETTINGS, 0, 0);
-    if (s->card_key.kind != PROFILE_KEY_FACTORY || s->card_key.type == DF_KEY_AES) {
-        struct profile_step *step = add(run, PROFILE_STEP_RESET_CARD_KEY, 0, 0);
-        step->role = KEY_ROLE_PICC;
-        step->from_generation = s->card_key.generation;
     }
+    if (!is_serial_last)
+        plan_removal(run);
+    if (!has_more)
+        plan_factory(run);
+    if (is_serial_last)
+        plan_removal(run);
 }
 
 /* SHA-256 over the digests of profile, state and plan. */

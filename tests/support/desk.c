@@ -1,0 +1,211 @@
+#include "desk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* xorshift: the same bytes at every run of a test. */
+static void fill(void *ctx, uint8_t *p, size_t n)
+{
+    struct desk *d = ctx;
+    for (size_t i = 0; i < n; i++) {
+        d->seed ^= d->seed << 13;
+        d->seed ^= d->seed >> 17;
+        d->seed ^= d->seed << 5;
+        p[i] = (uint8_t)d->seed;
+    }
+}
+
+enum b_code desk_badge_key(void *ctx, enum key_role role, uint8_t generation,
+                           const char *diversification, const struct crypto_div_facts *facts,
+                           struct df_key *ret, struct b_err *err)
+{
+    (void)ctx;
+    uint8_t master[16], input[CRYPTO_DIV_INPUT_MAX];
+    memset(master, (int)(0x10 * (role + 1) + generation), sizeof(master));
+    struct crypto_key key;
+    struct b_wr w = b_wr_from(input, sizeof(input));
+    enum b_code r = crypto_div_input(crypto_div_find(diversification), facts, &w, err);
+    if (r != B_OK)
+        return r;
+    crypto_key_init(&key, CRYPTO_AES128, master);
+    *ret = (struct df_key){.type = DF_KEY_AES, .version = generation};
+    r = crypto_an10922(&key, input, w.len, ret->bytes, err);
+    crypto_key_drop(&key);
+    return r;
+}
+
+void desk_profile(struct profile *p, bool is_guest, const char *diversification)
+{
+    bool has_serial = strcmp(diversification, "serial") == 0;
+    *p = (struct profile){.id = "test",
+                          .revision = 1,
+                          .is_guest = is_guest,
+                          .wants_random_uid = has_serial && !is_guest,
+                          .disables_format = has_serial && !is_guest,
+                          .card_settings = 0x09,
+                          .aid = 0xF51234,
+                          .app_settings = 0xEB,
+                          .key_count = 4,
+                          .file_count = has_serial ? 2 : 1,
+                          .system = "HOPITAL",
+                          .system_len = 7};
+    for (uint8_t i = 0; i < p->key_count; i++)
+        p->keys[i] = (struct profile_key){.no = i, .role = (enum key_role)(KEY_ROLE_APP + i)};
+    (void)strcpy(p->diversification, diversification);
+    p->files[0] = (struct profile_file){
+        .no = 1,
+        .content = PROFILE_CONTENT_HOLDER,
+        .settings = {.type = DF_FILE_STANDARD,
+                     .option = DF_COMM_FULL,
+                     .comm = DF_COMM_FULL,
+                     .rights = {2, 3, DF_RIGHT_NEVER, 0},
+                     .size = 96}, /* more than a frame: its writing is chained */
+    };
+    p->files[1] = (struct profile_file){
+        .no = 2,
+        .content = PROFILE_CONTENT_SERIAL,
+        .settings = {.type = DF_FILE_STANDARD,
+                     .rights = {DF_RIGHT_FREE, 3, DF_RIGHT_NEVER, 0},
+                     .size = CRYPTO_SERIAL_MAX},
+    };
+}
+
+void desk_generation(struct desk *d, uint8_t target)
+{
+    for (size_t i = 0; i < KEY_ROLE_COUNT; i++) {
+        struct profile_generations *g = &d->job.generations[i];
+        g->target = target;
+        g->known_count = target;
+        for (uint8_t n = 0; n < target; n++)
+            g->known[n] = (uint8_t)(target - n);
+    }
+}
+
+struct desk *desk_new(enum df_ev ev, bool is_guest, const char *diversification)
+{
+    struct desk *d = calloc(1, sizeof(*d));
+    const struct df_personality who = {
+        .ev = ev, .memory = 8192, .uid = {0x04, 0x12, 0x34, 0x56, 0x78, 0x9A, 0xBC}};
+    b_check(d != NULL && df_picc_blank(&d->picc, &who));
+    d->run = calloc(1, profile_run_size());
+    b_check(d->run != NULL);
+    d->seed = 0x2545F491;
+    desk_profile(&d->job.profile, is_guest, diversification);
+    b_check(profile_check(&d->job.profile, &d->err) == B_OK);
+    d->job.serial_len = 8;
+    memcpy(d->job.serial, "B-000001", 8);
+    d->job.holder_len = 11;
+    memcpy(d->job.holder, "10001234567", 11);
+    desk_generation(d, 1);
+    return d;
+}
+
+void desk_drop(struct desk *d)
+{
+    free(d->run);
+    free(d);
+}
+
+/* One APDU through the field; false when it was cut there. */
+static bool transmit(struct desk *d, struct b_wr *out, struct b_wr *in)
+{
+    bool is_here = d->cut != DESK_NO_CUT && d->apdus == d->cut_at;
+    d->apdus++;
+    d->is_cut = is_here;
+    if (is_here && d->cut == DESK_CUT_BEFORE)
+        return false;
+    df_picc_step(&d->picc, b_wr_reader(out), in);
+    d->bytes += (unsigned)(out->len + in->len);
+    return !is_here;
+}
+
+enum profile_want desk_work(struct desk *d, enum profile_goal goal)
+{
+    uint8_t tx[DF_CAPDU_MAX], rx[DF_RAPDU_MAX];
+    struct b_wr out = b_wr_from(tx, sizeof(tx));
+    struct b_wr in = b_wr_from(rx, sizeof(rx));
+    struct df_random random = {fill, d};
+    struct profile_keys keys = {desk_badge_key, NULL};
+    df_picc_power(&d->picc, random);
+    d->job.goal = goal;
+    d->job.uid_len = (uint8_t)df_picc_shown_uid(&d->picc, d->job.uid);
+    d->apdus = d->bytes = d->intents = d->effects = 0;
+    d->is_cut = false;
+    enum profile_want want = profile_run_start(d->run, &d->job, keys, random, &out);
+    while (want != PROFILE_DONE && want != PROFILE_FAILED) {
+        struct b_rd rapdu = b_rd_from(NULL, 0);
+        if (want == PROFILE_TX) {
+            if (!transmit(d, &out, &in)) {
+                profile_run_drop(d->run);
+                return PROFILE_FAILED;
+            }
+            rapdu = b_wr_reader(&in);
+        }
+        d->intents += want == PROFILE_INTENT;
+        d->effects += want == PROFILE_EFFECT;
+        want = profile_run_step(d->run, rapdu, &out);
+    }
+    d->err = *profile_run_error(d->run);
+    return want;
+}
+
+const struct picc_app *desk_app(const struct desk *d)
+{
+    for (size_t i = 0; i < PICC_APPS; i++) {
+        const struct picc_app *a = &d->picc.mem.apps[i];
+        if (a->is_used && a->aid == d->job.profile.aid)
+            return a;
+    }
+    return NULL;
+}
+
+static struct crypto_div_facts facts_of(const struct desk *d)
+{
+    const struct picc_memory *m = &d->picc.mem;
+    const struct profile *p = &d->job.profile;
+    const struct picc_app *a = desk_app(d);
+    struct crypto_div_facts facts = {.uid_len = 7, .system_len = p->system_len};
+    memcpy(facts.uid, m->personality.uid, 7);
+    memcpy(facts.system, p->system, sizeof(facts.system));
+    for (size_t i = 0; a != NULL && i < PICC_FILES; i++) {
+        const struct picc_file *f = &a->files[i];
+        if (!f->is_used || f->no != 2)
+            continue;
+        facts.serial_len = CRYPTO_SERIAL_MAX;
+        memcpy(facts.serial, m->data + f->data_at, CRYPTO_SERIAL_MAX);
+        while (facts.serial_len > 0 && facts.serial[facts.serial_len - 1] == 0)
+            facts.serial_len--;
+    }
+    return facts;
+}
+
+static bool is_computable(const struct desk *d, enum key_role role, struct crypto_div_facts facts,
+                          const struct picc_key *key)
+{
+    static const uint8_t zeros[DF_KEY_BYTES_MAX];
+    struct df_key ours;
+    struct b_err err;
+    if (key->version == 0)
+        return memcmp(key->bytes, zeros, sizeof(zeros)) == 0;
+    return desk_badge_key(NULL, role, key->version, d->job.profile.diversification, &facts, &ours,
+                          &err) == B_OK &&
+           memcmp(ours.bytes, key->bytes, 16) == 0;
+}
+
+const char *desk_lost_key(const struct desk *d)
+{
+    const struct profile *p = &d->job.profile;
+    const struct picc_app *a = desk_app(d);
+    struct crypto_div_facts facts = facts_of(d);
+    if (!is_computable(d, KEY_ROLE_PICC, facts, &d->picc.mem.master))
+        return "the card's key";
+    facts.aid[0] = (uint8_t)p->aid;
+    facts.aid[1] = (uint8_t)(p->aid >> 8);
+    facts.aid[2] = (uint8_t)(p->aid >> 16);
+    for (uint8_t i = 0; a != NULL && i < a->key_count; i++) {
+        facts.key_no = i;
+        if (!is_computable(d, p->keys[i].role, facts, &d->picc.mem.keys[a->first_key + i]))
+            return key_role_name(p->keys[i].role);
+    }
+    return NULL;
+}
