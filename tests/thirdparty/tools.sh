@@ -2,7 +2,7 @@
 # Debian's opensc-tool, scriptor and libfreefare programs drive the software card through pcscd.
 # Run by meson inside with-pcscd. TAP output.
 # shellcheck source=tests/support/card.sh
-# shellcheck disable=SC2154
+
 . "$(dirname "$0")/../support/card.sh"
 
 new_card() { # NAME [option]...
