@@ -262,8 +262,7 @@ static int search(int pid, size_t count, const char *who, bool may_hold)
 {
     struct memscan_hit hit = {0};
     int hits = memscan(pid, (const uint8_t(*)[MEMSCAN_SIZE])patterns, count, &hit);
-    if (hits < 0)
-        skip(); /* the vault is not dumpable: only root reads it */
+    assert_true(hits >= 0);
     if (hits > 0 && !may_hold)
         fail_msg("%s: %d hits, the first of pattern %zu in %s", who, hits, hit.pattern, hit.where);
     return hits;
@@ -412,11 +411,15 @@ static void a_vault_killed_at_any_exchange_is_a_clean_error_and_another_one_fini
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest all[] = {
+        T(a_vault_killed_at_any_exchange_is_a_clean_error_and_another_one_finishes),
         T(no_key_is_left_after_enrolment_and_tap_on_ev1),
         T(no_key_is_left_after_enrolment_and_tap_on_ev2),
         T(no_key_is_left_after_enrolment_and_tap_on_ev3),
-        T(a_vault_killed_at_any_exchange_is_a_clean_error_and_another_one_finishes),
     };
-    return cmocka_run_group_tests_name("vault with a card", tests, NULL, NULL);
+    const struct CMUnitTest first[] = {all[0]};
+    if (geteuid() == 0)
+        return cmocka_run_group_tests_name("vault with a card", all, NULL, NULL);
+    print_message("# the vault is not dumpable: its memory is searched only by root\n");
+    return cmocka_run_group_tests_name("vault with a card", first, NULL, NULL);
 }

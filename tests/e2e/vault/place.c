@@ -60,7 +60,9 @@ int place_make(void **state)
     const char *mock = getenv("TESSERE_MOCK_PKCS11");
     b_wr_bytes(&w, place_uri, (size_t)(query - place_uri));
     b_wr_bytes(&w, "?module-path=", 13);
-    b_wr_bytes(&w, mock, strlen(mock) + 1);
+    for (const char *c = mock; *c != '\0'; c++) /* RFC 7512 §2.3: a space is not itself in a URI */
+        b_wr_bytes(&w, *c == ' ' ? "%20" : c, *c == ' ' ? 3 : 1);
+    b_wr_u8(&w, 0);
     assert_true(b_wr_ok(&w));
     return 0;
 }

@@ -70,7 +70,9 @@ static int make_token(void **state)
     assert_non_null(mock);
     struct b_wr w = b_wr_from(uri, sizeof(uri));
     b_wr_bytes(&w, plain, (size_t)(query - plain) + strlen("?module-path="));
-    b_wr_bytes(&w, mock, strlen(mock) + 1);
+    for (const char *c = mock; *c != '\0'; c++) /* RFC 7512 §2.3: a space is not itself in a URI */
+        b_wr_bytes(&w, *c == ' ' ? "%20" : c, *c == ' ' ? 3 : 1);
+    b_wr_u8(&w, 0);
     assert_true(b_wr_ok(&w));
     return 0;
 }
