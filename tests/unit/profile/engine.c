@@ -1,186 +1,83 @@
-/* The machine against the software card: enrol, tap, re-key, blank, on every kind of card. */
+/* The machine against the software card: enrol, tap, re-key, blank, on every kind of card; and the
+ * cards that it must leave as they are. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "desfire/picc.h"
-#include "profile/run.h"
-
-struct desk {
-    struct df_picc picc;
-    struct profile_job job;
-    struct profile_run *run;
-    uint8_t seed;
-    unsigned apdus;
-    unsigned intents, effects;
-    struct b_err err;
-};
-
-static void fill(void *ctx, uint8_t *p, size_t n)
-{
-    struct desk *d = ctx;
-    for (size_t i = 0; i < n; i++)
-        p[i] = (uint8_t)(d->seed = (uint8_t)(d->seed * 5 + 7));
-}
-
-/* Masters of a test: role and generation in every byte. */
-static enum b_code badge_key(void *ctx, enum key_role role, uint8_t generation,
-                             const char *diversification, const struct crypto_div_facts *facts,
-                             struct df_key *ret, struct b_err *err)
-{
-    (void)ctx;
-    uint8_t master[16], input[CRYPTO_DIV_INPUT_MAX];
-    memset(master, (int)(0x10 * (role + 1) + generation), sizeof(master));
-    struct crypto_key key;
-    struct b_wr w = b_wr_from(input, sizeof(input));
-    enum b_code r = crypto_div_input(crypto_div_find(diversification), facts, &w, err);
-    if (r != B_OK)
-        return r;
-    crypto_key_init(&key, CRYPTO_AES128, master);
-    *ret = (struct df_key){.type = DF_KEY_AES, .version = generation};
-    return crypto_an10922(&key, input, w.len, ret->bytes, err);
-}
-
-static void set_profile(struct profile *p, bool is_guest, const char *diversification)
-{
-    *p = (struct profile){.id = "test",
-                          .revision = 1,
-                          .is_guest = is_guest,
-                          .card_settings = 0x09,
-                          .aid = 0xF51234,
-                          .app_settings = 0xEB,
-                          .key_count = 5,
-                          .system = "HOPITAL",
-                          .system_len = 7};
-    for (uint8_t i = 0; i < 5; i++)
-        p->keys[i] = (struct profile_key){.no = i, .role = (enum key_role)(KEY_ROLE_APP + i)};
-    p->key_count = 4;
-    (void)strcpy(p->diversification, diversification);
-    p->files[0] = (struct profile_file){
-        .no = 1,
-        .content = PROFILE_CONTENT_HOLDER,
-        .settings = {.type = DF_FILE_STANDARD,
-                     .option = 3,
-                     .comm = DF_COMM_FULL,
-                     .rights = {2, 3, DF_RIGHT_NEVER, 0},
-                     .size = 32},
-    };
-    p->files[1] = (struct profile_file){
-        .no = 2,
-        .content = PROFILE_CONTENT_SERIAL,
-        .settings = {.type = DF_FILE_STANDARD,
-                     .rights = {DF_RIGHT_FREE, 3, DF_RIGHT_NEVER, 0},
-                     .size = CRYPTO_SERIAL_MAX},
-    };
-    p->file_count = 2;
-}
-
-static void set_generation(struct profile_job *j, uint8_t target)
-{
-    for (size_t i = 0; i < KEY_ROLE_COUNT; i++) {
-        j->generations[i].target = target;
-        for (uint8_t g = target; g >= 1; g--)
-            j->generations[i].known[target - g] = g;
-        j->generations[i].known_count = target;
-    }
-}
-
-static struct desk *new_desk(enum df_ev ev, bool is_guest, const char *diversification)
-{
-    struct desk *d = calloc(1, sizeof(*d));
-    assert_non_null(d);
-    struct df_personality who = {.ev = ev, .memory = 8192, .uid = {4, 1, 2, 3, 4, 5, 6}};
-    assert_true(df_picc_blank(&d->picc, &who));
-    d->run = calloc(1, profile_run_size());
-    assert_non_null(d->run);
-    set_profile(&d->job.profile, is_guest, diversification);
-    assert_int_equal(profile_check(&d->job.profile, &d->err), B_OK);
-    memcpy(d->job.uid, who.uid, 7);
-    d->job.uid_len = 7;
-    memcpy(d->job.serial, "B-000001", 8);
-    d->job.serial_len = 8;
-    memcpy(d->job.holder, "10001234567", 11);
-    d->job.holder_len = 11;
-    set_generation(&d->job, 1);
-    return d;
-}
-
-static void drop(struct desk *d)
-{
-    free(d->run);
-    free(d);
-}
-
-/* Carries a job out on the card as it lies there. */
-static enum profile_want work(struct desk *d, enum profile_goal goal)
-{
-    uint8_t tx[DF_CAPDU_MAX], rx[DF_RAPDU_MAX];
-    struct b_wr out = b_wr_from(tx, sizeof(tx));
-    struct b_wr in = b_wr_from(rx, sizeof(rx));
-    struct df_random random = {fill, d};
-    d->job.goal = goal;
-    d->apdus = d->intents = d->effects = 0;
-    df_picc_power(&d->picc, random);
-    enum profile_want want =
-        profile_run_start(d->run, &d->job, (struct profile_keys){badge_key, NULL}, random, &out);
-    while (want != PROFILE_DONE && want != PROFILE_FAILED) {
-        struct b_rd rapdu = b_rd_from(NULL, 0);
-        if (want == PROFILE_TX) {
-            d->apdus++;
-            df_picc_step(&d->picc, b_wr_reader(&out), &in);
-            rapdu = b_wr_reader(&in);
-        }
-        d->intents += want == PROFILE_INTENT;
-        d->effects += want == PROFILE_EFFECT;
-        want = profile_run_step(d->run, rapdu, &out);
-    }
-    d->err = *profile_run_error(d->run);
-    return want;
-}
+#include "desk.h"
 
 static void good(struct desk *d, enum profile_goal goal)
 {
-    if (work(d, goal) != PROFILE_DONE)
+    if (desk_work(d, goal) != PROFILE_DONE)
         fail_msg("goal %d: %s", (int)goal, d->err.msg);
     assert_int_equal(d->intents, d->effects);
+    const char *lost = desk_lost_key(d);
+    if (lost != NULL)
+        fail_msg("goal %d: %s cannot be computed", (int)goal, lost);
 }
+
+/* Refused before anything was changed. */
+static void refused(struct desk *d, enum profile_goal goal, enum b_code code)
+{
+    static struct picc_memory before;
+    before = d->picc.mem;
+    assert_int_equal(desk_work(d, goal), PROFILE_FAILED);
+    if (d->err.code != code)
+        fail_msg("code %d, not %d: %s", (int)d->err.code, (int)code, d->err.msg);
+    assert_int_equal(d->intents, 0);
+    assert_memory_equal(&before, &d->picc.mem, sizeof(before));
+}
+
+static bool has_note(const struct desk *d, enum profile_note_id id)
+{
+    const struct profile_plan *p = profile_run_plan(d->run);
+    for (uint8_t i = 0; i < p->note_count; i++) {
+        if (p->notes[i].id == id)
+            return true;
+    }
+    return false;
+}
+
+/* --- lives ------------------------------------------------------------------------------------ */
 
 static void life_of(enum df_ev ev, bool is_guest, const char *diversification)
 {
-    struct desk *d = new_desk(ev, is_guest, diversification);
+    struct desk *d = desk_new(ev, is_guest, diversification);
+    unsigned fewest = strcmp(diversification, "serial") == 0 ? 4 : 3;
     good(d, PROFILE_GOAL_REACH);
     assert_true(d->intents > 5);
     good(d, PROFILE_GOAL_REACH);
     assert_int_equal(d->intents, 0);
     d->job.ev_hint = ev == DF_EV1 ? DF_EV1 : DF_EV2;
     good(d, PROFILE_GOAL_TAP);
-    bool has_serial = strcmp(diversification, "serial") == 0;
-    assert_int_equal(d->apdus, has_serial ? 4 : 3);
+    assert_int_equal(d->apdus, fewest);
     assert_int_equal(profile_run_tap(d->run)->generation, 1);
     good(d, PROFILE_GOAL_SCAN);
     for (uint8_t i = 0; i < profile_run_plan(d->run)->note_count; i++)
         assert_true(profile_note_severity(profile_run_plan(d->run)->notes[i].id) !=
                     PROFILE_FORBIDDEN);
-    set_generation(&d->job, 2);
+    desk_generation(d, 2);
     good(d, PROFILE_GOAL_TAP); /* an older generation is still accepted */
     assert_int_equal(profile_run_tap(d->run)->generation, 1);
     d->job.holder_len = 0;
     good(d, PROFILE_GOAL_REACH);
     assert_true(d->intents > 3);
     good(d, PROFILE_GOAL_TAP);
+    assert_int_equal(d->apdus, fewest);
     assert_int_equal(profile_run_tap(d->run)->generation, 2);
     good(d, PROFILE_GOAL_BLANK);
-    assert_int_equal(work(d, PROFILE_GOAL_TAP), PROFILE_FAILED);
+    assert_int_equal(desk_work(d, PROFILE_GOAL_TAP), PROFILE_FAILED);
     assert_int_equal(d->err.code, B_E_BADGE_UNKNOWN);
-    memcpy(d->job.holder, "10001234567", 11);
+    good(d, PROFILE_GOAL_BLANK);
+    assert_int_equal(d->intents, 0);
     d->job.holder_len = 11;
     good(d, PROFILE_GOAL_REACH);
-    drop(d);
+    desk_drop(d);
 }
 
 static void a_badge_lives_from_blank_to_blank(void **state)
@@ -194,24 +91,264 @@ static void a_badge_lives_from_blank_to_blank(void **state)
     }
 }
 
+/* --- plans ------------------------------------------------------------------------------------ */
+
+/* Steps by name and number, in order. What is irreversible comes last but for what tells of it. */
+static const struct {
+    bool is_guest;
+    const char *diversification, *enrol, *rekey, *blank;
+} plans[] = {
+    {false, "uid-aid-system",
+     "create-application change-card-key change-card-settings change-key:1 change-key:2 "
+     "change-key:3 create-file:1 write-file:1 change-app-settings change-key:0",
+     "change-card-key change-key:1 change-key:2 change-key:3 change-key:0",
+     "delete-application reset-card-settings reset-card-key"},
+    {false, "serial",
+     "create-application create-file:2 write-file:2 change-key:1 change-key:2 change-key:3 "
+     "create-file:1 write-file:1 change-app-settings change-key:0 change-card-key disable-format "
+     "set-random-uid change-card-settings",
+     "change-key:1 change-key:2 change-key:3 change-key:0 change-card-key",
+     "reset-card-settings reset-card-key delete-application"},
+    {true, "uid-aid-system",
+     "create-application change-key:1 change-key:2 change-key:3 create-file:1 write-file:1 "
+     "change-app-settings change-key:0",
+     "change-key:1 change-key:2 change-key:3 change-key:0", "delete-application"},
+    {true, "serial",
+     "create-application create-file:2 write-file:2 change-key:1 change-key:2 change-key:3 "
+     "create-file:1 write-file:1 change-app-settings change-key:0",
+     "change-key:1 change-key:2 change-key:3 change-key:0", "delete-application"},
+};
+
+static void assert_plan(const struct desk *d, const char *wanted)
+{
+    char text[1024] = "";
+    const struct profile_plan *p = profile_run_plan(d->run);
+    size_t n = 0;
+    for (uint8_t i = 0; i < p->step_count && n < sizeof(text); i++) {
+        const char *name = profile_step_name(p->steps[i].kind);
+        bool has_no = strstr(name, "file") != NULL || strcmp(name, "change-key") == 0;
+        n += (size_t)snprintf(text + n, sizeof(text) - n, has_no ? "%s%s:%u" : "%s%s",
+                              i > 0 ? " " : "", name, p->steps[i].no);
+    }
+    assert_string_equal(text, wanted);
+}
+
+static void steps_come_in_an_order_that_is_safe_to_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < B_COUNT(plans); i++) {
+        struct desk *d = desk_new(DF_EV2, plans[i].is_guest, plans[i].diversification);
+        good(d, PROFILE_GOAL_REACH);
+        assert_plan(d, plans[i].enrol);
+        desk_generation(d, 2);
+        good(d, PROFILE_GOAL_REACH);
+        assert_plan(d, plans[i].rekey);
+        good(d, PROFILE_GOAL_BLANK);
+        assert_plan(d, plans[i].blank);
+        good(d, PROFILE_GOAL_REACH);
+        desk_drop(d);
+    }
+}
+
+static void a_scan_plans_and_changes_nothing(void **state)
+{
+    (void)state;
+    struct desk *d = desk_new(DF_EV3, false, "uid-aid-system");
+    static struct picc_memory before;
+    before = d->picc.mem;
+    good(d, PROFILE_GOAL_SCAN);
+    assert_plan(d, plans[0].enrol);
+    assert_true(has_note(d, PROFILE_NOTE_FACTORY_KEY));
+    assert_true(has_note(d, PROFILE_NOTE_NO_APPLICATION));
+    assert_memory_equal(&before, &d->picc.mem, sizeof(before));
+    desk_drop(d);
+}
+
+/* --- cards that are left as they are ---------------------------------------------------------- */
+
 static void a_card_of_another_establishment_is_left_alone(void **state)
 {
     (void)state;
-    struct desk *d = new_desk(DF_EV2, false, "uid-aid-system");
+    struct desk *d = desk_new(DF_EV2, false, "uid-aid-system");
     good(d, PROFILE_GOAL_REACH);
     memcpy(d->job.profile.system, "AUTRE..", 7);
-    assert_int_equal(work(d, PROFILE_GOAL_REACH), PROFILE_FAILED);
-    assert_int_equal(d->err.code, B_E_CARD_FOREIGN);
-    assert_int_equal(d->intents, 0);
-    assert_int_equal(work(d, PROFILE_GOAL_TAP), PROFILE_FAILED);
-    assert_int_equal(d->err.code, B_E_CARD_AUTH);
-    drop(d);
+    refused(d, PROFILE_GOAL_REACH, B_E_CARD_FOREIGN);
+    refused(d, PROFILE_GOAL_BLANK, B_E_CARD_FOREIGN);
+    refused(d, PROFILE_GOAL_TAP, B_E_CARD_AUTH);
+    desk_drop(d);
 }
+
+static void a_generation_that_is_not_ours_is_told(void **state)
+{
+    (void)state;
+    struct desk *d = desk_new(DF_EV3, false, "uid-aid-system");
+    desk_generation(d, 3);
+    good(d, PROFILE_GOAL_REACH);
+    desk_generation(d, 2);
+    refused(d, PROFILE_GOAL_TAP, B_E_GENERATION_RETIRED);
+    refused(d, PROFILE_GOAL_REACH, B_E_CARD_FOREIGN);
+    desk_drop(d);
+}
+
+/* Puts an application of somebody else on the card, as a guest would. */
+static void put_other(struct desk *d, df_aid aid)
+{
+    struct profile ours = d->job.profile;
+    d->job.profile.is_guest = true;
+    d->job.profile.wants_random_uid = d->job.profile.disables_format = false;
+    d->job.profile.aid = aid;
+    good(d, PROFILE_GOAL_REACH);
+    d->job.profile = ours;
+}
+
+static const struct picc_app *app_of(const struct desk *d, df_aid aid)
+{
+    for (size_t i = 0; i < PICC_APPS; i++) {
+        if (d->picc.mem.apps[i].is_used && d->picc.mem.apps[i].aid == aid)
+            return &d->picc.mem.apps[i];
+    }
+    return NULL;
+}
+
+static void the_applications_of_others_are_listed_and_never_touched(void **state)
+{
+    (void)state;
+    for (int ev = DF_EV1; ev <= DF_EV3; ev++) {
+        struct desk *d = desk_new((enum df_ev)ev, false, "uid-aid-system");
+        put_other(d, 0x123456);
+        struct picc_app other = *app_of(d, 0x123456);
+        good(d, PROFILE_GOAL_REACH);
+        assert_int_equal(profile_run_state(d->run)->app_count, 1);
+        assert_int_equal(profile_run_state(d->run)->apps[0], 0x123456);
+        assert_true(has_note(d, PROFILE_NOTE_OTHER_APPLICATION));
+        good(d, PROFILE_GOAL_BLANK);
+        /* The card's key stays: the factory's would open the other application. */
+        assert_plan(d, "delete-application");
+        assert_null(desk_app(d));
+        assert_int_equal(d->picc.mem.master.version, 1);
+        assert_non_null(app_of(d, 0x123456));
+        assert_int_equal(app_of(d, 0x123456)->settings, other.settings);
+        desk_drop(d);
+    }
+}
+
+static void a_serial_stays_while_the_card_key_needs_it(void **state)
+{
+    (void)state;
+    struct desk *d = desk_new(DF_EV2, false, "serial");
+    put_other(d, 0x123456);
+    good(d, PROFILE_GOAL_REACH);
+    refused(d, PROFILE_GOAL_BLANK, B_E_CARD_BLOCKED);
+    desk_drop(d);
+}
+
+static void a_guest_asks_for_what_the_owner_gave(void **state)
+{
+    (void)state;
+    struct desk *d = desk_new(DF_EV2, true, "uid-aid-system");
+    d->picc.mem.settings = 0x0B; /* no creation without the card's key */
+    refused(d, PROFILE_GOAL_REACH, B_E_CARD_BLOCKED);
+    d->picc.mem.settings = 0x0F;
+    d->picc.mem.master.version = 7; /* another issuer's card */
+    memset(d->picc.mem.master.bytes, 0x5A, 16);
+    d->picc.mem.key_type = DF_KEY_AES;
+    struct picc_key master = d->picc.mem.master;
+    assert_int_equal(desk_work(d, PROFILE_GOAL_REACH), PROFILE_DONE);
+    d->picc.mem.settings = 0x0B;
+    refused(d, PROFILE_GOAL_BLANK, B_E_CARD_BLOCKED);
+    d->picc.mem.settings = 0x0F;
+    assert_int_equal(desk_work(d, PROFILE_GOAL_BLANK), PROFILE_DONE);
+    assert_memory_equal(&master, &d->picc.mem.master, sizeof(master));
+    desk_drop(d);
+}
+
+static void a_full_card_is_told_before_it_is_touched(void **state)
+{
+    (void)state;
+    struct desk *d = desk_new(DF_EV1, false, "uid-aid-system");
+    const struct df_personality small = {.ev = DF_EV1, .memory = 2048, .uid = {4, 1, 2}};
+    assert_true(df_picc_blank(&d->picc, &small));
+    d->picc.mem.used = 2048 - 256 - 128;
+    refused(d, PROFILE_GOAL_REACH, B_E_CARD_FULL);
+    desk_drop(d);
+}
+
+static void a_random_uid_derives_no_key(void **state)
+{
+    (void)state;
+    struct desk *d = desk_new(DF_EV2, false, "uid-aid-system");
+    d->picc.mem.config |= 0x02;
+    refused(d, PROFILE_GOAL_REACH, B_E_RANDOM_UID);
+    d->picc.mem.config = 0;
+    good(d, PROFILE_GOAL_REACH);
+    d->picc.mem.config |= 0x02;
+    refused(d, PROFILE_GOAL_TAP, B_E_RANDOM_UID);
+    desk_drop(d);
+}
+
+static void a_badge_keeps_its_serial(void **state)
+{
+    (void)state;
+    struct desk *d = desk_new(DF_EV2, false, "serial");
+    d->job.serial_len = 0;
+    refused(d, PROFILE_GOAL_REACH, B_E_CARD_BLOCKED);
+    d->job.serial_len = 8;
+    good(d, PROFILE_GOAL_REACH);
+    memcpy(d->job.serial, "B-000002", 8);
+    refused(d, PROFILE_GOAL_REACH, B_E_CARD_CHANGED);
+    d->job.serial_len = 0; /* the database is lost: the card tells */
+    desk_generation(d, 2);
+    good(d, PROFILE_GOAL_REACH);
+    good(d, PROFILE_GOAL_TAP);
+    assert_int_equal(profile_run_tap(d->run)->serial_len, 8);
+    assert_memory_equal(profile_run_tap(d->run)->serial, "B-000001", 8);
+    desk_drop(d);
+}
+
+/* --- taps ------------------------------------------------------------------------------------- */
+
+static void a_tap_finds_out_what_the_store_forgot(void **state)
+{
+    (void)state;
+    struct desk *d = desk_new(DF_EV1, false, "uid-aid-system");
+    good(d, PROFILE_GOAL_REACH);
+    good(d, PROFILE_GOAL_TAP); /* select, 71 refused, AA in two frames */
+    assert_int_equal(d->apdus, 4);
+    assert_int_equal(profile_run_tap(d->run)->how, DF_AUTH_AES);
+    desk_generation(d, 2);
+    d->job.ev_hint = DF_EV1;
+    d->job.auth_hint = 1;
+    good(d, PROFILE_GOAL_TAP);
+    assert_int_equal(d->apdus, 3);
+    desk_drop(d);
+}
+
+static void a_factory_key_is_no_badge(void **state)
+{
+    (void)state;
+    struct desk *d = desk_new(DF_EV2, false, "uid-aid-system");
+    good(d, PROFILE_GOAL_REACH);
+    d->picc.mem.keys[desk_app(d)->first_key + 1] = (struct picc_key){0};
+    refused(d, PROFILE_GOAL_TAP, B_E_KEY_TOO_WEAK);
+    desk_drop(d);
+}
+
+static void a_card_that_lies_of_its_version_is_refused(void **state)
+{
+    (void)state;
+    struct desk *d = desk_new(DF_EV2, false, "uid-aid-system");
+    good(d, PROFILE_GOAL_REACH);
+    memset(d->picc.mem.keys[desk_app(d)->first_key + 1].bytes, 0x77, 16);
+    refused(d, PROFILE_GOAL_TAP, B_E_CARD_AUTH);
+    desk_drop(d);
+}
+
+/* --- wire forms ------------------------------------------------------------------------------- */
 
 static void models_survive_their_wire_form(void **state)
 {
     (void)state;
-    struct desk *d = new_desk(DF_EV2, false, "serial");
+    struct desk *d = desk_new(DF_EV2, false, "serial");
     static uint8_t one[16384], two[16384];
     static struct profile_job again;
     struct b_wr w = b_wr_from(one, sizeof(one));
@@ -226,15 +363,50 @@ static void models_survive_their_wire_form(void **state)
         r = b_rd_from(one, n);
         assert_false(profile_job_decode(&r, &again));
     }
-    drop(d);
+    desk_drop(d);
+}
+
+static void states_and_plans_survive_their_wire_form(void **state)
+{
+    (void)state;
+    struct desk *d = desk_new(DF_EV2, false, "serial");
+    static uint8_t one[16384], two[16384];
+    static struct profile_state s;
+    static struct profile_plan p;
+    good(d, PROFILE_GOAL_REACH);
+    struct b_wr w = b_wr_from(one, sizeof(one));
+    profile_state_encode(profile_run_state(d->run), &w);
+    profile_plan_encode(profile_run_plan(d->run), &w);
+    struct b_rd r = b_wr_reader(&w);
+    assert_true(profile_state_decode(&r, &s) && profile_plan_decode(&r, &p) && b_rd_end(&r));
+    struct b_wr w2 = b_wr_from(two, sizeof(two));
+    profile_state_encode(&s, &w2);
+    profile_plan_encode(&p, &w2);
+    assert_int_equal(w.len, w2.len);
+    assert_memory_equal(one, two, w.len);
+    assert_int_equal(p.step_count, profile_run_plan(d->run)->step_count);
+    desk_drop(d);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_badge_lives_from_blank_to_blank),
+        cmocka_unit_test(steps_come_in_an_order_that_is_safe_to_cut),
+        cmocka_unit_test(a_scan_plans_and_changes_nothing),
         cmocka_unit_test(a_card_of_another_establishment_is_left_alone),
+        cmocka_unit_test(a_generation_that_is_not_ours_is_told),
+        cmocka_unit_test(the_applications_of_others_are_listed_and_never_touched),
+        cmocka_unit_test(a_serial_stays_while_the_card_key_needs_it),
+        cmocka_unit_test(a_guest_asks_for_what_the_owner_gave),
+        cmocka_unit_test(a_full_card_is_told_before_it_is_touched),
+        cmocka_unit_test(a_random_uid_derives_no_key),
+        cmocka_unit_test(a_badge_keeps_its_serial),
+        cmocka_unit_test(a_tap_finds_out_what_the_store_forgot),
+        cmocka_unit_test(a_factory_key_is_no_badge),
+        cmocka_unit_test(a_card_that_lies_of_its_version_is_refused),
         cmocka_unit_test(models_survive_their_wire_form),
+        cmocka_unit_test(states_and_plans_survive_their_wire_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
