@@ -56,6 +56,11 @@ const char *profile_step_name(enum profile_step_kind kind)
     return (size_t)kind < PROFILE_STEP_KIND_COUNT ? spoken(room[kind], steps[kind].name) : "?";
 }
 
+const char *profile_step_text(enum profile_step_kind kind)
+{
+    return (size_t)kind < PROFILE_STEP_KIND_COUNT ? steps[kind].text : "?";
+}
+
 static void print_generation(char *room, size_t cap, uint8_t generation)
 {
     if (generation == KEY_GENERATION_FACTORY)

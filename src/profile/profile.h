@@ -179,6 +179,7 @@ struct profile_plan {
     bool is_blocked; /* the state does not allow the goal: see blocker */
     struct b_err blocker;
 };
+const char *profile_step_text(enum profile_step_kind kind);
 const char *profile_step_name(enum profile_step_kind kind); /* "change-card-key" */
 /* One English line: "change key 1 (auth) of application F51234 from factory to generation 1". */
 void profile_step_print(const struct profile_step *s, char *line, size_t cap);

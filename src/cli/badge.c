@@ -1,0 +1,262 @@
+/* tessere badge: the desk. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+/* --- watching the work
+ * ---------------------------------------------------------------------------------- */
+
+static bool approve(void *ctx, const struct profile_state *state, const struct profile_plan *plan)
+{
+    struct cli *c = ctx;
+    char answer[16] = "";
+    (void)state;
+    cli_say_plan(c, plan);
+    if (cli_has(c, CLI_OPT_YES))
+        return true;
+    if (c->out != NULL || !isatty(STDIN_FILENO))
+        return false;
+    cli_say(c, CLI_BOLD, _("Write this to the card? [y/N] "));
+    /* The first letter of yes, in English or in the person's language. */
+    return fgets(answer, sizeof(answer), stdin) != NULL &&
+           (answer[0] == 'y' || answer[0] == 'Y' || answer[0] == _("y")[0]);
+}
+
+static void progress(void *ctx, const struct profile_plan *plan, size_t step, bool is_done)
+{
+    const struct cli *c = ctx;
+    if (c->out != NULL || !isatty(STDOUT_FILENO))
+        return;
+    size_t done = step + (is_done ? 1 : 0), width = 30;
+    size_t filled = width * done / plan->step_count;
+    (void)printf("\r  [%.*s%.*s] %zu/%u ", (int)filled, "##############################",
+                 (int)(width - filled), "..............................", done, plan->step_count);
+    if (done == plan->step_count)
+        (void)putchar('\n');
+    (void)fflush(stdout);
+}
+
+static void answer_badge(struct cli *c, const struct store_badge *b)
+{
+    if (c->out == NULL)
+        return;
+    json_decref(c->out);
+    c->out = cli_json_badge(b);
+}
+
+typedef enum b_code work_fn(struct service *sv, struct channel *ch,
+                            const struct service_watch *watch, struct store_badge *ret,
+                            struct b_err *err);
+
+static bool is_torn(enum b_code r)
+{
+    return r == B_E_CARD_REMOVED || r == B_E_CHANNEL;
+}
+
+/* Works on the card; when it left in the middle and --wait was given, waits for the same card and
+ * goes on: the engine converges from whatever it finds. */
+static enum b_code at_desk(struct cli *c, work_fn *work, struct store_badge *ret, struct b_err *err)
+{
+    struct service_watch watch = {approve, progress, c};
+    struct channel *ch = NULL;
+    enum b_code r = cli_open(c, true, err);
+    for (int tries = 0; r == B_OK && tries < 20; tries++) {
+        r = cli_open_card(c, 0, &ch, err);
+        if (r == B_OK)
+            r = work(&c->service, ch, &watch, ret, err);
+        channel_free(&ch);
+        if (!is_torn(r) || !cli_has(c, CLI_OPT_WAIT) || cli_is_stopped(NULL))
+            break;
+        cli_say(c, CLI_YELLOW, _("\nThe card left before the work was done. Put it back.\n"));
+        c->options[CLI_OPT_YES] = ""; /* the plan was approved; what is left of it is too */
+        r = B_OK;
+    }
+    return r;
+}
+
+/* --- on the reader
+ * ----------------------------------------------------------------------------------------- */
+
+static const struct cli *enrolling;
+
+static enum b_code enrol(struct service *sv, struct channel *ch, const struct service_watch *watch,
+                         struct store_badge *ret, struct b_err *err)
+{
+    struct service_holder holder = {.ref = enrolling->options[CLI_OPT_REF],
+                                    .name = enrolling->options[CLI_OPT_NAME]};
+    return service_enrol(sv, ch, holder, watch, ret, err);
+}
+
+enum b_code cli_badge_enrol(struct cli *c, struct b_err *err)
+{
+    struct store_badge b;
+    const char *ref = c->options[CLI_OPT_REF], *name = c->options[CLI_OPT_NAME];
+    if (ref == NULL || ref[0] == '\0' || name == NULL || name[0] == '\0')
+        return b_err_set(err, B_E_USAGE, 0, _("badge enrol needs --ref and --name of the holder"));
+    if (strlen(ref) >= sizeof(b.holder_ref) || strlen(name) >= sizeof(b.holder_name))
+        return b_err_set(err, B_E_USAGE, 0, _("--ref takes up to 63 characters, --name 127"));
+    enrolling = c;
+    enum b_code r = at_desk(c, enrol, &b, err);
+    if (r != B_OK)
+        return r;
+    answer_badge(c, &b);
+    cli_say(c, CLI_GREEN, _("Badge %lld is ready for %s (%s).\n"), (long long)b.id, b.holder_name,
+            b.holder_ref);
+    return B_OK;
+}
+
+enum b_code cli_badge_repair(struct cli *c, struct b_err *err)
+{
+    struct store_badge b;
+    enum b_code r = at_desk(c, service_repair, &b, err);
+    if (r != B_OK)
+        return r;
+    answer_badge(c, &b);
+    cli_say(c, CLI_GREEN, _("Badge %lld of %s is as its profile says.\n"), (long long)b.id,
+            b.holder_name);
+    return B_OK;
+}
+
+enum b_code cli_badge_blank(struct cli *c, struct b_err *err)
+{
+    struct store_badge b;
+    enum b_code r = at_desk(c, service_blank, &b, err);
+    if (r != B_OK)
+        return r;
+    answer_badge(c, &b);
+    cli_say(c, CLI_GREEN, _("The card of badge %lld is blank.\n"), (long long)b.id);
+    return B_OK;
+}
+
+/* --- in the store
+ * ------------------------------------------------------------------------------------------- */
+
+static bool list_one(void *ctx, const struct store_badge *b)
+{
+    struct cli *c = ctx;
+    char uid[15], at[24];
+    if (c->out != NULL) {
+        (void)json_array_append_new(json_object_get(c->out, "badges"), cli_json_badge(b));
+        return true;
+    }
+    static const enum cli_color colors[] = {CLI_YELLOW, CLI_GREEN, CLI_YELLOW, CLI_RED, CLI_PLAIN};
+    b_hex(uid, b->uid, sizeof(b->uid));
+    cli_time(b->tapped_at, at, sizeof(at));
+    cli_say(c, CLI_PLAIN, "%5lld  %s  ", (long long)b->id, uid);
+    cli_say(c, colors[b->state], "%-10s", cli_badge_state(b->state));
+    cli_say(c, CLI_PLAIN, "  %-19s  %s (%s)\n", at, b->holder_name, b->holder_ref);
+    return !cli_is_stopped(NULL);
+}
+
+enum b_code cli_badge_list(struct cli *c, struct b_err *err)
+{
+    enum b_code r = cli_open(c, false, err);
+    if (r != B_OK)
+        return r;
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, "badges", json_array());
+    cli_say(c, CLI_BOLD, "%5s  %-14s  %-10s  %-19s  %s\n", _("badge"), "UID", _("state"),
+            _("last tap"), _("holder"));
+    return store_badge_each(c->service.store, 0, c->options[CLI_OPT_HOLDER], list_one, c, err);
+}
+
+static enum b_code operand_id(const struct cli *c, int64_t *ret, struct b_err *err)
+{
+    char *end = NULL;
+    long long id = strtoll(c->operand, &end, 10);
+    if (*end != '\0' || id <= 0)
+        return b_err_set(err, B_E_USAGE, 0, _("a badge is named by its number, not \"%.40s\""),
+                         c->operand);
+    *ret = id;
+    return B_OK;
+}
+
+static bool show_event(void *ctx, const struct store_event *e)
+{
+    struct cli *c = ctx;
+    char at[24];
+    cli_time(e->at, at, sizeof(at));
+    cli_say(c, CLI_PLAIN, "  %s  %-10s %-18s %s\n", at, e->kind, e->outcome, e->detail);
+    if (c->out != NULL)
+        (void)json_array_append_new(json_object_get(c->out, "history"),
+                                    json_pack("{s:I, s:s, s:s, s:s}", "at", (json_int_t)e->at,
+                                              "kind", e->kind, "outcome", e->outcome, "detail",
+                                              e->detail));
+    return true;
+}
+
+enum b_code cli_badge_show(struct cli *c, struct b_err *err)
+{
+    struct store_badge b;
+    int64_t id = 0;
+    char at[24];
+    enum b_code r = operand_id(c, &id, err);
+    if (r == B_OK)
+        r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = store_badge_by_id(c->service.store, id, &b, err);
+    if (r != B_OK)
+        return r;
+    answer_badge(c, &b);
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, "history", json_array());
+    char uid[15];
+    b_hex(uid, b.uid, sizeof(b.uid));
+    cli_say(c, CLI_BOLD, _("Badge %lld: %s (%s)\n"), (long long)b.id, b.holder_name, b.holder_ref);
+    cli_say(c, CLI_PLAIN, _("  state     %s%s%s\n"), cli_badge_state(b.state),
+            b.reason[0] != '\0' ? ": " : "", b.reason);
+    cli_say(c, CLI_PLAIN, _("  card      DESFire %s, UID %s\n"), df_ev_name((enum df_ev)b.ev), uid);
+    cli_say(c, CLI_PLAIN, _("  profile   %s, revision %u\n"), b.profile_id, b.profile_revision);
+    cli_say(c, CLI_PLAIN, _("  keys     "));
+    for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
+        cli_say(c, CLI_PLAIN, " %s %u", key_role_name((enum key_role)i), b.generation[i]);
+    cli_time(b.tapped_at, at, sizeof(at));
+    cli_say(c, CLI_PLAIN, _("\n  last tap  %s\n"), at);
+    return store_event_each(c->service.store, id, 20, show_event, c, err);
+}
+
+static enum b_code change(struct cli *c,
+                          enum b_code (*fn)(struct service *, int64_t, const char *,
+                                            struct b_err *),
+                          struct b_err *err)
+{
+    int64_t id = 0;
+    struct store_badge b;
+    const char *reason = c->options[CLI_OPT_REASON];
+    enum b_code r = operand_id(c, &id, err);
+    if (r == B_OK)
+        r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = fn(&c->service, id, reason != NULL ? reason : "", err);
+    if (r == B_OK)
+        r = store_badge_by_id(c->service.store, id, &b, err);
+    if (r != B_OK)
+        return r;
+    answer_badge(c, &b);
+    cli_say(c, CLI_PLAIN, _("Badge %lld of %s: %s.\n"), (long long)id, b.holder_name,
+            cli_badge_state(b.state));
+    return B_OK;
+}
+
+enum b_code cli_badge_suspend(struct cli *c, struct b_err *err)
+{
+    return change(c, service_suspend, err);
+}
+
+enum b_code cli_badge_revoke(struct cli *c, struct b_err *err)
+{
+    return change(c, service_revoke, err);
+}
+
+static enum b_code reinstate(struct service *sv, int64_t id, const char *reason, struct b_err *err)
+{
+    (void)reason;
+    return service_reinstate(sv, id, err);
+}
+
+enum b_code cli_badge_reinstate(struct cli *c, struct b_err *err)
+{
+    return change(c, reinstate, err);
+}

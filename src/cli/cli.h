@@ -1,0 +1,119 @@
+/*
+ * cli: the command line `tessere`. One file per family of subcommands, one table (cli.def) from
+ * which dispatch, usage, completion and the manual's check are made. Exit statuses are those of
+ * err.def. Only this folder speaks to a person, so only here texts are translated.
+ */
+#ifndef TESSERE_CLI_CLI_H
+#define TESSERE_CLI_CLI_H
+
+#include <jansson.h>
+#include <libintl.h>
+#include <stdio.h>
+
+#include "desfire/trace.h"
+#include "service/service.h"
+
+#define _(text) gettext(text)
+#define N_(text) text
+
+enum cli_option {
+    CLI_OPT_HOME,
+    CLI_OPT_JSON,
+    CLI_OPT_READER,
+    CLI_OPT_WAIT,
+    CLI_OPT_PIN_FILE,
+    CLI_OPT_ASK_PIN,
+    CLI_OPT_LAST_TRY,
+    CLI_OPT_TRACE,
+    CLI_OPT_RECORD,
+    CLI_OPT_NO_COLOR,
+    CLI_OPT_FINESS,
+    CLI_OPT_NAME,
+    CLI_OPT_PROFILE,
+    CLI_OPT_TOKEN,
+    CLI_OPT_REF,
+    CLI_OPT_YES,
+    CLI_OPT_REASON,
+    CLI_OPT_HOLDER,
+    CLI_OPT_KEYS_FILE,
+    CLI_OPT_COUNT,
+    CLI_OPT_COUNT_OF,
+};
+
+enum { CLI_PATH_MAX = 512, CLI_URI_MAX = 1024 };
+
+/* tessere.yaml, read. */
+struct cli_config {
+    char finess[16];
+    char token_uri[CLI_URI_MAX];
+    char softhsm_conf[CLI_PATH_MAX]; /* empty: not the embedded token */
+    char pin_file[CLI_PATH_MAX];     /* empty: credential or prompt */
+};
+
+struct cli {
+    const char *options[CLI_OPT_COUNT_OF]; /* NULL: not given; "" for a switch */
+    const char *operand;
+    char home[CLI_PATH_MAX];
+    struct cli_config config;
+    struct service service;
+    json_t *out; /* what a command answers with --json; NULL otherwise */
+    bool has_colors;
+    FILE *record;
+    struct df_trace trace;
+};
+
+typedef enum b_code cli_fn(struct cli *c, struct b_err *err);
+#define CLI(words, operands, options, function, help) cli_fn function;
+#include "cli/cli.def"
+#undef CLI
+
+struct cli_command {
+    const char *words, *operands, *options, *help;
+    cli_fn *fn;
+};
+extern const struct cli_command cli_commands[];
+extern const size_t cli_command_count;
+struct cli_option_row {
+    const char *name, *argument, *help;
+    bool is_global;
+};
+extern const struct cli_option_row cli_options[CLI_OPT_COUNT_OF];
+
+static inline bool cli_has(const struct cli *c, enum cli_option o)
+{
+    return c->options[o] != NULL;
+}
+
+/* open.c: the establishment's directory, configuration, store, profile and vault. */
+B_NODISCARD enum b_code cli_path(const struct cli *c, const char *name, char *ret, size_t cap,
+                                 struct b_err *err);
+B_NODISCARD enum b_code cli_read_file(const char *path, char *ret, size_t cap, size_t *ret_n,
+                                      struct b_err *err);
+/* Store and profile; with_vault: the vault too. */
+B_NODISCARD enum b_code cli_open(struct cli *c, bool with_vault, struct b_err *err);
+void cli_close(struct cli *c);
+/* The one card on the readers, with --reader, --wait, --trace and --record heeded. default_wait_ms
+ * is used without --wait. */
+B_NODISCARD enum b_code cli_open_card(struct cli *c, int default_wait_ms, struct channel **ret,
+                                      struct b_err *err);
+B_NODISCARD enum b_code cli_config_read(const char *path, struct cli_config *ret,
+                                        struct b_err *err);
+B_NODISCARD enum b_code cli_config_write(const char *path, const struct cli_config *config,
+                                         struct b_err *err);
+
+/* print.c */
+enum cli_color { CLI_PLAIN, CLI_BOLD, CLI_GREEN, CLI_YELLOW, CLI_RED };
+/* printf in a colour on a terminal; nothing with --json. */
+void cli_say(const struct cli *c, enum cli_color color, const char *fmt, ...) B_PRINTF(3, 4);
+void cli_print_error(const struct cli *c, const struct b_err *err);
+void cli_say_plan(const struct cli *c, const struct profile_plan *plan);
+json_t *cli_json_plan(const struct profile_plan *plan);
+json_t *cli_json_badge(const struct store_badge *b);
+void cli_time(int64_t at, char *ret, size_t cap);
+/* The word for a badge's state in the person's language. */
+const char *cli_badge_state(enum store_badge_state st);
+
+/* True once the person interrupted (Ctrl-C). */
+bool cli_is_stopped(void *ctx);
+
+#endif

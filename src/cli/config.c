@@ -1,0 +1,77 @@
+/* tessere.yaml, through libcyaml with a schema. */
+#include <cyaml/cyaml.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+/* The file: everything is a string, absent ones are NULL. */
+struct file {
+    char *finess, *token, *softhsm_conf, *pin_file;
+};
+
+static const cyaml_schema_field_t fields[] = {
+    CYAML_FIELD_STRING_PTR("finess", CYAML_FLAG_POINTER, struct file, finess, 9, 9),
+    CYAML_FIELD_STRING_PTR("token", CYAML_FLAG_POINTER, struct file, token, 1, CLI_URI_MAX - 1),
+    CYAML_FIELD_STRING_PTR("softhsm-conf", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
+                           softhsm_conf, 1, CLI_PATH_MAX - 1),
+    CYAML_FIELD_STRING_PTR("pin-file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
+                           pin_file, 1, CLI_PATH_MAX - 1),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file, fields)};
+
+/* The last thing that libcyaml says names the field and the line. */
+__attribute__((format(printf, 3, 0))) static void take_log(cyaml_log_t level, void *ctx,
+                                                           const char *fmt, va_list args)
+{
+    char *said = ctx;
+    size_t used = strlen(said);
+    if (level < CYAML_LOG_ERROR || used + 2 >= 200)
+        return;
+    (void)vsnprintf(said + used, 200 - used, fmt, args);
+    said[strcspn(said, "\n")] = ' ';
+}
+
+enum b_code cli_config_read(const char *path, struct cli_config *ret, struct b_err *err)
+{
+    char said[200] = "";
+    cyaml_config_t config = {
+        .log_fn = take_log, .log_ctx = said, .log_level = CYAML_LOG_ERROR, .mem_fn = cyaml_mem};
+    struct file *f = NULL;
+    cyaml_err_t r = cyaml_load_file(path, &config, &schema, (cyaml_data_t **)&f, NULL);
+    if (r == CYAML_ERR_FILE_OPEN)
+        return b_err_set(err, B_E_NOT_INITIALISED, 0, "%s", path);
+    if (r != CYAML_OK)
+        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s (%s)", path, said,
+                         cyaml_strerror(r));
+    *ret = (struct cli_config){0};
+    (void)snprintf(ret->finess, sizeof(ret->finess), "%s", f->finess);
+    (void)snprintf(ret->token_uri, sizeof(ret->token_uri), "%s", f->token);
+    (void)snprintf(ret->softhsm_conf, sizeof(ret->softhsm_conf), "%s",
+                   f->softhsm_conf != NULL ? f->softhsm_conf : "");
+    (void)snprintf(ret->pin_file, sizeof(ret->pin_file), "%s",
+                   f->pin_file != NULL ? f->pin_file : "");
+    (void)cyaml_free(&config, &schema, f, 0);
+    return B_OK;
+}
+
+enum b_code cli_config_write(const char *path, const struct cli_config *config, struct b_err *err)
+{
+    struct cli_config copy = *config;
+    struct file f = {.finess = copy.finess,
+                     .token = copy.token_uri,
+                     .softhsm_conf = copy.softhsm_conf[0] != '\0' ? copy.softhsm_conf : NULL,
+                     .pin_file = copy.pin_file[0] != '\0' ? copy.pin_file : NULL};
+    char said[200] = "";
+    cyaml_config_t settings = {.log_fn = take_log,
+                               .log_ctx = said,
+                               .log_level = CYAML_LOG_ERROR,
+                               .mem_fn = cyaml_mem,
+                               .flags = CYAML_CFG_STYLE_BLOCK};
+    cyaml_err_t r = cyaml_save_file(path, &settings, &schema, &f, 0);
+    if (r == CYAML_OK)
+        return B_OK;
+    return b_err_set(err, B_E_CONFIG, (uint32_t)r, "writing %s: %s", path, cyaml_strerror(r));
+}

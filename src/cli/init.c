@@ -1,0 +1,242 @@
+/*
+ * tessere init: directory, token, first generation of each master key, store, badge profile. Each
+ * part that is there is kept, so that an init that was cut goes on where it stopped; tessere.yaml
+ * is written last and says that the whole is there.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "profile/file.h"
+
+static enum b_code check_finess(const char *text, struct b_err *err)
+{
+    if (text == NULL || strlen(text) != 9 || strspn(text, "0123456789AB") != 9)
+        return b_err_set(err, B_E_USAGE, 0, _("--finess takes a FINESS number: 9 characters"));
+    return B_OK;
+}
+
+static enum b_code make_dir(const char *path, struct b_err *err)
+{
+    char part[CLI_PATH_MAX];
+    for (size_t i = 1; path[i - 1] != '\0' && i < sizeof(part); i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        (void)snprintf(part, sizeof(part), "%.*s", (int)i, path);
+        if (mkdir(part, 0700) != 0 && errno != EEXIST)
+            return b_err_set(err, B_E_CONFIG, (uint32_t)errno, "%s: %s", part, strerror(errno));
+        if (path[i] == '\0')
+            break;
+    }
+    return B_OK;
+}
+
+/* The profile goes through the reader before it is copied, so that a wrong one changes nothing. */
+static enum b_code read_profile(struct cli *c, char *text, size_t cap, size_t *ret_n,
+                                struct b_err *err)
+{
+    static const char *const defaults[] = {TESSERE_SHARE "/profiles/hospital.yaml",
+                                           TESSERE_SHARE_BUILT "/profiles/hospital.yaml"};
+    const char *path = c->options[CLI_OPT_PROFILE];
+    for (size_t i = 0; path == NULL && i < B_COUNT(defaults); i++) {
+        if (access(defaults[i], R_OK) == 0)
+            path = defaults[i];
+    }
+    if (path == NULL)
+        return b_err_set(err, B_E_CONFIG, 0, "no default badge profile is installed in %s",
+                         defaults[0]);
+    enum b_code r = cli_read_file(path, text, cap, ret_n, err);
+    if (r == B_OK)
+        r = profile_file_read(path, text, *ret_n, &c->service.profile, err);
+    return r;
+}
+
+static enum b_code write_profile(const struct cli *c, const char *text, size_t n, struct b_err *err)
+{
+    char path[CLI_PATH_MAX];
+    enum b_code r = cli_path(c, "profile.yaml", path, sizeof(path), err);
+    if (r != B_OK)
+        return r;
+    FILE *f = fopen(path, "we");
+    bool is_good = f != NULL && fwrite(text, 1, n, f) == n;
+    if (f != NULL)
+        is_good &= fclose(f) == 0;
+    return is_good ? B_OK
+                   : b_err_set(err, B_E_CONFIG, (uint32_t)errno, "writing %s: %s", path,
+                               strerror(errno));
+}
+
+/* --- token
+ * ------------------------------------------------------------------------------------------- */
+
+static enum b_code make_embedded(struct cli *c, struct b_err *err)
+{
+    struct cli_config *conf = &c->config;
+    char dir[CLI_PATH_MAX];
+    struct vault *v = NULL;
+    struct vault_config config = {.establishment = conf->finess, .pin_fd = -1};
+    enum b_code r = cli_path(c, "token", dir, sizeof(dir), err);
+    if (r == B_OK)
+        r = cli_path(c, "token/softhsm2.conf", conf->softhsm_conf, sizeof(conf->softhsm_conf), err);
+    if (r == B_OK)
+        r = cli_path(c, "token/pin", conf->pin_file, sizeof(conf->pin_file), err);
+    if (r == B_OK)
+        r = make_dir(dir, err);
+    if (r == B_OK)
+        r = vault_spawn(&config, &v, err);
+    if (r == B_OK)
+        r = vault_softhsm_create(v, dir, "Tessere", conf->token_uri, sizeof(conf->token_uri), err);
+    vault_free(&v);
+    return r;
+}
+
+static enum b_code start_vault(struct cli *c, struct b_err *err)
+{
+    const struct cli_config *conf = &c->config;
+    const char *given = c->options[CLI_OPT_PIN_FILE];
+    struct vault_config config = {.token_uri = conf->token_uri,
+                                  .softhsm_conf =
+                                      conf->softhsm_conf[0] != '\0' ? conf->softhsm_conf : NULL,
+                                  .establishment = conf->finess,
+                                  .pin_file = given != NULL               ? given
+                                              : conf->pin_file[0] != '\0' ? conf->pin_file
+                                                                          : NULL,
+                                  .pin_fd = -1,
+                                  .may_use_last_try = cli_has(c, CLI_OPT_LAST_TRY)};
+    return vault_spawn(&config, &c->service.vault, err);
+}
+
+/* --- keys
+ * --------------------------------------------------------------------------------------------- */
+
+/* The first generation of a role; one that the token has already is taken as it is. */
+static enum b_code make_key(struct cli *c, enum key_role role, struct b_err *err)
+{
+    static struct vault_key keys[64];
+    struct vault_key key = {0};
+    size_t count = 0;
+    enum b_code r = vault_key_list(c->service.vault, keys, B_COUNT(keys), &count, err);
+    for (size_t i = 0; r == B_OK && i < count; i++) {
+        if (keys[i].role == role && keys[i].generation == 1)
+            key = keys[i];
+    }
+    if (r == B_OK && key.generation == 0)
+        r = vault_key_generate(c->service.vault, role, 1, &key, err);
+    if (r == B_OK && !key.is_safe)
+        r = b_err_set(err, B_E_KEY_UNSAFE, 0, "key %s of the token", key_role_name(role));
+    if (r != B_OK)
+        return r;
+    struct store_generation g = {.role = role,
+                                 .generation = 1,
+                                 .state = STORE_GENERATION_ACTIVE,
+                                 .created_at = (int64_t)time(NULL)};
+    (void)snprintf(g.kcv_method, sizeof(g.kcv_method), "%s", key.kcv_method);
+    memcpy(g.kcv, key.kcv, sizeof(g.kcv));
+    char kcv[7];
+    b_hex(kcv, g.kcv, sizeof(g.kcv));
+    cli_say(c, CLI_PLAIN, _("  key %-5s generation 1, check value %s (%s)\n"), key_role_name(role),
+            kcv, g.kcv_method);
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, key_role_name(role), json_string(kcv));
+    return store_generation_put(c->service.store, &g, err);
+}
+
+static enum b_code fill_store(struct cli *c, struct b_err *err)
+{
+    char path[CLI_PATH_MAX];
+    struct store_establishment e = {0};
+    const char *name = c->options[CLI_OPT_NAME];
+    (void)snprintf(e.finess, sizeof(e.finess), "%s", c->config.finess);
+    (void)snprintf(e.name, sizeof(e.name), "%s", name != NULL ? name : c->config.finess);
+    (void)snprintf(e.profile_id, sizeof(e.profile_id), "%s", c->service.profile.id);
+    /* The system identifier of the diversification: badges of two establishments never share keys,
+     * whatever their masters. */
+    e.system_len = (uint8_t)strlen(e.finess);
+    memcpy(e.system, e.finess, e.system_len);
+    enum b_code r = cli_path(c, "store.db", path, sizeof(path), err);
+    if (r == B_OK)
+        r = store_open(path, true, &c->service.store, err);
+    if (r == B_OK)
+        r = store_establishment_put(c->service.store, &e, err);
+    for (size_t i = 0; r == B_OK && i < KEY_ROLE_COUNT; i++)
+        r = make_key(c, (enum key_role)i, err);
+    return r;
+}
+
+/* An embedded token that an init before this one made. */
+static enum b_code find_token(struct cli *c, const char *config_path, struct b_err *err)
+{
+    char part[CLI_PATH_MAX];
+    static struct cli_config old;
+    (void)snprintf(part, sizeof(part), "%.500s.part", config_path);
+    if (cli_config_read(part, &old, err) == B_OK && strcmp(old.finess, c->config.finess) == 0) {
+        c->config = old;
+        return B_OK;
+    }
+    const char *uri = c->options[CLI_OPT_TOKEN];
+    if (uri != NULL)
+        (void)snprintf(c->config.token_uri, sizeof(c->config.token_uri), "%s", uri);
+    if (uri != NULL && cli_has(c, CLI_OPT_PIN_FILE))
+        (void)snprintf(c->config.pin_file, sizeof(c->config.pin_file), "%s",
+                       c->options[CLI_OPT_PIN_FILE]);
+    enum b_code r = uri != NULL ? B_OK : make_embedded(c, err);
+    return r == B_OK ? cli_config_write(part, &c->config, err) : r;
+}
+
+static enum b_code make_home_absolute(struct cli *c, struct b_err *err)
+{
+    char *real = realpath(c->home, NULL);
+    enum b_code r = B_OK;
+    if (real == NULL || strlen(real) >= sizeof(c->home))
+        r = b_err_set(err, B_E_CONFIG, (uint32_t)errno, "%s: %s", c->home, strerror(errno));
+    else
+        (void)snprintf(c->home, sizeof(c->home), "%s", real);
+    free(real);
+    return r;
+}
+
+enum b_code cli_init(struct cli *c, struct b_err *err)
+{
+    static char text[65536];
+    char path[CLI_PATH_MAX], part[CLI_PATH_MAX];
+    size_t n = 0;
+    enum b_code r = check_finess(c->options[CLI_OPT_FINESS], err);
+    if (r == B_OK)
+        r = read_profile(c, text, sizeof(text), &n, err);
+    if (r == B_OK)
+        r = make_dir(c->home, err);
+    if (r == B_OK)
+        r = make_home_absolute(c, err);
+    if (r == B_OK)
+        r = cli_path(c, "tessere.yaml", path, sizeof(path), err);
+    if (r == B_OK && access(path, F_OK) == 0)
+        r = b_err_set(err, B_E_CONFIG, 0, _("%s exists: this establishment is set up already"),
+                      path);
+    if (r != B_OK)
+        return r;
+    (void)snprintf(c->config.finess, sizeof(c->config.finess), "%s", c->options[CLI_OPT_FINESS]);
+    cli_say(c, CLI_BOLD, _("Setting up establishment %s in %s\n"), c->config.finess, c->home);
+    r = find_token(c, path, err);
+    if (r == B_OK)
+        r = start_vault(c, err);
+    struct vault_token token;
+    if (r == B_OK)
+        r = vault_token(c->service.vault, &token, err);
+    if (r == B_OK)
+        cli_say(c, CLI_PLAIN, _("  token \"%s\" of %s; keys derived by %s\n"), token.label,
+                token.manufacturer, token.method);
+    if (r == B_OK)
+        r = fill_store(c, err);
+    if (r == B_OK)
+        r = write_profile(c, text, n, err);
+    (void)snprintf(part, sizeof(part), "%.500s.part", path);
+    if (r == B_OK && rename(part, path) != 0)
+        r = b_err_set(err, B_E_CONFIG, (uint32_t)errno, "%s: %s", path, strerror(errno));
+    if (r == B_OK)
+        cli_say(c, CLI_GREEN, _("Ready. The next step: tessere card scan\n"));
+    return r;
+}

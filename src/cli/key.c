@@ -1,0 +1,93 @@
+/* tessere key: generations of the master keys. */
+#include "cli/cli.h"
+
+static const char *state_text(enum store_generation_state st)
+{
+    static const char *const names[] = {N_("pending"), N_("in use"), N_("retiring"), N_("retired"),
+                                        N_("compromised")};
+    return _(names[st]);
+}
+
+/* What the token says of a generation that the store names. */
+static const struct vault_key *in_token(const struct vault_key *keys, size_t count,
+                                        const struct store_generation *g)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (keys[i].role == g->role && keys[i].generation == g->generation)
+            return &keys[i];
+    }
+    return NULL;
+}
+
+static void list_one(struct cli *c, const struct store_generation *g, const struct vault_key *k)
+{
+    char kcv[7], at[24];
+    bool is_there = k != NULL && k->is_safe && b_ct_eq(k->kcv, g->kcv, sizeof(g->kcv));
+    const char *trouble = k == NULL     ? _("missing from the token")
+                          : !k->is_safe ? _("not kept safely in the token")
+                          : !is_there   ? _("another key than it was")
+                                        : "";
+    b_hex(kcv, g->kcv, sizeof(g->kcv));
+    cli_time(g->created_at, at, sizeof(at));
+    cli_say(c, CLI_PLAIN, "%-6s %3u  %-12s  %s (%s)  %s  ", key_role_name(g->role), g->generation,
+            state_text(g->state), kcv, g->kcv_method, at);
+    cli_say(c, CLI_RED, "%s", trouble);
+    cli_say(c, CLI_PLAIN, "\n");
+    if (c->out != NULL)
+        (void)json_array_append_new(json_object_get(c->out, "keys"),
+                                    json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:b}", "role",
+                                              key_role_name(g->role), "generation",
+                                              (int)g->generation, "state",
+                                              store_generation_state_name(g->state), "kcv", kcv,
+                                              "kcv_method", g->kcv_method, "created_at",
+                                              (json_int_t)g->created_at, "in_token", is_there));
+}
+
+enum b_code cli_key_list(struct cli *c, struct b_err *err)
+{
+    static struct store_generation gs[64];
+    static struct vault_key keys[64];
+    struct vault_token token;
+    size_t count = 0, key_count = 0;
+    enum b_code r = cli_open(c, true, err);
+    if (r == B_OK)
+        r = store_generation_list(c->service.store, gs, B_COUNT(gs), &count, err);
+    if (r == B_OK)
+        r = vault_key_list(c->service.vault, keys, B_COUNT(keys), &key_count, err);
+    if (r == B_OK)
+        r = vault_token(c->service.vault, &token, err);
+    if (r != B_OK)
+        return r;
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, "keys", json_array());
+    cli_say(c, CLI_BOLD, _("Token \"%s\" (%s %s), keys derived by %s\n"), token.label,
+            token.manufacturer, token.model, token.method);
+    for (size_t i = 0; i < count; i++)
+        list_one(c, &gs[i], in_token(keys, key_count, &gs[i]));
+    return B_OK;
+}
+
+enum b_code cli_key_rotate(struct cli *c, struct b_err *err)
+{
+    enum key_role role = key_role_from(c->operand);
+    struct store_generation g;
+    if (role == KEY_ROLE_COUNT)
+        return b_err_set(err, B_E_USAGE, 0,
+                         _("no role \"%.40s\": they are picc, app, auth, read, write"), c->operand);
+    enum b_code r = cli_open(c, true, err);
+    if (r == B_OK)
+        r = service_rotate(&c->service, role, &g, err);
+    if (r != B_OK)
+        return r;
+    char kcv[7];
+    b_hex(kcv, g.kcv, sizeof(g.kcv));
+    cli_say(c, CLI_GREEN, _("Key %s: generation %u is in use, check value %s (%s).\n"),
+            key_role_name(role), g.generation, kcv, g.kcv_method);
+    cli_say(c, CLI_PLAIN, _("Badges follow at the desk: tessere badge repair\n"));
+    if (c->out != NULL) {
+        (void)json_object_set_new(c->out, "role", json_string(key_role_name(role)));
+        (void)json_object_set_new(c->out, "generation", json_integer(g.generation));
+        (void)json_object_set_new(c->out, "kcv", json_string(kcv));
+    }
+    return B_OK;
+}

@@ -1,0 +1,195 @@
+/* tessere: options, dispatch, exit status. */
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+const struct cli_command cli_commands[] = {
+#define CLI(words, operands, options, function, help) {words, operands, options, help, function},
+#include "cli/cli.def"
+#undef CLI
+};
+const size_t cli_command_count = B_COUNT(cli_commands);
+
+const struct cli_option_row cli_options[] = {
+#define CLI_OPTION(name, argument, is_global, help) {name, argument, help, is_global},
+#include "cli/options.def"
+#undef CLI_OPTION
+};
+static_assert(B_COUNT(cli_options) == CLI_OPT_COUNT_OF, "options.def and enum cli_option agree");
+
+static volatile sig_atomic_t is_stopped;
+
+static void stop(int signal)
+{
+    (void)signal;
+    is_stopped = 1;
+}
+
+bool cli_is_stopped(void *ctx)
+{
+    (void)ctx;
+    return is_stopped != 0;
+}
+
+/* --- arguments
+ * ------------------------------------------------------------------------------------- */
+
+/* Whether `name` is one of the words of a space-separated list. */
+static bool is_listed(const char *list, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *at = list; (at = strstr(at, name)) != NULL; at += n) {
+        bool starts = at == list || at[-1] == ' ';
+        if (starts && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+static enum b_code take_option(struct cli *c, int argc, char **argv, int *at, struct b_err *err)
+{
+    const char *text = argv[*at] + 2;
+    const char *equals = strchr(text, '=');
+    size_t n = equals != NULL ? (size_t)(equals - text) : strlen(text);
+    for (size_t i = 0; i < CLI_OPT_COUNT_OF; i++) {
+        const struct cli_option_row *o = &cli_options[i];
+        if (strlen(o->name) != n || strncmp(o->name, text, n) != 0)
+            continue;
+        if (o->argument[0] == '\0' && equals != NULL)
+            return b_err_set(err, B_E_USAGE, 0, _("--%s takes no argument"), o->name);
+        if (o->argument[0] != '\0' && equals == NULL && *at + 1 >= argc)
+            return b_err_set(err, B_E_USAGE, 0, _("--%s needs an argument: %s"), o->name,
+                             o->argument);
+        if (o->argument[0] == '\0')
+            c->options[i] = "";
+        else
+            c->options[i] = equals != NULL ? equals + 1 : argv[++*at];
+        return B_OK;
+    }
+    return b_err_set(err, B_E_USAGE, 0, _("no such option: --%.40s"), text);
+}
+
+/* Splits the arguments into options, the words of a command, and its operand. */
+static enum b_code parse(struct cli *c, int argc, char **argv, const struct cli_command **ret,
+                         struct b_err *err)
+{
+    const char *words[3] = {NULL};
+    size_t n = 0;
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0') {
+            const char *name = strcmp(argv[i], "--help") == 0      ? "help"
+                               : strcmp(argv[i], "--version") == 0 ? "version"
+                                                                   : NULL;
+            enum b_code r = name != NULL ? B_OK : take_option(c, argc, argv, &i, err);
+            if (r != B_OK)
+                return r;
+            if (name != NULL && n < B_COUNT(words))
+                words[n++] = name;
+        } else if (n < B_COUNT(words)) {
+            words[n++] = argv[i];
+        } else {
+            return b_err_set(err, B_E_USAGE, 0, _("too many arguments: %.40s"), argv[i]);
+        }
+    }
+    char two[64];
+    if (n == 0)
+        words[n++] = "help";
+    (void)snprintf(two, sizeof(two), "%s %s", words[0], n > 1 ? words[1] : "");
+    for (size_t i = 0; i < cli_command_count; i++) {
+        const struct cli_command *cmd = &cli_commands[i];
+        size_t used = strcmp(cmd->words, words[0]) == 0 ? 1 : strcmp(cmd->words, two) == 0 ? 2 : 0;
+        if (used == 0)
+            continue;
+        bool wants = cmd->operands[0] != '\0';
+        if (wants && n == used)
+            return b_err_set(err, B_E_USAGE, 0, _("tessere %s needs %s"), cmd->words,
+                             cmd->operands);
+        if (n > used + (wants ? 1u : 0u) && cmd->fn != cli_help)
+            return b_err_set(err, B_E_USAGE, 0, _("too many arguments: %.40s"), words[n - 1]);
+        c->operand = wants ? words[used] : NULL;
+        *ret = cmd;
+        return B_OK;
+    }
+    return b_err_set(err, B_E_USAGE, 0, _("no such command: %.40s"), two);
+}
+
+static enum b_code check_options(const struct cli *c, const struct cli_command *cmd,
+                                 struct b_err *err)
+{
+    for (size_t i = 0; i < CLI_OPT_COUNT_OF; i++) {
+        const struct cli_option_row *o = &cli_options[i];
+        if (c->options[i] != NULL && !o->is_global && !is_listed(cmd->options, o->name))
+            return b_err_set(err, B_E_USAGE, 0, _("tessere %s takes no --%s"), cmd->words, o->name);
+    }
+    return B_OK;
+}
+
+/* --- home
+ * ------------------------------------------------------------------------------------------- */
+
+static void find_home(struct cli *c)
+{
+    const char *given = c->options[CLI_OPT_HOME];
+    const char *env = getenv("TESSERE_HOME");
+    const char *data = getenv("XDG_DATA_HOME");
+    const char *user = getenv("HOME");
+    if (given != NULL || env != NULL)
+        (void)snprintf(c->home, sizeof(c->home), "%s", given != NULL ? given : env);
+    else if (geteuid() == 0)
+        (void)snprintf(c->home, sizeof(c->home), "/var/lib/tessere");
+    else if (data != NULL)
+        (void)snprintf(c->home, sizeof(c->home), "%s/tessere", data);
+    else
+        (void)snprintf(c->home, sizeof(c->home), "%s/.local/share/tessere",
+                       user != NULL ? user : "");
+}
+
+static void start_language(void)
+{
+    const char *dir = getenv("TESSERE_LOCALEDIR");
+    (void)setlocale(LC_ALL, "");
+    (void)setlocale(LC_NUMERIC, "C"); /* JSON has no decimal comma */
+    (void)bindtextdomain("tessere", dir != NULL ? dir : TESSERE_LOCALEDIR_BUILT);
+    (void)textdomain("tessere");
+    (void)bind_textdomain_codeset("tessere", "UTF-8");
+}
+
+static int answer(struct cli *c, enum b_code r, const struct b_err *err)
+{
+    if (r != B_OK)
+        cli_print_error(c, err);
+    else if (c->out != NULL && json_object_size(c->out) + json_array_size(c->out) > 0)
+        (void)(json_dumpf(c->out, stdout, JSON_INDENT(2)) == 0 && putchar('\n'));
+    json_decref(c->out);
+    return r == B_OK ? 0 : b_code_exit(r);
+}
+
+int main(int argc, char **argv)
+{
+    static struct cli c;
+    struct b_err err = {0};
+    const struct cli_command *cmd = NULL;
+    start_language();
+    (void)signal(SIGPIPE, SIG_IGN);
+    struct sigaction on_interrupt = {.sa_handler = stop};
+    (void)sigaction(SIGINT, &on_interrupt, NULL);
+    (void)sigaction(SIGTERM, &on_interrupt, NULL);
+    enum b_code r = parse(&c, argc, argv, &cmd, &err);
+    c.has_colors =
+        isatty(STDOUT_FILENO) && !cli_has(&c, CLI_OPT_NO_COLOR) && getenv("NO_COLOR") == NULL;
+    if (cli_has(&c, CLI_OPT_JSON))
+        c.out = json_object();
+    if (r == B_OK)
+        r = check_options(&c, cmd, &err);
+    find_home(&c);
+    if (r == B_OK)
+        r = cmd->fn(&c, &err);
+    cli_close(&c);
+    if (fflush(stdout) != 0 && r == B_OK)
+        r = b_err_set(&err, B_E_SYSTEM, 0, "writing the answer");
+    return answer(&c, r, &err);
+}

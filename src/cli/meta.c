@@ -1,0 +1,59 @@
+/* help, version, completion: all three from the tables. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+enum b_code cli_help(struct cli *c, struct b_err *err)
+{
+    (void)err;
+    char left[64];
+    (void)printf("%s\n\n", _("usage: tessere COMMAND [OPTIONS]"));
+    for (size_t i = 0; i < cli_command_count; i++) {
+        const struct cli_command *cmd = &cli_commands[i];
+        (void)snprintf(left, sizeof(left), "%s %s", cmd->words, cmd->operands);
+        (void)printf("  %-22s %s\n", left, _(cmd->help));
+    }
+    (void)printf("\n%s\n", _("options:"));
+    for (size_t i = 0; i < CLI_OPT_COUNT_OF; i++) {
+        (void)snprintf(left, sizeof(left), "--%s %s", cli_options[i].name, cli_options[i].argument);
+        (void)printf("  %-22s %s\n", left, _(cli_options[i].help));
+    }
+    (void)c;
+    return B_OK;
+}
+
+enum b_code cli_version(struct cli *c, struct b_err *err)
+{
+    (void)err;
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, "version", json_string(TESSERE_VERSION));
+    cli_say(c, CLI_PLAIN, "tessere %s\n", TESSERE_VERSION);
+    return B_OK;
+}
+
+enum b_code cli_completion(struct cli *c, struct b_err *err)
+{
+    (void)c;
+    (void)err;
+    (void)printf(
+        "# bash completion of tessere: source it, or put it in bash-completion's "
+        "completions\n_tessere() {\n"
+        "    local word=${COMP_WORDS[COMP_CWORD]} before=\"${COMP_WORDS[*]:1:COMP_CWORD-1}\"\n"
+        "    case $word in\n    --*) COMPREPLY=($(compgen -W '");
+    for (size_t i = 0; i < CLI_OPT_COUNT_OF; i++)
+        (void)printf("--%s ", cli_options[i].name);
+    (void)printf("' -- \"$word\")); return ;;\n    esac\n    local words=\n");
+    for (size_t i = 0; i < cli_command_count; i++) {
+        const char *words = cli_commands[i].words;
+        const char *space = strchr(words, ' ');
+        size_t n = space != NULL ? (size_t)(space - words) : strlen(words);
+        (void)printf("    [ \"$before\" != '' ] || words+=' %.*s'\n", (int)n, words);
+        if (space != NULL)
+            (void)printf("    [ \"$before\" != '%.*s' ] || words+=' %s'\n", (int)n, words,
+                         space + 1);
+    }
+    (void)printf("    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+                 "    [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$word\"))\n}\n"
+                 "complete -F _tessere tessere\n");
+    return B_OK;
+}

@@ -1,0 +1,201 @@
+/* Opening what a command needs: the establishment, its vault, the card. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "profile/file.h"
+
+enum b_code cli_path(const struct cli *c, const char *name, char *ret, size_t cap,
+                     struct b_err *err)
+{
+    struct b_wr w = b_wr_from(ret, cap);
+    b_wr_bytes(&w, c->home, strlen(c->home));
+    b_wr_u8(&w, '/');
+    b_wr_bytes(&w, name, strlen(name) + 1);
+    return b_wr_ok(&w) ? B_OK
+                       : b_err_set(err, B_E_USAGE, 0, "the path is too long: %.80s", c->home);
+}
+
+enum b_code cli_read_file(const char *path, char *ret, size_t cap, size_t *ret_n, struct b_err *err)
+{
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return b_err_set(err, B_E_BAD_INPUT, (uint32_t)errno, "%s: %s", path, strerror(errno));
+    *ret_n = fread(ret, 1, cap, f);
+    bool is_good = ferror(f) == 0, is_whole = fgetc(f) == EOF;
+    (void)fclose(f);
+    if (!is_good || !is_whole)
+        return b_err_set(err, B_E_BAD_INPUT, 0,
+                         is_good ? "%s: more than %zu bytes" : "%s: unreadable", path, cap);
+    return B_OK;
+}
+
+/* Asks on the terminal, without echo, and gives the vault the end of a pipe: the PIN stays in this
+ * process for as long as the typing. -1 when there is no terminal. */
+static int ask_pin(void)
+{
+    int fds[2], tty = open("/dev/tty", O_RDWR | O_CLOEXEC);
+    struct termios shown, hidden;
+    char pin[130];
+    if (tty < 0)
+        return -1;
+    if (tcgetattr(tty, &shown) != 0 || pipe2(fds, O_CLOEXEC) != 0) {
+        (void)close(tty);
+        return -1;
+    }
+    hidden = shown;
+    hidden.c_lflag &= ~(tcflag_t)ECHO;
+    (void)dprintf(tty, "%s", _("PIN of the token: "));
+    (void)tcsetattr(tty, TCSAFLUSH, &hidden);
+    ssize_t n = read(tty, pin, sizeof(pin));
+    (void)tcsetattr(tty, TCSAFLUSH, &shown);
+    (void)dprintf(tty, "\n");
+    (void)close(tty);
+    while (n > 0 && (pin[n - 1] == '\n' || pin[n - 1] == '\r'))
+        n--;
+    bool is_sent = n > 0 && write(fds[1], pin, (size_t)n) == n;
+    b_wipe(pin, sizeof(pin));
+    (void)close(fds[1]);
+    if (is_sent)
+        return fds[0];
+    (void)close(fds[0]);
+    return -1;
+}
+
+static enum b_code open_vault(struct cli *c, struct b_err *err)
+{
+    const struct cli_config *conf = &c->config;
+    const char *pin_file = conf->pin_file[0] != '\0' ? conf->pin_file : NULL;
+    struct vault_config config = {
+        .token_uri = conf->token_uri,
+        .softhsm_conf = conf->softhsm_conf[0] != '\0' ? conf->softhsm_conf : NULL,
+        .establishment = conf->finess,
+        .pin_file = cli_has(c, CLI_OPT_PIN_FILE) ? c->options[CLI_OPT_PIN_FILE] : pin_file,
+        .pin_fd = -1,
+        .may_use_last_try = cli_has(c, CLI_OPT_LAST_TRY)};
+    if (cli_has(c, CLI_OPT_ASK_PIN)) {
+        config.pin_file = NULL;
+        config.pin_fd = ask_pin();
+        if (config.pin_fd < 0)
+            return b_err_set(err, B_E_TOKEN_PIN_SOURCE, 0, "no PIN was typed at a terminal");
+    }
+    enum b_code r = vault_spawn(&config, &c->service.vault, err);
+    if (config.pin_fd >= 0)
+        (void)close(config.pin_fd);
+    return r;
+}
+
+static enum b_code open_profile(struct cli *c, struct b_err *err)
+{
+    static char text[65536];
+    char path[CLI_PATH_MAX];
+    size_t n = 0;
+    struct profile *p = &c->service.profile;
+    const struct store_establishment *e = &c->service.establishment;
+    enum b_code r = cli_path(c, "profile.yaml", path, sizeof(path), err);
+    if (r == B_OK)
+        r = cli_read_file(path, text, sizeof(text), &n, err);
+    if (r == B_OK)
+        r = profile_file_read(path, text, n, p, err);
+    if (r != B_OK)
+        return r;
+    memcpy(p->system, e->system, sizeof(p->system));
+    p->system_len = e->system_len;
+    return B_OK;
+}
+
+enum b_code cli_open(struct cli *c, bool with_vault, struct b_err *err)
+{
+    char path[CLI_PATH_MAX];
+    enum b_code r = cli_path(c, "tessere.yaml", path, sizeof(path), err);
+    if (r == B_OK)
+        r = cli_config_read(path, &c->config, err);
+    if (r == B_OK)
+        r = cli_path(c, "store.db", path, sizeof(path), err);
+    if (r == B_OK)
+        r = store_open(path, false, &c->service.store, err);
+    if (r == B_OK)
+        r = store_establishment_get(c->service.store, &c->service.establishment, err);
+    if (r == B_OK)
+        r = open_profile(c, err);
+    if (r == B_OK && with_vault)
+        r = open_vault(c, err);
+    return r;
+}
+
+void cli_close(struct cli *c)
+{
+    vault_free(&c->service.vault);
+    store_free(&c->service.store);
+    if (c->record != NULL)
+        (void)fclose(c->record);
+    c->record = NULL;
+}
+
+/* --- card
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static void print_exchange(void *ctx, bool is_answer, struct b_rd apdu)
+{
+    struct cli *c = ctx;
+    char line[512];
+    if (is_answer)
+        df_trace_answer(&c->trace, apdu, line, sizeof(line));
+    else
+        df_trace_command(&c->trace, apdu, line, sizeof(line));
+    (void)fprintf(stderr, "%s\n", line);
+}
+
+static enum b_code wrap(struct cli *c, struct channel **ch, struct b_err *err)
+{
+    const char *to = c->options[CLI_OPT_RECORD];
+    enum b_code r = B_OK;
+    if (cli_has(c, CLI_OPT_TRACE)) {
+        df_trace_init(&c->trace, false);
+        r = channel_trace_new(*ch, print_exchange, c, ch);
+    }
+    if (r == B_OK && to != NULL) {
+        c->record = fopen(to, "we");
+        if (c->record == NULL)
+            return b_err_set(err, B_E_BAD_INPUT, (uint32_t)errno, "%s: %s", to, strerror(errno));
+        r = channel_record_new(*ch, c->record, ch);
+    }
+    if (r != B_OK) {
+        *ch = NULL; /* a wrapper that fails has freed it */
+        return b_err_set(err, r, 0, "preparing the exchange with the card");
+    }
+    return B_OK;
+}
+
+enum b_code cli_open_card(struct cli *c, int default_wait_ms, struct channel **ret,
+                          struct b_err *err)
+{
+    struct channel_pcsc_wanted wanted = {.reader = c->options[CLI_OPT_READER],
+                                         .wait_ms = default_wait_ms,
+                                         .is_stopped = cli_is_stopped};
+    if (cli_has(c, CLI_OPT_WAIT)) {
+        char *end = NULL;
+        long s = strtol(c->options[CLI_OPT_WAIT], &end, 10);
+        if (*end != '\0' || end == c->options[CLI_OPT_WAIT] || s < -1 || s > 86400)
+            return b_err_set(err, B_E_USAGE, 0, _("--wait takes -1 to 86400 seconds, not %.40s"),
+                             c->options[CLI_OPT_WAIT]);
+        wanted.wait_ms = s < 0 ? -1 : (int)s * 1000;
+    }
+    if (wanted.wait_ms != 0)
+        cli_say(c, CLI_PLAIN, _("Put the badge on the reader.\n"));
+    struct channel *ch = NULL;
+    enum b_code r = channel_pcsc_open(&wanted, &ch, err);
+    if (r == B_OK)
+        r = wrap(c, &ch, err);
+    if (r == B_OK)
+        *ret = ch;
+    else
+        channel_free(&ch);
+    return r;
+}

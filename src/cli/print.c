@@ -1,0 +1,160 @@
+/* What a person or a program reads. */
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cli.h"
+
+void cli_say(const struct cli *c, enum cli_color color, const char *fmt, ...)
+{
+    static const char *const codes[] = {"", "\033[1m", "\033[32m", "\033[33m", "\033[31m"};
+    if (c->out != NULL)
+        return;
+    va_list ap;
+    bool is_colored = c->has_colors && color != CLI_PLAIN;
+    if (is_colored)
+        (void)fputs(codes[color], stdout);
+    va_start(ap, fmt);
+    (void)vprintf(fmt, ap);
+    va_end(ap);
+    if (is_colored)
+        (void)fputs("\033[0m", stdout);
+    (void)fflush(stdout);
+}
+
+void cli_print_error(const struct cli *c, const struct b_err *err)
+{
+    if (c->out != NULL) {
+        json_t *o =
+            json_pack("{s:{s:s, s:s, s:s, s:s, s:i}}", "error", "code", b_code_name(err->code),
+                      "text", _(b_code_text(err->code)), "context", err->msg, "remedy",
+                      _(b_code_remedy(err->code)), "exit", b_code_exit(err->code));
+        (void)(o != NULL && json_dumpf(o, stdout, JSON_INDENT(2)) == 0 && putchar('\n'));
+        json_decref(o);
+        return;
+    }
+    (void)fprintf(stderr, "tessere: %s: %s\n  -> %s\n", _(b_code_text(err->code)), err->msg,
+                  _(b_code_remedy(err->code)));
+}
+
+void cli_time(int64_t at, char *ret, size_t cap)
+{
+    time_t t = (time_t)at;
+    struct tm tm;
+    if (at == 0 || localtime_r(&t, &tm) == NULL)
+        (void)snprintf(ret, cap, "-");
+    else
+        (void)strftime(ret, cap, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+const char *cli_badge_state(enum store_badge_state st)
+{
+    static const char *const names[] = {N_("enrolling"), N_("active"), N_("suspended"),
+                                        N_("revoked"), N_("blank")};
+    return _(names[st]);
+}
+
+static void print_generation(char *ret, size_t cap, uint8_t generation)
+{
+    if (generation == KEY_GENERATION_FACTORY)
+        (void)snprintf(ret, cap, "%s", _("factory"));
+    else
+        (void)snprintf(ret, cap, _("generation %u"), generation);
+}
+
+/* A step in the person's language: the table's text, then its figures. */
+static void print_step(const struct profile_step *s, char *line, size_t cap)
+{
+    char from[32], to[32], what[64] = "";
+    bool is_key = s->kind == PROFILE_STEP_CHANGE_KEY || s->kind == PROFILE_STEP_CHANGE_CARD_KEY ||
+                  s->kind == PROFILE_STEP_RESET_CARD_KEY;
+    bool is_numbered = s->kind == PROFILE_STEP_CHANGE_KEY || s->kind == PROFILE_STEP_DELETE_FILE ||
+                       s->kind == PROFILE_STEP_CREATE_FILE ||
+                       s->kind == PROFILE_STEP_CHANGE_FILE_SETTINGS ||
+                       s->kind == PROFILE_STEP_WRITE_FILE;
+    print_generation(from, sizeof(from), s->from_generation);
+    print_generation(to, sizeof(to), s->to_generation);
+    if (s->kind == PROFILE_STEP_CHANGE_KEY)
+        (void)snprintf(what, sizeof(what), " %u (%s)", s->no, key_role_name(s->role));
+    else if (is_numbered)
+        (void)snprintf(what, sizeof(what), " %u", s->no);
+    else if (s->aid != 0)
+        (void)snprintf(what, sizeof(what), " %06X", s->aid);
+    if (is_key)
+        (void)snprintf(line, cap, _("%s%s: from %s to %s"), _(profile_step_text(s->kind)), what,
+                       from, to);
+    else
+        (void)snprintf(line, cap, "%s%s", _(profile_step_text(s->kind)), what);
+}
+
+void cli_say_plan(const struct cli *c, const struct profile_plan *plan)
+{
+    static const enum cli_color colors[] = {CLI_PLAIN, CLI_YELLOW, CLI_RED};
+    static const char signs[] = {'-', '!', 'X'};
+    char line[160], where[32];
+    for (uint8_t i = 0; i < plan->note_count; i++) {
+        const struct profile_note *n = &plan->notes[i];
+        enum profile_severity severity = profile_note_severity(n->id);
+        bool is_file = n->id == PROFILE_NOTE_FILE_MISSING || n->id == PROFILE_NOTE_FILE_DIFFERS;
+        if (n->key_no == 0xFF)
+            (void)snprintf(where, sizeof(where), "%s", _("card"));
+        else
+            (void)snprintf(where, sizeof(where), is_file ? _("file %u") : _("key %u"), n->key_no);
+        cli_say(c, colors[severity], "  %c %s: %s\n", signs[severity], where,
+                _(profile_note_text(n->id)));
+    }
+    if (plan->is_blocked) {
+        cli_say(c, CLI_RED, _("Nothing can be done: %s\n"), plan->blocker.msg);
+        return;
+    }
+    if (plan->step_count == 0)
+        return;
+    cli_say(c, CLI_BOLD, _("Plan, %u steps:\n"), plan->step_count);
+    for (uint8_t i = 0; i < plan->step_count; i++) {
+        print_step(&plan->steps[i], line, sizeof(line));
+        cli_say(c, CLI_PLAIN, "  %2d. %s\n", i + 1, line);
+    }
+}
+
+json_t *cli_json_plan(const struct profile_plan *plan)
+{
+    json_t *steps = json_array(), *notes = json_array();
+    char line[160];
+    for (uint8_t i = 0; i < plan->step_count; i++) {
+        const struct profile_step *s = &plan->steps[i];
+        profile_step_print(s, line, sizeof(line));
+        (void)json_array_append_new(
+            steps, json_pack("{s:s, s:i, s:i, s:s, s:i, s:i, s:s}", "step",
+                             profile_step_name(s->kind), "application", (int)s->aid, "number",
+                             (int)s->no, "role", key_role_name(s->role), "from",
+                             (int)s->from_generation, "to", (int)s->to_generation, "text", line));
+    }
+    static const char *const severities[] = {"info", "warning", "forbidden"};
+    for (uint8_t i = 0; i < plan->note_count; i++) {
+        const struct profile_note *n = &plan->notes[i];
+        (void)json_array_append_new(
+            notes,
+            json_pack("{s:s, s:s, s:s, s:o}", "note", profile_note_name(n->id), "severity",
+                      severities[profile_note_severity(n->id)], "text", profile_note_text(n->id),
+                      "number", n->key_no == 0xFF ? json_null() : json_integer(n->key_no)));
+    }
+    return json_pack("{s:b, s:s, s:o, s:o}", "blocked", plan->is_blocked, "obstacle",
+                     plan->is_blocked ? plan->blocker.msg : "", "steps", steps, "notes", notes);
+}
+
+json_t *cli_json_badge(const struct store_badge *b)
+{
+    char uid[15], serial[17] = "";
+    b_hex(uid, b->uid, sizeof(b->uid));
+    memcpy(serial, b->serial, b->serial_len);
+    json_t *generations = json_object();
+    for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
+        (void)json_object_set_new(generations, key_role_name((enum key_role)i),
+                                  json_integer(b->generation[i]));
+    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I}", "id",
+                     (json_int_t)b->id, "uid", uid, "serial", serial, "state",
+                     store_badge_state_name(b->state), "holder", b->holder_name, "ref",
+                     b->holder_ref, "profile", b->profile_id, "card", df_ev_name((enum df_ev)b->ev),
+                     "reason", b->reason, "generations", generations, "created_at",
+                     (json_int_t)b->created_at, "tapped_at", (json_int_t)b->tapped_at);
+}

@@ -1,0 +1,176 @@
+/* tessere card scan: what is this card, and its verdict against the rules. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+/* Keys of others, one in hexadecimal a line: 16 bytes AES. The text is wiped by the caller. */
+static enum b_code parse_keys(const char *path, char *text, struct df_key *keys, size_t *ret_count,
+                              struct b_err *err)
+{
+    unsigned line = 0;
+    char *rest = text;
+    for (char *one = strsep(&rest, "\n"); one != NULL; one = strsep(&rest, "\n")) {
+        line++;
+        one[strcspn(one, "#\r")] = '\0';
+        while (isspace((unsigned char)*one))
+            one++;
+        if (*one == '\0')
+            continue;
+        if (*ret_count == PROFILE_GIVEN_KEYS_MAX)
+            return b_err_set(err, B_E_BAD_INPUT, line, _("%s:%u: at most %d keys"), path, line,
+                             PROFILE_GIVEN_KEYS_MAX);
+        struct df_key *key = &keys[*ret_count];
+        *key = (struct df_key){.type = DF_KEY_AES};
+        struct b_wr w = b_wr_from(key->bytes, 16);
+        for (size_t n = strlen(one); n > 0 && isspace((unsigned char)one[n - 1]); n--)
+            one[n - 1] = '\0';
+        if (!b_unhex(&w, one) || w.len != 16)
+            return b_err_set(err, B_E_BAD_INPUT, line, _("%s:%u: a key is 16 bytes in hexadecimal"),
+                             path, line);
+        (*ret_count)++;
+    }
+    return B_OK;
+}
+
+static enum b_code read_keys(const struct cli *c, struct df_key *keys, size_t *ret_count,
+                             struct b_err *err)
+{
+    static char text[4096 + 1];
+    size_t n = 0;
+    const char *path = c->options[CLI_OPT_KEYS_FILE];
+    *ret_count = 0;
+    if (path == NULL)
+        return B_OK;
+    enum b_code r = cli_read_file(path, text, sizeof(text) - 1, &n, err);
+    text[n] = '\0';
+    if (r == B_OK)
+        r = parse_keys(path, text, keys, ret_count, err);
+    b_wipe(text, sizeof(text));
+    return r;
+}
+
+static const char *const kinds[] = {"unknown", "factory",     "known",
+                                    "given",   "diversified", "not-tried"};
+
+static void say_slot(const struct cli *c, const char *what, const struct profile_slot *s)
+{
+    static const char *const texts[] = {
+        N_("not ours, not a known one"),    N_("factory key"),       N_("published default key"),
+        N_("key shared with other badges"), N_("diversified, ours"), N_("not tried"),
+    };
+    static const enum cli_color colors[] = {CLI_YELLOW, CLI_RED,   CLI_RED,
+                                            CLI_RED,    CLI_GREEN, CLI_PLAIN};
+    cli_say(c, CLI_PLAIN, "  %-24s ", what);
+    cli_say(c, colors[s->kind], "%s", _(texts[s->kind]));
+    if (s->kind == PROFILE_KEY_DIVERSIFIED)
+        cli_say(c, CLI_PLAIN, _(", generation %u"), s->generation);
+    cli_say(c, CLI_PLAIN, s->is_proven ? _(" (proved)\n") : "\n");
+}
+
+static void say_card(const struct cli *c, const struct profile_state *s)
+{
+    char uid[15] = "";
+    b_hex(uid, s->uid, s->uid_len);
+    cli_say(c, CLI_BOLD, "MIFARE DESFire %s, %u B", df_ev_name(s->ev),
+            df_storage_bytes(s->version.hw_storage));
+    cli_say(c, CLI_PLAIN, _(", %u B free\n"), s->free_bytes);
+    cli_say(c, CLI_PLAIN, "  %-24s %s%s\n", "UID", s->uid_len > 0 ? uid : _("not known"),
+            s->is_random_uid ? _(" (the card shows a random one)") : "");
+    if (s->is_genuine_tried)
+        cli_say(c, s->is_genuine ? CLI_GREEN : CLI_YELLOW, "  %-24s %s\n", _("originality"),
+                s->is_genuine ? s->product : _("signature is not NXP's"));
+    else
+        cli_say(c, CLI_PLAIN, "  %-24s %s\n", _("originality"), _("no signature"));
+    if (!s->lists_apps)
+        cli_say(c, CLI_PLAIN, "  %-24s %s\n", _("applications"), _("the card does not list them"));
+    else if (s->app_count == 0)
+        cli_say(c, CLI_PLAIN, "  %-24s %s\n", _("applications"), _("none"));
+    for (uint8_t i = 0; i < s->app_count; i++)
+        cli_say(c, CLI_PLAIN, "  %-24s %06X\n", i == 0 ? _("applications") : "", s->apps[i]);
+}
+
+static void say_keys(const struct cli *c, const struct profile_state *s)
+{
+    char what[48];
+    say_slot(c, _("the card's key"), &s->card_key);
+    for (uint8_t i = 0; s->has_app && i < s->slot_count; i++) {
+        const struct profile *p = &c->service.profile;
+        const char *role = i < p->key_count ? key_role_name(p->keys[i].role) : "-";
+        (void)snprintf(what, sizeof(what), _("key %u (%s)"), i, role);
+        say_slot(c, what, &s->slots[i]);
+    }
+}
+
+static bool is_conform(const struct profile_plan *plan)
+{
+    for (uint8_t i = 0; i < plan->note_count; i++) {
+        if (profile_note_severity(plan->notes[i].id) == PROFILE_FORBIDDEN)
+            return false;
+    }
+    return !plan->is_blocked && plan->step_count == 0;
+}
+
+static json_t *json_slot(const struct profile_slot *s)
+{
+    return json_pack("{s:s, s:i, s:i, s:b}", "kind", kinds[s->kind], "version", (int)s->version,
+                     "generation", (int)s->generation, "proved", s->is_proven);
+}
+
+static void answer_json(struct cli *c, const struct profile_state *s,
+                        const struct profile_plan *plan, const struct store_badge *badge)
+{
+    char uid[15] = "";
+    json_t *keys = json_array(), *apps = json_array();
+    b_hex(uid, s->uid, s->uid_len);
+    for (uint8_t i = 0; s->has_app && i < s->slot_count; i++)
+        (void)json_array_append_new(keys, json_slot(&s->slots[i]));
+    for (uint8_t i = 0; i < s->app_count; i++) {
+        char aid[7];
+        (void)snprintf(aid, sizeof(aid), "%06X", s->apps[i] & 0xFFFFFF);
+        (void)json_array_append_new(apps, json_string(aid));
+    }
+    json_decref(c->out);
+    c->out = json_pack("{s:s, s:i, s:i, s:s, s:b, s:b, s:s, s:o, s:o, s:o, s:b, s:o, s:o}", "card",
+                       df_ev_name(s->ev), "memory", (int)df_storage_bytes(s->version.hw_storage),
+                       "free", (int)s->free_bytes, "uid", uid, "random_uid", s->is_random_uid,
+                       "genuine", s->is_genuine, "product", s->product, "applications", apps,
+                       "card_key", json_slot(&s->card_key), "keys", keys, "conform",
+                       is_conform(plan), "plan", cli_json_plan(plan), "badge",
+                       badge->id != 0 ? cli_json_badge(badge) : json_null());
+}
+
+enum b_code cli_card_scan(struct cli *c, struct b_err *err)
+{
+    static struct df_key keys[PROFILE_GIVEN_KEYS_MAX];
+    static struct profile_state state;
+    static struct profile_plan plan;
+    struct store_badge badge;
+    struct channel *ch = NULL;
+    size_t count = 0;
+    enum b_code r = read_keys(c, keys, &count, err);
+    if (r == B_OK)
+        r = cli_open(c, true, err);
+    if (r == B_OK)
+        r = cli_open_card(c, 0, &ch, err);
+    if (r == B_OK)
+        r = service_scan(&c->service, ch, keys, count, &state, &plan, &badge, err);
+    channel_free(&ch);
+    b_wipe(keys, sizeof(keys));
+    if (r != B_OK)
+        return r;
+    if (c->out != NULL) {
+        answer_json(c, &state, &plan, &badge);
+        return B_OK;
+    }
+    say_card(c, &state);
+    say_keys(c, &state);
+    if (badge.id != 0)
+        cli_say(c, CLI_PLAIN, _("  badge %lld of %s, %s\n"), (long long)badge.id, badge.holder_name,
+                cli_badge_state(badge.state));
+    bool is_good = is_conform(&plan);
+    cli_say(c, is_good ? CLI_GREEN : CLI_RED, is_good ? _("Conform.\n") : _("Not conform.\n"));
+    cli_say_plan(c, &plan);
+    return B_OK;
+}
