@@ -119,12 +119,52 @@ static enum b_code transmit(struct channel *ch, struct service_work *w, struct b
     return r;
 }
 
-static enum b_code on_planned(struct service_work *w, const struct service_watch *watch,
-                              service_planned_fn *planned, void *ctx, struct b_err *err)
+static bool has_master(const struct vault_key *keys, size_t count, enum key_role role,
+                       uint8_t generation)
+{
+    for (size_t i = 0; i < count; i++)
+        if (keys[i].role == role && keys[i].generation == generation)
+            return true;
+    return false;
+}
+
+/* Every master that the plan leads to is in the token, and the token answers: a card must not be
+ * left half encoded because of what could be known before. */
+static enum b_code check_masters(struct service *sv, const struct profile_job *job,
+                                 struct b_err *err)
+{
+    enum { MASTERS_MAX = 256 };
+    struct vault_key *keys = calloc(MASTERS_MAX, sizeof(*keys));
+    size_t count = 0;
+    if (keys == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "listing the master keys");
+    enum b_code r = vault_key_list(sv->vault, keys, MASTERS_MAX, &count, err);
+    for (size_t i = 0; r == B_OK && i <= job->profile.key_count; i++) {
+        bool is_card = i == job->profile.key_count; /* after the application's, the card's own */
+        enum key_role role = is_card ? KEY_ROLE_PICC : job->profile.keys[i].role;
+        uint8_t target = job->generations[role].target;
+        if (is_card && job->profile.is_guest)
+            break;
+        if (!has_master(keys, count, role, target))
+            r = b_err_set(err, B_E_KEY_MISSING, 0, "role %s, generation %u", key_role_name(role),
+                          target);
+    }
+    free(keys);
+    return r;
+}
+
+static enum b_code on_planned(struct service *sv, struct service_work *w,
+                              const struct service_watch *watch, service_planned_fn *planned,
+                              void *ctx, struct b_err *err)
 {
     w->plan = w->event.plan;
     w->is_planned = true;
     bool is_work = w->job.goal != PROFILE_GOAL_SCAN && !w->plan.is_blocked;
+    if (is_work && w->job.goal == PROFILE_GOAL_REACH) {
+        enum b_code r = check_masters(sv, &w->job, err);
+        if (r != B_OK)
+            return r;
+    }
     if (is_work && watch != NULL && watch->approve != NULL && w->plan.step_count > 0 &&
         !watch->approve(watch->ctx, &w->state, &w->plan))
         return b_err_set(err, B_E_CANCELLED, 0, "the plan was not approved");
@@ -164,7 +204,7 @@ enum b_code service_relay(struct service *sv, struct channel *ch, struct service
             w->state = w->event.state;
             break;
         case PROFILE_PLANNED:
-            r = on_planned(w, watch, planned, ctx, err);
+            r = on_planned(sv, w, watch, planned, ctx, err);
             break;
         case PROFILE_INTENT:
         case PROFILE_EFFECT:

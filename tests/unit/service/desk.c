@@ -1,0 +1,184 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "desk.h"
+#include "place.h"
+
+struct b_err desk_err;
+
+void desk_expect(enum b_code r, enum b_code expected)
+{
+    if (r != expected)
+        fail_msg("%s instead of %s: %s", b_code_name(r), b_code_name(expected), desk_err.msg);
+}
+
+/* --- the establishment -------------------------------------------------------------------------
+ */
+
+int desk_make_place(void **state)
+{
+    return place_make(state);
+}
+
+int desk_drop_place(void **state)
+{
+    return place_drop(state);
+}
+
+static void set_profile(struct profile *p)
+{
+    *p = (struct profile){.id = "test",
+                          .revision = 1,
+                          .card_settings = 0x09,
+                          .aid = 0xF51234,
+                          .app_settings = 0xEB,
+                          .key_count = 4,
+                          .diversification = "uid-aid-system",
+                          .system = "HOPITAL",
+                          .system_len = 7,
+                          .file_count = 1};
+    for (uint8_t i = 0; i < p->key_count; i++)
+        p->keys[i] = (struct profile_key){.no = i, .role = (enum key_role)(KEY_ROLE_APP + i)};
+    p->files[0] = (struct profile_file){
+        .no = 1,
+        .content = PROFILE_CONTENT_HOLDER,
+        .settings = {.type = DF_FILE_STANDARD,
+                     .option = DF_COMM_FULL,
+                     .comm = DF_COMM_FULL,
+                     .rights = {2, 3, DF_RIGHT_NEVER, 0},
+                     .size = 32},
+    };
+    MUST(profile_check(p, &desk_err));
+}
+
+void desk_open(struct desk *d, const char *name)
+{
+    *d = (struct desk){0};
+    (void)snprintf(d->db, sizeof(d->db), "%s/%s.db", place_dir, name);
+    MUST(store_open(d->db, true, &d->sv.store, &desk_err));
+    (void)snprintf(d->sv.establishment.finess, sizeof(d->sv.establishment.finess), "%s", name);
+    set_profile(&d->sv.profile);
+    struct vault_config config = place_config();
+    config.establishment = d->sv.establishment.finess;
+    d->sv.vault = place_spawn(&config);
+    for (size_t role = 0; role < KEY_ROLE_COUNT; role++) {
+        struct store_generation g;
+        MUST(service_rotate(&d->sv, (enum key_role)role, &g, &desk_err));
+        assert_int_equal(g.generation, 1);
+    }
+}
+
+void desk_close(struct desk *d)
+{
+    store_free(&d->sv.store);
+    vault_free(&d->sv.vault);
+}
+
+/* --- the card ----------------------------------------------------------------------------------
+ */
+
+static void fill(void *ctx, uint8_t *p, size_t n)
+{
+    (void)ctx;
+    crypto_random(p, n);
+}
+
+static bool apdu(void *ctx, struct b_rd capdu, struct b_wr *rapdu)
+{
+    df_picc_step(&((struct desk_card *)ctx)->picc, capdu, rapdu);
+    return true;
+}
+
+static void power(void *ctx)
+{
+    df_picc_power(&((struct desk_card *)ctx)->picc, (struct df_random){.fill = fill});
+}
+
+void desk_card_new(struct desk_card *c, enum df_ev ev, uint8_t last_uid_byte)
+{
+    struct df_personality who = {
+        .ev = ev, .memory = 8192, .uid = {4, 0x11, 0x22, 0x33, 0x44, 0x55, last_uid_byte}};
+    *c = (struct desk_card){.seen = {.uid_len = 7, .reader = "in process"}};
+    memcpy(c->seen.uid, who.uid, sizeof(who.uid));
+    assert_true(df_picc_blank(&c->picc, &who));
+}
+
+struct channel *desk_channel(struct desk_card *c, struct channel_fault fault)
+{
+    static const struct channel_card_ops ops = {.apdu = apdu, .power = power};
+    struct channel *ch = NULL;
+    power(c);
+    MUST(channel_card_new(&ops, c, &c->seen, &ch));
+    if (fault.at > 0)
+        MUST(channel_fault_new(ch, fault, &ch));
+    return ch;
+}
+
+bool desk_card_is_blank(const struct desk_card *c)
+{
+    static const uint8_t zeros[16];
+    for (size_t i = 0; i < PICC_APPS; i++)
+        if (c->picc.mem.apps[i].is_used)
+            return false;
+    return memcmp(c->picc.mem.master.bytes, zeros, sizeof(zeros)) == 0;
+}
+
+/* --- operations --------------------------------------------------------------------------------
+ */
+
+enum b_code desk_enrol(struct desk *d, struct desk_card *c, struct store_badge *ret)
+{
+    struct channel *ch = desk_channel(c, (struct channel_fault){0});
+    struct service_holder holder = {.ref = "10001234567", .name = "Anne Martin"};
+    enum b_code r = service_enrol(&d->sv, ch, holder, NULL, ret, &desk_err);
+    channel_free(&ch);
+    return r;
+}
+
+enum b_code desk_tap(struct desk *d, struct desk_card *c, struct store_badge *ret)
+{
+    struct channel *ch = desk_channel(c, (struct channel_fault){0});
+    struct profile_tap tap;
+    struct service_legs legs;
+    enum b_code r = service_tap(&d->sv, ch, ret, &tap, &legs, &desk_err);
+    channel_free(&ch);
+    return r;
+}
+
+enum b_code desk_repair(struct desk *d, struct desk_card *c, struct store_badge *ret)
+{
+    struct channel *ch = desk_channel(c, (struct channel_fault){0});
+    enum b_code r = service_repair(&d->sv, ch, NULL, ret, &desk_err);
+    channel_free(&ch);
+    return r;
+}
+
+enum b_code desk_blank(struct desk *d, struct desk_card *c, struct store_badge *ret)
+{
+    struct channel *ch = desk_channel(c, (struct channel_fault){0});
+    enum b_code r = service_blank(&d->sv, ch, NULL, ret, &desk_err);
+    channel_free(&ch);
+    return r;
+}
+
+static char last[96];
+static bool see(void *ctx, const struct store_event *e)
+{
+    (void)ctx;
+    (void)snprintf(last, sizeof(last), "%s %s", e->kind, e->outcome);
+    return true;
+}
+
+const char *desk_last_event(struct desk *d)
+{
+    last[0] = '\0';
+    MUST(store_event_each(d->sv.store, 0, 1, see, NULL, &desk_err));
+    return last;
+}

@@ -1,0 +1,44 @@
+/* A desk for tests: an establishment on a real vault with SoftHSM2, and a card in this process. */
+#ifndef TESSERE_TESTS_DESK_H
+#define TESSERE_TESTS_DESK_H
+
+#include "desfire/picc.h"
+#include "service/service.h"
+
+struct desk {
+    struct service sv;
+    char db[160];
+};
+struct desk_card {
+    struct df_picc picc;
+    struct channel_card seen; /* what a reader would show */
+};
+
+/* A place with a token and, in it, generation 1 of every role. */
+int desk_make_place(void **state);
+int desk_drop_place(void **state);
+
+/* Opens an establishment of its own on that token. */
+void desk_open(struct desk *d, const char *name);
+void desk_close(struct desk *d);
+
+void desk_card_new(struct desk_card *c, enum df_ev ev, uint8_t last_uid_byte);
+/* The card on the reader; power is off and on in between. fault.at 0: none. */
+struct channel *desk_channel(struct desk_card *c, struct channel_fault fault);
+bool desk_card_is_blank(const struct desk_card *c);
+
+extern struct b_err desk_err;
+/* Fails the test unless r is expected, with the error's message. */
+void desk_expect(enum b_code r, enum b_code expected);
+#define MUST(call) desk_expect((call), B_OK)
+
+/* Operations with a card put on the reader and taken away again. */
+enum b_code desk_enrol(struct desk *d, struct desk_card *c, struct store_badge *ret);
+enum b_code desk_tap(struct desk *d, struct desk_card *c, struct store_badge *ret);
+enum b_code desk_repair(struct desk *d, struct desk_card *c, struct store_badge *ret);
+enum b_code desk_blank(struct desk *d, struct desk_card *c, struct store_badge *ret);
+
+/* The kind and outcome of the last event: "tap badge-revoked". */
+const char *desk_last_event(struct desk *d);
+
+#endif
