@@ -45,6 +45,7 @@ static int session_key(const struct profile_run *run, const struct profile_step 
     case PROFILE_STEP_CHANGE_CARD_KEY:
     case PROFILE_STEP_DELETE_FILE:
     case PROFILE_STEP_CREATE_FILE:
+    case PROFILE_STEP_OPEN_APPLICATION:
     case PROFILE_STEP_CHANGE_APP_SETTINGS:
     case PROFILE_STEP_SET_RANDOM_UID:
     case PROFILE_STEP_DISABLE_FORMAT:
@@ -67,6 +68,7 @@ static df_aid level_of(const struct profile_run *run, const struct profile_step 
     case PROFILE_STEP_CREATE_FILE:
     case PROFILE_STEP_CHANGE_FILE_SETTINGS:
     case PROFILE_STEP_WRITE_FILE:
+    case PROFILE_STEP_OPEN_APPLICATION:
     case PROFILE_STEP_CHANGE_APP_SETTINGS:
         return s->aid;
     case PROFILE_STEP_DELETE_APPLICATION: /* a guest's application is deleted by its own key */
@@ -152,6 +154,9 @@ static enum b_code request(struct profile_run *run, const struct profile_step *s
     case PROFILE_STEP_WRITE_FILE:
         request_write(run, s);
         break;
+    case PROFILE_STEP_OPEN_APPLICATION:
+        df_req_change_key_settings(&run->request, p->app_settings & 0x0F);
+        break;
     case PROFILE_STEP_CHANGE_APP_SETTINGS:
         df_req_change_key_settings(&run->request, p->app_settings);
         break;
@@ -211,6 +216,9 @@ static void remember(struct profile_run *run, const struct profile_step *s)
     case PROFILE_STEP_CHANGE_KEY:
     case PROFILE_STEP_RESET_CARD_KEY:
         remember_key(run, s);
+        break;
+    case PROFILE_STEP_OPEN_APPLICATION:
+        st->app_settings.settings = p->app_settings & 0x0F;
         break;
     case PROFILE_STEP_CHANGE_APP_SETTINGS:
         st->app_settings.settings = p->app_settings;

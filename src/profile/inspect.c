@@ -236,7 +236,7 @@ static enum profile_want on_card_version(struct profile_run *run)
     guess(run, 0, 0, slot);
     if (run->job->profile.is_guest && !is_scan(run))
         slot->kind = PROFILE_KEY_NOT_TRIED;
-    go_to(run, slot->kind == PROFILE_KEY_NOT_TRIED ? INSPECT_FREE : INSPECT_CARD_KEY);
+    go_to(run, slot->kind == PROFILE_KEY_NOT_TRIED ? INSPECT_APPS : INSPECT_CARD_KEY);
     return PROFILE_DONE;
 }
 
@@ -259,19 +259,29 @@ static enum profile_want on_uid(struct profile_run *run)
         memcpy(s->uid, df_pcd_answer(&run->pcd).p, 7);
         s->uid_len = 7;
     }
-    go_to(run, INSPECT_FREE);
+    go_to(run, INSPECT_APPS);
     return PROFILE_DONE;
 }
 
+static bool is_listed(const struct profile_run *run, df_aid aid)
+{
+    for (uint8_t i = 0; i < run->state.app_count; i++) {
+        if (run->state.apps[i] == aid)
+            return true;
+    }
+    return false;
+}
+
+/* How much room there is matters where our application is still to come. */
 static enum profile_want on_free(struct profile_run *run)
 {
-    if (!run->is_asked) {
+    if (!run->is_asked && (is_scan(run) || !is_listed(run, run->job->profile.aid))) {
         df_req_plain(&run->request, DF_CMD_FREE_MEMORY);
         return ask(run);
     }
-    if (run->is_good)
+    if (run->is_asked && run->is_good)
         (void)!df_rsp_free_memory(df_pcd_answer(&run->pcd), &run->state.free_bytes);
-    go_to(run, INSPECT_APPS);
+    go_to(run, INSPECT_APP);
     return PROFILE_DONE;
 }
 
@@ -286,16 +296,14 @@ static enum profile_want on_apps(struct profile_run *run)
     s->lists_apps = run->is_good && df_rsp_application_ids(df_pcd_answer(&run->pcd), s->apps,
                                                            PROFILE_APPS_MAX, &count);
     s->app_count = (uint8_t)count;
-    go_to(run, INSPECT_APP);
+    go_to(run, INSPECT_FREE);
     return PROFILE_DONE;
 }
 
 static enum profile_want on_app(struct profile_run *run)
 {
     struct profile_state *s = &run->state;
-    bool may_be_there = !s->lists_apps;
-    for (uint8_t i = 0; i < s->app_count; i++)
-        may_be_there |= s->apps[i] == run->job->profile.aid;
+    bool may_be_there = !s->lists_apps || is_listed(run, run->job->profile.aid);
     if (!run->is_asked && may_be_there) {
         df_req_select(&run->request, run->job->profile.aid);
         return ask(run);
@@ -497,8 +505,8 @@ enum profile_want inspect_next(struct profile_run *run)
         [INSPECT_CARD_KEY] = on_card_key,
         [INSPECT_CARD_SETTINGS_AGAIN] = on_card_settings,
         [INSPECT_UID] = on_uid,
-        [INSPECT_FREE] = on_free,
         [INSPECT_APPS] = on_apps,
+        [INSPECT_FREE] = on_free,
         [INSPECT_APP] = on_app,
         [INSPECT_APP_SETTINGS] = on_app_settings,
         [INSPECT_SLOT_VERSION] = on_slot_version,

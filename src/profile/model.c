@@ -92,6 +92,7 @@ void profile_step_print(const struct profile_step *s, char *line, size_t cap)
         break;
     case PROFILE_STEP_CREATE_APPLICATION:
     case PROFILE_STEP_DELETE_APPLICATION:
+    case PROFILE_STEP_OPEN_APPLICATION:
     case PROFILE_STEP_CHANGE_APP_SETTINGS:
         (void)snprintf(line, cap, "%s %06X", text, s->aid);
         break;

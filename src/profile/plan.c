@@ -5,8 +5,8 @@
  * The order keeps the two laws (profile.h). A blank card: the application is created in the
  * session of the factory key, then the card's own key is changed and only then its settings;
  * inside the application keys 1.. are changed by key 0 while it is still the factory's, files
- * follow, and key 0 is changed last, as that ends the session. Irreversible settings come after
- * everything else.
+ * follow, then key 0 is changed, as that ends the session, and files are written. Irreversible
+ * settings come after everything else.
  *
  * Where keys are derived from the serial, the serial is on the card before the first of them, and
  * stays until the last of them is gone: the card's own key is changed after the application is
@@ -212,28 +212,46 @@ static void plan_file(struct profile_run *run, const struct profile_file *f)
     }
 }
 
-/* Slots other than 0 whose key is not of the target generation. */
-static void plan_keys(struct profile_run *run)
-{
-    const struct profile *p = &run->job->profile;
-    const struct profile_state *s = &run->state;
-    for (uint8_t i = 1; i < p->key_count; i++) {
-        uint8_t from = s->has_app ? s->slots[i].generation : KEY_GENERATION_FACTORY;
-        uint8_t target = run->job->generations[p->keys[i].role].target;
-        bool is_there = s->has_app && s->slots[i].kind == PROFILE_KEY_DIVERSIFIED &&
-                        s->slots[i].generation == target;
-        if (s->has_app && s->slots[i].kind == PROFILE_KEY_UNKNOWN)
-            block(run, B_E_CARD_FOREIGN, "a key of the application is not one of ours");
-        else if (!is_there)
-            add_key(run, PROFILE_STEP_CHANGE_KEY, p->aid, i, from);
-    }
-}
-
 static bool is_at_target(const struct profile_run *run, const struct profile_slot *s,
                          enum key_role role)
 {
     return s->kind == PROFILE_KEY_DIVERSIFIED &&
            s->generation == run->job->generations[role].target;
+}
+
+/* Where each key changes itself, a change takes an authentication before it and one after it. For
+ * more than one it is shorter to let key 0 change them all, and to set the settings again. */
+static bool is_worth_opening(const struct profile_run *run, unsigned changes)
+{
+    const struct profile_state *s = &run->state;
+    return changes > 1 && s->has_app_settings && s->app_settings.settings >> 4 == 0xE;
+}
+
+/* Slots other than 0 whose key is not of the target generation. True when the settings of the
+ * application were opened for it. */
+static bool plan_keys(struct profile_run *run)
+{
+    const struct profile *p = &run->job->profile;
+    const struct profile_state *s = &run->state;
+    uint16_t wanted = 0;
+    unsigned changes = 0;
+    for (uint8_t i = 1; i < p->key_count; i++) {
+        if (s->has_app && s->slots[i].kind == PROFILE_KEY_UNKNOWN)
+            block(run, B_E_CARD_FOREIGN, "a key of the application is not one of ours");
+        if (s->has_app && is_at_target(run, &s->slots[i], p->keys[i].role))
+            continue;
+        wanted = (uint16_t)(wanted | 1u << i);
+        changes++;
+    }
+    bool opens = is_worth_opening(run, changes);
+    if (opens)
+        add(run, PROFILE_STEP_OPEN_APPLICATION, p->aid, 0);
+    for (uint8_t i = 1; i < p->key_count; i++) {
+        uint8_t from = s->has_app ? s->slots[i].generation : KEY_GENERATION_FACTORY;
+        if (wanted >> i & 1)
+            add_key(run, PROFILE_STEP_CHANGE_KEY, p->aid, i, from);
+    }
+    return opens;
 }
 
 static void plan_card_key(struct profile_run *run)
@@ -271,6 +289,24 @@ static void plan_irreversible(struct profile_run *run)
         add(run, PROFILE_STEP_SET_RANDOM_UID, 0, 0);
 }
 
+/* Writing that needs another session than key 0's comes after what needs that one. */
+static void move_writes_last(struct profile_run *run, uint8_t first)
+{
+    struct profile_plan *p = &run->plan;
+    uint8_t end = p->step_count;
+    for (uint8_t i = first; i < end;) {
+        struct profile_step step = p->steps[i];
+        if (step.kind != PROFILE_STEP_WRITE_FILE) {
+            i++;
+            continue;
+        }
+        memmove(&p->steps[i], &p->steps[i + 1],
+                (size_t)(p->step_count - i - 1) * sizeof(p->steps[0]));
+        p->steps[p->step_count - 1] = step;
+        end--;
+    }
+}
+
 static void plan_app(struct profile_run *run)
 {
     const struct profile *p = &run->job->profile;
@@ -280,20 +316,21 @@ static void plan_app(struct profile_run *run)
         if (p->files[i].content == PROFILE_CONTENT_SERIAL)
             plan_file(run, &p->files[i]);
     }
-    plan_keys(run);
+    uint8_t first = run->plan.step_count;
+    bool is_open = plan_keys(run);
     for (uint8_t i = 0; i < p->file_count; i++) {
         if (!is_serial_first || p->files[i].content != PROFILE_CONTENT_SERIAL)
             plan_file(run, &p->files[i]);
     }
     uint8_t settings = s->has_app_settings ? s->app_settings.settings : ENCODING_SETTINGS;
-    if (settings != p->app_settings) {
-        if (s->has_app)
-            note(run, PROFILE_NOTE_SETTINGS_DIFFER, 0);
+    if (s->has_app && settings != p->app_settings)
+        note(run, PROFILE_NOTE_SETTINGS_DIFFER, 0);
+    if (is_open || settings != p->app_settings)
         add(run, PROFILE_STEP_CHANGE_APP_SETTINGS, p->aid, 0);
-    }
     if (!s->has_app || !is_at_target(run, &s->slots[0], KEY_ROLE_APP))
         add_key(run, PROFILE_STEP_CHANGE_KEY, p->aid, 0,
                 s->has_app ? s->slots[0].generation : KEY_GENERATION_FACTORY);
+    move_writes_last(run, first);
 }
 
 /* An estimate that errs to the safe side: blocks of 32 bytes, one for the application and each
@@ -361,9 +398,12 @@ static void plan_reach(struct profile_run *run)
     if (run->plan.is_blocked)
         return;
     bool is_serial_first = crypto_div_uses_serial(run->diversification);
+    /* After an inspection the application is selected: a card key of ours waits for its turn. */
+    bool is_card_last = is_serial_first ||
+                        (run->state.has_app && run->state.card_key.kind == PROFILE_KEY_DIVERSIFIED);
     if (!run->state.has_app)
         add(run, PROFILE_STEP_CREATE_APPLICATION, p->aid, 0);
-    if (!p->is_guest && !is_serial_first) {
+    if (!p->is_guest && !is_card_last) {
         plan_card_key(run);
         if (!p->disables_format)
             plan_card_settings(run);
@@ -371,10 +411,10 @@ static void plan_reach(struct profile_run *run)
     plan_app(run);
     if (p->is_guest)
         return;
-    if (is_serial_first)
+    if (is_card_last)
         plan_card_key(run);
     plan_irreversible(run);
-    if (is_serial_first || p->disables_format)
+    if (is_card_last || p->disables_format)
         plan_card_settings(run);
 }
 

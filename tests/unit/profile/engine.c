@@ -100,23 +100,27 @@ static const struct {
 } plans[] = {
     {false, "uid-aid-system",
      "create-application change-card-key change-card-settings change-key:1 change-key:2 "
-     "change-key:3 create-file:1 write-file:1 change-app-settings change-key:0",
-     "change-card-key change-key:1 change-key:2 change-key:3 change-key:0",
+     "change-key:3 create-file:1 change-app-settings change-key:0 write-file:1",
+     "open-application change-key:1 change-key:2 change-key:3 change-app-settings change-key:0 "
+     "change-card-key",
      "delete-application reset-card-settings reset-card-key"},
     {false, "serial",
      "create-application create-file:2 write-file:2 change-key:1 change-key:2 change-key:3 "
-     "create-file:1 write-file:1 change-app-settings change-key:0 change-card-key disable-format "
+     "create-file:1 change-app-settings change-key:0 write-file:1 change-card-key disable-format "
      "set-random-uid change-card-settings",
-     "change-key:1 change-key:2 change-key:3 change-key:0 change-card-key",
+     "open-application change-key:1 change-key:2 change-key:3 change-app-settings change-key:0 "
+     "change-card-key",
      "reset-card-settings reset-card-key delete-application"},
     {true, "uid-aid-system",
-     "create-application change-key:1 change-key:2 change-key:3 create-file:1 write-file:1 "
-     "change-app-settings change-key:0",
-     "change-key:1 change-key:2 change-key:3 change-key:0", "delete-application"},
+     "create-application change-key:1 change-key:2 change-key:3 create-file:1 "
+     "change-app-settings change-key:0 write-file:1",
+     "open-application change-key:1 change-key:2 change-key:3 change-app-settings change-key:0",
+     "delete-application"},
     {true, "serial",
      "create-application create-file:2 write-file:2 change-key:1 change-key:2 change-key:3 "
-     "create-file:1 write-file:1 change-app-settings change-key:0",
-     "change-key:1 change-key:2 change-key:3 change-key:0", "delete-application"},
+     "create-file:1 change-app-settings change-key:0 write-file:1",
+     "open-application change-key:1 change-key:2 change-key:3 change-app-settings change-key:0",
+     "delete-application"},
 };
 
 static void assert_plan(const struct desk *d, const char *wanted)
