@@ -51,6 +51,9 @@ static enum b_code transmit(struct channel *ch, struct b_rd capdu, struct b_wr *
     LONG rv = SCardTransmit(p->card, pci, capdu.p, (DWORD)capdu.left, NULL, rapdu->p, &n);
     if (rv != SCARD_S_SUCCESS)
         return fail(rv, "the exchange with the card", err);
+    /* Some drivers tell the loss of the card by an answer without status words. */
+    if (n < 2)
+        return b_err_set(err, B_E_CARD_REMOVED, 0, "the exchange with the card");
     rapdu->len = (size_t)n;
     return B_OK;
 }
