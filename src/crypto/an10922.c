@@ -37,10 +37,7 @@ static void derive_part(const struct crypto_key *master, uint8_t constant, const
     if (is_padded)
         m[n + 1] = 0x80;
     const uint8_t *subkey = is_padded ? master->k2 : master->k1;
-    for (size_t i = 0; i < block; i++)
-        m[block + i] ^= subkey[i];
-    memset(out, 0, block);
-    master->engine->mac(master, out, m, 2);
+    master->engine->mac_two(master, m, subkey, out);
 }
 
 enum b_code crypto_an10922(const struct crypto_key *master, const uint8_t *input, size_t input_len,
@@ -53,6 +50,10 @@ enum b_code crypto_an10922(const struct crypto_key *master, const uint8_t *input
                          2 * block - 1);
     uint8_t part[3][CRYPTO_BLOCK_MAX];
     uint8_t parts = rules[master->cipher].parts;
+    if (parts == 1) {
+        derive_part(master, rules[master->cipher].constants[0], input, input_len, out);
+        return B_OK;
+    }
     for (uint8_t i = 0; i < parts; i++)
         derive_part(master, rules[master->cipher].constants[i], input, input_len, part[i]);
     if (master->cipher == CRYPTO_AES192) {

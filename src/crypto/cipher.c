@@ -166,3 +166,8 @@ void crypto_cmac_final(struct crypto_cmac *c, uint8_t *out)
     c->key->engine->mac(c->key, c->chain, c->pending, 1);
     memcpy(out, c->chain, block);
 }
+
+void crypto_cmac_two(const struct crypto_key *key, const uint8_t *m, uint8_t *out)
+{
+    key->engine->mac_two(key, m, key->k1, out);
+}

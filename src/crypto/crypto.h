@@ -58,6 +58,9 @@ void crypto_cmac_update(struct crypto_cmac *c, const void *p, size_t n);
 /* out gets a whole block (8 or 16 bytes). */
 void crypto_cmac_final(struct crypto_cmac *c, uint8_t *out);
 
+/* CMAC of exactly two blocks, out a whole block: what EV2 session keys are made of. */
+void crypto_cmac_two(const struct crypto_key *key, const uint8_t *m, uint8_t *out);
+
 /* DESFire EV1 CRC: reflected 0x04C11DB7, start FFFFFFFF, no final inversion. Start with
  * CRYPTO_CRC32_START and chain. */
 #define CRYPTO_CRC32_START 0xFFFFFFFFu

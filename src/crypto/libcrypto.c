@@ -60,8 +60,19 @@ static void chain_blocks(const struct crypto_key *key, uint8_t *chain, const uin
     }
 }
 
+static void chain_two(const struct crypto_key *key, const uint8_t *m, const uint8_t *subkey,
+                      uint8_t *out)
+{
+    size_t n = crypto_block_size(key->cipher);
+    memset(out, 0, n);
+    chain_blocks(key, out, m, 1);
+    for (size_t i = 0; i < n; i++)
+        out[i] ^= subkey[i];
+    chain_blocks(key, out, m + n, 1);
+}
+
 const struct crypto_engine crypto_engine_aes_portable = {aes_expand, aes_encrypt, aes_decrypt,
-                                                         chain_blocks};
+                                                         chain_blocks, chain_two};
 
 static void des_expand(struct crypto_key *key, const uint8_t *bytes)
 {
@@ -96,5 +107,5 @@ static void des_decrypt(const struct crypto_key *key, const uint8_t *in, uint8_t
     des_block(key, in, out, DES_DECRYPT);
 }
 
-const struct crypto_engine crypto_engine_tdea = {des_expand, des_encrypt, des_decrypt,
-                                                 chain_blocks};
+const struct crypto_engine crypto_engine_tdea = {des_expand, des_encrypt, des_decrypt, chain_blocks,
+                                                 chain_two};

@@ -140,11 +140,8 @@ static void session_key(const struct df_handshake *hs, uint8_t label0, uint8_t l
                         uint8_t key[static 16])
 {
     uint8_t sv[32];
-    struct crypto_cmac c;
     df_sm_ev2_vector(sv, label0, label1, hs->a, hs->b);
-    crypto_cmac_begin(&c, &hs->key, NULL);
-    crypto_cmac_update(&c, sv, sizeof(sv));
-    crypto_cmac_final(&c, key);
+    crypto_cmac_two(&hs->key, sv, key);
     b_wipe(sv, sizeof(sv));
 }
 

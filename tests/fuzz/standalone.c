@@ -1,4 +1,5 @@
-/* Gives each file of a folder, and each of its one-byte truncations, to a fuzz target. TAP output. */
+/* Gives each file of a folder, and each of its one-byte truncations, to a fuzz target. TAP output.
+ */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
