@@ -60,7 +60,8 @@ struct channel_reader {
 };
 B_NODISCARD enum b_code channel_pcsc_list(struct channel_reader *readers, size_t cap,
                                           size_t *ret_count, struct b_err *err);
-/* Waits until the reader of `ch` has no card, or wait_ms passed (B_E_CANCELLED). */
+/* Waits until the reader of `ch`, or of what it wraps, has no card, or wait_ms passed
+ * (B_E_CANCELLED). */
 B_NODISCARD enum b_code channel_pcsc_wait_removed(struct channel *ch, int wait_ms,
                                                   struct b_err *err);
 
@@ -80,6 +81,11 @@ B_NODISCARD enum b_code channel_card_new(const struct channel_card_ops *ops, voi
 /* A recorded exchange is text: '#' comments, "uid: 04…", "> 90 60 00 00 00", "< 04 01 … 91 AF",
  * "! reset", "! removed". */
 B_NODISCARD enum b_code channel_record_new(struct channel *inner, FILE *to, struct channel **ret);
+/* The same with what must not be kept: open(capdu) tells how many of a command's first bytes are
+ * written; zeros stand for the others. Such a record prints, but does not replay. */
+typedef size_t channel_open_fn(struct b_rd capdu);
+B_NODISCARD enum b_code channel_record_masked_new(struct channel *inner, FILE *to,
+                                                  channel_open_fn *open, struct channel **ret);
 /* text is borrowed until free. B_E_BAD_INPUT names the line. Transmitting something else than the
  * recorded command fails with B_E_CHANNEL and says both. */
 B_NODISCARD enum b_code channel_replay_new(const char *text, size_t n, struct channel **ret,

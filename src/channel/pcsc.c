@@ -6,7 +6,11 @@
 
 #include "channel/channel_int.h"
 
-enum { READERS_MAX = 16, POLL_MS = 200 };
+enum {
+    READERS_MAX = 16,
+    POLL_MS = 200,
+    SETTLE_MS = 1000, /* a failed exchange is a removal when the reader sees one within this time */
+};
 
 struct pcsc {
     SCARDCONTEXT context;
@@ -42,6 +46,23 @@ static enum b_code fail(LONG rv, const char *what, struct b_err *err)
     return b_err_set(err, B_E_CHANNEL, (uint32_t)rv, "%s: %s", what, pcsc_stringify_error(rv));
 }
 
+/* A card that leaves in the middle is a failed transaction to a contactless reader, whose own
+ * polling sees the removal a moment later. */
+static bool has_left(const struct channel *ch)
+{
+    const struct pcsc *p = ch->self;
+    SCARD_READERSTATE state = {.szReader = ch->card.reader};
+    for (int waited = 0; waited <= SETTLE_MS; waited += POLL_MS) {
+        LONG rv = SCardGetStatusChange(p->context, waited == 0 ? 0 : POLL_MS, &state, 1);
+        if (rv != SCARD_S_SUCCESS && rv != SCARD_E_TIMEOUT)
+            return false;
+        if ((state.dwEventState & SCARD_STATE_EMPTY) != 0)
+            return true;
+        state.dwCurrentState = state.dwEventState;
+    }
+    return false;
+}
+
 static enum b_code transmit(struct channel *ch, struct b_rd capdu, struct b_wr *rapdu,
                             struct b_err *err)
 {
@@ -49,8 +70,12 @@ static enum b_code transmit(struct channel *ch, struct b_rd capdu, struct b_wr *
     const SCARD_IO_REQUEST *pci = p->protocol == SCARD_PROTOCOL_T0 ? SCARD_PCI_T0 : SCARD_PCI_T1;
     DWORD n = (DWORD)rapdu->cap;
     LONG rv = SCardTransmit(p->card, pci, capdu.p, (DWORD)capdu.left, NULL, rapdu->p, &n);
-    if (rv != SCARD_S_SUCCESS)
-        return fail(rv, "the exchange with the card", err);
+    if (rv != SCARD_S_SUCCESS) {
+        enum b_code r = fail(rv, "the exchange with the card", err);
+        if (r == B_E_CHANNEL && has_left(ch))
+            r = b_err_set(err, B_E_CARD_REMOVED, (uint32_t)rv, "the exchange with the card");
+        return r;
+    }
     /* Some drivers tell the loss of the card by an answer without status words. */
     if (n < 2)
         return b_err_set(err, B_E_CARD_REMOVED, 0, "the exchange with the card");
@@ -262,6 +287,8 @@ enum b_code channel_pcsc_open(const struct channel_pcsc_wanted *wanted, struct c
 
 enum b_code channel_pcsc_wait_removed(struct channel *ch, int wait_ms, struct b_err *err)
 {
+    while (ch->inner != NULL)
+        ch = ch->inner;
     b_check(ch->ops == &kind);
     struct pcsc *p = ch->self;
     disconnect(ch);

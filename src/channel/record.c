@@ -21,13 +21,17 @@
 
 struct record {
     FILE *to;
+    channel_open_fn *open; /* NULL: everything is written */
 };
 
-static void print_bytes(FILE *to, char sign, struct b_rd bytes)
+/* The first `open` bytes as they are, zeros for the others. */
+static void print_bytes(FILE *to, char sign, struct b_rd bytes, size_t open)
 {
     (void)fputc(sign, to);
-    while (bytes.left > 0)
-        (void)fprintf(to, " %02X", b_rd_u8(&bytes));
+    for (size_t i = 0; bytes.left > 0; i++) {
+        unsigned byte = b_rd_u8(&bytes);
+        (void)fprintf(to, " %02X", i < open ? byte : 0u);
+    }
     (void)fputc('\n', to);
 }
 
@@ -35,10 +39,13 @@ static enum b_code record_transmit(struct channel *ch, struct b_rd capdu, struct
                                    struct b_err *err)
 {
     const struct record *rec = ch->self;
-    print_bytes(rec->to, '>', capdu);
+    size_t open = rec->open != NULL ? rec->open(capdu) : capdu.left;
+    if (open < capdu.left)
+        (void)fputs("# the end of the next command is withheld\n", rec->to);
+    print_bytes(rec->to, '>', capdu, open);
     enum b_code r = channel_transmit(ch->inner, capdu, rapdu, err);
     if (r == B_OK)
-        print_bytes(rec->to, '<', b_wr_reader(rapdu));
+        print_bytes(rec->to, '<', b_wr_reader(rapdu), rapdu->len);
     else
         (void)fputs("! removed\n", rec->to);
     (void)fflush(rec->to);
@@ -54,11 +61,17 @@ static enum b_code record_reset(struct channel *ch, struct b_err *err)
 
 enum b_code channel_record_new(struct channel *inner, FILE *to, struct channel **ret)
 {
+    return channel_record_masked_new(inner, to, NULL, ret);
+}
+
+enum b_code channel_record_masked_new(struct channel *inner, FILE *to, channel_open_fn *open,
+                                      struct channel **ret)
+{
     static const struct channel_ops kind = {record_transmit, record_reset, NULL};
     enum b_code r = channel_make(&kind, sizeof(struct record), inner, ret);
     if (r != B_OK)
         return r;
-    ((struct record *)(*ret)->self)->to = to;
+    *(struct record *)(*ret)->self = (struct record){.to = to, .open = open};
     char uid[21] = "";
     b_hex(uid, (*ret)->card.uid, (*ret)->card.uid_len);
     (void)fprintf(to, "# Tessere exchange, version 1\nuid: %s\nreader: %s\n", uid,

@@ -10,18 +10,10 @@
 
 static bool approve(void *ctx, const struct profile_state *state, const struct profile_plan *plan)
 {
-    struct cli *c = ctx;
-    char answer[16] = "";
+    const struct cli *c = ctx;
     (void)state;
     cli_say_plan(c, plan);
-    if (cli_has(c, CLI_OPT_YES))
-        return true;
-    if (c->out != NULL || !isatty(STDIN_FILENO))
-        return false;
-    cli_say(c, CLI_BOLD, _("Write this to the card? [y/N] "));
-    /* The first letter of yes, in English or in the person's language. */
-    return fgets(answer, sizeof(answer), stdin) != NULL &&
-           (answer[0] == 'y' || answer[0] == 'Y' || answer[0] == _("y")[0]);
+    return cli_ask(c, _("Write this to the card? [y/N] "));
 }
 
 static void progress(void *ctx, const struct profile_plan *plan, size_t step, bool is_done)
@@ -55,22 +47,37 @@ static bool is_torn(enum b_code r)
     return r == B_E_CARD_REMOVED || r == B_E_CHANNEL;
 }
 
+/* The card that the work began on. One that shows a random UID cannot be told from another: then
+ * the plan of what is left is asked for again. */
+static void remember_card(struct cli *c, const struct channel *ch)
+{
+    const struct channel_card *card = channel_card(ch);
+    if (card->uid_len != 7)
+        return;
+    memcpy(c->awaited, card->uid, card->uid_len);
+    c->awaited_len = card->uid_len;
+}
+
 /* Works on the card; when it left in the middle and --wait was given, waits for the same card and
  * goes on: the engine converges from whatever it finds. */
 static enum b_code at_desk(struct cli *c, work_fn *work, struct store_badge *ret, struct b_err *err)
 {
+    enum { TRIES = 20 };
     struct service_watch watch = {approve, progress, c};
     struct channel *ch = NULL;
     enum b_code r = cli_open(c, true, err);
-    for (int tries = 0; r == B_OK && tries < 20; tries++) {
+    for (int tries = 0; r == B_OK && tries < TRIES; tries++) {
         r = cli_open_card(c, 0, &ch, err);
+        if (r == B_OK)
+            remember_card(c, ch);
         if (r == B_OK)
             r = work(&c->service, ch, &watch, ret, err);
         channel_free(&ch);
-        if (!is_torn(r) || !cli_has(c, CLI_OPT_WAIT) || cli_is_stopped(NULL))
+        if (!is_torn(r) || tries + 1 == TRIES || !cli_has(c, CLI_OPT_WAIT) || cli_is_stopped(NULL))
             break;
         cli_say(c, CLI_YELLOW, _("\nThe card left before the work was done. Put it back.\n"));
-        c->options[CLI_OPT_YES] = ""; /* the plan was approved; what is left of it is too */
+        if (c->awaited_len > 0)
+            c->options[CLI_OPT_YES] = ""; /* the plan was approved; what is left of it is too */
         r = B_OK;
     }
     return r;
@@ -145,7 +152,8 @@ static bool list_one(void *ctx, const struct store_badge *b)
     b_hex(uid, b->uid, sizeof(b->uid));
     cli_time(b->tapped_at, at, sizeof(at));
     cli_say(c, CLI_PLAIN, "%5lld  %s  ", (long long)b->id, uid);
-    cli_say(c, colors[b->state], "%-10s", cli_badge_state(b->state));
+    const char *state = cli_badge_state(b->state);
+    cli_say(c, colors[b->state], "%-*s", cli_width(state, 10), state);
     cli_say(c, CLI_PLAIN, "  %-19s  %s (%s)\n", at, b->holder_name, b->holder_ref);
     return !cli_is_stopped(NULL);
 }
@@ -157,8 +165,9 @@ enum b_code cli_badge_list(struct cli *c, struct b_err *err)
         return r;
     if (c->out != NULL)
         (void)json_object_set_new(c->out, "badges", json_array());
-    cli_say(c, CLI_BOLD, "%5s  %-14s  %-10s  %-19s  %s\n", _("badge"), "UID", _("state"),
-            _("last tap"), _("holder"));
+    const char *state = _("state");
+    cli_say(c, CLI_BOLD, "%5s  %-14s  %-*s  %-19s  %s\n", _("badge"), "UID", cli_width(state, 10),
+            state, _("last tap"), _("holder"));
     return store_badge_each(c->service.store, 0, c->options[CLI_OPT_HOLDER], list_one, c, err);
 }
 

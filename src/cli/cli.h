@@ -60,6 +60,8 @@ struct cli {
     bool has_colors;
     FILE *record;
     struct df_trace trace;
+    uint8_t awaited[10]; /* work goes on with this card and no other; length 0: any card */
+    uint8_t awaited_len;
 };
 
 typedef enum b_code cli_fn(struct cli *c, struct b_err *err);
@@ -91,6 +93,7 @@ B_NODISCARD enum b_code cli_read_file(const char *path, char *ret, size_t cap, s
                                       struct b_err *err);
 /* Store and profile; with_vault: the vault too. */
 B_NODISCARD enum b_code cli_open(struct cli *c, bool with_vault, struct b_err *err);
+B_NODISCARD enum b_code cli_open_vault(struct cli *c, struct b_err *err);
 void cli_close(struct cli *c);
 /* The one card on the readers, with --reader, --wait, --trace and --record heeded. default_wait_ms
  * is used without --wait. */
@@ -103,6 +106,10 @@ B_NODISCARD enum b_code cli_config_write(const char *path, const struct cli_conf
 
 /* print.c */
 enum cli_color { CLI_PLAIN, CLI_BOLD, CLI_GREEN, CLI_YELLOW, CLI_RED };
+/* What "%*s" must be told so that text takes so many columns, whatever its accents. */
+int cli_width(const char *text, int columns);
+/* Asks for approval; true at once with --yes. False where nobody can answer. */
+bool cli_ask(const struct cli *c, const char *question);
 /* printf in a colour on a terminal; nothing with --json. */
 void cli_say(const struct cli *c, enum cli_color color, const char *fmt, ...) B_PRINTF(3, 4);
 void cli_print_error(const struct cli *c, const struct b_err *err);

@@ -94,22 +94,6 @@ static enum b_code make_embedded(struct cli *c, struct b_err *err)
     return r;
 }
 
-static enum b_code start_vault(struct cli *c, struct b_err *err)
-{
-    const struct cli_config *conf = &c->config;
-    const char *given = c->options[CLI_OPT_PIN_FILE];
-    struct vault_config config = {.token_uri = conf->token_uri,
-                                  .softhsm_conf =
-                                      conf->softhsm_conf[0] != '\0' ? conf->softhsm_conf : NULL,
-                                  .establishment = conf->finess,
-                                  .pin_file = given != NULL               ? given
-                                              : conf->pin_file[0] != '\0' ? conf->pin_file
-                                                                          : NULL,
-                                  .pin_fd = -1,
-                                  .may_use_last_try = cli_has(c, CLI_OPT_LAST_TRY)};
-    return vault_spawn(&config, &c->service.vault, err);
-}
-
 /* --- keys
  * --------------------------------------------------------------------------------------------- */
 
@@ -222,7 +206,7 @@ enum b_code cli_init(struct cli *c, struct b_err *err)
     cli_say(c, CLI_BOLD, _("Setting up establishment %s in %s\n"), c->config.finess, c->home);
     r = find_token(c, path, err);
     if (r == B_OK)
-        r = start_vault(c, err);
+        r = cli_open_vault(c, err);
     struct vault_token token;
     if (r == B_OK)
         r = vault_token(c->service.vault, &token, err);

@@ -1,4 +1,6 @@
 /* tessere key: generations of the master keys. */
+#include <unistd.h>
+
 #include "cli/cli.h"
 
 static const char *state_text(enum store_generation_state st)
@@ -29,8 +31,8 @@ static void list_one(struct cli *c, const struct store_generation *g, const stru
                                         : "";
     b_hex(kcv, g->kcv, sizeof(g->kcv));
     cli_time(g->created_at, at, sizeof(at));
-    cli_say(c, CLI_PLAIN, "%-6s %3u  %-12s  %s (%s)  %s  ", key_role_name(g->role), g->generation,
-            state_text(g->state), kcv, g->kcv_method, at);
+    cli_say(c, CLI_PLAIN, "%-6s %3u  %-*s  %s (%s)  %s  ", key_role_name(g->role), g->generation,
+            cli_width(state_text(g->state), 12), state_text(g->state), kcv, g->kcv_method, at);
     cli_say(c, CLI_RED, "%s", trouble);
     cli_say(c, CLI_PLAIN, "\n");
     if (c->out != NULL)
@@ -75,6 +77,9 @@ enum b_code cli_key_rotate(struct cli *c, struct b_err *err)
         return b_err_set(err, B_E_USAGE, 0,
                          _("no role \"%.40s\": they are picc, app, auth, read, write"), c->operand);
     enum b_code r = cli_open(c, true, err);
+    if (r == B_OK && isatty(STDIN_FILENO) &&
+        !cli_ask(c, _("Make a new generation, to which every badge must be brought? [y/N] ")))
+        r = b_err_set(err, B_E_CANCELLED, 0, "the rotation was not approved");
     if (r == B_OK)
         r = service_rotate(&c->service, role, &g, err);
     if (r != B_OK)

@@ -148,12 +148,40 @@ static void find_home(struct cli *c)
                        user != NULL ? user : "");
 }
 
+/* True in the tree that built this program, where the translations are in that tree too. An
+ * installed program reads none from there: somebody else may have come to own that path. */
+static bool is_in_build_tree(void)
+{
+    char self[CLI_PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    size_t root = strlen(TESSERE_BUILD_ROOT);
+    return n > (ssize_t)root && strncmp(self, TESSERE_BUILD_ROOT, root) == 0 && self[root] == '/';
+}
+
+static bool wants_french(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
+    for (size_t i = 0; i < B_COUNT(names); i++) {
+        const char *value = getenv(names[i]);
+        if (value != NULL && value[0] != '\0')
+            return strncmp(value, "fr", 2) == 0;
+    }
+    return false;
+}
+
 static void start_language(void)
 {
     const char *dir = getenv("TESSERE_LOCALEDIR");
-    (void)setlocale(LC_ALL, "");
+    /* A small system may not have made the person's locale; their language is spoken all the same.
+     */
+    if (setlocale(LC_ALL, "") == NULL && wants_french()) {
+        (void)setlocale(LC_ALL, "C.UTF-8");
+        (void)setenv("LANGUAGE", "fr", 0);
+    }
     (void)setlocale(LC_NUMERIC, "C"); /* JSON has no decimal comma */
-    (void)bindtextdomain("tessere", dir != NULL ? dir : TESSERE_LOCALEDIR_BUILT);
+    if (dir == NULL)
+        dir = is_in_build_tree() ? TESSERE_BUILD_ROOT "/po" : TESSERE_LOCALEDIR;
+    (void)bindtextdomain("tessere", dir);
     (void)textdomain("tessere");
     (void)bind_textdomain_codeset("tessere", "UTF-8");
 }

@@ -67,7 +67,7 @@ static int ask_pin(void)
     return -1;
 }
 
-static enum b_code open_vault(struct cli *c, struct b_err *err)
+enum b_code cli_open_vault(struct cli *c, struct b_err *err)
 {
     const struct cli_config *conf = &c->config;
     const char *pin_file = conf->pin_file[0] != '\0' ? conf->pin_file : NULL;
@@ -124,7 +124,7 @@ enum b_code cli_open(struct cli *c, bool with_vault, struct b_err *err)
     if (r == B_OK)
         r = open_profile(c, err);
     if (r == B_OK && with_vault)
-        r = open_vault(c, err);
+        r = cli_open_vault(c, err);
     return r;
 }
 
@@ -152,6 +152,19 @@ static void print_exchange(void *ctx, bool is_answer, struct b_rd apdu)
     (void)fprintf(stderr, "%s\n", line);
 }
 
+/* Who recorded the encoding of a blank card, whose first key everybody knows, could compute its new
+ * keys: what carries a key is withheld, but for the key's number. */
+static size_t open_bytes(struct b_rd capdu)
+{
+    static const struct {
+        uint8_t ins, open;
+    } keys[] = {{0xC4, 6}, {0xC6, 7}, {0xCE, 11}, {0x5C, 6}};
+    for (size_t i = 0; capdu.left > 5 && i < B_COUNT(keys); i++)
+        if (capdu.p[1] == keys[i].ins)
+            return keys[i].open;
+    return capdu.left;
+}
+
 static enum b_code wrap(struct cli *c, struct channel **ch, struct b_err *err)
 {
     const char *to = c->options[CLI_OPT_RECORD];
@@ -161,10 +174,11 @@ static enum b_code wrap(struct cli *c, struct channel **ch, struct b_err *err)
         r = channel_trace_new(*ch, print_exchange, c, ch);
     }
     if (r == B_OK && to != NULL) {
-        c->record = fopen(to, "we");
+        if (c->record == NULL) /* a card that is put back goes on in the same file */
+            c->record = fopen(to, "we");
         if (c->record == NULL)
             return b_err_set(err, B_E_BAD_INPUT, (uint32_t)errno, "%s: %s", to, strerror(errno));
-        r = channel_record_new(*ch, c->record, ch);
+        r = channel_record_masked_new(*ch, c->record, open_bytes, ch);
     }
     if (r != B_OK) {
         *ch = NULL; /* a wrapper that fails has freed it */
@@ -177,20 +191,28 @@ enum b_code cli_open_card(struct cli *c, int default_wait_ms, struct channel **r
                           struct b_err *err)
 {
     struct channel_pcsc_wanted wanted = {.reader = c->options[CLI_OPT_READER],
-                                         .wait_ms = default_wait_ms,
+                                         .uid = c->awaited_len > 0 ? c->awaited : NULL,
+                                         .uid_len = c->awaited_len,
                                          .is_stopped = cli_is_stopped};
+    int wait_ms = default_wait_ms;
     if (cli_has(c, CLI_OPT_WAIT)) {
         char *end = NULL;
         long s = strtol(c->options[CLI_OPT_WAIT], &end, 10);
         if (*end != '\0' || end == c->options[CLI_OPT_WAIT] || s < -1 || s > 86400)
             return b_err_set(err, B_E_USAGE, 0, _("--wait takes -1 to 86400 seconds, not %.40s"),
                              c->options[CLI_OPT_WAIT]);
-        wanted.wait_ms = s < 0 ? -1 : (int)s * 1000;
+        wait_ms = s < 0 ? -1 : (int)s * 1000;
     }
-    if (wanted.wait_ms != 0)
-        cli_say(c, CLI_PLAIN, _("Put the badge on the reader.\n"));
     struct channel *ch = NULL;
     enum b_code r = channel_pcsc_open(&wanted, &ch, err);
+    if (r != B_OK && r != B_E_PCSC_DOWN && wait_ms != 0) {
+        if (c->awaited_len == 0)
+            cli_say(c, CLI_PLAIN, "%s\n",
+                    r == B_E_TWO_CARDS ? _("Leave one badge on the reader.")
+                                       : _("Put the badge on the reader."));
+        wanted.wait_ms = wait_ms;
+        r = channel_pcsc_open(&wanted, &ch, err);
+    }
     if (r == B_OK)
         r = wrap(c, &ch, err);
     if (r == B_OK)

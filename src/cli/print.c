@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -22,6 +23,29 @@ void cli_say(const struct cli *c, enum cli_color color, const char *fmt, ...)
     (void)fflush(stdout);
 }
 
+int cli_width(const char *text, int columns)
+{
+    int continued = 0; /* bytes of UTF-8 that take no column of their own */
+    for (const char *p = text; *p != '\0'; p++)
+        continued += ((unsigned char)*p & 0xC0) == 0x80;
+    return columns + continued;
+}
+
+bool cli_ask(const struct cli *c, const char *question)
+{
+    char answer[16] = "";
+    if (cli_has(c, CLI_OPT_YES))
+        return true;
+    if (c->out != NULL || !isatty(STDIN_FILENO)) {
+        (void)fprintf(stderr, "%s\n", _("Nobody can be asked for approval here; --yes gives it."));
+        return false;
+    }
+    cli_say(c, CLI_BOLD, "%s", question);
+    /* The first letter of yes, in English or in the person's language. */
+    return fgets(answer, sizeof(answer), stdin) != NULL &&
+           (answer[0] == 'y' || answer[0] == 'Y' || answer[0] == _("y")[0]);
+}
+
 void cli_print_error(const struct cli *c, const struct b_err *err)
 {
     if (c->out != NULL) {
@@ -33,7 +57,7 @@ void cli_print_error(const struct cli *c, const struct b_err *err)
         json_decref(o);
         return;
     }
-    (void)fprintf(stderr, "tessere: %s: %s\n  -> %s\n", _(b_code_text(err->code)), err->msg,
+    (void)fprintf(stderr, _("tessere: %s: %s\n  -> %s\n"), _(b_code_text(err->code)), err->msg,
                   _(b_code_remedy(err->code)));
 }
 
@@ -100,16 +124,18 @@ void cli_say_plan(const struct cli *c, const struct profile_plan *plan)
             (void)snprintf(where, sizeof(where), "%s", _("card"));
         else
             (void)snprintf(where, sizeof(where), is_file ? _("file %u") : _("key %u"), n->key_no);
-        cli_say(c, colors[severity], "  %c %s: %s\n", signs[severity], where,
+        cli_say(c, colors[severity], _("  %c %s: %s\n"), signs[severity], where,
                 _(profile_note_text(n->id)));
     }
     if (plan->is_blocked) {
-        cli_say(c, CLI_RED, _("Nothing can be done: %s\n"), plan->blocker.msg);
+        cli_say(c, CLI_RED, _("Nothing can be done: %s (%s)\n"), _(b_code_text(plan->blocker.code)),
+                plan->blocker.msg);
         return;
     }
     if (plan->step_count == 0)
         return;
-    cli_say(c, CLI_BOLD, _("Plan, %u steps:\n"), plan->step_count);
+    cli_say(c, CLI_BOLD, ngettext("Plan, %u step:\n", "Plan, %u steps:\n", plan->step_count),
+            plan->step_count);
     for (uint8_t i = 0; i < plan->step_count; i++) {
         print_step(&plan->steps[i], line, sizeof(line));
         cli_say(c, CLI_PLAIN, "  %2d. %s\n", i + 1, line);

@@ -54,6 +54,11 @@ static enum b_code read_keys(const struct cli *c, struct df_key *keys, size_t *r
 static const char *const kinds[] = {"unknown", "factory",     "known",
                                     "given",   "diversified", "not-tried"};
 
+static void say_name(const struct cli *c, const char *name)
+{
+    cli_say(c, CLI_PLAIN, "  %-*s ", cli_width(name, 24), name);
+}
+
 static void say_slot(const struct cli *c, const char *what, const struct profile_slot *s)
 {
     static const char *const texts[] = {
@@ -62,7 +67,7 @@ static void say_slot(const struct cli *c, const char *what, const struct profile
     };
     static const enum cli_color colors[] = {CLI_YELLOW, CLI_RED,   CLI_RED,
                                             CLI_RED,    CLI_GREEN, CLI_PLAIN};
-    cli_say(c, CLI_PLAIN, "  %-24s ", what);
+    say_name(c, what);
     cli_say(c, colors[s->kind], "%s", _(texts[s->kind]));
     if (s->kind == PROFILE_KEY_DIVERSIFIED)
         cli_say(c, CLI_PLAIN, _(", generation %u"), s->generation);
@@ -76,19 +81,23 @@ static void say_card(const struct cli *c, const struct profile_state *s)
     cli_say(c, CLI_BOLD, "MIFARE DESFire %s, %u B", df_ev_name(s->ev),
             df_storage_bytes(s->version.hw_storage));
     cli_say(c, CLI_PLAIN, _(", %u B free\n"), s->free_bytes);
-    cli_say(c, CLI_PLAIN, "  %-24s %s%s\n", "UID", s->uid_len > 0 ? uid : _("not known"),
+    say_name(c, "UID");
+    cli_say(c, CLI_PLAIN, "%s%s\n", s->uid_len > 0 ? uid : _("not known"),
             s->is_random_uid ? _(" (the card shows a random one)") : "");
+    say_name(c, _("originality"));
     if (s->is_genuine_tried)
-        cli_say(c, s->is_genuine ? CLI_GREEN : CLI_YELLOW, "  %-24s %s\n", _("originality"),
+        cli_say(c, s->is_genuine ? CLI_GREEN : CLI_YELLOW, "%s\n",
                 s->is_genuine ? s->product : _("signature is not NXP's"));
     else
-        cli_say(c, CLI_PLAIN, "  %-24s %s\n", _("originality"), _("no signature"));
+        cli_say(c, CLI_PLAIN, "%s\n", _("no signature"));
+    say_name(c, _("applications"));
     if (!s->lists_apps)
-        cli_say(c, CLI_PLAIN, "  %-24s %s\n", _("applications"), _("the card does not list them"));
+        cli_say(c, CLI_PLAIN, "%s\n", _("the card does not list them"));
     else if (s->app_count == 0)
-        cli_say(c, CLI_PLAIN, "  %-24s %s\n", _("applications"), _("none"));
-    for (uint8_t i = 0; i < s->app_count; i++)
-        cli_say(c, CLI_PLAIN, "  %-24s %06X\n", i == 0 ? _("applications") : "", s->apps[i]);
+        cli_say(c, CLI_PLAIN, "%s\n", _("none"));
+    for (uint8_t i = 0; s->lists_apps && i < s->app_count; i++)
+        cli_say(c, CLI_PLAIN, "%s%06X%s", i > 0 ? " " : "", s->apps[i],
+                i + 1 == s->app_count ? "\n" : "");
 }
 
 static void say_keys(const struct cli *c, const struct profile_state *s)

@@ -29,7 +29,27 @@ static void answer_json(struct cli *c, enum b_code outcome, const struct store_b
     (void)json_array_append_new(json_object_get(c->out, "taps"), one);
 }
 
-static enum b_code one_tap(struct cli *c, struct b_err *err)
+/* The same card is not a second tap. */
+static enum b_code wait_removed(struct channel *ch, struct b_err *err)
+{
+    enum { SLICE_MS = 400 };
+    enum b_code r = B_E_CANCELLED;
+    while (r == B_E_CANCELLED && !cli_is_stopped(NULL))
+        r = channel_pcsc_wait_removed(ch, SLICE_MS, err);
+    return r == B_E_NO_READER || r == B_E_CARD_REMOVED ? B_OK : r;
+}
+
+/* A badge that is refused, foreign or lifted too early: the next one may be good. What concerns the
+ * token, the store or the reader concerns them all. */
+static bool may_go_on(enum b_code r)
+{
+    int status = b_code_exit(r);
+    return r == B_E_CARD_REMOVED || r == B_E_CHANNEL ||
+           (r != B_E_CANCELLED &&
+            (status == b_code_exit(B_E_REFUSED) || status == b_code_exit(B_E_CARD_AUTH)));
+}
+
+static enum b_code one_tap(struct cli *c, bool is_last, struct b_err *err)
 {
     struct channel *ch = NULL;
     struct store_badge b;
@@ -39,7 +59,6 @@ static enum b_code one_tap(struct cli *c, struct b_err *err)
     if (r != B_OK)
         return r;
     r = service_tap(&c->service, ch, &b, &tap, &legs, err);
-    channel_free(&ch);
     if (c->out != NULL && r == B_OK)
         answer_json(c, r, &b, &tap, &legs);
     if (r == B_OK) {
@@ -48,6 +67,15 @@ static enum b_code one_tap(struct cli *c, struct b_err *err)
                 tap.generation,
                 tap.how == DF_AUTH_AES ? "AuthenticateAES" : "AuthenticateEV2First");
         say_legs(c, &tap, &legs);
+    } else if (!is_last && may_go_on(r)) {
+        cli_print_error(c, err);
+    }
+    struct b_err ignored;
+    enum b_code left = is_last ? B_OK : wait_removed(ch, &ignored);
+    channel_free(&ch);
+    if (left != B_OK) {
+        *err = ignored;
+        return left;
     }
     return r;
 }
@@ -66,12 +94,10 @@ enum b_code cli_tap(struct cli *c, struct b_err *err)
     }
     enum b_code r = cli_open(c, true, err);
     for (long i = 0; r == B_OK && (count == 0 || i < count); i++) {
-        r = one_tap(c, err);
-        bool is_refusal = r != B_OK && b_code_exit(r) == b_code_exit(B_E_REFUSED);
-        if (is_refusal && count != 1 && r != B_E_CANCELLED) {
-            cli_print_error(c, err);
+        bool is_last = count != 0 && i + 1 == count;
+        r = one_tap(c, is_last, err);
+        if (r != B_OK && !is_last && may_go_on(r))
             r = B_OK;
-        }
     }
     return r;
 }
