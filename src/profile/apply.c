@@ -229,7 +229,7 @@ static void remember(struct profile_run *run, const struct profile_step *s)
         break;
     case PROFILE_STEP_WRITE_FILE:
         /* From here on keys are derived from what the card carries. */
-        if (run_file(run, s->no)->content == PROFILE_CONTENT_SERIAL) {
+        if (run_file(run, s->no)->content == PROFILE_CONTENT_SERIAL && st->serial_len == 0) {
             st->serial_len = run->job->serial_len;
             memcpy(st->serial, run->job->serial, sizeof(st->serial));
         }

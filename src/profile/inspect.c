@@ -65,7 +65,7 @@ static bool is_worth_trying(struct profile_run *run, df_aid aid, uint8_t no)
     if (t->kind == PROFILE_KEY_GIVEN)
         return run->job->given[run->trial_given].type == t->type;
     /* A factory key has version 0 unless somebody set a default key with another. */
-    return t->kind != PROFILE_KEY_FACTORY || t->version == 0 || is_scan(run);
+    return t->kind != PROFILE_KEY_FACTORY || t->version == 0 || run->job->tries_known_keys;
 }
 
 /* The next authentication to try on this slot; PROFILE_DONE when nothing is left to try. */
@@ -234,7 +234,11 @@ static enum profile_want on_card_version(struct profile_run *run)
     if (!run->state.has_card_settings)
         slot->type = slot->version == KEY_GENERATION_FACTORY ? DF_KEY_2K3DES : DF_KEY_AES;
     guess(run, 0, 0, slot);
-    if (run->job->profile.is_guest && !is_scan(run))
+    /* Another issuer's key is tried when it is the factory's, or on demand: a wrong try may be
+     * counted by the card. */
+    bool is_for_us = slot->version == KEY_GENERATION_FACTORY || run->job->tries_known_keys ||
+                     run->job->given_count > 0;
+    if (run->job->profile.is_guest && !(is_scan(run) && is_for_us))
         slot->kind = PROFILE_KEY_NOT_TRIED;
     go_to(run, slot->kind == PROFILE_KEY_NOT_TRIED ? INSPECT_APPS : INSPECT_CARD_KEY);
     return PROFILE_DONE;
@@ -329,13 +333,16 @@ static enum profile_want on_app_settings(struct profile_run *run)
         if (s->slot_count > PROFILE_KEYS_MAX)
             s->slot_count = PROFILE_KEYS_MAX;
     }
-    go_to(run, is_again ? INSPECT_FILE_IDS : INSPECT_SLOT_VERSION);
+    go_to(run, is_again ? INSPECT_SLOT_VERSION : INSPECT_APP_VERSION);
+    run->index = is_again ? 1 : 0;
     return PROFILE_DONE;
 }
 
+/* Key 0's version first; the others' in its session, where the answers are authentic. */
 static enum profile_want on_slot_version(struct profile_run *run)
 {
     struct profile_state *s = &run->state;
+    bool is_first = run->at == INSPECT_APP_VERSION;
     if (run->is_asked) {
         struct profile_slot *slot = &s->slots[run->index];
         struct b_rd r = df_pcd_answer(&run->pcd);
@@ -346,11 +353,11 @@ static enum profile_want on_slot_version(struct profile_run *run)
         guess(run, run->job->profile.aid, run->index, slot);
         run->index++;
     }
-    if (run->index < s->slot_count) {
+    if (run->index < (is_first ? 1 : s->slot_count)) {
         df_req_get_key_version(&run->request, run->index);
         return ask(run);
     }
-    go_to(run, INSPECT_APP_KEY);
+    go_to(run, is_first ? INSPECT_APP_KEY : INSPECT_FILE_IDS);
     return PROFILE_DONE;
 }
 
@@ -453,13 +460,24 @@ static enum profile_want on_content(struct profile_run *run)
     return PROFILE_DONE;
 }
 
-/* A scan proves every key; other jobs meet them when they change them. */
+/* A scan proves every key; other jobs meet them when they change them. But a serial that was read
+ * is only believed for a key that it opens: where key 0 is not ours yet, another one must do. */
+static bool wants_proof(const struct profile_run *run, uint8_t no)
+{
+    const struct profile_state *s = &run->state;
+    return is_scan(run) || (crypto_div_uses_serial(run->diversification) &&
+                            s->slots[0].kind != PROFILE_KEY_DIVERSIFIED &&
+                            s->slots[no].kind == PROFILE_KEY_DIVERSIFIED);
+}
+
 static enum profile_want on_other_keys(struct profile_run *run)
 {
     struct profile_state *s = &run->state;
-    while (is_scan(run) && run->index < s->slot_count) {
-        enum profile_want want = find_key(run, run->job->profile.aid, run->index,
-                                          &s->slots[run->index], &run->given_of_slot[run->index]);
+    while (run->index < s->slot_count) {
+        enum profile_want want = PROFILE_DONE;
+        if (run->is_asked || wants_proof(run, run->index))
+            want = find_key(run, run->job->profile.aid, run->index, &s->slots[run->index],
+                            &run->given_of_slot[run->index]);
         if (want != PROFILE_DONE)
             return want;
         run->index++;
@@ -509,9 +527,10 @@ enum profile_want inspect_next(struct profile_run *run)
         [INSPECT_FREE] = on_free,
         [INSPECT_APP] = on_app,
         [INSPECT_APP_SETTINGS] = on_app_settings,
-        [INSPECT_SLOT_VERSION] = on_slot_version,
+        [INSPECT_APP_VERSION] = on_slot_version,
         [INSPECT_APP_KEY] = on_app_key,
         [INSPECT_APP_SETTINGS_AGAIN] = on_app_settings,
+        [INSPECT_SLOT_VERSION] = on_slot_version,
         [INSPECT_FILE_IDS] = on_file_ids,
         [INSPECT_FILE_SETTINGS] = on_file_settings,
         [INSPECT_CONTENT] = on_content,

@@ -148,6 +148,30 @@ static bool is_right_good(const struct profile *p, uint8_t right)
     return right >= DF_RIGHT_FREE ? right <= DF_RIGHT_NEVER : right < p->key_count;
 }
 
+/* What the kind of file wants; NULL when it is good. */
+static const char *what_shape_lacks(const struct df_file_settings *s)
+{
+    switch (s->type) {
+    case DF_FILE_STANDARD:
+    case DF_FILE_BACKUP:
+        return s->size == 0 || s->size > 8192 ? "size: 1 to 8192 bytes" : NULL;
+    case DF_FILE_VALUE:
+        return s->lower > s->value || s->value > s->upper ? "value lies between lower and upper"
+                                                          : NULL;
+    case DF_FILE_LINEAR:
+    case DF_FILE_CYCLIC:
+        if (s->record_size == 0 || s->record_size > 8192)
+            return "record-size: 1 to 8192 bytes";
+        /* One record of a cyclic file is the one being written. */
+        if (s->record_max < (s->type == DF_FILE_CYCLIC ? 2u : 1u) || s->record_max > 8192)
+            return "records: at least 1, of a cyclic file at least 2";
+        return NULL;
+    case DF_FILE_TMAC:
+        break;
+    }
+    return "a transaction MAC file is not made from a profile";
+}
+
 static enum b_code check_file(const struct profile *p, const struct profile_file *f,
                               struct b_err *err)
 {
@@ -162,9 +186,14 @@ static enum b_code check_file(const struct profile *p, const struct profile_file
     if (s->rights.change == DF_RIGHT_FREE || s->rights.write == DF_RIGHT_FREE ||
         s->rights.read_write == DF_RIGHT_FREE)
         return broken(err, field, "only reading may be free");
-    bool is_data = s->type == DF_FILE_STANDARD || s->type == DF_FILE_BACKUP;
-    if (is_data && (s->size == 0 || s->size > 8192))
-        return broken(err, field, "size: 1 to 8192 bytes");
+    const char *lacks = what_shape_lacks(s);
+    if (lacks != NULL)
+        return broken(err, field, lacks);
+    if (s->has_iso && !p->has_iso)
+        return broken(err, field, "iso-fid: the application has none");
+    if (f->content != PROFILE_CONTENT_NONE && s->rights.write == DF_RIGHT_NEVER &&
+        s->rights.read_write == DF_RIGHT_NEVER)
+        return broken(err, field, "it has content, and nobody may write it");
     if (f->content != PROFILE_CONTENT_NONE && s->type != DF_FILE_STANDARD)
         return broken(err, field, "only a standard file has content of the profile");
     if (f->content != PROFILE_CONTENT_NONE &&

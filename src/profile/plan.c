@@ -148,33 +148,24 @@ static void create_file(struct profile_run *run, const struct profile_file *f)
         add(run, PROFILE_STEP_WRITE_FILE, run->job->profile.aid, f->no);
 }
 
-/* A key of this badge's own is on the card. */
+/* A key of this badge's own was proved. */
 static bool has_own_keys(const struct profile_run *run)
 {
     const struct profile_state *s = &run->state;
-    bool has = s->card_key.kind == PROFILE_KEY_DIVERSIFIED;
+    bool has = s->card_key.kind == PROFILE_KEY_DIVERSIFIED && s->card_key.is_proven;
     for (uint8_t i = 0; s->has_app && i < s->slot_count; i++)
-        has |= s->slots[i].kind == PROFILE_KEY_DIVERSIFIED;
+        has |= s->slots[i].kind == PROFILE_KEY_DIVERSIFIED && s->slots[i].is_proven;
     return has;
 }
 
-static bool is_serial_given(const struct profile_run *run)
-{
-    const struct profile_job *j = run->job;
-    const struct profile_state *s = &run->state;
-    return s->serial_len == j->serial_len && memcmp(s->serial, j->serial, j->serial_len) == 0;
-}
-
-/* A serial from which keys were derived is never written again. */
+/* A serial from which keys were derived is never written again; one that nothing proves is, before
+ * the first key is derived from it. */
 static bool is_content_right(const struct profile_run *run, const struct profile_file *f,
                              const struct profile_file_state *s)
 {
     bool derives =
         f->content == PROFILE_CONTENT_SERIAL && crypto_div_uses_serial(run->diversification);
-    if (!derives)
-        return s->is_content_right;
-    return run->state.serial_len != 0 &&
-           (run->job->serial_len == 0 || is_serial_given(run) || has_own_keys(run));
+    return derives ? run->state.serial_len != 0 && has_own_keys(run) : s->is_content_right;
 }
 
 static void plan_file(struct profile_run *run, const struct profile_file *f)
@@ -353,16 +344,11 @@ static void check_uid(struct profile_run *run)
               "the card shows a random UID and the profile diversifies by UID");
 }
 
-/* Where keys are derived from a serial: there is one, and it is this badge's. */
 static void check_serial(struct profile_run *run)
 {
-    uint8_t given = run->job->serial_len, there = run->state.serial_len;
-    if (!crypto_div_uses_serial(run->diversification))
-        return;
-    if (given == 0 && there == 0)
+    if (crypto_div_uses_serial(run->diversification) && run->job->serial_len == 0 &&
+        run->state.serial_len == 0)
         block(run, B_E_CARD_BLOCKED, "the card carries no serial and none was given");
-    else if (given != 0 && there != 0 && has_own_keys(run) && !is_serial_given(run))
-        block(run, B_E_CARD_CHANGED, "the card carries the serial of another badge");
 }
 
 static void check_reach(struct profile_run *run)

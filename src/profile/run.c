@@ -140,7 +140,8 @@ size_t run_content(const struct profile_run *run, const struct profile_file *f, 
     if (f->content == PROFILE_CONTENT_BYTES) {
         memcpy(out, f->bytes, f->bytes_len);
     } else if (f->content == PROFILE_CONTENT_SERIAL && run->state.serial_len != 0) {
-        /* A serial that stands on the card is kept: its keys may be made of it already. */
+        /* A serial that stands on the card is kept: its keys may be made of it already. What was
+         * read is written again all the same where no key proved it (plan.c). */
         memcpy(out, run->state.serial, run->state.serial_len);
     } else if (f->content == PROFILE_CONTENT_SERIAL) {
         memcpy(out, j->serial, j->serial_len);

@@ -106,6 +106,33 @@ void desk_drop(struct desk *d)
     free(d);
 }
 
+/* One answer, as the noise wants it: {skip, change, bytes of the change}. */
+static void disturb(struct desk *d, struct b_wr *in)
+{
+    if (d->noise.left == 0)
+        return;
+    if (d->skip > 0) {
+        d->skip--;
+        return;
+    }
+    uint8_t how = b_rd_u8(&d->noise), arg = b_rd_u8(&d->noise);
+    if ((how & 3) == 0 && in->len > 0) {
+        in->p[arg % in->len] ^= (uint8_t)(how | 1);
+    } else if ((how & 3) == 1) {
+        in->len = arg % (in->len + 1);
+    } else if ((how & 3) == 2) {
+        in->len = 0;
+        b_wr_u8(in, 0x91);
+        b_wr_u8(in, arg);
+    } else {
+        in->len = 0;
+        size_t n = arg % 64 < d->noise.left ? arg % 64 : d->noise.left;
+        b_wr_bytes(in, b_rd_direct(&d->noise, n), n);
+        b_wr_be16(in, how & 4 ? 0x91AF : 0x9100);
+    }
+    d->skip = b_rd_u8(&d->noise) % 64;
+}
+
 /* One APDU through the field; false when it was cut there. */
 static bool transmit(struct desk *d, struct b_wr *out, struct b_wr *in)
 {
@@ -115,6 +142,7 @@ static bool transmit(struct desk *d, struct b_wr *out, struct b_wr *in)
     if (is_here && d->cut == DESK_CUT_BEFORE)
         return false;
     df_picc_step(&d->picc, b_wr_reader(out), in);
+    disturb(d, in);
     d->bytes += (unsigned)(out->len + in->len);
     return !is_here;
 }

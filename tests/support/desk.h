@@ -16,8 +16,10 @@ struct desk {
     struct profile_run *run;
     uint32_t seed;
     enum desk_cut cut;
-    unsigned cut_at; /* APDU, from 0 */
-    bool is_cut;     /* the last run was */
+    unsigned cut_at;   /* APDU, from 0 */
+    bool is_cut;       /* the last run was */
+    struct b_rd noise; /* what becomes of answers, see disturb in desk.c; empty: nothing */
+    uint8_t skip;      /* answers that pass before */
     unsigned apdus, bytes, intents, effects;
     struct b_err err;
 };

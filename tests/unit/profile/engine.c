@@ -299,7 +299,8 @@ static void a_badge_keeps_its_serial(void **state)
     d->job.serial_len = 8;
     good(d, PROFILE_GOAL_REACH);
     memcpy(d->job.serial, "B-000002", 8);
-    refused(d, PROFILE_GOAL_REACH, B_E_CARD_CHANGED);
+    good(d, PROFILE_GOAL_REACH); /* what stands on the card is kept */
+    assert_int_equal(d->intents, 0);
     d->job.serial_len = 0; /* the database is lost: the card tells */
     desk_generation(d, 2);
     good(d, PROFILE_GOAL_REACH);
