@@ -79,7 +79,8 @@ static void describe(struct store_badge *b, const struct service *sv, const stru
 }
 
 /* The badge's record is durable, as enrolling, before the first byte changes the card. */
-static enum b_code begin_enrolment(void *ctx, struct service_work *w, struct b_err *err)
+static enum b_code begin_enrolment(void *ctx, struct service_work *w, bool is_approved,
+                                   struct b_err *err)
 {
     struct enrolment *e = ctx;
     enum b_code r = find_badge(e->sv, w, &e->badge, err);
@@ -87,12 +88,17 @@ static enum b_code begin_enrolment(void *ctx, struct service_work *w, struct b_e
         e->badge = (struct store_badge){.created_at = (int64_t)time(NULL)};
     else if (r != B_OK)
         return r;
+    if (e->badge.state == STORE_BADGE_REVOKED)
+        return b_err_set(err, B_E_BADGE_REVOKED, 0, "badge %lld of %s is revoked",
+                         (long long)e->badge.id, e->badge.holder_name);
     bool is_new = e->badge.id == 0 || e->badge.state == STORE_BADGE_ENROLLING ||
                   e->badge.state == STORE_BADGE_BLANKED;
     if (!is_new)
         return b_err_set(err, B_E_DUPLICATE, 0,
                          "this badge is enrolled for %s (%s), as number %lld", e->badge.holder_name,
                          e->badge.holder_ref, (long long)e->badge.id);
+    if (!is_approved)
+        return B_OK;
     describe(&e->badge, e->sv, w);
     e->badge.state = STORE_BADGE_ENROLLING;
     e->badge.changed_at = (int64_t)time(NULL);
@@ -148,8 +154,10 @@ enum b_code service_enrol(struct service *sv, struct channel *ch, struct service
 /* --- repair, re-key, blank
  * ------------------------------------------------------------------------------------ */
 
-static enum b_code begin_repair(void *ctx, struct service_work *w, struct b_err *err)
+static enum b_code begin_repair(void *ctx, struct service_work *w, bool is_approved,
+                                struct b_err *err)
 {
+    (void)is_approved;
     struct enrolment *e = ctx;
     enum b_code r = find_badge(e->sv, w, &e->badge, err);
     if (r == B_E_NOT_FOUND)

@@ -160,15 +160,17 @@ static enum b_code on_planned(struct service *sv, struct service_work *w,
     w->plan = w->event.plan;
     w->is_planned = true;
     bool is_work = w->job.goal != PROFILE_GOAL_SCAN && !w->plan.is_blocked;
-    if (is_work && w->job.goal == PROFILE_GOAL_REACH) {
-        enum b_code r = check_masters(sv, &w->job, err);
-        if (r != B_OK)
-            return r;
-    }
-    if (is_work && watch != NULL && watch->approve != NULL && w->plan.step_count > 0 &&
+    enum b_code r = B_OK;
+    if (is_work && planned != NULL)
+        r = planned(ctx, w, false, err);
+    if (r == B_OK && is_work && w->job.goal == PROFILE_GOAL_REACH)
+        r = check_masters(sv, &w->job, err);
+    if (r == B_OK && is_work && watch != NULL && watch->approve != NULL && w->plan.step_count > 0 &&
         !watch->approve(watch->ctx, &w->state, &w->plan))
-        return b_err_set(err, B_E_CANCELLED, 0, "the plan was not approved");
-    return is_work && planned != NULL ? planned(ctx, w, err) : B_OK;
+        r = b_err_set(err, B_E_CANCELLED, 0, "the plan was not approved");
+    if (r == B_OK && is_work && planned != NULL)
+        r = planned(ctx, w, true, err);
+    return r;
 }
 
 /* What an event asks of us before the session goes on. */

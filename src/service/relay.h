@@ -20,8 +20,10 @@ struct service_work *service_work_new(const struct service *sv, enum profile_goa
                                       const struct channel *ch, struct b_err *err);
 void service_work_free(struct service_work **w);
 
-/* Called once the plan is there and before anything is changed; a code other than B_OK ends it. */
-typedef enum b_code service_planned_fn(void *ctx, struct service_work *w, struct b_err *err);
+/* Called twice before anything is changed: when the plan is there, so that nobody is asked to
+ * approve what is not allowed, and once it is approved. A code other than B_OK ends the job. */
+typedef enum b_code service_planned_fn(void *ctx, struct service_work *w, bool is_approved,
+                                       struct b_err *err);
 
 /* Carries the job out. Every step is journalled before it is sent and after it took effect. */
 B_NODISCARD enum b_code service_relay(struct service *sv, struct channel *ch,

@@ -254,6 +254,22 @@ static void a_plan_that_is_not_approved_changes_nothing(void **state)
     desk_expect(store_badge_by_uid(desk.sv.store, card.seen.uid, &badge, &desk_err), B_E_NOT_FOUND);
 }
 
+static void nobody_is_asked_to_approve_what_is_not_allowed(void **state)
+{
+    (void)state;
+    unsigned steps = 0;
+    struct service_watch watch = {.approve = refuse, .ctx = &steps};
+    struct service_holder holder = {.ref = "another", .name = "Another"};
+    MUST(desk_enrol(&desk, &card, &badge));
+    struct channel *ch = desk_channel(&card, (struct channel_fault){0});
+    desk_expect(service_enrol(&desk.sv, ch, holder, &watch, &badge, &desk_err), B_E_DUPLICATE);
+    MUST(store_badge_by_uid(desk.sv.store, card.seen.uid, &badge, &desk_err));
+    MUST(service_revoke(&desk.sv, badge.id, "lost", &desk_err));
+    desk_expect(service_enrol(&desk.sv, ch, holder, &watch, &badge, &desk_err), B_E_BADGE_REVOKED);
+    channel_free(&ch);
+    assert_int_equal(steps, 0);
+}
+
 static bool lock_the_store(void *ctx, const struct profile_state *st,
                            const struct profile_plan *plan)
 {
@@ -277,44 +293,6 @@ static void what_cannot_be_journalled_is_not_sent(void **state)
     store_rollback(other);
     store_free(&other);
     MUST(desk_enrol(&desk, &card, &badge));
-}
-
-/* One enrolment torn at the n-th APDU, then the card put back. False when n is past the end. */
-static bool tear_and_mend(struct channel_fault fault, enum df_ev ev)
-{
-    struct service_holder holder = {.ref = "10001234567", .name = "Anne Martin"};
-    desk_card_new(&card, ev, (uint8_t)(2 * fault.at + fault.after_effect));
-    struct channel *ch = desk_channel(&card, fault);
-    enum b_code r = service_enrol(&desk.sv, ch, holder, NULL, &badge, &desk_err);
-    channel_free(&ch);
-    if (r == B_OK)
-        return false;
-    desk_expect(r, B_E_CARD_REMOVED);
-    if (store_badge_by_uid(desk.sv.store, card.seen.uid, &badge, &desk_err) == B_OK) {
-        assert_int_equal(badge.state, STORE_BADGE_ENROLLING);
-        assert_int_not_equal(desk_tap(&desk, &card, &badge), B_OK);
-        MUST(desk_repair(&desk, &card, &badge));
-    } else {
-        MUST(desk_enrol(&desk, &card, &badge));
-    }
-    assert_int_equal(badge.state, STORE_BADGE_ACTIVE);
-    MUST(desk_tap(&desk, &card, &badge));
-    return true;
-}
-
-static void an_enrolment_torn_anywhere_is_mended(void **state)
-{
-    (void)state;
-    unsigned tears = 0;
-    for (int after = 0; after < 2; after++) {
-        struct channel_fault fault = {.after_effect = after == 1};
-        do
-            fault.at++;
-        while (tear_and_mend(fault, DF_EV2));
-        assert_true(fault.at > 20);
-        tears += fault.at - 1;
-    }
-    print_message("# %u tears, all mended\n", tears);
 }
 
 static void a_vault_that_ends_is_told_and_loses_no_badge(void **state)
@@ -397,8 +375,8 @@ int main(void)
         AT_DESK(a_rotated_key_follows_at_repair_and_serves_until_then),
         AT_DESK(a_badge_on_a_retired_generation_is_refused),
         AT_DESK(a_plan_that_is_not_approved_changes_nothing),
+        AT_DESK(nobody_is_asked_to_approve_what_is_not_allowed),
         AT_DESK(what_cannot_be_journalled_is_not_sent),
-        AT_DESK(an_enrolment_torn_anywhere_is_mended),
         AT_DESK(a_vault_that_ends_is_told_and_loses_no_badge),
         AT_DESK(a_master_that_the_token_lacks_is_named),
         AT_DESK(a_token_that_is_not_there_or_refuses_is_told),
