@@ -168,6 +168,31 @@ static void a_scan_plans_and_changes_nothing(void **state)
     desk_drop(d);
 }
 
+static void a_scan_names_keys_that_others_have(void **state)
+{
+    (void)state;
+    static const uint8_t published[16] = {0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47,
+                                          0x48, 0x49, 0x4A, 0x4B, 0x4C, 0x4D, 0x4E, 0x4F};
+    struct desk *d = desk_new(DF_EV2, false, "uid-aid-system");
+    good(d, PROFILE_GOAL_REACH);
+    struct picc_key *keys = &d->picc.mem.keys[desk_app(d)->first_key];
+    memcpy(keys[1].bytes, published, sizeof(published)); /* its version still says generation 1 */
+    memset(keys[2].bytes, 0xC3, 16);
+    d->job.tries_known_keys = true;
+    d->job.given_count = 1;
+    d->job.given[0] = (struct df_key){.type = DF_KEY_AES};
+    memset(d->job.given[0].bytes, 0xC3, 16);
+    assert_int_equal(desk_work(d, PROFILE_GOAL_SCAN), PROFILE_DONE);
+    const struct profile_state *s = profile_run_state(d->run);
+    assert_int_equal(s->slots[0].kind, PROFILE_KEY_DIVERSIFIED);
+    assert_int_equal(s->slots[1].kind, PROFILE_KEY_KNOWN);
+    assert_int_equal(s->slots[2].kind, PROFILE_KEY_GIVEN);
+    assert_int_equal(s->slots[3].kind, PROFILE_KEY_DIVERSIFIED);
+    assert_true(s->slots[3].is_proven);
+    assert_true(has_note(d, PROFILE_NOTE_KNOWN_KEY) && has_note(d, PROFILE_NOTE_SHARED_KEY));
+    desk_drop(d);
+}
+
 /* --- cards that are left as they are ---------------------------------------------------------- */
 
 static void a_card_of_another_establishment_is_left_alone(void **state)
@@ -399,6 +424,7 @@ int main(void)
         cmocka_unit_test(a_badge_lives_from_blank_to_blank),
         cmocka_unit_test(steps_come_in_an_order_that_is_safe_to_cut),
         cmocka_unit_test(a_scan_plans_and_changes_nothing),
+        cmocka_unit_test(a_scan_names_keys_that_others_have),
         cmocka_unit_test(a_card_of_another_establishment_is_left_alone),
         cmocka_unit_test(a_generation_that_is_not_ours_is_told),
         cmocka_unit_test(the_applications_of_others_are_listed_and_never_touched),
