@@ -1,4 +1,4 @@
-/* Cursors: what goes in comes out, and whoever asks for too much gets nothing, for ever. */
+/* Cursors: what is written is read; a failure sticks; hex both ways; constant-time comparison. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,156 +7,227 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "base/base.h"
+#include "base/bytes.h"
 
-static void put_all(struct b_wr *w)
+/* One of each kind of field: 1 + 2 + 3 + 4 + 8 + 2 + 4 + 5 bytes. */
+enum { ALL = 29 };
+
+static void write_all(struct b_wr *w)
 {
-    b_wr_u8(w, 0x01);
-    b_wr_le16(w, 0x0302);
-    b_wr_le24(w, 0x060504);
-    b_wr_le32(w, 0x0A090807);
-    b_wr_le64(w, UINT64_C(0x1211100F0E0D0C0B));
-    b_wr_be16(w, 0x1314);
-    b_wr_be32(w, 0x15161718);
-    b_wr_bytes(w, "\x19\x1A", 2);
+    b_wr_u8(w, 0x81);
+    b_wr_le16(w, 0x8182);
+    b_wr_le24(w, 0x818283);
+    b_wr_le32(w, 0x81828384);
+    b_wr_le64(w, 0x8182838485868788);
+    b_wr_be16(w, 0x8182);
+    b_wr_be32(w, 0x81828384);
+    b_wr_bytes(w, "\x91\x92\x93", 3);
+    b_wr_fill(w, 0xA5, 2);
 }
 
-static void numbers_stand_on_the_wire_in_the_order_their_name_says(void **state)
+/* True when every field has the value that write_all gave it. */
+static bool read_all(struct b_rd *r)
+{
+    uint8_t tail[5];
+    bool is_same = b_rd_u8(r) == 0x81;
+    is_same &= b_rd_le16(r) == 0x8182;
+    is_same &= b_rd_le24(r) == 0x818283;
+    is_same &= b_rd_le32(r) == 0x81828384;
+    is_same &= b_rd_le64(r) == 0x8182838485868788;
+    is_same &= b_rd_be16(r) == 0x8182;
+    is_same &= b_rd_be32(r) == 0x81828384;
+    b_rd_bytes(r, tail, sizeof(tail));
+    return is_same & (memcmp(tail, "\x91\x92\x93\xA5\xA5", sizeof(tail)) == 0);
+}
+
+static void fields_lie_in_the_order_and_byte_order_of_their_names(void **state)
 {
     (void)state;
-    uint8_t room[26];
+    static const uint8_t want[ALL] = {0x81, 0x82, 0x81, 0x83, 0x82, 0x81, 0x84, 0x83, 0x82, 0x81,
+                                      0x88, 0x87, 0x86, 0x85, 0x84, 0x83, 0x82, 0x81, 0x81, 0x82,
+                                      0x81, 0x82, 0x83, 0x84, 0x91, 0x92, 0x93, 0xA5, 0xA5};
+    uint8_t room[ALL];
     struct b_wr w = b_wr_from(room, sizeof(room));
-    put_all(&w);
+    write_all(&w);
     assert_true(b_wr_ok(&w));
-    assert_int_equal(w.len, sizeof(room));
-    for (uint8_t i = 0; i < sizeof(room); i++)
-        assert_int_equal(room[i], i + 1);
+    assert_int_equal(w.len, ALL);
+    assert_memory_equal(room, want, ALL);
+}
+
+static void what_is_written_is_read(void **state)
+{
+    (void)state;
+    uint8_t room[ALL];
+    struct b_wr w = b_wr_from(room, sizeof(room));
+    write_all(&w);
     struct b_rd r = b_wr_reader(&w);
-    uint8_t last[2];
-    assert_int_equal(b_rd_u8(&r), 0x01);
-    assert_int_equal(b_rd_le16(&r), 0x0302);
-    assert_int_equal(b_rd_le24(&r), 0x060504);
-    assert_int_equal(b_rd_le32(&r), 0x0A090807);
-    assert_true(b_rd_le64(&r) == UINT64_C(0x1211100F0E0D0C0B));
-    assert_int_equal(b_rd_be16(&r), 0x1314);
-    assert_int_equal(b_rd_be32(&r), 0x15161718);
-    b_rd_bytes(&r, last, 2);
-    assert_memory_equal(last, "\x19\x1A", 2);
+    assert_true(read_all(&r));
     assert_true(b_rd_end(&r));
 }
 
-static void a_reader_cut_anywhere_stays_bad_and_gives_zeros(void **state)
+static void a_reader_cut_at_any_length_goes_bad_and_reads_nothing_beyond(void **state)
 {
     (void)state;
-    uint8_t room[26];
+    uint8_t room[ALL];
     struct b_wr w = b_wr_from(room, sizeof(room));
-    put_all(&w);
-    for (size_t n = 0; n < sizeof(room); n++) {
-        uint8_t last[2] = {0xEE, 0xEE};
-        struct b_rd r = b_rd_from(room, n);
-        (void)b_rd_u8(&r);
-        (void)b_rd_le16(&r);
-        (void)b_rd_le24(&r);
-        (void)b_rd_le32(&r);
-        (void)b_rd_le64(&r);
-        (void)b_rd_be16(&r);
-        (void)b_rd_be32(&r);
-        b_rd_bytes(&r, last, 2);
+    write_all(&w);
+    for (size_t n = 0; n < ALL; n++) {
+        uint8_t exact[ALL]; /* what lies after the cut would show as a value */
+        memset(exact, 0xEE, sizeof(exact));
+        memcpy(exact, room, n);
+        struct b_rd r = b_rd_from(exact, n);
+        assert_false(read_all(&r));
         assert_false(b_rd_ok(&r));
         assert_false(b_rd_end(&r));
-        assert_int_equal(last[0] | last[1], 0);
-        assert_int_equal(b_rd_u8(&r), 0);
-        assert_null(b_rd_direct(&r, 1));
+        assert_int_equal(r.left, 0);
     }
 }
 
-static void a_writer_that_is_full_writes_nothing_more(void **state)
+static void a_writer_without_room_writes_nothing_beyond_and_stays_bad(void **state)
 {
     (void)state;
-    uint8_t room[27];
-    for (size_t cap = 0; cap < 26; cap++) {
+    for (size_t cap = 0; cap < ALL; cap++) {
+        uint8_t room[ALL + 1];
         memset(room, 0xEE, sizeof(room));
         struct b_wr w = b_wr_from(room, cap);
-        put_all(&w);
+        write_all(&w);
         assert_false(b_wr_ok(&w));
         assert_true(w.len <= cap);
-        for (size_t i = cap; i < sizeof(room); i++)
+        for (size_t i = w.len; i < sizeof(room); i++)
             assert_int_equal(room[i], 0xEE);
+        struct b_rd r = b_wr_reader(&w);
+        assert_false(b_rd_ok(&r));
     }
 }
 
-static void a_sub_cursor_has_bounds_of_its_own(void **state)
+static void a_failure_sticks_though_later_reads_would_fit(void **state)
 {
     (void)state;
-    struct b_rd r = b_rd_from("\x02"
-                              "abc",
-                              4);
-    struct b_rd sub = b_rd_take(&r, b_rd_u8(&r));
-    assert_int_equal(b_rd_u8(&sub), 'a');
-    assert_int_equal(b_rd_u8(&sub), 'b');
-    assert_true(b_rd_end(&sub));
-    assert_int_equal(b_rd_u8(&sub), 0);
-    assert_false(b_rd_ok(&sub));
-    assert_int_equal(b_rd_u8(&r), 'c');
-    assert_true(b_rd_end(&r));
-    struct b_rd too_much = b_rd_take(&r, 1);
-    assert_false(b_rd_ok(&too_much));
+    static const uint8_t bytes[4] = {1, 2, 3, 4};
+    uint8_t dst[8];
+    memset(dst, 0xEE, sizeof(dst));
+    struct b_rd r = b_rd_from(bytes, sizeof(bytes));
+    b_rd_bytes(&r, dst, sizeof(dst));
+    for (size_t i = 0; i < sizeof(dst); i++)
+        assert_int_equal(dst[i], 0);
+    assert_int_equal(b_rd_u8(&r), 0);
+    assert_null(b_rd_direct(&r, 0));
+    assert_false(b_rd_ok(&r));
+
+    uint8_t room[4];
+    struct b_wr w = b_wr_from(room, sizeof(room));
+    b_wr_fill(&w, 1, 5);
+    b_wr_u8(&w, 1);
+    assert_null(b_wr_reserve(&w, 0));
+    assert_int_equal(w.len, 0);
+    assert_false(b_wr_ok(&w));
 }
 
-static void hex_goes_both_ways_and_refuses_what_is_not_hex(void **state)
+static void a_length_near_the_largest_number_does_not_wrap(void **state)
 {
     (void)state;
-    uint8_t room[4];
-    char text[9];
-    struct b_wr w = b_wr_from(room, sizeof(room));
-    assert_true(b_unhex(&w, "00 1F a0Ff"));
-    b_hex(text, room, w.len);
-    assert_string_equal(text, "001FA0FF");
-    static const char *const bad[] = {"0", "0g", "00 1", "x", "0011223344"};
+    uint8_t bytes[4] = {1, 2, 3, 4};
+    struct b_rd r = b_rd_from(bytes, sizeof(bytes));
+    b_rd_skip(&r, 1);
+    assert_null(b_rd_direct(&r, SIZE_MAX));
+    struct b_wr w = b_wr_from(bytes, sizeof(bytes));
+    b_wr_u8(&w, 9);
+    assert_null(b_wr_reserve(&w, SIZE_MAX));
+    assert_false(b_wr_ok(&w));
+}
+
+static void a_part_has_bounds_of_its_own(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[4] = {1, 2, 3, 4};
+    struct b_rd r = b_rd_from(bytes, sizeof(bytes));
+    struct b_rd part = b_rd_take(&r, 2);
+    assert_int_equal(b_rd_le16(&part), 0x0201);
+    assert_true(b_rd_end(&part));
+    (void)b_rd_u8(&part);
+    assert_false(b_rd_ok(&part));
+    assert_true(b_rd_ok(&r)); /* the whole does not suffer from its part */
+    struct b_rd rest = b_rd_rest(&r);
+    assert_int_equal(b_rd_be16(&rest), 0x0304);
+    assert_true(b_rd_end(&r));
+    part = b_rd_take(&r, 1);
+    assert_false(b_rd_ok(&part));
+    assert_false(b_rd_ok(&r));
+    rest = b_rd_rest(&r);
+    assert_false(b_rd_ok(&rest));
+}
+
+static void an_empty_reader_is_at_its_end(void **state)
+{
+    (void)state;
+    struct b_rd r = b_rd_from(NULL, 0);
+    b_rd_bytes(&r, NULL, 0);
+    assert_true(b_rd_end(&r));
+}
+
+static void hex_goes_both_ways(void **state)
+{
+    (void)state;
+    uint8_t all[256], back[256];
+    char text[2 * sizeof(all) + 1];
+    for (size_t i = 0; i < sizeof(all); i++)
+        all[i] = (uint8_t)i;
+    b_hex(text, all, sizeof(all));
+    assert_int_equal(strlen(text), 2 * sizeof(all));
+    assert_memory_equal(text, "000102", 6);
+    assert_string_equal(text + 2 * 253, "FDFEFF");
+    struct b_wr w = b_wr_from(back, sizeof(back));
+    assert_true(b_unhex(&w, text));
+    assert_memory_equal(back, all, sizeof(all));
+    w = b_wr_from(back, sizeof(back));
+    assert_true(b_unhex(&w, " 90 aF00 "));
+    assert_int_equal(w.len, 3);
+    assert_memory_equal(back, "\x90\xAF\x00", 3);
+}
+
+static void hex_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"0",    "0 1",          "0G",   "G0",
+                                      "0x12", "001122334455", "12\n", "1:2"};
+    uint8_t room[5];
     for (size_t i = 0; i < B_COUNT(bad); i++) {
-        w = b_wr_from(room, sizeof(room));
+        struct b_wr w = b_wr_from(room, sizeof(room));
         assert_false(b_unhex(&w, bad[i]));
     }
 }
 
-static void comparing_finds_a_difference_at_every_bit(void **state)
+static void one_bit_makes_a_difference(void **state)
 {
     (void)state;
     uint8_t a[16] = {0}, b[16] = {0};
     assert_true(b_ct_eq(a, b, sizeof(a)));
-    for (size_t bit = 0; bit < 128; bit++) {
-        b[bit / 8] = (uint8_t)(1 << bit % 8);
+    assert_true(b_ct_eq(a, b, 0));
+    for (size_t bit = 0; bit < 8 * sizeof(a); bit++) {
+        b[bit / 8] = (uint8_t)(1u << bit % 8);
         assert_false(b_ct_eq(a, b, sizeof(a)));
         b[bit / 8] = 0;
     }
-}
-
-static void a_walk_refuses_a_number_above_its_maximum(void **state)
-{
-    (void)state;
-    uint8_t room[8];
-    struct b_wr w = b_wr_from(room, sizeof(room));
-    struct b_walk out = {.w = &w};
-    uint8_t v = 9;
-    B_WALK(&out, v, 255);
-    assert_true(b_walk_ok(&out));
-    struct b_rd r = b_wr_reader(&w);
-    struct b_walk in = {.r = &r};
-    B_WALK(&in, v, 8);
-    assert_false(b_walk_ok(&in));
-    assert_int_equal(v, 0);
+    memset(a, 0xEE, sizeof(a));
+    b_wipe(a, sizeof(a));
+    assert_true(b_ct_eq(a, b, sizeof(a)));
+    b_wipe(NULL, 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_stand_on_the_wire_in_the_order_their_name_says),
-        cmocka_unit_test(a_reader_cut_anywhere_stays_bad_and_gives_zeros),
-        cmocka_unit_test(a_writer_that_is_full_writes_nothing_more),
-        cmocka_unit_test(a_sub_cursor_has_bounds_of_its_own),
-        cmocka_unit_test(hex_goes_both_ways_and_refuses_what_is_not_hex),
-        cmocka_unit_test(comparing_finds_a_difference_at_every_bit),
-        cmocka_unit_test(a_walk_refuses_a_number_above_its_maximum),
+        cmocka_unit_test(fields_lie_in_the_order_and_byte_order_of_their_names),
+        cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(a_reader_cut_at_any_length_goes_bad_and_reads_nothing_beyond),
+        cmocka_unit_test(a_writer_without_room_writes_nothing_beyond_and_stays_bad),
+        cmocka_unit_test(a_failure_sticks_though_later_reads_would_fit),
+        cmocka_unit_test(a_length_near_the_largest_number_does_not_wrap),
+        cmocka_unit_test(a_part_has_bounds_of_its_own),
+        cmocka_unit_test(an_empty_reader_is_at_its_end),
+        cmocka_unit_test(hex_goes_both_ways),
+        cmocka_unit_test(hex_that_is_none_is_refused),
+        cmocka_unit_test(one_bit_makes_a_difference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
