@@ -78,30 +78,40 @@ static void describe(struct store_badge *b, const struct service *sv, const stru
     b->profile_revision = sv->profile.revision;
 }
 
+/* Why a card that the store knows cannot be enrolled; B_OK when it can. */
+static enum b_code judge_known(const struct store_badge *b, struct b_err *err)
+{
+    if (b->state == STORE_BADGE_ENROLLING || b->state == STORE_BADGE_BLANKED)
+        return B_OK;
+    if (b->state == STORE_BADGE_REVOKED)
+        return b_err_set(err, B_E_BADGE_REVOKED, 0,
+                         "badge %lld of %s is revoked for good: its card is not enrolled again",
+                         (long long)b->id, b->holder_name);
+    return b_err_set(err, B_E_DUPLICATE, 0, "this badge is enrolled for %s (%s), as number %lld",
+                     b->holder_name, b->holder_ref, (long long)b->id);
+}
+
 /* The badge's record is durable, as enrolling, before the first byte changes the card. */
 static enum b_code begin_enrolment(void *ctx, struct service_work *w, bool is_approved,
                                    struct b_err *err)
 {
     struct enrolment *e = ctx;
     enum b_code r = find_badge(e->sv, w, &e->badge, err);
-    if (r == B_E_NOT_FOUND)
+    if (r == B_OK)
+        r = judge_known(&e->badge, err);
+    else if (r == B_E_NOT_FOUND) {
         e->badge = (struct store_badge){.created_at = (int64_t)time(NULL)};
-    else if (r != B_OK)
+        r = B_OK;
+    }
+    if (r != B_OK)
         return r;
-    if (e->badge.state == STORE_BADGE_REVOKED)
-        return b_err_set(err, B_E_BADGE_REVOKED, 0, "badge %lld of %s is revoked",
-                         (long long)e->badge.id, e->badge.holder_name);
-    bool is_new = e->badge.id == 0 || e->badge.state == STORE_BADGE_ENROLLING ||
-                  e->badge.state == STORE_BADGE_BLANKED;
-    if (!is_new)
-        return b_err_set(err, B_E_DUPLICATE, 0,
-                         "this badge is enrolled for %s (%s), as number %lld", e->badge.holder_name,
-                         e->badge.holder_ref, (long long)e->badge.id);
     if (!is_approved)
         return B_OK;
     describe(&e->badge, e->sv, w);
     e->badge.state = STORE_BADGE_ENROLLING;
     e->badge.changed_at = (int64_t)time(NULL);
+    e->badge.tapped_at = 0; /* what was said of the holder before is not said of this one */
+    e->badge.reason[0] = '\0';
     (void)snprintf(e->badge.holder_ref, sizeof(e->badge.holder_ref), "%s", e->holder.ref);
     (void)snprintf(e->badge.holder_name, sizeof(e->badge.holder_name), "%s", e->holder.name);
     return store_badge_put(e->sv->store, &e->badge, err);
@@ -166,6 +176,10 @@ static enum b_code begin_repair(void *ctx, struct service_work *w, bool is_appro
         return b_err_set(err, B_E_BADGE_REVOKED, 0,
                          "badge %lld of %s is revoked: it is not brought "
                          "up to date, only returned to blank",
+                         (long long)e->badge.id, e->badge.holder_name);
+    if (r == B_OK && e->badge.state == STORE_BADGE_BLANKED && e->is_repair)
+        return b_err_set(err, B_E_BADGE_UNKNOWN, 0,
+                         "badge %lld of %s was returned to blank: its card has no holder",
                          (long long)e->badge.id, e->badge.holder_name);
     return r;
 }

@@ -87,8 +87,23 @@ static void a_blanked_card_is_blank_and_can_be_enrolled_again(void **state)
     assert_int_equal(badge.state, STORE_BADGE_BLANKED);
     assert_true(desk_card_is_blank(&card));
     assert_int_not_equal(desk_tap(&desk, &card, &badge), B_OK);
+    desk_expect(desk_repair(&desk, &card, &badge), B_E_BADGE_UNKNOWN);
+    assert_true(desk_card_is_blank(&card));
     MUST(desk_enrol(&desk, &card, &badge));
+    assert_int_equal(badge.tapped_at, 0);
+    assert_string_equal(badge.reason, "");
     MUST(desk_tap(&desk, &card, &badge));
+}
+
+static void the_card_of_a_revoked_badge_is_not_enrolled_again(void **state)
+{
+    (void)state;
+    MUST(desk_enrol(&desk, &card, &badge));
+    MUST(service_revoke(&desk.sv, badge.id, "lost", &desk_err));
+    desk_expect(desk_enrol(&desk, &card, &badge), B_E_BADGE_REVOKED);
+    MUST(desk_blank(&desk, &card, &badge));
+    desk_expect(desk_enrol(&desk, &card, &badge), B_E_BADGE_REVOKED);
+    assert_true(desk_card_is_blank(&card));
 }
 
 /* --- states ------------------------------------------------------------------------------------
@@ -365,6 +380,7 @@ int main(void)
         AT_DESK(an_enrolment_leaves_no_open_intent),
         AT_DESK(a_badge_is_enrolled_for_one_holder),
         AT_DESK(a_blanked_card_is_blank_and_can_be_enrolled_again),
+        AT_DESK(the_card_of_a_revoked_badge_is_not_enrolled_again),
         AT_DESK(a_suspended_badge_is_refused_until_reinstated),
         AT_DESK(a_revoked_badge_is_refused_for_good),
         AT_DESK(a_badge_with_our_keys_that_the_store_lost_is_unknown),
