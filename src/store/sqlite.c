@@ -1,8 +1,10 @@
 /* The SQLite driver. The only file that includes sqlite3.h. */
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/driver.h"
 
@@ -18,6 +20,21 @@ struct statement {
     int failed; /* of a bind */
 };
 
+/* What the system said where SQLite says only that a file did not open or an exchange with the disk
+ * failed: the files beside the database (-wal, -shm) meet a full or read-only disk first. */
+static enum b_code from_system(sqlite3 *db, int rc)
+{
+    if (db == NULL || ((rc & 0xFF) != SQLITE_IOERR && (rc & 0xFF) != SQLITE_CANTOPEN))
+        return B_OK;
+    const char *path = sqlite3_db_filename(db, "main");
+    int cause = sqlite3_system_errno(db);
+    if (cause == ENOSPC || cause == EDQUOT)
+        return B_E_STORE_FULL;
+    if (cause == EROFS || (path != NULL && access(path, F_OK) == 0 && access(path, W_OK) != 0))
+        return B_E_STORE_READ_ONLY;
+    return B_OK;
+}
+
 static enum b_code fail(sqlite3 *db, int rc, const char *what, struct b_err *err)
 {
     static const struct {
@@ -31,6 +48,9 @@ static enum b_code fail(sqlite3 *db, int rc, const char *what, struct b_err *err
         {SQLITE_CONSTRAINT, B_E_DUPLICATE},     {SQLITE_NOMEM, B_E_NO_MEMORY},
     };
     const char *cause = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
+    enum b_code by_system = from_system(db, rc);
+    if (by_system != B_OK)
+        return b_err_set(err, by_system, (uint32_t)rc, "%s: %s", what, cause);
     for (size_t i = 0; i < B_COUNT(map); i++) {
         if (map[i].rc == (rc & 0xFF))
             return b_err_set(err, map[i].code, (uint32_t)rc, "%s: %s", what, cause);
