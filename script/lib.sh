@@ -12,7 +12,7 @@ declare -A packages=(
         libssl-dev libpcsclite-dev libp11-kit-dev libsqlite3-dev libjansson-dev libcyaml-dev libyaml-dev
         libseccomp-dev libcmocka-dev"
     [run]="softhsm2 p11-kit pcscd vsmartcard-vpcd util-linux iproute2"
-    [test]="opensc pcsc-tools libfreefare-bin libfreefare-dev libnfc-dev mandoc"
+    [test]="sqlite3 opensc pcsc-tools libfreefare-bin libfreefare-dev libnfc-dev mandoc"
     [clang]="clang-14 libclang-rt-14-dev llvm-14"
     [lint]="clang-format-14 clang-tidy-14 cppcheck shellcheck mandoc"
     [format]="clang-format-14"
