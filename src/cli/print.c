@@ -102,7 +102,7 @@ static void print_step(const struct profile_step *s, char *line, size_t cap)
         (void)snprintf(what, sizeof(what), " %u (%s)", s->no, key_role_name(s->role));
     else if (is_numbered)
         (void)snprintf(what, sizeof(what), " %u", s->no);
-    else if (s->aid != 0)
+    else if (s->aid != 0 && s->kind != PROFILE_STEP_FORMAT)
         (void)snprintf(what, sizeof(what), " %06X", s->aid);
     if (is_key)
         (void)snprintf(line, cap, _("%s%s: from %s to %s"), _(profile_step_text(s->kind)), what,

@@ -180,6 +180,28 @@ static void a_full_store_says_so_and_loses_nothing(void **state)
     store_free(&s);
 }
 
+/* Rights mean nothing to root: the store is opened by a child that is somebody else. */
+static void a_store_without_the_right_to_write_is_read_only(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    store_free(&s);
+    assert_int_equal(chmod(path, 0444), 0);
+    assert_int_equal(chmod(dir, 0555), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0)
+            _exit(0);
+        _exit((int)store_open(path, false, &s, &err));
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(chmod(dir, 0700), 0);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), B_E_STORE_READ_ONLY);
+}
+
 static bool count(void *ctx, const struct store_event *e)
 {
     (void)e;
@@ -215,6 +237,7 @@ int main(void)
         T(a_store_that_is_not_there_is_named),
         T(a_store_that_another_writes_is_locked),
         T(a_full_store_says_so_and_loses_nothing),
+        T(a_store_without_the_right_to_write_is_read_only),
         T(the_last_events_of_a_badge_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
