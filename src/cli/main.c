@@ -120,6 +120,7 @@ static enum b_code parse(struct cli *c, int argc, char **argv, const struct cli_
 static enum b_code check_options(const struct cli *c, const struct cli_command *cmd,
                                  struct b_err *err)
 {
+    b_check(cmd != NULL);
     for (size_t i = 0; i < CLI_OPT_COUNT_OF; i++) {
         const struct cli_option_row *o = &cli_options[i];
         if (c->options[i] != NULL && !o->is_global && !is_listed(cmd->options, o->name))

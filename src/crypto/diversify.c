@@ -73,7 +73,7 @@ static void put_piece(char piece, const struct crypto_div_facts *f, struct b_wr 
         b_wr_bytes(w, f->serial, f->serial_len);
         break;
     default:
-        b_check(false && "a letter that diversify.def does not explain");
+        b_check(false); /* a letter that diversify.def does not explain */
     }
 }
 

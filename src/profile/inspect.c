@@ -184,6 +184,7 @@ static enum profile_want on_serial(struct profile_run *run)
         go_to(run, run->is_good && f != NULL ? INSPECT_SERIAL_READ : INSPECT_CARD_AGAIN);
         return PROFILE_DONE;
     }
+    b_check(f != NULL); /* nothing else leads here */
     if (!run->is_asked) {
         df_req_read_data(&run->request, f->no, 0, CRYPTO_SERIAL_MAX, DF_COMM_PLAIN);
         return ask(run);
