@@ -66,15 +66,17 @@ void crypto_key_init_with(struct crypto_key *key, const struct crypto_engine *en
     b_wipe(l, sizeof(l));
 }
 
+const struct crypto_engine *crypto_engine_for(enum crypto_cipher cipher)
+{
+    if (crypto_block_size(cipher) == 8)
+        return &crypto_engine_tdea;
+    const struct crypto_engine *ni = crypto_engine_aes_ni();
+    return ni != NULL ? ni : &crypto_engine_aes_portable;
+}
+
 void crypto_key_init(struct crypto_key *key, enum crypto_cipher cipher, const uint8_t *bytes)
 {
-    const struct crypto_engine *engine = &crypto_engine_tdea;
-    if (crypto_block_size(cipher) == 16) {
-        engine = crypto_engine_aes_ni();
-        if (engine == NULL)
-            engine = &crypto_engine_aes_portable;
-    }
-    crypto_key_init_with(key, engine, cipher, bytes);
+    crypto_key_init_with(key, crypto_engine_for(cipher), cipher, bytes);
 }
 
 void crypto_key_drop(struct crypto_key *key)

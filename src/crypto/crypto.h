@@ -87,6 +87,10 @@ B_NODISCARD enum b_code crypto_an10922(const struct crypto_key *master, const ui
 /* Writes the version into the low bits of the first 8 key bytes (AN10922 2.4). */
 void crypto_tdea_set_version(uint8_t *key, uint8_t version);
 
+/* Computes the known answers of kat.def and diversify.def with the engines that this machine uses,
+ * in well under a millisecond. B_E_CRYPTO_BROKEN names the first that comes out wrong. */
+B_NODISCARD enum b_code crypto_self_test(struct b_err *err);
+
 /* Diversification profiles (crypto/diversify.h): the named rules that build the input. */
 #include "crypto/diversify.h"
 

@@ -1,4 +1,5 @@
 /* CRCs, random bytes, SHA-256 and the ECDSA check of the originality signature. */
+#include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
@@ -36,8 +37,9 @@ void crypto_random(void *p, size_t n)
     uint8_t *b = p;
     while (n > 0) {
         ssize_t got = getrandom(b, n, 0);
+        b_check(got >= 0 || errno == EINTR);
         if (got < 0)
-            continue; /* EINTR: nothing else can happen once the generator is seeded */
+            continue;
         b += got;
         n -= (size_t)got;
     }

@@ -10,7 +10,6 @@ struct crypto_div_profile {
 static const struct crypto_div_profile profiles[] = {
 #define CRYPTO_DIV(id, pieces) {id, pieces},
 #include "crypto/diversify.def"
-#undef CRYPTO_DIV
 };
 
 const struct crypto_div_profile *crypto_div_find(const char *id)

@@ -33,4 +33,11 @@ extern const struct crypto_engine crypto_engine_tdea;
 void crypto_key_init_with(struct crypto_key *key, const struct crypto_engine *engine,
                           enum crypto_cipher cipher, const uint8_t *bytes);
 
+/* The engine that this machine uses for a cipher. */
+const struct crypto_engine *crypto_engine_for(enum crypto_cipher cipher);
+
+/* As crypto_self_test, with chosen engines: for tests of the test. */
+B_NODISCARD enum b_code crypto_self_test_with(const struct crypto_engine *aes,
+                                              const struct crypto_engine *tdea, struct b_err *err);
+
 #endif

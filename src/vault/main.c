@@ -88,7 +88,8 @@ int main(void)
         return 2;
     }
     struct b_err err = {0};
-    if (vaultd_harden(&err) != B_OK || vaultd_lock_memory(&err) != B_OK)
+    if (vaultd_harden(&err) != B_OK || vaultd_lock_memory(&err) != B_OK ||
+        crypto_self_test(&err) != B_OK)
         return refuse(&err);
     /* A request may carry keys that were given to a scan; an answer carries no secret. */
     static uint8_t answer[VAULT_MESSAGE_MAX];
