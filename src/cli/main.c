@@ -177,7 +177,9 @@ static void start_language(void)
      */
     if (setlocale(LC_ALL, "") == NULL && wants_french()) {
         (void)setlocale(LC_ALL, "C.UTF-8");
-        (void)setenv("LANGUAGE", "fr", 0);
+        const char *languages = getenv("LANGUAGE");
+        if (languages == NULL || languages[0] == '\0')
+            (void)setenv("LANGUAGE", "fr", 1);
     }
     (void)setlocale(LC_NUMERIC, "C"); /* JSON has no decimal comma */
     if (dir == NULL)

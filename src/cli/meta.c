@@ -47,7 +47,9 @@ enum b_code cli_completion(struct cli *c, struct b_err *err)
         const char *words = cli_commands[i].words;
         const char *space = strchr(words, ' ');
         size_t n = space != NULL ? (size_t)(space - words) : strlen(words);
-        (void)printf("    [ \"$before\" != '' ] || words+=' %.*s'\n", (int)n, words);
+        bool is_said = i > 0 && space != NULL && strncmp(cli_commands[i - 1].words, words, n) == 0;
+        if (!is_said)
+            (void)printf("    [ \"$before\" != '' ] || words+=' %.*s'\n", (int)n, words);
         if (space != NULL)
             (void)printf("    [ \"$before\" != '%.*s' ] || words+=' %s'\n", (int)n, words,
                          space + 1);
