@@ -163,19 +163,9 @@ static enum profile_want on_signature(struct profile_run *run)
     return ask(run);
 }
 
-static const struct profile_file *serial_file(const struct profile_run *run)
-{
-    const struct profile *p = &run->job->profile;
-    for (uint8_t i = 0; i < p->file_count; i++) {
-        if (p->files[i].content == PROFILE_CONTENT_SERIAL)
-            return &p->files[i];
-    }
-    return NULL;
-}
-
 static enum profile_want on_serial(struct profile_run *run)
 {
-    const struct profile_file *f = serial_file(run);
+    const struct profile_file *f = run_serial_file(run);
     if (run->at == INSPECT_SERIAL_SELECT) {
         if (!run->is_asked) {
             df_req_select(&run->request, run->job->profile.aid);

@@ -132,6 +132,16 @@ const struct profile_file *run_file(const struct profile_run *run, uint8_t no)
     return NULL;
 }
 
+const struct profile_file *run_serial_file(const struct profile_run *run)
+{
+    const struct profile *p = &run->job->profile;
+    for (uint8_t i = 0; i < p->file_count; i++) {
+        if (p->files[i].content == PROFILE_CONTENT_SERIAL)
+            return &p->files[i];
+    }
+    return NULL;
+}
+
 size_t run_content(const struct profile_run *run, const struct profile_file *f, uint8_t *out)
 {
     const struct profile_job *j = run->job;

@@ -84,6 +84,8 @@ enum df_auth run_auth(const struct profile_run *run, df_aid aid, enum df_key_typ
 bool run_knows(const struct profile_run *run, enum key_role role, uint8_t generation);
 /* The file of the profile with this number, or NULL. */
 const struct profile_file *run_file(const struct profile_run *run, uint8_t no);
+/* The file that holds the badge's serial, or NULL. */
+const struct profile_file *run_serial_file(const struct profile_run *run);
 /* What the profile wants in a file; n bytes, zero padded to the file's size. */
 size_t run_content(const struct profile_run *run, const struct profile_file *f, uint8_t *out);
 

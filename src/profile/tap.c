@@ -18,16 +18,6 @@ static enum profile_want ask(struct profile_run *run, int at)
     return PROFILE_TX;
 }
 
-static const struct profile_file *serial_file(const struct profile_run *run)
-{
-    const struct profile *p = &run->job->profile;
-    for (uint8_t i = 0; i < p->file_count; i++) {
-        if (p->files[i].content == PROFILE_CONTENT_SERIAL)
-            return &p->files[i];
-    }
-    return NULL;
-}
-
 static enum profile_want prove(struct profile_run *run)
 {
     struct profile_slot slot = {
@@ -49,7 +39,7 @@ static enum profile_want selected(struct profile_run *run)
                             "the card does not hold this establishment's application");
         return run_fail_card(run, "selecting the establishment's application");
     }
-    const struct profile_file *f = serial_file(run);
+    const struct profile_file *f = run_serial_file(run);
     if (!crypto_div_uses_serial(run->diversification) || f == NULL)
         return prove(run);
     df_req_read_data(&run->request, f->no, 0, CRYPTO_SERIAL_MAX, DF_COMM_PLAIN);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-static uint32_t now_us(void)
+uint32_t service_now_us(void)
 {
     struct timespec t;
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
@@ -109,12 +109,12 @@ static enum b_code add_intent(struct service *sv, struct service_work *w, size_t
 static enum b_code transmit(struct channel *ch, struct service_work *w, struct b_wr *rapdu,
                             struct b_err *err)
 {
-    uint32_t start = now_us();
+    uint32_t start = service_now_us();
     enum b_code r = channel_transmit(ch, b_rd_from(w->event.apdu, w->event.apdu_len), rapdu, err);
     struct service_legs *l = &w->legs;
     if (l->count < B_COUNT(l->card_us)) {
         l->vault_us[l->count] = w->event.vault_us;
-        l->card_us[l->count++] = now_us() - start;
+        l->card_us[l->count++] = service_now_us() - start;
     }
     return r;
 }

@@ -16,6 +16,9 @@ struct service_work {
     bool is_planned;
 };
 
+/* Microseconds of a steady clock; differences are what counts. */
+uint32_t service_now_us(void);
+
 struct service_work *service_work_new(const struct service *sv, enum profile_goal goal,
                                       const struct channel *ch, struct b_err *err);
 void service_work_free(struct service_work **w);

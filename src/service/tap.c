@@ -5,13 +5,6 @@
 
 #include "service/relay.h"
 
-static uint32_t now_us(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint32_t)((uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u);
-}
-
 /* What the store remembers saves exchanges; it decides nothing. */
 static void hint(struct service *sv, struct service_work *w)
 {
@@ -81,14 +74,14 @@ enum b_code service_tap(struct service *sv, struct channel *ch, struct store_bad
                         struct profile_tap *ret_tap, struct service_legs *ret_legs,
                         struct b_err *err)
 {
-    uint32_t start = now_us();
+    uint32_t start = service_now_us();
     *ret_badge = (struct store_badge){0};
     struct service_work *w = service_work_new(sv, PROFILE_GOAL_TAP, ch, err);
     if (w == NULL)
         return err->code;
     hint(sv, w);
     enum b_code r = service_relay(sv, ch, w, NULL, NULL, NULL, err);
-    uint32_t decide = now_us();
+    uint32_t decide = service_now_us();
     if (r == B_OK) {
         r = find(sv, &w->tap, ret_badge, err);
         if (r == B_E_NOT_FOUND)
@@ -105,8 +98,8 @@ enum b_code service_tap(struct service *sv, struct channel *ch, struct store_bad
     r = record(sv, r, ret_badge, &w->tap, err);
     *ret_tap = w->tap;
     *ret_legs = w->legs;
-    ret_legs->decide_us = now_us() - decide;
-    ret_legs->total_us = now_us() - start;
+    ret_legs->decide_us = service_now_us() - decide;
+    ret_legs->total_us = service_now_us() - start;
     service_work_free(&w);
     return r;
 }
