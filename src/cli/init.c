@@ -198,8 +198,7 @@ enum b_code cli_init(struct cli *c, struct b_err *err)
     if (r == B_OK)
         r = cli_path(c, "tessere.yaml", path, sizeof(path), err);
     if (r == B_OK && access(path, F_OK) == 0)
-        r = b_err_set(err, B_E_CONFIG, 0, _("%s exists: this establishment is set up already"),
-                      path);
+        r = b_err_set(err, B_E_INITIALISED, 0, "%s", path);
     if (r != B_OK)
         return r;
     (void)snprintf(c->config.finess, sizeof(c->config.finess), "%s", c->options[CLI_OPT_FINESS]);

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -205,6 +206,7 @@ int main(int argc, char **argv)
     struct b_err err = {0};
     const struct cli_command *cmd = NULL;
     start_language();
+    (void)umask(077); /* holders' names are nobody else's business */
     (void)signal(SIGPIPE, SIG_IGN);
     struct sigaction on_interrupt = {.sa_handler = stop};
     (void)sigaction(SIGINT, &on_interrupt, NULL);

@@ -86,12 +86,17 @@ static void print_generation(char *ret, size_t cap, uint8_t generation)
         (void)snprintf(ret, cap, _("generation %u"), generation);
 }
 
+static bool is_key_step(enum profile_step_kind kind)
+{
+    return kind == PROFILE_STEP_CHANGE_KEY || kind == PROFILE_STEP_CHANGE_CARD_KEY ||
+           kind == PROFILE_STEP_RESET_CARD_KEY;
+}
+
 /* A step in the person's language: the table's text, then its figures. */
 static void print_step(const struct profile_step *s, char *line, size_t cap)
 {
     char from[32], to[32], what[64] = "";
-    bool is_key = s->kind == PROFILE_STEP_CHANGE_KEY || s->kind == PROFILE_STEP_CHANGE_CARD_KEY ||
-                  s->kind == PROFILE_STEP_RESET_CARD_KEY;
+    bool is_key = is_key_step(s->kind);
     bool is_numbered = s->kind == PROFILE_STEP_CHANGE_KEY || s->kind == PROFILE_STEP_DELETE_FILE ||
                        s->kind == PROFILE_STEP_CREATE_FILE ||
                        s->kind == PROFILE_STEP_CHANGE_FILE_SETTINGS ||
@@ -148,11 +153,13 @@ json_t *cli_json_plan(const struct profile_plan *plan)
     char line[160];
     for (uint8_t i = 0; i < plan->step_count; i++) {
         const struct profile_step *s = &plan->steps[i];
+        char aid[9];
+        (void)snprintf(aid, sizeof(aid), "%06X", s->aid);
         profile_step_print(s, line, sizeof(line));
         (void)json_array_append_new(
-            steps, json_pack("{s:s, s:i, s:i, s:s, s:i, s:i, s:s}", "step",
-                             profile_step_name(s->kind), "application", (int)s->aid, "number",
-                             (int)s->no, "role", key_role_name(s->role), "from",
+            steps, json_pack("{s:s, s:s, s:i, s:s?, s:i, s:i, s:s}", "step",
+                             profile_step_name(s->kind), "application", aid, "number", (int)s->no,
+                             "role", is_key_step(s->kind) ? key_role_name(s->role) : NULL, "from",
                              (int)s->from_generation, "to", (int)s->to_generation, "text", line));
     }
     static const char *const severities[] = {"info", "warning", "forbidden"};

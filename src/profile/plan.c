@@ -346,8 +346,9 @@ static void check_uid(struct profile_run *run)
 
 static void check_serial(struct profile_run *run)
 {
+    /* A scan shows what an enrolment would do, which gives the card a serial. */
     if (crypto_div_uses_serial(run->diversification) && run->job->serial_len == 0 &&
-        run->state.serial_len == 0)
+        run->state.serial_len == 0 && run->job->goal != PROFILE_GOAL_SCAN)
         block(run, B_E_CARD_BLOCKED, "the card carries no serial and none was given");
 }
 

@@ -31,8 +31,16 @@ static enum profile_want prove(struct profile_run *run)
     return ask(run, TAP_PROOF);
 }
 
+/* Status words other than 91xx: the card does not speak DESFire at all. */
+static bool is_alien(const struct profile_run *run)
+{
+    return !run->is_good && df_pcd_error(&run->pcd)->aux > 0xFF;
+}
+
 static enum profile_want selected(struct profile_run *run)
 {
+    if (is_alien(run))
+        return run_fail(run, B_E_NOT_DESFIRE, "selecting the establishment's application");
     if (!run->is_good) {
         if (df_pcd_status(&run->pcd) == DF_SW_APPLICATION_NOT_FOUND)
             return run_fail(run, B_E_BADGE_UNKNOWN,
@@ -110,6 +118,8 @@ enum profile_want tap_next(struct profile_run *run)
         df_req_select(&run->request, j->profile.aid);
         return ask(run, TAP_SELECTED);
     case TAP_UID:
+        if (is_alien(run))
+            return run_fail(run, B_E_NOT_DESFIRE, "asking the card for its version");
         if (!run->is_good || !df_rsp_version(df_pcd_answer(&run->pcd), &run->state.version))
             return run_fail_card(run, "asking the card for its version");
         memcpy(run->state.uid, run->state.version.uid, 7);

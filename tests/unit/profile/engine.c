@@ -271,6 +271,18 @@ static void a_serial_stays_while_the_card_key_needs_it(void **state)
     desk_drop(d);
 }
 
+static void a_scan_shows_the_plan_of_an_enrolment_that_gives_a_serial(void **state)
+{
+    (void)state;
+    struct desk *d = desk_new(DF_EV3, false, "serial");
+    d->job.serial_len = 0;
+    good(d, PROFILE_GOAL_SCAN);
+    assert_false(profile_run_plan(d->run)->is_blocked);
+    assert_int_not_equal(profile_run_plan(d->run)->step_count, 0);
+    refused(d, PROFILE_GOAL_REACH, B_E_CARD_BLOCKED);
+    desk_drop(d);
+}
+
 static void a_guest_asks_for_what_the_owner_gave(void **state)
 {
     (void)state;
@@ -429,6 +441,7 @@ int main(void)
         cmocka_unit_test(a_generation_that_is_not_ours_is_told),
         cmocka_unit_test(the_applications_of_others_are_listed_and_never_touched),
         cmocka_unit_test(a_serial_stays_while_the_card_key_needs_it),
+        cmocka_unit_test(a_scan_shows_the_plan_of_an_enrolment_that_gives_a_serial),
         cmocka_unit_test(a_guest_asks_for_what_the_owner_gave),
         cmocka_unit_test(a_full_card_is_told_before_it_is_touched),
         cmocka_unit_test(a_random_uid_derives_no_key),
