@@ -53,6 +53,7 @@ struct cli_config {
 struct cli {
     const char *options[CLI_OPT_COUNT_OF]; /* NULL: not given; "" for a switch */
     const char *operand;
+    char topic[64]; /* the words after `help`, or before --help */
     char home[CLI_PATH_MAX];
     struct cli_config config;
     struct service service;
@@ -103,6 +104,9 @@ B_NODISCARD enum b_code cli_config_read(const char *path, struct cli_config *ret
                                         struct b_err *err);
 B_NODISCARD enum b_code cli_config_write(const char *path, const struct cli_config *config,
                                          struct b_err *err);
+
+/* Whether name is one of the words of a space-separated list. */
+bool cli_is_listed(const char *list, const char *name);
 
 /* print.c */
 enum cli_color { CLI_PLAIN, CLI_BOLD, CLI_GREEN, CLI_YELLOW, CLI_RED };

@@ -40,7 +40,7 @@ bool cli_is_stopped(void *ctx)
  * ------------------------------------------------------------------------------------- */
 
 /* Whether `name` is one of the words of a space-separated list. */
-static bool is_listed(const char *list, const char *name)
+bool cli_is_listed(const char *list, const char *name)
 {
     size_t n = strlen(name);
     for (const char *at = list; (at = strstr(at, name)) != NULL; at += n) {
@@ -74,32 +74,22 @@ static enum b_code take_option(struct cli *c, int argc, char **argv, int *at, st
     return b_err_set(err, B_E_USAGE, 0, _("no such option: --%.40s"), text);
 }
 
-/* Splits the arguments into options, the words of a command, and its operand. */
-static enum b_code parse(struct cli *c, int argc, char **argv, const struct cli_command **ret,
-                         struct b_err *err)
+/* What help is asked about: the words of a command, or of its family. */
+static void set_topic(struct cli *c, const char *const *words, size_t n, bool has_help)
 {
-    const char *words[3] = {NULL};
-    size_t n = 0;
-    for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0') {
-            const char *name = strcmp(argv[i], "--help") == 0      ? "help"
-                               : strcmp(argv[i], "--version") == 0 ? "version"
-                                                                   : NULL;
-            enum b_code r = name != NULL ? B_OK : take_option(c, argc, argv, &i, err);
-            if (r != B_OK)
-                return r;
-            if (name != NULL && n < B_COUNT(words))
-                words[n++] = name;
-        } else if (n < B_COUNT(words)) {
-            words[n++] = argv[i];
-        } else {
-            return b_err_set(err, B_E_USAGE, 0, _("too many arguments: %.40s"), argv[i]);
-        }
-    }
+    const char *first = has_help && n > 0 ? words[1] : n > 0 ? words[0] : NULL;
+    const char *second = has_help && n > 1 ? words[2] : n > 1 ? words[1] : NULL;
+    if (first != NULL)
+        (void)snprintf(c->topic, sizeof(c->topic), "%.30s%s%.30s", first, second != NULL ? " " : "",
+                       second != NULL ? second : "");
+}
+
+static enum b_code find_command(struct cli *c, const char *const *words, size_t n,
+                                const struct cli_command **ret, struct b_err *err)
+{
     char two[64];
-    if (n == 0)
-        words[n++] = "help";
-    (void)snprintf(two, sizeof(two), "%s %s", words[0], n > 1 ? words[1] : "");
+    (void)snprintf(two, sizeof(two), "%.30s%s%.30s", words[0], n > 1 ? " " : "",
+                   n > 1 ? words[1] : "");
     for (size_t i = 0; i < cli_command_count; i++) {
         const struct cli_command *cmd = &cli_commands[i];
         size_t used = strcmp(cmd->words, words[0]) == 0 ? 1 : strcmp(cmd->words, two) == 0 ? 2 : 0;
@@ -109,7 +99,7 @@ static enum b_code parse(struct cli *c, int argc, char **argv, const struct cli_
         if (wants && n == used)
             return b_err_set(err, B_E_USAGE, 0, _("tessere %s needs %s"), cmd->words,
                              cmd->operands);
-        if (n > used + (wants ? 1u : 0u) && cmd->fn != cli_help)
+        if (n > used + (wants ? 1u : 0u))
             return b_err_set(err, B_E_USAGE, 0, _("too many arguments: %.40s"), words[n - 1]);
         c->operand = wants ? words[used] : NULL;
         *ret = cmd;
@@ -118,13 +108,44 @@ static enum b_code parse(struct cli *c, int argc, char **argv, const struct cli_
     return b_err_set(err, B_E_USAGE, 0, _("no such command: %.40s"), two);
 }
 
+/* Splits the arguments into options, the words of a command, and its operand. */
+static enum b_code parse(struct cli *c, int argc, char **argv, const struct cli_command **ret,
+                         struct b_err *err)
+{
+    const char *words[4] = {NULL}; /* the last stays NULL */
+    size_t n = 0;
+    bool asks_help = false;
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0') {
+            bool is_help = strcmp(argv[i], "--help") == 0;
+            bool is_version = strcmp(argv[i], "--version") == 0;
+            enum b_code r = is_help || is_version ? B_OK : take_option(c, argc, argv, &i, err);
+            if (r != B_OK)
+                return r;
+            asks_help |= is_help;
+            if (is_version && n + 1 < B_COUNT(words))
+                words[n++] = "version";
+        } else if (n + 1 < B_COUNT(words)) {
+            words[n++] = argv[i];
+        } else {
+            return b_err_set(err, B_E_USAGE, 0, _("too many arguments: %.40s"), argv[i]);
+        }
+    }
+    if (n == 0 || asks_help || strcmp(words[0], "help") == 0) {
+        set_topic(c, words, n, !asks_help);
+        words[0] = "help";
+        n = 1;
+    }
+    return find_command(c, words, n, ret, err);
+}
+
 static enum b_code check_options(const struct cli *c, const struct cli_command *cmd,
                                  struct b_err *err)
 {
     b_check(cmd != NULL);
     for (size_t i = 0; i < CLI_OPT_COUNT_OF; i++) {
         const struct cli_option_row *o = &cli_options[i];
-        if (c->options[i] != NULL && !o->is_global && !is_listed(cmd->options, o->name))
+        if (c->options[i] != NULL && !o->is_global && !cli_is_listed(cmd->options, o->name))
             return b_err_set(err, B_E_USAGE, 0, _("tessere %s takes no --%s"), cmd->words, o->name);
     }
     return B_OK;

@@ -3,22 +3,46 @@
 
 #include "cli/cli.h"
 
+/* Whether help on the topic shows a command: all without a topic, else one or a whole family. A
+ * badge's number after the words does no harm. */
+static bool is_on_topic(const struct cli_command *cmd, const char *topic)
+{
+    size_t n = strlen(topic), words = strlen(cmd->words);
+    if (n <= words)
+        return strncmp(cmd->words, topic, n) == 0 &&
+               (cmd->words[n] == '\0' || cmd->words[n] == ' ' || n == 0);
+    return strncmp(cmd->words, topic, words) == 0 && topic[words] == ' ';
+}
+
 enum b_code cli_help(struct cli *c, struct b_err *err)
 {
-    (void)err;
     char left[64];
+    bool is_shown[CLI_OPT_COUNT_OF] = {false}, is_found = false;
+    for (size_t i = 0; i < cli_command_count; i++) {
+        if (!is_on_topic(&cli_commands[i], c->topic))
+            continue;
+        is_found = true;
+        for (size_t o = 0; o < CLI_OPT_COUNT_OF; o++)
+            is_shown[o] |=
+                c->topic[0] == '\0' || cli_is_listed(cli_commands[i].options, cli_options[o].name);
+    }
+    if (!is_found)
+        return b_err_set(err, B_E_USAGE, 0, _("no such command: %.40s"), c->topic);
     (void)printf("%s\n\n", _("usage: tessere COMMAND [OPTIONS]"));
     for (size_t i = 0; i < cli_command_count; i++) {
         const struct cli_command *cmd = &cli_commands[i];
+        if (!is_on_topic(cmd, c->topic))
+            continue;
         (void)snprintf(left, sizeof(left), "%s %s", cmd->words, cmd->operands);
         (void)printf("  %-22s %s\n", left, _(cmd->help));
     }
     (void)printf("\n%s\n", _("options:"));
     for (size_t i = 0; i < CLI_OPT_COUNT_OF; i++) {
+        if (!is_shown[i] && !cli_options[i].is_global)
+            continue;
         (void)snprintf(left, sizeof(left), "--%s %s", cli_options[i].name, cli_options[i].argument);
         (void)printf("  %-22s %s\n", left, _(cli_options[i].help));
     }
-    (void)c;
     return B_OK;
 }
 
