@@ -244,7 +244,10 @@ static size_t wanted_length(struct df_picc *p, const struct df_cmd_row *row)
         return p->have;
     size_t n = data_length(row, p->body);
     enum df_comm comm = DF_COMM_PLAIN;
-    if (!df_sm_is_on(&p->sm) || file_mode(p, p->cmd, p->body[0], &comm) != DF_SW_OK)
+    /* What the file does not allow is refused at the first frame. */
+    if (file_mode(p, p->cmd, p->body[0], &comm) != DF_SW_OK)
+        return p->have;
+    if (!df_sm_is_on(&p->sm))
         return row->head + n;
     bool is_ev2 = p->sm.kind == DF_SM_EV2, is_d40 = p->sm.kind == DF_SM_D40;
     size_t block = p->sm.block;
@@ -268,7 +271,9 @@ static void take_frame(struct df_picc *p, struct b_rd data, struct b_wr *rapdu)
     p->have += data.left;
     const struct df_cmd_row *row = df_cmd_row(p->cmd);
     size_t want = wanted_length(p, row);
-    if (p->have < want && want <= sizeof(p->body)) {
+    if (want > sizeof(p->body)) {
+        fail(p, DF_SW_BOUNDARY_ERROR, rapdu); /* longer than any file */
+    } else if (p->have < want) {
         p->chain = PICC_CHAIN_COMMAND;
         answer_status(DF_SW_ADDITIONAL_FRAME, rapdu);
     } else if (p->have > want && p->have > row->head) {
@@ -383,6 +388,8 @@ void df_picc_step(struct df_picc *p, struct b_rd capdu, struct b_wr *rapdu)
         picc_iso_step(p, &c, rapdu);
         return;
     }
+    /* A native command ends the three passes: it may select or begin with another key. */
+    p->iso_step = 0;
     if (c.cla != 0x90 || c.p1 != 0 || c.p2 != 0) {
         b_wr_be16(rapdu, c.cla != 0x90 ? 0x6E00 : 0x6A86);
         return;

@@ -32,7 +32,7 @@ void picc_give_memory(struct df_picc *p, size_t bytes)
         p->mem.used -= in_blocks(bytes);
 }
 
-static size_t app_bytes(const struct picc_app *app)
+size_t picc_app_bytes(const struct picc_app *app)
 {
     size_t key = app->type == DF_KEY_3K3DES ? 24 : 16;
     size_t blocks = app->df_name_len > 0 ? 2 : 1;
@@ -151,7 +151,7 @@ uint8_t picc_create_application(struct df_picc *p, struct picc_call *call)
     size_t keys = (size_t)app.key_sets * app.key_count;
     if (slot == limit)
         return DF_SW_COUNT_ERROR;
-    if (p->mem.keys_used + keys > PICC_KEY_POOL || !picc_take_memory(p, app_bytes(&app)))
+    if (p->mem.keys_used + keys > PICC_KEY_POOL || !picc_take_memory(p, picc_app_bytes(&app)))
         return DF_SW_OUT_OF_EEPROM;
     app.first_key = p->mem.keys_used;
     p->mem.keys_used = (uint16_t)(p->mem.keys_used + keys);
@@ -203,7 +203,7 @@ static void remove_app(struct df_picc *p, struct picc_app *app)
             picc_remove_data(p, &app->files[i]);
         }
     }
-    picc_give_memory(p, app_bytes(app));
+    picc_give_memory(p, picc_app_bytes(app));
     remove_keys(&p->mem, app->first_key, (size_t)(app->key_sets * app->key_count));
     *app = (struct picc_app){0};
     p->is_dirty = true;

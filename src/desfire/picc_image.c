@@ -49,7 +49,10 @@ static bool is_file_good(const struct picc_memory *m, const struct picc_file *f)
 {
     const struct df_file_settings *s = &f->settings;
     uint64_t need = 0;
-    if (f->data_at + f->data_len > m->data_used)
+    enum df_comm comm = (s->option & 1) == 0 ? DF_COMM_PLAIN
+                        : (s->option & 2)    ? DF_COMM_FULL
+                                             : DF_COMM_MAC;
+    if (f->data_at + f->data_len > m->data_used || s->comm != comm)
         return false;
     switch (s->type) {
     case DF_FILE_STANDARD:
@@ -61,12 +64,13 @@ static bool is_file_good(const struct picc_memory *m, const struct picc_file *f)
     case DF_FILE_LINEAR:
     case DF_FILE_CYCLIC:
         need = (uint64_t)s->record_size * s->record_max;
-        if (s->record_size == 0 || s->record_count > s->record_max ||
+        if (s->record_size == 0 || s->record_max < (s->type == DF_FILE_CYCLIC ? 2u : 1u) ||
+            s->record_count > s->record_max - (s->type == DF_FILE_CYCLIC) ||
             f->first_record >= s->record_max)
             return false;
         break;
     case DF_FILE_VALUE:
-        return s->lower <= s->value && s->value <= s->upper && f->limited >= 0;
+        return s->lower <= s->value && s->value <= s->upper && f->limited >= 0 && f->data_len == 0;
     case DF_FILE_TMAC:
         return false;
     }
@@ -86,6 +90,24 @@ static void walk_file(struct b_walk *k, struct picc_memory *m, struct picc_file 
     B_WALK(k, f->data_len, PICC_DATA);
     if (b_walk_is_loading(k) && !is_file_good(m, f))
         k->is_bad = true;
+}
+
+static bool is_type(enum df_key_type t)
+{
+    return t == DF_KEY_2K3DES || t == DF_KEY_3K3DES || t == DF_KEY_AES;
+}
+
+static bool is_app_good(const struct picc_memory *m, const struct picc_app *a)
+{
+    if (!is_type(a->type) || a->aid == 0 || a->key_sets < 1 || a->active_set >= a->key_sets ||
+        a->first_key + a->key_sets * a->key_count > m->keys_used)
+        return false;
+    for (size_t i = 0; i < a->key_sets; i++) {
+        bool is_none = a->set_type[i] == 0xFF && i != a->active_set;
+        if (!is_none && !is_type((enum df_key_type)a->set_type[i]))
+            return false;
+    }
+    return true;
 }
 
 static void walk_app(struct b_walk *k, struct picc_memory *m, struct picc_app *a)
@@ -111,12 +133,8 @@ static void walk_app(struct b_walk *k, struct picc_memory *m, struct picc_app *a
     b_walk_bytes(k, a->set_type, sizeof(a->set_type));
     B_WALK(k, a->set_state, 0xFFFF);
     B_WALK(k, a->first_key, PICC_KEY_POOL);
-    if (b_walk_is_loading(k)) {
-        uint8_t type = a->set_type[a->active_set];
-        k->is_bad |= a->key_sets < 1 || a->active_set >= a->key_sets ||
-                     a->first_key + a->key_sets * a->key_count > m->keys_used ||
-                     (type != DF_KEY_2K3DES && type != DF_KEY_3K3DES && type != DF_KEY_AES);
-    }
+    if (b_walk_is_loading(k) && !is_app_good(m, a))
+        k->is_bad = true;
     for (uint8_t i = 0; i < PICC_FILES; i++)
         walk_file(k, m, &a->files[i], i);
 }
@@ -158,27 +176,61 @@ static void walk_memory(struct b_walk *k, struct picc_memory *m)
     b_walk_bytes(k, m->data, m->data_used);
 }
 
-static bool is_type(enum df_key_type t)
+/* One file or key set in its area: false when it lies on another one. */
+static bool mark(uint8_t *area, size_t at, size_t n)
 {
-    return t == DF_KEY_2K3DES || t == DF_KEY_3K3DES || t == DF_KEY_AES;
+    for (size_t i = at; i < at + n; i++) {
+        if (area[i / 8] >> (i % 8) & 1)
+            return false;
+        area[i / 8] = (uint8_t)(area[i / 8] | 1u << (i % 8));
+    }
+    return true;
+}
+
+/* Files and keys fill their areas, each byte once, and what they take is what is counted: removing
+ * one moves the others, and must find them where they are said to be. */
+static bool is_layout_good(const struct picc_memory *m)
+{
+    uint8_t data[PICC_DATA / 8] = {0}, keys[PICC_KEY_POOL / 8] = {0};
+    size_t data_sum = 0, key_sum = 0, used = 0;
+    for (size_t i = 0; i < PICC_APPS; i++) {
+        const struct picc_app *a = &m->apps[i];
+        size_t n = (size_t)a->key_sets * a->key_count;
+        if (!a->is_used)
+            continue;
+        if (!mark(keys, a->first_key, n))
+            return false;
+        key_sum += n;
+        used += picc_app_bytes(a);
+        for (size_t j = 0; j < PICC_FILES; j++) {
+            const struct picc_file *f = &a->files[j];
+            if (!f->is_used)
+                continue;
+            if (!mark(data, f->data_at, f->data_len))
+                return false;
+            data_sum += f->data_len;
+            used += picc_file_bytes(f);
+        }
+    }
+    bool keeps_deleted = m->personality.ev == DF_EV1;
+    return data_sum == m->data_used && key_sum == m->keys_used &&
+           (m->used == used || (keeps_deleted && m->used > used));
 }
 
 static bool is_memory_good(const struct picc_memory *m)
 {
     uint32_t size = m->personality.memory;
     if ((size != 2048 && size != 4096 && size != 8192) || m->personality.ev < DF_EV1 ||
-        m->used > size - 256 || m->used % PICC_BLOCK != 0 || !is_type(m->key_type))
+        m->personality.uid[0] != 0x04 || m->used > size - 256 || m->used % PICC_BLOCK != 0 ||
+        !is_type(m->key_type) || m->ats_len < 2 || m->ats[0] != m->ats_len)
         return false;
     for (size_t i = 0; i < PICC_APPS; i++) {
-        const struct picc_app *a = &m->apps[i];
-        if (a->is_used && (!is_type(a->type) || a->aid == 0))
-            return false;
-        for (size_t j = 0; a->is_used && j < i; j++) {
-            if (m->apps[j].is_used && m->apps[j].aid == a->aid)
+        for (size_t j = 0; m->apps[i].is_used && j < i; j++) {
+            if (m->apps[j].is_used && m->apps[j].aid == m->apps[i].aid)
                 return false;
         }
     }
-    return true;
+    return is_layout_good(m);
 }
 
 size_t df_picc_image_max(void)

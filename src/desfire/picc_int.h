@@ -26,6 +26,8 @@ void picc_select(struct df_picc *p, struct picc_app *app);
 /* Takes or gives back memory in blocks; false when there is not enough. */
 bool picc_take_memory(struct df_picc *p, size_t bytes);
 void picc_give_memory(struct df_picc *p, size_t bytes);
+/* Memory that an application takes, without its files. */
+size_t picc_app_bytes(const struct picc_app *app);
 /* Writes one frame of GetDFNames for the application at or behind p->name_at; false: none left. */
 bool picc_next_df_name(struct df_picc *p, struct b_wr *out);
 

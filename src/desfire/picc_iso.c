@@ -209,6 +209,8 @@ static uint16_t get_challenge(struct df_picc *p, const struct df_capdu *c, struc
 static bool begin_iso(struct df_picc *p, const struct df_capdu *c, struct df_key *key)
 {
     bool is_app = (c->p2 & 0x80) != 0;
+    if ((p->mem.messaging & 0x02) != 0) /* EV1 secure messaging is switched off */
+        return false;
     if (is_app != (p->app != NULL) || !picc_key_at(p, c->p2 & 0x1F, key))
         return false;
     uint8_t algorithm = key->type == DF_KEY_AES ? 0x09 : key->type == DF_KEY_3K3DES ? 0x04 : 0x02;
@@ -226,6 +228,7 @@ static uint16_t external_authenticate(struct df_picc *p, const struct df_capdu *
     p->iso_step = 0;
     if (step == 0)
         return ISO_CONDITIONS;
+    df_sm_drop(&p->sm); /* as a native authentication does when it begins */
     bool can = begin_iso(p, c, &key);
     b_wipe(&key, sizeof(key));
     size_t n = p->handshake.size;

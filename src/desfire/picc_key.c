@@ -234,7 +234,7 @@ uint8_t picc_roll_key_set(struct df_picc *p, struct picc_call *call)
     uint8_t index = picc_pool_index(a, set);
     if ((a->set_state >> index & 1) == 0)
         return DF_SW_PERMISSION_DENIED;
-    if (p->sm.key_no != (a->set_settings & 0x0F))
+    if (!picc_is_authenticated(p) || p->sm.key_no != (a->set_settings & 0x0F))
         return DF_SW_AUTHENTICATION_ERROR;
     a->active_set = index;
     p->is_dirty = true;
