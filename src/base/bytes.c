@@ -189,9 +189,16 @@ bool b_ct_eq(const void *a, const void *b, size_t n)
 {
     const uint8_t *x = a;
     const uint8_t *y = b;
-    uint8_t diff = 0;
-    for (size_t i = 0; i < n; i++)
-        diff |= (uint8_t)(x[i] ^ y[i]);
+    uint64_t diff = 0;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t u, v;
+        memcpy(&u, x + i, sizeof(u));
+        memcpy(&v, y + i, sizeof(v));
+        diff |= u ^ v;
+    }
+    for (; i < n; i++)
+        diff |= (uint64_t)(x[i] ^ y[i]);
     return diff == 0;
 }
 

@@ -51,6 +51,13 @@ static void xor_block(uint8_t *out, const uint8_t *in, size_t n)
         store_be64(out + at, load_be64(out + at) ^ load_be64(in + at));
 }
 
+/* Of a whole block; a memcpy of a variable length would be a call. */
+static void copy_block(uint8_t *out, const uint8_t *in, size_t n)
+{
+    for (size_t at = 0; at < n; at += 8)
+        memcpy(out + at, in + at, 8);
+}
+
 void crypto_key_init_with(struct crypto_key *key, const struct crypto_engine *engine,
                           enum crypto_cipher cipher, const uint8_t *bytes)
 {
@@ -101,7 +108,7 @@ void crypto_cbc_encrypt(const struct crypto_key *key, uint8_t *iv, const uint8_t
     b_check(n % block == 0);
     for (size_t at = 0; at < n; at += block) {
         key->engine->mac(key, iv, in + at, 1);
-        memcpy(out + at, iv, block);
+        copy_block(out + at, iv, block);
     }
 }
 
@@ -110,13 +117,7 @@ void crypto_cbc_decrypt(const struct crypto_key *key, uint8_t *iv, const uint8_t
 {
     size_t block = crypto_block_size(key->cipher);
     b_check(n % block == 0);
-    for (size_t at = 0; at < n; at += block) {
-        uint8_t cipher[CRYPTO_BLOCK_MAX];
-        memcpy(cipher, in + at, block); /* out may be in */
-        key->engine->decrypt(key, cipher, out + at);
-        xor_block(out + at, iv, block);
-        memcpy(iv, cipher, block);
-    }
+    key->engine->unchain(key, iv, in, out, n / block);
 }
 
 void crypto_cmac_begin(struct crypto_cmac *c, const struct crypto_key *key, const uint8_t *iv)
@@ -166,7 +167,7 @@ void crypto_cmac_final(struct crypto_cmac *c, uint8_t *out)
     }
     xor_block(c->pending, subkey, block);
     c->key->engine->mac(c->key, c->chain, c->pending, 1);
-    memcpy(out, c->chain, block);
+    copy_block(out, c->chain, block);
 }
 
 void crypto_cmac_two(const struct crypto_key *key, const uint8_t *m, uint8_t *out)

@@ -19,6 +19,9 @@ struct crypto_engine {
     void (*decrypt)(const struct crypto_key *key, const uint8_t *in, uint8_t *out);
     /* chain = E(chain xor block) for each of n blocks. */
     void (*mac)(const struct crypto_key *key, uint8_t *chain, const uint8_t *in, size_t blocks);
+    /* CBC decryption of n blocks: out = D(in) xor chain, chain = in. out may be in. */
+    void (*unchain)(const struct crypto_key *key, uint8_t *chain, const uint8_t *in, uint8_t *out,
+                    size_t blocks);
     /* out = E(E(m0) xor m1 xor subkey) of two blocks: the whole of an AN10922 part. */
     void (*mac_two)(const struct crypto_key *key, const uint8_t *m, const uint8_t *subkey,
                     uint8_t *out);

@@ -60,6 +60,20 @@ static void chain_blocks(const struct crypto_key *key, uint8_t *chain, const uin
     }
 }
 
+static void unchain_blocks(const struct crypto_key *key, uint8_t *chain, const uint8_t *in,
+                           uint8_t *out, size_t blocks)
+{
+    size_t n = crypto_block_size(key->cipher);
+    for (; blocks > 0; blocks--, in += n, out += n) {
+        uint8_t cipher[CRYPTO_BLOCK_MAX];
+        memcpy(cipher, in, n); /* out may be in */
+        key->engine->decrypt(key, cipher, out);
+        for (size_t i = 0; i < n; i++)
+            out[i] ^= chain[i];
+        memcpy(chain, cipher, n);
+    }
+}
+
 static void chain_two(const struct crypto_key *key, const uint8_t *m, const uint8_t *subkey,
                       uint8_t *out)
 {
@@ -71,8 +85,8 @@ static void chain_two(const struct crypto_key *key, const uint8_t *m, const uint
     chain_blocks(key, out, m + n, 1);
 }
 
-const struct crypto_engine crypto_engine_aes_portable = {aes_expand, aes_encrypt, aes_decrypt,
-                                                         chain_blocks, chain_two};
+const struct crypto_engine crypto_engine_aes_portable = {aes_expand,   aes_encrypt,    aes_decrypt,
+                                                         chain_blocks, unchain_blocks, chain_two};
 
 static void des_expand(struct crypto_key *key, const uint8_t *bytes)
 {
@@ -107,5 +121,5 @@ static void des_decrypt(const struct crypto_key *key, const uint8_t *in, uint8_t
     des_block(key, in, out, DES_DECRYPT);
 }
 
-const struct crypto_engine crypto_engine_tdea = {des_expand, des_encrypt, des_decrypt, chain_blocks,
-                                                 chain_two};
+const struct crypto_engine crypto_engine_tdea = {des_expand,   des_encrypt,    des_decrypt,
+                                                 chain_blocks, unchain_blocks, chain_two};

@@ -50,6 +50,14 @@ static void bad_mac(const struct crypto_key *key, uint8_t *chain, const uint8_t 
     good->mac(key, chain, in, blocks > 1 ? blocks - 1 : blocks);
 }
 
+static void bad_unchain(const struct crypto_key *key, uint8_t *chain, const uint8_t *in,
+                        uint8_t *out, size_t blocks)
+{
+    uint8_t zero[CRYPTO_BLOCK_MAX] = {0};
+    good->unchain(key, zero, in, out, blocks);
+    memcpy(chain, zero, sizeof(zero));
+}
+
 static void bad_mac_two(const struct crypto_key *key, const uint8_t *m, const uint8_t *subkey,
                         uint8_t *out)
 {
@@ -60,7 +68,7 @@ static void bad_mac_two(const struct crypto_key *key, const uint8_t *m, const ui
 static void a_fault_in_any_part_of_an_engine_is_found(void **state)
 {
     (void)state;
-    struct crypto_engine faulty[5];
+    struct crypto_engine faulty[6];
     for (size_t i = 0; i < B_COUNT(faulty); i++)
         faulty[i] = *good;
     faulty[0].expand = bad_expand;
@@ -68,6 +76,7 @@ static void a_fault_in_any_part_of_an_engine_is_found(void **state)
     faulty[2].decrypt = bad_decrypt;
     faulty[3].mac = bad_mac;
     faulty[4].mac_two = bad_mac_two;
+    faulty[5].unchain = bad_unchain;
     for (size_t i = 0; i < B_COUNT(faulty); i++) {
         struct b_err err = {0};
         assert_int_equal(crypto_self_test_with(&faulty[i], &crypto_engine_tdea, &err),
