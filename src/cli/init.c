@@ -151,22 +151,28 @@ static enum b_code fill_store(struct cli *c, struct b_err *err)
     return r;
 }
 
-/* An embedded token that an init before this one made. */
+/* The token: the one that is named, else the embedded one that a cut init made, else a new one. A
+ * name that turned out wrong must not stick. */
 static enum b_code find_token(struct cli *c, const char *config_path, struct b_err *err)
 {
     char part[CLI_PATH_MAX];
     static struct cli_config old;
     (void)snprintf(part, sizeof(part), "%.500s.part", config_path);
-    if (cli_config_read(part, &old, err) == B_OK && strcmp(old.finess, c->config.finess) == 0) {
+    const char *uri = c->options[CLI_OPT_TOKEN];
+    if (uri == NULL && cli_config_read(part, &old, err) == B_OK && old.softhsm_conf[0] != '\0' &&
+        strcmp(old.finess, c->config.finess) == 0) {
         c->config = old;
         return B_OK;
     }
-    const char *uri = c->options[CLI_OPT_TOKEN];
     if (uri != NULL)
         (void)snprintf(c->config.token_uri, sizeof(c->config.token_uri), "%s", uri);
-    if (uri != NULL && cli_has(c, CLI_OPT_PIN_FILE))
+    if (uri != NULL && cli_has(c, CLI_OPT_PIN_FILE)) {
+        /* absolute, as it is kept: the next command may be run from elsewhere */
+        char *real = realpath(c->options[CLI_OPT_PIN_FILE], NULL);
         (void)snprintf(c->config.pin_file, sizeof(c->config.pin_file), "%s",
-                       c->options[CLI_OPT_PIN_FILE]);
+                       real != NULL ? real : c->options[CLI_OPT_PIN_FILE]);
+        free(real);
+    }
     enum b_code r = uri != NULL ? B_OK : make_embedded(c, err);
     return r == B_OK ? cli_config_write(part, &c->config, err) : r;
 }
