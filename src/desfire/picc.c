@@ -198,8 +198,7 @@ static void finish(struct df_picc *p, const struct df_sm_rule *rule, uint8_t sw,
     bool is_good = b_wr_ok(plain);
     /* A session that the command itself ended (own key changed, selection) answers bare. */
     if (was_on && df_sm_is_on(&p->sm))
-        is_good = is_good && df_sm_wrap_answer(&p->sm, rule, sw == DF_SW_SIGNATURE ? sw : DF_SW_OK,
-                                               b_wr_reader(plain), &out);
+        is_good = is_good && df_sm_wrap_answer(&p->sm, rule, sw, b_wr_reader(plain), &out);
     else
         out.len = plain->len;
     if (!is_good) {
