@@ -68,7 +68,8 @@ static bool block_is_right(const struct block_row *row, const struct crypto_engi
     crypto_cbc_decrypt(&key, chain, encrypted, got, n);
     for (size_t i = 0; i < n; i++)
         got[i] ^= encrypted[i];
-    return is_right & b_ct_eq(got, plain, n) & b_ct_eq(chain, encrypted, n);
+    is_right &= b_ct_eq(chain, encrypted, n);
+    return is_right & b_ct_eq(got, plain, n);
 }
 
 static bool cmac_is_right(const struct cmac_row *row, const struct crypto_engine *engine)
