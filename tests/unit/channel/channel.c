@@ -242,6 +242,50 @@ static void a_trace_sees_each_exchange_and_keeps_the_card(void **state)
     channel_free(&ch);
 }
 
+static void a_card_put_back_after_a_tear_answers_again(void **state)
+{
+    (void)state;
+    struct counter c = {0};
+    struct channel *ch = NULL;
+    uint8_t answer[3];
+    struct b_err err = {0};
+    assert_int_equal(channel_fault_new(new_card(&c), (struct channel_fault){.at = 1}, &ch), B_OK);
+    assert_int_equal(ask(ch, answer, &err), B_E_CARD_REMOVED);
+    assert_int_equal(channel_reset(ch, &err), B_OK);
+    assert_int_equal(c.powered, 1);
+    assert_int_equal(ask(ch, answer, &err), B_OK);
+    assert_int_equal(c.acted, 1);
+    channel_free(&ch);
+}
+
+static void a_replay_refuses_a_reset_that_was_not_recorded(void **state)
+{
+    (void)state;
+    static const char text[] = "uid: 04010203040506\r\n> 90 60 00 00 00\r\n< 01 91 00\r\n";
+    struct channel *ch = NULL;
+    uint8_t answer[3];
+    struct b_err err = {0};
+    assert_int_equal(channel_replay_new(text, sizeof(text) - 1, &ch, &err), B_OK);
+    assert_int_equal(ask(ch, answer, &err), B_OK);
+    assert_int_not_equal(channel_reset(ch, &err), B_OK);
+    channel_free(&ch);
+}
+
+/* libpcsclite takes the place of pcscd's socket from this variable (pcscd(8)). */
+static void a_service_that_does_not_run_is_named(void **state)
+{
+    (void)state;
+    struct channel_pcsc_wanted wanted = {.wait_ms = -1};
+    struct channel_reader readers[2];
+    struct channel *ch = NULL;
+    size_t n = 0;
+    struct b_err err = {0};
+    assert_int_equal(setenv("PCSCLITE_CSOCK_NAME", "/nonexistent/pcscd.comm", 1), 0);
+    assert_int_equal(channel_pcsc_list(readers, 2, &n, &err), B_E_PCSC_DOWN);
+    assert_int_equal(channel_pcsc_open(&wanted, &ch, &err), B_E_PCSC_DOWN);
+    assert_null(ch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +297,9 @@ int main(void)
         cmocka_unit_test(a_broken_record_is_refused_at_its_line),
         cmocka_unit_test(what_must_not_be_kept_is_not_recorded),
         cmocka_unit_test(a_trace_sees_each_exchange_and_keeps_the_card),
+        cmocka_unit_test(a_card_put_back_after_a_tear_answers_again),
+        cmocka_unit_test(a_replay_refuses_a_reset_that_was_not_recorded),
+        cmocka_unit_test(a_service_that_does_not_run_is_named),
     };
     return cmocka_run_group_tests_name("channels", tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,6 +224,172 @@ static void the_last_events_of_a_badge_are_told(void **state)
     store_free(&s);
 }
 
+static void the_establishment_is_one_and_the_last_one_put(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    struct store_establishment e = {.finess = "750000001", .name = "H\xC3\xB4pital d'Essai"}, got;
+    assert_int_equal(store_establishment_get(s, &got, &err), B_E_NOT_FOUND);
+    assert_int_equal(store_establishment_put(s, &e, &err), B_OK);
+    e.system_len = 3;
+    memcpy(e.system, "\x01\x00\x02", 3);
+    assert_int_equal(store_establishment_put(s, &e, &err), B_OK);
+    store_free(&s);
+    s = open_store();
+    assert_int_equal(store_establishment_get(s, &got, &err), B_OK);
+    assert_string_equal(got.name, e.name);
+    assert_int_equal(got.system_len, 3);
+    assert_memory_equal(got.system, e.system, 3);
+    store_free(&s);
+}
+
+static void generations_are_listed_by_role_and_number_with_their_last_state(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    struct store_generation g = {.generation = 2, .kcv_method = "cmac", .kcv = {1, 0, 3}}, got[4];
+    size_t n = 0;
+    assert_int_equal(store_generation_put(s, &g, &err), B_OK);
+    g.generation = 1;
+    assert_int_equal(store_generation_put(s, &g, &err), B_OK);
+    g.state = STORE_GENERATION_RETIRED;
+    assert_int_equal(store_generation_put(s, &g, &err), B_OK);
+    assert_int_equal(store_generation_list(s, got, 4, &n, &err), B_OK);
+    assert_int_equal(n, 2);
+    assert_int_equal(got[0].generation, 1);
+    assert_int_equal(got[0].state, STORE_GENERATION_RETIRED);
+    assert_int_equal(got[1].generation, 2);
+    assert_int_equal(got[1].state, STORE_GENERATION_PENDING);
+    assert_memory_equal(got[1].kcv, g.kcv, sizeof(g.kcv));
+    store_free(&s);
+}
+
+static void two_badges_cannot_have_one_serial_but_both_may_lack_a_uid(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    struct store_badge a = badge(1), b = badge(2), c = badge(3);
+    memset(a.uid, 0, sizeof(a.uid));
+    memset(b.uid, 0, sizeof(b.uid));
+    assert_int_equal(store_badge_put(s, &a, &err), B_OK);
+    assert_int_equal(store_badge_put(s, &b, &err), B_OK);
+    c.serial[0] = 1;
+    assert_int_equal(store_badge_put(s, &c, &err), B_E_DUPLICATE);
+    assert_int_equal(c.id, 0);
+    b.serial[0] = 1;
+    assert_int_equal(store_badge_put(s, &b, &err), B_E_DUPLICATE);
+    store_free(&s);
+}
+
+struct ids {
+    int64_t id[8];
+    size_t n, stop_at;
+};
+
+static bool keep_id(void *ctx, const struct store_badge *b)
+{
+    struct ids *ids = ctx;
+    ids->id[ids->n++] = b->id;
+    return ids->n != ids->stop_at;
+}
+
+static void badges_are_listed_after_an_id_and_by_part_of_a_holder(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    for (uint8_t i = 1; i <= 4; i++) {
+        struct store_badge b = badge(i);
+        assert_int_equal(store_badge_put(s, &b, &err), B_OK);
+    }
+    struct ids all = {0}, two = {.stop_at = 2}, named = {0}, referred = {0}, odd = {0};
+    assert_int_equal(store_badge_each(s, 1, NULL, keep_id, &all, &err), B_OK);
+    assert_int_equal(all.n, 3);
+    assert_int_equal(all.id[0], 2);
+    assert_int_equal(all.id[2], 4);
+    assert_int_equal(store_badge_each(s, 0, NULL, keep_id, &two, &err), B_OK);
+    assert_int_equal(two.n, 2);
+    assert_int_equal(store_badge_each(s, 0, "hOLDER 3", keep_id, &named, &err), B_OK);
+    assert_int_equal(named.n, 1);
+    assert_int_equal(named.id[0], 3);
+    assert_int_equal(store_badge_each(s, 0, "00004", keep_id, &referred, &err), B_OK);
+    assert_int_equal(referred.n, 1);
+    assert_int_equal(store_badge_each(s, 0, "%' OR 1=1 --", keep_id, &odd, &err), B_OK);
+    assert_int_equal(odd.n, 0);
+    store_free(&s);
+}
+
+static void a_badge_in_no_state_that_exists_is_damage(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    struct store_badge b = badge(1), got;
+    assert_int_equal(store_badge_put(s, &b, &err), B_OK);
+    assert_int_equal(driver_exec(s->driver, "UPDATE badge SET state = 77", &err), B_OK);
+    assert_int_equal(store_badge_by_id(s, b.id, &got, &err), B_E_STORE_CORRUPT);
+    store_free(&s);
+}
+
+/* The process ends with no farewell, as kill -9 ends it: what was said done stays, the rest goes.
+ */
+static void what_was_committed_outlives_a_killed_process_and_nothing_else_does(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct store *child = NULL;
+        struct store_badge done = badge(1), half = badge(2);
+        bool ok = store_open(path, true, &child, &err) == B_OK &&
+                  store_begin(child, &err) == B_OK && store_badge_put(child, &done, &err) == B_OK &&
+                  store_commit(child, &err) == B_OK && store_begin(child, &err) == B_OK &&
+                  store_badge_put(child, &half, &err) == B_OK;
+        if (ok)
+            (void)kill(getpid(), SIGKILL);
+        _exit(1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    struct store *s = open_store();
+    struct store_badge got;
+    assert_int_equal(store_badge_by_uid(s, badge(1).uid, &got, &err), B_OK);
+    assert_int_equal(store_badge_by_uid(s, badge(2).uid, &got, &err), B_E_NOT_FOUND);
+    store_free(&s);
+}
+
+static void opening_again_changes_no_schema(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    int version = store_schema_version(s);
+    assert_true(version >= 1);
+    store_free(&s);
+    s = open_store();
+    assert_int_equal(store_schema_version(s), version);
+    store_free(&s);
+}
+
+/* The first migration meets a table of its own name in the middle: what it made before is undone.
+ */
+static void a_migration_that_fails_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    struct driver *d = NULL;
+    struct store *s = NULL;
+    assert_int_equal(driver_open(path, true, &d, &err), B_OK);
+    assert_int_equal(driver_exec(d, "CREATE TABLE event (x)", &err), B_OK);
+    driver_close(&d);
+    assert_int_not_equal(store_open(path, true, &s, &err), B_OK);
+    assert_null(s);
+    assert_int_equal(driver_open(path, false, &d, &err), B_OK);
+    struct statement *st = NULL;
+    assert_int_equal(driver_prepare(d, "SELECT count(*) FROM sqlite_schema", &st, &err), B_OK);
+    assert_int_equal(driver_step(st, &err), B_OK);
+    assert_int_equal(driver_int(st, 0), 1);
+    driver_finish(&st);
+    driver_close(&d);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 
 int main(void)
@@ -239,6 +406,14 @@ int main(void)
         T(a_full_store_says_so_and_loses_nothing),
         T(a_store_without_the_right_to_write_is_read_only),
         T(the_last_events_of_a_badge_are_told),
+        T(the_establishment_is_one_and_the_last_one_put),
+        T(generations_are_listed_by_role_and_number_with_their_last_state),
+        T(two_badges_cannot_have_one_serial_but_both_may_lack_a_uid),
+        T(badges_are_listed_after_an_id_and_by_part_of_a_holder),
+        T(a_badge_in_no_state_that_exists_is_damage),
+        T(what_was_committed_outlives_a_killed_process_and_nothing_else_does),
+        T(opening_again_changes_no_schema),
+        T(a_migration_that_fails_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
