@@ -130,8 +130,8 @@ static enum b_code replay_transmit(struct channel *ch, struct b_rd capdu, struct
     if (line[0] != '>' || !b_unhex(&w, line + 1))
         return wrong_line(p, "a command was expected: > and bytes", err);
     if (w.len != capdu.left || memcmp(want, capdu.p, w.len) != 0)
-        return b_err_set(err, B_E_CHANNEL, p->line, "line %u: %s was recorded, %.120s was asked",
-                         p->line, line + 2, asked);
+        return b_err_set(err, B_E_CHANNEL, p->line, "line %u:%s was recorded, %.120s was asked",
+                         p->line, line + 1, asked);
     if (!next_line(p, line, sizeof(line)))
         return wrong_line(p, "an answer was expected", err);
     if (strcmp(line, "! removed") == 0)

@@ -63,8 +63,7 @@ enum b_code driver_open(const char *path, bool may_create, struct driver **ret, 
     struct driver *d = calloc(1, sizeof(*d));
     if (d == NULL)
         return b_err_set(err, B_E_NO_MEMORY, 0, "opening the store");
-    int flags =
-        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | (may_create ? SQLITE_OPEN_CREATE : 0);
+    int flags = SQLITE_OPEN_READWRITE | (may_create ? SQLITE_OPEN_CREATE : 0);
     int rc = sqlite3_open_v2(path, &d->db, flags, NULL);
     enum b_code r = B_OK;
     if (rc != SQLITE_OK)
