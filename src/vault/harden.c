@@ -44,13 +44,13 @@ enum b_code vaultd_harden(struct b_err *err)
 
 enum b_code vaultd_lock_memory(struct b_err *err)
 {
-    /* A request, PIN and subkeys, then a job and a machine for each session, with their headers.
-     * One session fits the 64 KiB that some systems allow. */
-    enum { BASE = VAULT_MESSAGE_MAX + 4096, HEADERS = 128 };
+    /* Requests, PIN and subkeys, taps, then a job and a machine for each session, with headers.
+     * One session and some taps fit the 64 KiB that some systems allow. */
+    enum { BASE = VAULT_MESSAGE_MAX + 8192, HEADERS = 128, TAPS = 16 * 1024 };
     size_t session = sizeof(struct profile_job) + profile_run_size() + HEADERS;
     enum b_code r = B_E_LOCK_MEMORY;
     for (size_t n = VAULTD_SESSIONS_MAX; n > 0 && r == B_E_LOCK_MEMORY; n /= 2)
-        r = b_secret_init(BASE + n * session, true, err);
+        r = b_secret_init(BASE + n * (session + TAPS + VAULT_MESSAGE_MAX / 4), true, err);
     return r;
 }
 

@@ -198,8 +198,10 @@ static enum b_code keyring_create(void *ctx, const char *dir, const char *label,
 
 struct vaultd_keyring vaultd_keyring_token(void)
 {
-    static struct keyring one; /* a process has one token */
-    return (struct vaultd_keyring){.ctx = &one,
+    static struct keyring each[VAULT_WORKERS_MAX];
+    static size_t used; /* the first thread hands them out, before the others run */
+    b_check(used < B_COUNT(each));
+    return (struct vaultd_keyring){.ctx = &each[used++],
                                    .token = keyring_token,
                                    .generate = keyring_generate,
                                    .list = keyring_list,

@@ -3,6 +3,7 @@
  * Started by the programs that need it, never by hand.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,27 +26,27 @@ static void fill_random(void *ctx, uint8_t *p, size_t n)
     crypto_random(p, n);
 }
 
-static bool has_socket(void)
+static bool is_socket(int fd)
 {
     int type = 0;
     socklen_t n = sizeof(type);
-    return getsockopt(VAULT_FD, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_SEQPACKET;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_SEQPACKET;
 }
 
-static ssize_t receive(uint8_t *buf)
+static ssize_t receive(int fd, uint8_t *buf)
 {
     ssize_t n;
     do
-        n = recv(VAULT_FD, buf, VAULT_MESSAGE_MAX, MSG_TRUNC);
+        n = recv(fd, buf, VAULT_MESSAGE_MAX, MSG_TRUNC);
     while (n < 0 && errno == EINTR);
     return n;
 }
 
-static bool answer_with(const struct b_wr *w)
+static bool answer_with(int fd, const struct b_wr *w)
 {
     ssize_t n;
     do
-        n = send(VAULT_FD, w->p, w->len, MSG_NOSIGNAL);
+        n = send(fd, w->p, w->len, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     return n >= 0 && (size_t)n == w->len;
 }
@@ -57,33 +58,87 @@ static int refuse(const struct b_err *err)
     struct b_wr w = b_wr_from(bytes, sizeof(bytes));
     b_wr_u8(&w, 1);
     wire_put_error(&w, err);
-    if (recv(VAULT_FD, &(uint8_t){0}, 1, 0) < 0 || !answer_with(&w))
+    if (recv(VAULT_FD, &(uint8_t){0}, 1, 0) < 0 || !answer_with(VAULT_FD, &w))
         return 1;
     return 1;
 }
 
-static int serve(struct vaultd *d, uint8_t *request, uint8_t *answer)
+/* --- workers
+ * ------------------------------------------------------------------------------- */
+
+struct worker {
+    struct vaultd d;
+    int fd;
+    uint8_t *request; /* secret memory: it may carry keys that were given to a scan */
+    uint8_t answer[VAULT_MESSAGE_MAX];
+};
+
+static struct worker workers[VAULT_WORKERS_MAX];
+
+static bool start_others(void);
+
+/* Exit status of the process: its peer closed the lane, broke the protocol, or cannot be told. */
+static int serve(struct worker *k)
 {
+    bool is_alone = k == workers;
     for (;;) {
-        ssize_t n = receive(request);
+        ssize_t n = receive(k->fd, k->request);
         if (n <= 0)
             return n == 0 ? 0 : 1;
         if (n > VAULT_MESSAGE_MAX)
             return VAULT_EXIT_PROTOCOL;
-        struct b_wr w = b_wr_from(answer, VAULT_MESSAGE_MAX);
-        bool is_sound = vaultd_handle(d, b_rd_from(request, (size_t)n), &w);
-        b_wipe(request, VAULT_MESSAGE_MAX);
+        struct b_wr w = b_wr_from(k->answer, sizeof(k->answer));
+        bool is_sound = vaultd_handle(&k->d, b_rd_from(k->request, (size_t)n), &w);
+        b_wipe(k->request, VAULT_MESSAGE_MAX);
         vaultd_scrub_stack();
         if (!is_sound)
             return VAULT_EXIT_PROTOCOL;
-        if (!answer_with(&w))
+        if (is_alone && k->d.shared->phase == VAULT_PHASE_READY) {
+            if (!start_others())
+                return 1;
+            is_alone = false;
+        }
+        if (!answer_with(k->fd, &w))
             return 1;
     }
 }
 
+/* Whoever ends first ends the vault: the arena is not wiped by its owner then but by the kernel,
+ * which gives no page to anybody before it is cleared. */
+static void *run(void *arg)
+{
+    _exit(serve(arg));
+}
+
+static bool start(struct worker *k, int fd)
+{
+    k->fd = fd;
+    k->request = b_secret_alloc(VAULT_MESSAGE_MAX);
+    return k->request != NULL;
+}
+
+/* The lanes of the other workers lie behind the first two descriptors. */
+static bool start_others(void)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    uint8_t count = vaultd_config(&workers[0].d)->workers;
+    if (pthread_attr_init(&attr) != 0 || pthread_attr_setdetachstate(&attr, 1) != 0)
+        return false;
+    for (uint8_t i = 1; i < count; i++) {
+        struct worker *k = &workers[i];
+        int fd = VAULT_LANE_FD + i - 1;
+        vaultd_join(&k->d, &workers[0].d, vaultd_keyring_token());
+        if (!is_socket(fd) || !start(k, fd) || pthread_create(&thread, &attr, run, k) != 0)
+            return false;
+    }
+    (void)pthread_attr_destroy(&attr);
+    return true;
+}
+
 int main(void)
 {
-    if (!has_socket()) {
+    if (!is_socket(VAULT_FD)) {
         (void)fputs("tessere-vault is started by tessere; it is of no use by hand\n", stderr);
         return 2;
     }
@@ -91,15 +146,14 @@ int main(void)
     if (vaultd_harden(&err) != B_OK || vaultd_lock_memory(&err) != B_OK ||
         crypto_self_test(&err) != B_OK)
         return refuse(&err);
-    /* A request may carry keys that were given to a scan; an answer carries no secret. */
-    static uint8_t answer[VAULT_MESSAGE_MAX];
-    uint8_t *request = b_secret_alloc(VAULT_MESSAGE_MAX);
-    b_check(request != NULL);
-    static struct vaultd d;
-    vaultd_init(&d, vaultd_keyring_token(), (struct df_random){.fill = fill_random}, now_us);
-    int status = serve(&d, request, answer);
-    vaultd_drop(&d);
-    vaultd_keyring_close(&d.keyring);
+    struct worker *first = &workers[0];
+    b_check(start(first, VAULT_FD));
+    vaultd_init(&first->d, vaultd_keyring_token(), (struct df_random){.fill = fill_random}, now_us);
+    int status = serve(first);
+    if (vaultd_config(&first->d)->workers <= 1) {
+        vaultd_drop(&first->d);
+        vaultd_keyring_close(&first->d.keyring);
+    }
     /* Modules register exit handlers that expect libraries to be there in their own order. */
     _exit(status);
 }

@@ -59,31 +59,36 @@ static enum b_code find_program(const char *wanted, char *out, struct b_err *err
 /* Out of the way of the descriptors that the vault gets. */
 static int lift(int fd)
 {
-    return fcntl(fd, F_DUPFD_CLOEXEC, 10);
+    return fcntl(fd, F_DUPFD_CLOEXEC, VAULT_LANE_FD + VAULT_WORKERS_MAX);
 }
 
 struct child_fds {
-    int socket;
+    int sockets[VAULT_WORKERS_MAX];
+    unsigned count;
     int pin; /* -1: none */
 };
 
-static int describe(posix_spawn_file_actions_t *a, struct child_fds fds)
+/* The first socket, the PIN's pipe or nothing, then the other workers' sockets. */
+
+static int describe(posix_spawn_file_actions_t *a, const struct child_fds *fds)
 {
     int r = posix_spawn_file_actions_addopen(a, 0, "/dev/null", O_RDONLY, 0);
     if (r == 0)
         r = posix_spawn_file_actions_addopen(a, 1, "/dev/null", O_WRONLY, 0);
     if (r == 0)
-        r = posix_spawn_file_actions_adddup2(a, fds.socket, VAULT_FD);
-    if (r == 0 && fds.pin >= 0)
-        r = posix_spawn_file_actions_adddup2(a, fds.pin, VAULT_PIN_FD);
+        r = posix_spawn_file_actions_adddup2(a, fds->sockets[0], VAULT_FD);
     if (r == 0)
-        r = posix_spawn_file_actions_addclosefrom_np(a, fds.pin >= 0 ? VAULT_PIN_FD + 1
-                                                                     : VAULT_FD + 1);
+        r = fds->pin >= 0 ? posix_spawn_file_actions_adddup2(a, fds->pin, VAULT_PIN_FD)
+                          : posix_spawn_file_actions_addclose(a, VAULT_PIN_FD);
+    for (unsigned i = 1; r == 0 && i < fds->count; i++)
+        r = posix_spawn_file_actions_adddup2(a, fds->sockets[i], VAULT_LANE_FD + (int)i - 1);
+    if (r == 0)
+        r = posix_spawn_file_actions_addclosefrom_np(a, VAULT_LANE_FD + (int)fds->count - 1);
     return r;
 }
 
 /* A signal state of its own: what this program blocks or ignores is not the vault's concern. */
-static int run(const char *program, char *const env[], struct child_fds fds, int *ret_pid)
+static int run(const char *program, char *const env[], const struct child_fds *fds, int *ret_pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
@@ -116,8 +121,8 @@ static int run(const char *program, char *const env[], struct child_fds fds, int
 }
 
 /* The environment: nothing but where SoftHSM and the service manager's credentials are. */
-static int run_clean(const char *program, const struct vault_config *config, struct child_fds fds,
-                     int *ret_pid)
+static int run_clean(const char *program, const struct vault_config *config,
+                     const struct child_fds *fds, int *ret_pid)
 {
     char softhsm[PATH_CAP + 32];
     char credentials[PATH_CAP + 32];
@@ -145,6 +150,35 @@ static void close_fd(int fd)
         (void)close(fd);
 }
 
+/* One socketpair for each worker; an errno when one cannot be had. */
+static int make_lanes(unsigned count, struct vault_process *p, struct child_fds *child)
+{
+    struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
+    b_check(count <= VAULT_WORKERS_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+            return errno;
+        p->fds[p->count++] = pair[0];
+        int lifted = lift(pair[1]);
+        int cause = errno;
+        (void)close(pair[1]);
+        if (lifted < 0)
+            return cause;
+        child->sockets[child->count++] = lifted;
+        if (setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) != 0)
+            return errno;
+    }
+    return 0;
+}
+
+static void close_lanes(struct vault_process *p)
+{
+    for (unsigned i = 0; i < p->count; i++)
+        (void)close(p->fds[i]);
+    p->count = 0;
+}
+
 enum b_code vault_process_start(const struct vault_config *config, struct vault_process *ret,
                                 struct b_err *err)
 {
@@ -152,29 +186,25 @@ enum b_code vault_process_start(const struct vault_config *config, struct vault_
     enum b_code r = find_program(config->program, program, err);
     if (r != B_OK)
         return r;
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-        return b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "making the vault's socket: %s",
-                         strerror(errno));
-    struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
-    struct child_fds fds = {.socket = lift(pair[1]),
-                            .pin = config->pin_fd >= 0 ? lift(config->pin_fd) : -1};
+    struct child_fds child = {.pin = -1};
     int pid = -1;
-    int cause = 0;
-    if (fds.socket < 0 || (config->pin_fd >= 0 && fds.pin < 0) ||
-        setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) != 0)
-        cause = errno;
-    else
-        cause = run_clean(program, config, fds, &pid);
-    close_fd(pair[1]);
-    close_fd(fds.socket);
-    close_fd(fds.pin);
+    *ret = (struct vault_process){.pid = -1, .status = -1};
+    int cause = make_lanes(config->workers > 1 ? config->workers : 1, ret, &child);
+    if (cause == 0 && config->pin_fd >= 0) {
+        child.pin = lift(config->pin_fd);
+        cause = child.pin < 0 ? errno : 0;
+    }
+    if (cause == 0)
+        cause = run_clean(program, config, &child, &pid);
+    for (unsigned i = 0; i < child.count; i++)
+        close_fd(child.sockets[i]);
+    close_fd(child.pin);
     if (cause != 0) {
-        close_fd(pair[0]);
+        close_lanes(ret);
         return b_err_set(err, B_E_VAULT_GONE, (uint32_t)cause, "starting %s: %s", program,
                          strerror(cause));
     }
-    *ret = (struct vault_process){.fd = pair[0], .pid = pid, .status = -1};
+    ret->pid = pid;
     return B_OK;
 }
 
@@ -204,9 +234,8 @@ int vault_process_status(struct vault_process *p)
 
 void vault_process_stop(struct vault_process *p)
 {
-    close_fd(p->fd);
-    p->fd = -1;
-    if (reap(p, STOP_TIMEOUT_MS))
+    close_lanes(p);
+    if (p->pid < 0 || reap(p, STOP_TIMEOUT_MS))
         return;
     (void)kill(p->pid, SIGKILL);
     (void)waitpid(p->pid, NULL, 0);

@@ -3,9 +3,11 @@
 #define TESSERE_VAULT_PROCESS_H
 
 #include "vault/vault.h"
+#include "vault/wire.h"
 
 struct vault_process {
-    int fd; /* the socket; -1: none */
+    int fds[VAULT_WORKERS_MAX]; /* a socket for each worker */
+    unsigned count;
     int pid;
     int status; /* wait status once reaped; -1 before */
 };
@@ -14,7 +16,7 @@ B_NODISCARD enum b_code vault_process_start(const struct vault_config *config,
                                             struct vault_process *ret, struct b_err *err);
 /* The wait status of a vault that ended (waits a moment for it), or -1. */
 int vault_process_status(struct vault_process *p);
-/* Closes the socket, which ends the vault; kills it when it does not end in time. */
+/* Closes the sockets, which ends the vault; kills it when it does not end in time. */
 void vault_process_stop(struct vault_process *p);
 
 #endif

@@ -8,28 +8,61 @@
 #include "crypto/crypto.h"
 #include "vault/vaultd.h"
 
-static struct vaultd_session *find(struct vaultd *d, uint32_t id)
+static struct vaultd_session *find(struct vaultd_shared *sh, uint32_t id)
 {
     for (size_t i = 0; i < VAULTD_SESSIONS_MAX; i++)
-        if (d->sessions[i].id == id)
-            return &d->sessions[i];
+        if (sh->sessions[i].id == id && (id != 0 || !sh->sessions[i].is_busy))
+            return &sh->sessions[i];
     return NULL;
 }
 
-static void drop(struct vaultd_session *s)
+/* A worker works in a session alone: the peer sends a card's frames one after the other. */
+static struct vaultd_session *enter(struct vaultd *d, uint32_t id)
+{
+    (void)pthread_mutex_lock(&d->shared->lock);
+    struct vaultd_session *s = find(d->shared, id);
+    if (s != NULL && s->is_busy)
+        s = NULL;
+    if (s != NULL) {
+        s->is_busy = true;
+        s->worker = d;
+    }
+    (void)pthread_mutex_unlock(&d->shared->lock);
+    return s;
+}
+
+static void leave(struct vaultd *d, struct vaultd_session *s)
+{
+    (void)pthread_mutex_lock(&d->shared->lock);
+    s->is_busy = false;
+    (void)pthread_mutex_unlock(&d->shared->lock);
+}
+
+static void name(struct vaultd_shared *sh, struct vaultd_session *s)
+{
+    (void)pthread_mutex_lock(&sh->lock);
+    s->id = sh->next_session;
+    sh->next_session = s->id == UINT32_MAX ? 1 : s->id + 1;
+    (void)pthread_mutex_unlock(&sh->lock);
+}
+
+/* Wipes a session that the caller is in, and leaves it. */
+static void drop(struct vaultd *d, struct vaultd_session *s)
 {
     if (s->run != NULL)
         profile_run_drop(s->run);
     b_secret_free(s->run);
     b_secret_free(s->job);
+    (void)pthread_mutex_lock(&d->shared->lock);
     *s = (struct vaultd_session){0};
+    (void)pthread_mutex_unlock(&d->shared->lock);
 }
 
 void vaultd_session_close(struct vaultd *d, uint32_t id)
 {
-    struct vaultd_session *s = id != 0 ? find(d, id) : NULL;
+    struct vaultd_session *s = id != 0 ? enter(d, id) : NULL;
     if (s != NULL)
-        drop(s);
+        drop(d, s);
 }
 
 /* --- badge keys ------------------------------------------------------------------------------- */
@@ -44,7 +77,8 @@ static enum b_code badge_key(void *ctx, enum key_role role, uint8_t generation,
                              const char *diversification, const struct crypto_div_facts *facts,
                              struct df_key *ret, struct b_err *err)
 {
-    struct vaultd *d = ctx;
+    const struct vaultd_session *s = ctx;
+    struct vaultd *d = s->worker; /* not always the one that opened the session */
     const struct crypto_div_profile *rule = crypto_div_find(diversification);
     if (rule == NULL)
         return b_err_set(err, B_E_PROFILE_RULE, 0, "there is no diversification profile %.32s",
@@ -56,7 +90,8 @@ static enum b_code badge_key(void *ctx, enum key_role role, uint8_t generation,
         return r;
     struct custody_key which = {.role = role, .generation = generation};
     *ret = (struct df_key){.type = DF_KEY_AES, .version = generation};
-    r = d->keyring.derive(d->keyring.ctx, &d->config, &which, b_wr_reader(&w), ret->bytes, err);
+    r = d->keyring.derive(d->keyring.ctx, vaultd_config(d), &which, b_wr_reader(&w), ret->bytes,
+                          err);
     if (r == B_OK && is_zero(ret->bytes))
         r = b_err_set(err, B_E_KEY_TOO_WEAK, 0, "deriving key %s of generation %u",
                       key_role_name(role), generation);
@@ -85,68 +120,71 @@ static enum b_code allocate(struct vaultd_session *s, struct b_err *err)
     return B_OK;
 }
 
-/* Writes the event; a session that has ended is wiped at once, before its last answer is sent. */
+/* Writes the event of a session that the caller is in, and leaves it; one that has ended is wiped
+ * at once, before its last answer is sent. */
 static enum b_code tell(struct vaultd *d, struct vaultd_session *s, enum profile_want want,
                         struct b_rd apdu, struct wire_out *answer, struct b_err *err)
 {
     if (want == PROFILE_FAILED) {
         const struct b_err *cause = profile_run_error(s->run);
+        enum b_code r = B_E_INTERNAL;
         if (cause == NULL || cause->code == B_OK || cause->code == B_E_VAULT_PROTOCOL)
-            return b_err_set(err, B_E_INTERNAL, 0, "a card session failed without a cause");
-        *err = *cause;
-        return err->code;
+            r = b_err_set(err, r, 0, "a card session failed without a cause");
+        else
+            r = (*err = *cause).code;
+        drop(d, s);
+        return r;
     }
     size_t mark = wire_open_bytes(answer);
     uint32_t took = (uint32_t)(d->now_us() - d->started_us);
     vault_event_encode(want, s->run, apdu, took, answer->w);
     wire_close_bytes(answer, mark);
     if (want == PROFILE_DONE)
-        drop(s);
+        drop(d, s);
+    else
+        leave(d, s);
     return B_OK;
+}
+
+/* Reads the job into the session that the caller is in. */
+static enum b_code prepare(struct vaultd_session *s, struct b_rd job, struct b_err *err)
+{
+    enum b_code r = allocate(s, err);
+    if (r == B_OK && (!profile_job_decode(&job, s->job) || !b_rd_end(&job)))
+        r = b_err_set(err, B_E_VAULT_PROTOCOL, 0, "a job that cannot be read");
+    return r == B_OK ? check_job(s->job, err) : r;
 }
 
 enum b_code vaultd_session_open(struct vaultd *d, struct b_rd job, struct wire_out *answer,
                                 struct b_err *err)
 {
-    struct vaultd_session *s = find(d, 0);
+    struct vaultd_session *s = enter(d, 0);
     if (s == NULL)
         return b_err_set(err, B_E_VAULT_BUSY, 0, "%d card sessions are open", VAULTD_SESSIONS_MAX);
-    struct vaultd_session fresh = {0};
-    enum b_code r = allocate(&fresh, err);
-    if (r == B_OK && (!profile_job_decode(&job, fresh.job) || !b_rd_end(&job)))
-        r = b_err_set(err, B_E_VAULT_PROTOCOL, 0, "a job that cannot be read");
-    if (r == B_OK)
-        r = check_job(fresh.job, err);
+    enum b_code r = prepare(s, job, err);
     if (r != B_OK) {
-        b_secret_free(fresh.run); /* never started: nothing to drop */
-        b_secret_free(fresh.job);
+        b_secret_free(s->run); /* never started: nothing to drop */
+        s->run = NULL;
+        drop(d, s);
         return r;
     }
-    fresh.id = d->next_session;
-    d->next_session = d->next_session == UINT32_MAX ? 1 : d->next_session + 1;
-    *s = fresh;
+    name(d->shared, s);
     wire_put_u32(answer, s->id);
     uint8_t apdu[DF_CAPDU_MAX];
     struct b_wr out = b_wr_from(apdu, sizeof(apdu));
-    struct profile_keys keys = {.badge_key = badge_key, .ctx = d};
+    struct profile_keys keys = {.badge_key = badge_key, .ctx = s};
     enum profile_want want = profile_run_start(s->run, s->job, keys, d->random, &out);
-    r = tell(d, s, want, b_wr_reader(&out), answer, err);
-    if (r != B_OK)
-        drop(s);
-    return r;
+    return tell(d, s, want, b_wr_reader(&out), answer, err);
 }
 
 enum b_code vaultd_session_step(struct vaultd *d, uint32_t id, struct b_rd rapdu,
                                 struct wire_out *answer, struct b_err *err)
 {
-    struct vaultd_session *s = id != 0 ? find(d, id) : NULL;
+    struct vaultd_session *s = id != 0 ? enter(d, id) : NULL;
     if (s == NULL)
         return b_err_set(err, B_E_NOT_FOUND, 0, "card session %u has ended", id);
     uint8_t apdu[DF_CAPDU_MAX];
     struct b_wr out = b_wr_from(apdu, sizeof(apdu));
     enum profile_want want = profile_run_step(s->run, rapdu, &out);
-    enum b_code r = tell(d, s, want, b_wr_reader(&out), answer, err);
-    if (r != B_OK)
-        drop(s);
-    return r;
+    return tell(d, s, want, b_wr_reader(&out), answer, err);
 }

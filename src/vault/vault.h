@@ -25,13 +25,19 @@ struct vault_config {
     const char *pin_file; /* the vault reads it itself; or NULL: credential token-pin */
     int pin_fd;           /* a descriptor to read the PIN from (a prompt's pipe), or -1 */
     bool may_use_last_try;
+    unsigned workers; /* 0: one; more let as many threads talk to the vault at once */
 };
 
-/* Spawns the process on a socketpair and configures it; the token is opened at the first need. */
+/* Spawns the process on socketpairs and configures it; the token is opened at the first need. Calls
+ * may come from any thread: each takes a free worker, or waits for one. */
 B_NODISCARD enum b_code vault_spawn(const struct vault_config *config, struct vault **ret,
                                     struct b_err *err);
 void vault_free(struct vault **v);
 int vault_pid(const struct vault *v);
+/* The process has ended: every call fails with B_E_VAULT_GONE until it is started again. */
+bool vault_is_gone(const struct vault *v);
+/* Starts it again as it was started (not with a PIN from a pipe). Sessions and taps are lost. */
+B_NODISCARD enum b_code vault_restart(struct vault *v, struct b_err *err);
 
 struct vault_key {
     enum key_role role;
@@ -78,5 +84,27 @@ B_NODISCARD enum b_code vault_session_open(struct vault *v, const struct profile
 B_NODISCARD enum b_code vault_session_step(struct vault *v, uint32_t session, struct b_rd rapdu,
                                            struct vault_event *event, struct b_err *err);
 void vault_session_close(struct vault *v, uint32_t session);
+
+/* --- taps that a station began (src/vault/taps.c) ----------------------------------------------
+ */
+
+struct vault_tap {
+    enum df_auth how; /* DF_AUTH_EV2_FIRST or DF_AUTH_AES */
+    uint8_t generation;
+    const struct profile *profile; /* application, key and diversification */
+    uint8_t uid[7];
+    uint8_t uid_len;
+    uint8_t serial[CRYPTO_SERIAL_MAX];
+    uint8_t serial_len;
+    uint8_t challenge[16];
+};
+/* frame: the 32 bytes for the card. The vault drops a tap that is not proved in 10 seconds. */
+B_NODISCARD enum b_code vault_tap_open(struct vault *v, const struct vault_tap *tap,
+                                       uint32_t *ret_tap, uint8_t frame[static 32],
+                                       struct b_err *err);
+/* B_E_CARD_AUTH when the card's answer does not prove the key; the tap has ended either way. */
+B_NODISCARD enum b_code vault_tap_prove(struct vault *v, uint32_t tap, struct b_rd proof,
+                                        struct b_err *err);
+void vault_tap_close(struct vault *v, uint32_t tap);
 
 #endif

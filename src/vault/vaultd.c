@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "desfire/prove.h"
+
 /* Fields first, all of them, then the act; B_E_VAULT_PROTOCOL ends the process. */
 typedef enum b_code handler(struct vaultd *d, struct wire_in *in, struct wire_out *out,
                             struct b_err *err);
@@ -15,15 +17,18 @@ static enum b_code handle_configure(struct vaultd *d, struct wire_in *in, struct
                                     struct b_err *err)
 {
     (void)out;
+    struct vaultd_config *c = &d->shared->config;
     uint32_t protocol = wire_get_u32(in);
-    wire_get_string(in, d->config.token_uri, sizeof(d->config.token_uri));
-    wire_get_string(in, d->config.establishment, sizeof(d->config.establishment));
-    wire_get_string(in, d->config.pin_file, sizeof(d->config.pin_file));
-    d->config.has_pin_fd = wire_get_bool(in);
-    d->config.may_use_last_try = wire_get_bool(in);
-    if (!wire_in_end(in) || protocol != VAULT_PROTOCOL)
+    wire_get_string(in, c->token_uri, sizeof(c->token_uri));
+    wire_get_string(in, c->establishment, sizeof(c->establishment));
+    wire_get_string(in, c->pin_file, sizeof(c->pin_file));
+    c->has_pin_fd = wire_get_bool(in);
+    c->may_use_last_try = wire_get_bool(in);
+    c->workers = wire_get_u8(in);
+    if (!wire_in_end(in) || protocol != VAULT_PROTOCOL || c->workers < 1 ||
+        c->workers > VAULT_WORKERS_MAX)
         return broken(err);
-    d->phase = VAULT_PHASE_READY;
+    d->shared->phase = VAULT_PHASE_READY;
     return B_OK;
 }
 
@@ -33,7 +38,7 @@ static enum b_code handle_token(struct vaultd *d, struct wire_in *in, struct wir
     if (!wire_in_end(in))
         return broken(err);
     struct custody_token t;
-    enum b_code r = d->keyring.token(d->keyring.ctx, &d->config, &t, err);
+    enum b_code r = d->keyring.token(d->keyring.ctx, vaultd_config(d), &t, err);
     if (r != B_OK)
         return r;
     wire_put_string(out, t.label);
@@ -63,8 +68,8 @@ static enum b_code handle_key_generate(struct vaultd *d, struct wire_in *in, str
     if (!wire_in_end(in) || role >= KEY_ROLE_COUNT)
         return broken(err);
     struct custody_key key;
-    enum b_code r =
-        d->keyring.generate(d->keyring.ctx, &d->config, (enum key_role)role, generation, &key, err);
+    enum b_code r = d->keyring.generate(d->keyring.ctx, vaultd_config(d), (enum key_role)role,
+                                        generation, &key, err);
     if (r != B_OK)
         return r;
     size_t mark = wire_open_bytes(out);
@@ -80,7 +85,7 @@ static enum b_code handle_key_list(struct vaultd *d, struct wire_in *in, struct 
         return broken(err);
     static struct custody_key keys[CUSTODY_KEYS_MAX]; /* no secrets: roles, generations, KCVs */
     size_t n = 0;
-    enum b_code r = d->keyring.list(d->keyring.ctx, &d->config, keys, B_COUNT(keys), &n, err);
+    enum b_code r = d->keyring.list(d->keyring.ctx, vaultd_config(d), keys, B_COUNT(keys), &n, err);
     if (r != B_OK)
         return r;
     wire_put_u32(out, (uint32_t)n);
@@ -135,6 +140,57 @@ static enum b_code handle_session_close(struct vaultd *d, struct wire_in *in, st
     return B_OK;
 }
 
+static enum b_code handle_tap_open(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                   struct b_err *err)
+{
+    char name[PROFILE_ID_MAX];
+    struct vaultd_tap_facts f = {.how = wire_get_u8(in) == 0 ? DF_AUTH_EV2_FIRST : DF_AUTH_AES};
+    f.generation = wire_get_u8(in);
+    wire_get_string(in, name, sizeof(name));
+    df_aid aid = wire_get_u32(in);
+    f.facts.key_no = wire_get_u8(in);
+    struct b_rd uid = wire_get_bytes(in);
+    struct b_rd serial = wire_get_bytes(in);
+    struct b_rd system = wire_get_bytes(in);
+    f.challenge = wire_get_bytes(in);
+    if (!wire_in_end(in) || f.challenge.left != DF_PROVE_BLOCK || aid > 0xFFFFFF ||
+        uid.left > sizeof(f.facts.uid) || serial.left > sizeof(f.facts.serial) ||
+        system.left > sizeof(f.facts.system))
+        return broken(err);
+    struct b_wr wire_aid = b_wr_from(f.facts.aid, sizeof(f.facts.aid));
+    b_wr_le24(&wire_aid, aid);
+    f.facts.uid_len = (uint8_t)uid.left;
+    b_rd_bytes(&uid, f.facts.uid, uid.left);
+    f.facts.serial_len = (uint8_t)serial.left;
+    b_rd_bytes(&serial, f.facts.serial, serial.left);
+    f.facts.system_len = (uint8_t)system.left;
+    b_rd_bytes(&system, f.facts.system, system.left);
+    f.diversification = crypto_div_find(name);
+    if (f.diversification == NULL)
+        return b_err_set(err, B_E_PROFILE_RULE, 0, "there is no diversification profile %.32s",
+                         name);
+    return vaultd_tap_open(d, &f, out, err);
+}
+
+static enum b_code handle_tap_prove(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                    struct b_err *err)
+{
+    uint32_t id = wire_get_u32(in);
+    struct b_rd proof = wire_get_bytes(in);
+    return wire_in_end(in) ? vaultd_tap_prove(d, id, proof, out, err) : broken(err);
+}
+
+static enum b_code handle_tap_close(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                    struct b_err *err)
+{
+    (void)out;
+    uint32_t id = wire_get_u32(in);
+    if (!wire_in_end(in))
+        return broken(err);
+    vaultd_tap_close(d, id);
+    return B_OK;
+}
+
 static handler *handler_of(uint8_t id)
 {
     static handler *const handlers[] = {
@@ -148,30 +204,44 @@ static handler *handler_of(uint8_t id)
 
 static bool is_permitted(struct vaultd *d, const struct vault_msg_row *row)
 {
+    struct vaultd_shared *sh = d->shared;
     uint32_t bit = UINT32_C(1) << row->id;
-    if (row->phase != d->phase || (row->is_once && (d->seen & bit) != 0))
-        return false;
-    if (row->is_once)
-        d->seen |= bit;
-    return true;
+    (void)pthread_mutex_lock(&sh->lock);
+    bool is = row->phase == sh->phase && (!row->is_once || (sh->seen & bit) == 0);
+    if (is && row->is_once)
+        sh->seen |= bit;
+    (void)pthread_mutex_unlock(&sh->lock);
+    return is;
 }
 
 void vaultd_init(struct vaultd *d, struct vaultd_keyring keyring, struct df_random random,
                  uint64_t (*now_us)(void))
 {
     memset(d, 0, sizeof(*d));
+    d->shared = &d->own;
     d->keyring = keyring;
     d->random = random;
     d->now_us = now_us;
-    d->phase = VAULT_PHASE_NEW;
-    d->next_session = 1;
+    d->own.phase = VAULT_PHASE_NEW;
+    d->own.next_session = 1;
+    b_check(pthread_mutex_init(&d->own.lock, NULL) == 0);
+}
+
+void vaultd_join(struct vaultd *d, struct vaultd *first, struct vaultd_keyring keyring)
+{
+    memset(d, 0, sizeof(*d));
+    d->shared = first->shared;
+    d->keyring = keyring;
+    d->random = first->random;
+    d->now_us = first->now_us;
 }
 
 void vaultd_drop(struct vaultd *d)
 {
     for (size_t i = 0; i < VAULTD_SESSIONS_MAX; i++)
-        if (d->sessions[i].id != 0)
-            vaultd_session_close(d, d->sessions[i].id);
+        if (d->shared->sessions[i].id != 0)
+            vaultd_session_close(d, d->shared->sessions[i].id);
+    vaultd_taps_drop(d);
 }
 
 bool vaultd_handle(struct vaultd *d, struct b_rd request, struct b_wr *answer)

@@ -5,16 +5,19 @@
  *
  *   vaultd.c   the table of permits and the handlers of msg.def
  *   session.c  card sessions: a machine each, in secret memory
+ *   taps.c     taps: a small record each, thousands at once
  *   keyring.c  the token for real: custody, opened at the first need, and where its PIN comes from
  *   harden.c   what the process gives up before it hears its peer
  */
 #ifndef TESSERE_VAULT_VAULTD_H
 #define TESSERE_VAULT_VAULTD_H
 
+#include <pthread.h>
+
 #include "custody/custody.h"
 #include "vault/event.h"
 
-enum { VAULTD_SESSIONS_MAX = 64, VAULTD_PATH_MAX = VAULT_STRING_MAX };
+enum { VAULTD_SESSIONS_MAX = 64, VAULTD_TAPS_MAX = 4096, VAULTD_PATH_MAX = VAULT_STRING_MAX };
 
 /* What configure says. */
 struct vaultd_config {
@@ -23,6 +26,7 @@ struct vaultd_config {
     char pin_file[VAULTD_PATH_MAX];
     bool has_pin_fd;
     bool may_use_last_try;
+    uint8_t workers;
 };
 
 /* The master keys, behind an interface. Each opens the token when that is still to be done. */
@@ -44,28 +48,46 @@ struct vaultd_keyring {
 
 struct vaultd_session {
     uint32_t id; /* 0: free */
+    bool is_busy;
+    struct vaultd *worker; /* in it, while it is busy */
     struct profile_job *job;
     struct profile_run *run; /* both in secret memory */
 };
 
-struct vaultd {
+/* What all workers of a vault share. */
+struct vaultd_shared {
+    pthread_mutex_t lock;
     struct vaultd_config config;
-    struct vaultd_keyring keyring;
-    struct df_random random;
-    uint64_t (*now_us)(void);
     enum vault_phase phase;
     uint32_t seen; /* one bit per message id that may come once and came */
     uint32_t next_session;
-    uint64_t started_us; /* of the request under way */
     struct vaultd_session sessions[VAULTD_SESSIONS_MAX];
+    struct vaultd_taps *taps; /* secret memory; NULL until the first tap */
+};
+
+/* One worker: a thread with a lane of its own to the peer and a session of its own with the token.
+ */
+struct vaultd {
+    struct vaultd_shared own;
+    struct vaultd_shared *shared; /* &own in the first worker */
+    struct vaultd_keyring keyring;
+    struct df_random random;
+    uint64_t (*now_us)(void);
+    uint64_t started_us; /* of the request under way */
 };
 
 void vaultd_init(struct vaultd *d, struct vaultd_keyring keyring, struct df_random random,
                  uint64_t (*now_us)(void));
-/* Wipes all sessions. */
+/* Makes *d a further worker of the vault of which `first` was initialised. */
+void vaultd_join(struct vaultd *d, struct vaultd *first, struct vaultd_keyring keyring);
+/* Wipes all sessions, once no other worker runs. */
 void vaultd_drop(struct vaultd *d);
 /* Answers one request. False: the peer broke the protocol, and the process must end. */
 B_NODISCARD bool vaultd_handle(struct vaultd *d, struct b_rd request, struct b_wr *answer);
+static inline const struct vaultd_config *vaultd_config(const struct vaultd *d)
+{
+    return &d->shared->config;
+}
 
 /* session.c. The answer's fields of session_open and session_step. */
 enum b_code vaultd_session_open(struct vaultd *d, struct b_rd job, struct wire_out *answer,
@@ -74,7 +96,22 @@ enum b_code vaultd_session_step(struct vaultd *d, uint32_t id, struct b_rd rapdu
                                 struct wire_out *answer, struct b_err *err);
 void vaultd_session_close(struct vaultd *d, uint32_t id);
 
-/* keyring.c */
+/* taps.c. A tap is named by its place and a count, so that a late message meets no other's. */
+struct vaultd_tap_facts {
+    enum df_auth how;
+    uint8_t generation;
+    const struct crypto_div_profile *diversification;
+    struct crypto_div_facts facts;
+    struct b_rd challenge;
+};
+enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *facts,
+                            struct wire_out *answer, struct b_err *err);
+enum b_code vaultd_tap_prove(struct vaultd *d, uint32_t id, struct b_rd proof,
+                             struct wire_out *answer, struct b_err *err);
+void vaultd_tap_close(struct vaultd *d, uint32_t id);
+void vaultd_taps_drop(struct vaultd *d);
+
+/* keyring.c. One keyring for each worker. */
 struct vaultd_keyring vaultd_keyring_token(void);
 void vaultd_keyring_close(struct vaultd_keyring *k);
 

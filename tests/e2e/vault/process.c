@@ -290,9 +290,9 @@ static void a_missing_program_is_a_clean_error(void **state)
 static int end_of(struct vault_process *p, const void *bytes, size_t n)
 {
     if (n > 0)
-        assert_int_equal(send(p->fd, bytes, n, MSG_NOSIGNAL), (ssize_t)n);
+        assert_int_equal(send(p->fds[0], bytes, n, MSG_NOSIGNAL), (ssize_t)n);
     else
-        assert_int_equal(shutdown(p->fd, SHUT_RDWR), 0);
+        assert_int_equal(shutdown(p->fds[0], SHUT_RDWR), 0);
     int status = vault_process_status(p);
     vault_process_stop(p);
     assert_true(status >= 0 && WIFEXITED(status));

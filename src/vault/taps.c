@@ -1,0 +1,191 @@
+/*
+ * Taps: the vault's part of an authentication that a station began. Between its two messages a tap
+ * is a hundred bytes of secret memory. What stalls is dropped when its place is needed, or when it
+ * is asked for too late.
+ */
+#include <string.h>
+
+#include "crypto/crypto.h"
+#include "desfire/prove.h"
+#include "vault/vaultd.h"
+
+enum { PLACE_BITS = 12, PROVE_WITHIN_US = 10 * 1000 * 1000 };
+static_assert(VAULTD_TAPS_MAX == 1 << PLACE_BITS, "a tap's number holds its place");
+
+enum tap_phase { TAP_FREE, TAP_BUSY, TAP_ASKED };
+
+struct tap {
+    enum tap_phase phase;
+    uint32_t count; /* how often the place was used */
+    uint64_t since_us;
+    struct df_prove prove;
+    uint8_t key[16];
+};
+
+struct vaultd_taps {
+    uint32_t next; /* where the search for a place begins */
+    uint32_t room; /* places; fewer where little memory can be locked */
+    struct tap taps[];
+};
+
+/* --- places ----------------------------------------------------------------------------------- */
+
+static struct vaultd_taps *make_room(void)
+{
+    for (uint32_t room = VAULTD_TAPS_MAX; room >= 16; room /= 2) {
+        struct vaultd_taps *t = b_secret_alloc(sizeof(*t) + room * sizeof(t->taps[0]));
+        if (t != NULL) {
+            t->room = room;
+            return t;
+        }
+    }
+    return NULL;
+}
+
+static bool is_late(const struct vaultd *d, const struct tap *t)
+{
+    return d->now_us() - t->since_us > PROVE_WITHIN_US;
+}
+
+/* A place that is free, or whose tap stalled; busy for the caller. */
+static struct tap *take_place(struct vaultd *d, uint32_t *ret_id)
+{
+    struct vaultd_shared *sh = d->shared;
+    struct tap *found = NULL;
+    (void)pthread_mutex_lock(&sh->lock);
+    if (sh->taps == NULL)
+        sh->taps = make_room();
+    struct vaultd_taps *all = sh->taps;
+    for (uint32_t i = 0; all != NULL && i < all->room && found == NULL; i++) {
+        uint32_t at = (all->next + i) % all->room;
+        struct tap *t = &all->taps[at];
+        if (t->phase != TAP_FREE && (t->phase == TAP_BUSY || !is_late(d, t)))
+            continue;
+        found = t;
+        t->phase = TAP_BUSY;
+        t->count = (t->count + 1) & (UINT32_MAX >> PLACE_BITS);
+        t->count = t->count == 0 ? 1 : t->count;
+        *ret_id = t->count << PLACE_BITS | at;
+        all->next = at + 1;
+    }
+    (void)pthread_mutex_unlock(&sh->lock);
+    return found;
+}
+
+/* The tap of this number when it waits for its next message; busy for the caller. */
+static struct tap *enter(struct vaultd *d, uint32_t id)
+{
+    struct vaultd_shared *sh = d->shared;
+    uint32_t at = id & (VAULTD_TAPS_MAX - 1);
+    struct tap *t = NULL;
+    (void)pthread_mutex_lock(&sh->lock);
+    if (sh->taps != NULL && at < sh->taps->room)
+        t = &sh->taps->taps[at];
+    if (t != NULL && (t->phase != TAP_ASKED || t->count != id >> PLACE_BITS))
+        t = NULL;
+    if (t != NULL)
+        t->phase = TAP_BUSY;
+    (void)pthread_mutex_unlock(&sh->lock);
+    return t;
+}
+
+static void leave(struct vaultd *d, struct tap *t, enum tap_phase phase)
+{
+    if (phase == TAP_FREE) {
+        b_wipe(t->key, sizeof(t->key));
+        b_wipe(&t->prove, sizeof(t->prove));
+    }
+    (void)pthread_mutex_lock(&d->shared->lock);
+    t->phase = phase;
+    (void)pthread_mutex_unlock(&d->shared->lock);
+}
+
+void vaultd_taps_drop(struct vaultd *d)
+{
+    b_secret_free(d->shared->taps);
+    d->shared->taps = NULL;
+}
+
+/* --- the two messages ------------------------------------------------------------------------- */
+
+static bool cbc(void *ctx, bool is_encrypt, uint8_t *iv, const uint8_t *in, uint8_t *out, size_t n)
+{
+    const struct tap *t = ctx;
+    struct crypto_key key; /* the stack is overwritten after each message */
+    crypto_key_init(&key, CRYPTO_AES128, t->key);
+    if (is_encrypt)
+        crypto_cbc_encrypt(&key, iv, in, out, n);
+    else
+        crypto_cbc_decrypt(&key, iv, in, out, n);
+    crypto_key_drop(&key);
+    return true;
+}
+
+static enum b_code derive(struct vaultd *d, const struct vaultd_tap_facts *f, struct tap *t,
+                          struct b_err *err)
+{
+    static const uint8_t zeros[sizeof(t->key)];
+    uint8_t input[CRYPTO_DIV_INPUT_MAX];
+    struct b_wr w = b_wr_from(input, sizeof(input));
+    enum b_code r = crypto_div_input(f->diversification, &f->facts, &w, err);
+    if (r != B_OK)
+        return r;
+    struct custody_key which = {.role = KEY_ROLE_AUTH, .generation = f->generation};
+    r = d->keyring.derive(d->keyring.ctx, vaultd_config(d), &which, b_wr_reader(&w), t->key, err);
+    if (r == B_OK && b_ct_eq(t->key, zeros, sizeof(zeros)))
+        r = b_err_set(err, B_E_KEY_TOO_WEAK, 0, "deriving key auth of generation %u",
+                      f->generation);
+    return r;
+}
+
+enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *facts,
+                            struct wire_out *answer, struct b_err *err)
+{
+    uint32_t id = 0;
+    struct tap *t = take_place(d, &id);
+    if (t == NULL)
+        return b_err_set(err, B_E_VAULT_BUSY, 0, "too many taps are under way");
+    uint8_t a[DF_PROVE_BLOCK];
+    uint8_t token[DF_PROVE_TOKEN];
+    t->since_us = d->now_us();
+    enum b_code r = derive(d, facts, t, err);
+    if (r == B_OK) {
+        const struct df_prove_cipher cipher = {cbc, t};
+        d->random.fill(d->random.ctx, a, sizeof(a));
+        bool is_made = df_prove_token(&t->prove, facts->how, &cipher, facts->challenge.p, a, token);
+        r = is_made ? B_OK : b_err_set(err, B_E_TOKEN_FAILED, 0, "answering the card");
+    }
+    if (r == B_OK) {
+        wire_put_u32(answer, id);
+        wire_put_bytes(answer, token, sizeof(token));
+    }
+    leave(d, t, r == B_OK ? TAP_ASKED : TAP_FREE);
+    return r;
+}
+
+enum b_code vaultd_tap_prove(struct vaultd *d, uint32_t id, struct b_rd proof,
+                             struct wire_out *answer, struct b_err *err)
+{
+    (void)answer;
+    struct tap *t = enter(d, id);
+    if (t == NULL)
+        return b_err_set(err, B_E_NOT_FOUND, 0, "this tap has ended");
+    const struct df_prove_cipher cipher = {cbc, t};
+    enum b_code r = B_OK;
+    if (is_late(d, t))
+        r = b_err_set(err, B_E_NOT_FOUND, 0, "this tap took too long");
+    else if (proof.left != df_prove_answer_size(t->prove.how))
+        r = b_err_set(err, B_E_CARD_PROTOCOL, 0, "%zu bytes instead of the card's proof",
+                      proof.left);
+    else if (!df_prove_check(&t->prove, &cipher, proof.p))
+        r = b_err_set(err, B_E_CARD_AUTH, 0, "the card's proof is wrong");
+    leave(d, t, TAP_FREE);
+    return r;
+}
+
+void vaultd_tap_close(struct vaultd *d, uint32_t id)
+{
+    struct tap *t = enter(d, id);
+    if (t != NULL)
+        leave(d, t, TAP_FREE);
+}
