@@ -246,3 +246,70 @@ bool b_unhex(struct b_wr *w, const char *hex)
     }
     return b_wr_ok(w);
 }
+
+/* --- base64 ------------------------------------------------------------------------------------
+ */
+
+static bool encode64(char *out, size_t cap, struct b_rd r, const char *last_two, bool is_padded)
+{
+    static const char most[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    struct b_wr w = b_wr_from(out, cap);
+    while (r.left > 0) {
+        size_t n = r.left < 3 ? r.left : 3;
+        uint32_t v = 0;
+        for (size_t i = 0; i < 3; i++)
+            v = v << 8 | (i < n ? b_rd_u8(&r) : 0u);
+        for (size_t i = 0; i < 4; i++) {
+            uint32_t six = v >> (18 - 6 * i) & 63;
+            if (i <= n)
+                b_wr_u8(&w, (uint8_t)(six < 62 ? most[six] : last_two[six - 62]));
+            else if (is_padded)
+                b_wr_u8(&w, '=');
+        }
+    }
+    b_wr_u8(&w, 0);
+    return b_wr_ok(&w);
+}
+
+bool b_base64(char *out, size_t cap, const void *p, size_t n)
+{
+    return encode64(out, cap, b_rd_from(p, n), "+/", true);
+}
+
+bool b_base64url(char *out, size_t cap, const void *p, size_t n)
+{
+    return encode64(out, cap, b_rd_from(p, n), "-_", false);
+}
+
+static uint32_t value64(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (uint32_t)(c - 'A');
+    if (c >= 'a' && c <= 'z')
+        return (uint32_t)(c - 'a') + 26;
+    if (c >= '0' && c <= '9')
+        return (uint32_t)(c - '0') + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : 64;
+}
+
+bool b_unbase64(struct b_wr *w, const char *text, size_t n)
+{
+    if (n % 4 != 0)
+        return false;
+    for (size_t at = 0; at < n; at += 4) {
+        bool is_last = at + 4 == n;
+        size_t pads = is_last && text[at + 3] == '=' ? (text[at + 2] == '=' ? 2 : 1) : 0;
+        uint32_t v = 0;
+        for (size_t i = 0; i < 4; i++) {
+            uint32_t six = i >= 4 - pads ? 0 : value64(text[at + i]);
+            if (six > 63)
+                return false;
+            v = v << 6 | six;
+        }
+        if ((pads == 1 && (v & 0xFF) != 0) || (pads == 2 && (v & 0xFFFF) != 0))
+            return false; /* bits that nobody would read back */
+        for (size_t i = 0; i < 3 - pads; i++)
+            b_wr_u8(w, (uint8_t)(v >> (16 - 8 * i)));
+    }
+    return b_wr_ok(w);
+}

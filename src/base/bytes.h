@@ -75,4 +75,11 @@ void b_hex(char *out, const void *p, size_t n);
  * or more than cap bytes. */
 B_NODISCARD bool b_unhex(struct b_wr *w, const char *hex);
 
+/* RFC 4648. Base64 (padded) and base64url (without padding) as text with a NUL; cap counts it.
+ * False when it does not fit. */
+B_NODISCARD bool b_base64(char *out, size_t cap, const void *p, size_t n);
+B_NODISCARD bool b_base64url(char *out, size_t cap, const void *p, size_t n);
+/* Exactly n characters of padded base64; false on anything that b_base64 does not write. */
+B_NODISCARD bool b_unbase64(struct b_wr *w, const char *text, size_t n);
+
 #endif

@@ -182,17 +182,24 @@ static enum b_code operand_id(const struct cli *c, int64_t *ret, struct b_err *e
     return B_OK;
 }
 
-static bool show_event(void *ctx, const struct store_event *e)
+static bool show_entry(void *ctx, const struct store_entry *e)
 {
     struct cli *c = ctx;
     char at[24];
-    cli_time(e->at, at, sizeof(at));
-    cli_say(c, CLI_PLAIN, "  %s  %-10s %-18s %s\n", at, e->kind, e->outcome, e->detail);
-    if (c->out != NULL)
-        (void)json_array_append_new(json_object_get(c->out, "history"),
-                                    json_pack("{s:I, s:s, s:s, s:s}", "at", (json_int_t)e->at,
-                                              "kind", e->kind, "outcome", e->outcome, "detail",
-                                              e->detail));
+    json_t *body = json_loadb(e->body, e->body_len, 0, NULL);
+    json_int_t when = json_integer_value(json_object_get(body, "at"));
+    const char *kind = json_string_value(json_object_get(body, "kind"));
+    const char *outcome = json_string_value(json_object_get(body, "outcome"));
+    const char *actor = json_string_value(json_object_get(body, "actor"));
+    cli_time(when, at, sizeof(at));
+    cli_say(c, CLI_PLAIN, "  %6llu  %s  %-12s %-18s %s\n", (unsigned long long)e->index, at,
+            kind != NULL ? kind : "?", outcome != NULL ? outcome : "?",
+            actor != NULL ? actor : "?");
+    if (c->out != NULL && body != NULL) {
+        (void)json_object_set_new(body, "entry", json_integer((json_int_t)e->index));
+        (void)json_array_append(json_object_get(c->out, "history"), body);
+    }
+    json_decref(body);
     return true;
 }
 
@@ -223,7 +230,8 @@ enum b_code cli_badge_show(struct cli *c, struct b_err *err)
         cli_say(c, CLI_PLAIN, " %s %u", key_role_name((enum key_role)i), b.generation[i]);
     cli_time(b.tapped_at, at, sizeof(at));
     cli_say(c, CLI_PLAIN, _("\n  last tap  %s\n"), at);
-    return store_event_each(c->service.store, id, 20, show_event, c, err);
+    const struct store_entry_range range = {.badge_id = id, .count = 20, .is_newest = true};
+    return store_entry_each(c->service.store, &range, show_entry, c, err);
 }
 
 static enum b_code change(struct cli *c,

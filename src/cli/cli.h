@@ -92,6 +92,8 @@ B_NODISCARD enum b_code cli_path(const struct cli *c, const char *name, char *re
                                  struct b_err *err);
 B_NODISCARD enum b_code cli_read_file(const char *path, char *ret, size_t cap, size_t *ret_n,
                                       struct b_err *err);
+B_NODISCARD enum b_code cli_open_store(struct cli *c, const char *path, bool may_create,
+                                       struct b_err *err);
 /* Store and profile; with_vault: the vault too. */
 B_NODISCARD enum b_code cli_open(struct cli *c, bool with_vault, struct b_err *err);
 B_NODISCARD enum b_code cli_open_vault(struct cli *c, struct b_err *err);

@@ -97,6 +97,26 @@ static enum b_code make_embedded(struct cli *c, struct b_err *err)
 /* --- keys
  * --------------------------------------------------------------------------------------------- */
 
+static enum b_code note_key(struct service_change *k, void *ctx, struct b_err *err)
+{
+    struct store_generation g;
+    return service_note_key(k, ctx, &g, err);
+}
+
+static enum b_code note_establishment(struct service_change *k, void *ctx, struct b_err *err)
+{
+    const struct store_establishment *e = ctx;
+    enum b_code r = store_establishment_put(k->store, e, err);
+    if (r != B_OK)
+        return r;
+    return service_log(
+        k,
+        (struct service_entry){.kind = "establishment",
+                               .detail = json_pack("{s:s, s:s, s:s}", "finess", e->finess, "name",
+                                                   e->name, "profile", e->profile_id)},
+        err);
+}
+
 /* The first generation of a role; one that the token has already is taken as it is. */
 static enum b_code make_key(struct cli *c, enum key_role role, struct b_err *err)
 {
@@ -114,19 +134,13 @@ static enum b_code make_key(struct cli *c, enum key_role role, struct b_err *err
         r = b_err_set(err, B_E_KEY_UNSAFE, 0, "key %s of the token", key_role_name(role));
     if (r != B_OK)
         return r;
-    struct store_generation g = {.role = role,
-                                 .generation = 1,
-                                 .state = STORE_GENERATION_ACTIVE,
-                                 .created_at = (int64_t)time(NULL)};
-    (void)snprintf(g.kcv_method, sizeof(g.kcv_method), "%s", key.kcv_method);
-    memcpy(g.kcv, key.kcv, sizeof(g.kcv));
     char kcv[7];
-    b_hex(kcv, g.kcv, sizeof(g.kcv));
+    b_hex(kcv, key.kcv, sizeof(key.kcv));
     cli_say(c, CLI_PLAIN, _("  key %-5s generation 1, check value %s (%s)\n"), key_role_name(role),
-            kcv, g.kcv_method);
+            kcv, key.kcv_method);
     if (c->out != NULL)
         (void)json_object_set_new(c->out, key_role_name(role), json_string(kcv));
-    return store_generation_put(c->service.store, &g, err);
+    return service_change(&c->service, note_key, &key, err);
 }
 
 static enum b_code fill_store(struct cli *c, struct b_err *err)
@@ -143,9 +157,9 @@ static enum b_code fill_store(struct cli *c, struct b_err *err)
     memcpy(e.system, e.finess, e.system_len);
     enum b_code r = cli_path(c, "store.db", path, sizeof(path), err);
     if (r == B_OK)
-        r = store_open(path, true, &c->service.store, err);
+        r = cli_open_store(c, path, true, err);
     if (r == B_OK)
-        r = store_establishment_put(c->service.store, &e, err);
+        r = service_change(&c->service, note_establishment, &e, err);
     for (size_t i = 0; r == B_OK && i < KEY_ROLE_COUNT; i++)
         r = make_key(c, (enum key_role)i, err);
     return r;

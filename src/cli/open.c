@@ -109,6 +109,18 @@ static enum b_code open_profile(struct cli *c, struct b_err *err)
     return B_OK;
 }
 
+enum b_code cli_open_store(struct cli *c, const char *path, bool may_create, struct b_err *err)
+{
+    struct store *writes = NULL;
+    c->service.asker = (struct service_asker){.actor = "desk", .request = ""};
+    enum b_code r = store_open(path, may_create, &c->service.store, err);
+    if (r == B_OK)
+        r = store_open(path, false, &writes, err);
+    if (r == B_OK)
+        r = service_writer_open(writes, false, &c->service.writer, err);
+    return r;
+}
+
 enum b_code cli_open(struct cli *c, bool with_vault, struct b_err *err)
 {
     char path[CLI_PATH_MAX];
@@ -118,7 +130,7 @@ enum b_code cli_open(struct cli *c, bool with_vault, struct b_err *err)
     if (r == B_OK)
         r = cli_path(c, "store.db", path, sizeof(path), err);
     if (r == B_OK)
-        r = store_open(path, false, &c->service.store, err);
+        r = cli_open_store(c, path, false, err);
     if (r == B_OK)
         r = store_establishment_get(c->service.store, &c->service.establishment, err);
     if (r == B_OK)
@@ -131,6 +143,7 @@ enum b_code cli_open(struct cli *c, bool with_vault, struct b_err *err)
 void cli_close(struct cli *c)
 {
     vault_free(&c->service.vault);
+    service_writer_close(&c->service.writer);
     store_free(&c->service.store);
     if (c->record != NULL)
         (void)fclose(c->record);

@@ -73,6 +73,9 @@ uint16_t crypto_crc16(uint16_t crc, const void *p, size_t n);
 void crypto_random(void *p, size_t n);
 /* SHA-256. */
 void crypto_sha256(const void *p, size_t n, uint8_t out[static 32]);
+/* Of a || b. */
+void crypto_sha256_two(const void *a, size_t a_len, const void *b, size_t b_len,
+                       uint8_t out[static 32]);
 /* ECDSA over secp224r1 of a message shorter than a digest, taken as it is (originality signature).
  * public_key: 57 bytes 04||X||Y; signature: r||s, 56 bytes. False when it does not verify. */
 B_NODISCARD bool crypto_p224_verify(const uint8_t public_key[static 57], const void *message,

@@ -50,6 +50,16 @@ void crypto_sha256(const void *p, size_t n, uint8_t out[static 32])
     b_check(EVP_Digest(p, n, out, NULL, EVP_sha256(), NULL) == 1);
 }
 
+void crypto_sha256_two(const void *a, size_t a_len, const void *b, size_t b_len,
+                       uint8_t out[static 32])
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    b_check(ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
+            EVP_DigestUpdate(ctx, a, a_len) == 1 && EVP_DigestUpdate(ctx, b, b_len) == 1 &&
+            EVP_DigestFinal_ex(ctx, out, NULL) == 1);
+    EVP_MD_CTX_free(ctx);
+}
+
 /* r||s as the DER SEQUENCE that EVP wants. Returns its length, 0 on failure. */
 static int signature_to_der(const uint8_t signature[static 56], uint8_t *der, size_t cap)
 {

@@ -1,7 +1,6 @@
 /* The desk: scan, enrol, repair, blank, and the states of a badge. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "service/relay.h"
 
@@ -76,6 +75,9 @@ static void describe(struct store_badge *b, const struct service *sv, const stru
     b->ev = (uint8_t)w->state.ev;
     (void)snprintf(b->profile_id, sizeof(b->profile_id), "%s", sv->profile.id);
     b->profile_revision = sv->profile.revision;
+    static const uint8_t none[sizeof(b->salt)];
+    if (b_ct_eq(b->salt, none, sizeof(none)))
+        crypto_random(b->salt, sizeof(b->salt));
 }
 
 /* Why a card that the store knows cannot be enrolled; B_OK when it can. */
@@ -91,6 +93,40 @@ static enum b_code judge_known(const struct store_badge *b, struct b_err *err)
                      b->holder_name, b->holder_ref, (long long)b->id);
 }
 
+/* The holder that a badge is for: known, and then renamed if need be, or new. */
+static enum b_code put_holder(struct service_change *c, const struct store_badge *b,
+                              struct store_holder *ret, struct b_err *err)
+{
+    enum b_code r = store_holder_by_ref(c->store, b->holder_ref, ret, err);
+    if (r == B_E_NOT_FOUND) {
+        *ret = (struct store_holder){.id = 0};
+        (void)snprintf(ret->ref, sizeof(ret->ref), "%s", b->holder_ref);
+        crypto_random(ret->salt, sizeof(ret->salt));
+    } else if (r != B_OK) {
+        return r;
+    }
+    (void)snprintf(ret->name, sizeof(ret->name), "%s", b->holder_name);
+    return store_holder_put(c->store, ret, err);
+}
+
+static enum b_code note_enrolling(struct service_change *c, void *ctx, struct b_err *err)
+{
+    struct store_badge *b = ctx;
+    struct store_holder holder;
+    enum b_code r = store_badge_put(c->store, b, err);
+    if (r == B_OK)
+        r = put_holder(c, b, &holder, err);
+    if (r != B_OK)
+        return r;
+    return service_log(c,
+                       (struct service_entry){.kind = "enrol-begin",
+                                              .badge = b,
+                                              .holder = &holder,
+                                              .personal = service_personal(b),
+                                              .subject = b->holder_ref},
+                       err);
+}
+
 /* The badge's record is durable, as enrolling, before the first byte changes the card. */
 static enum b_code begin_enrolment(void *ctx, struct service_work *w, bool is_approved,
                                    struct b_err *err)
@@ -100,7 +136,7 @@ static enum b_code begin_enrolment(void *ctx, struct service_work *w, bool is_ap
     if (r == B_OK)
         r = judge_known(&e->badge, err);
     else if (r == B_E_NOT_FOUND) {
-        e->badge = (struct store_badge){.created_at = (int64_t)time(NULL)};
+        e->badge = (struct store_badge){.created_at = service_now()};
         r = B_OK;
     }
     if (r != B_OK)
@@ -109,35 +145,54 @@ static enum b_code begin_enrolment(void *ctx, struct service_work *w, bool is_ap
         return B_OK;
     describe(&e->badge, e->sv, w);
     e->badge.state = STORE_BADGE_ENROLLING;
-    e->badge.changed_at = (int64_t)time(NULL);
+    e->badge.changed_at = service_now();
     e->badge.tapped_at = 0; /* what was said of the holder before is not said of this one */
     e->badge.reason[0] = '\0';
     (void)snprintf(e->badge.holder_ref, sizeof(e->badge.holder_ref), "%s", e->holder.ref);
     (void)snprintf(e->badge.holder_name, sizeof(e->badge.holder_name), "%s", e->holder.name);
-    return store_badge_put(e->sv->store, &e->badge, err);
+    e->badge.not_before = e->holder.not_before;
+    e->badge.not_after = e->holder.not_after;
+    e->badge.is_temporary = e->holder.is_temporary;
+    return service_change(e->sv, note_enrolling, &e->badge, err);
+}
+
+struct ending {
+    struct store_badge *badge;
+    const struct service_work *work;
+    const char *kind;
+    enum store_badge_state state;
+};
+
+static enum b_code note_ending(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct ending *e = ctx;
+    struct store_badge *b = e->badge;
+    b->state = e->state;
+    b->changed_at = c->now;
+    for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
+        b->generation[i] = e->state == STORE_BADGE_BLANKED ? KEY_GENERATION_FACTORY
+                                                           : e->work->job.generations[i].target;
+    enum b_code r = store_badge_put(c->store, b, err);
+    if (r == B_OK)
+        r = store_intent_settle(c->store, b->uid, err);
+    if (r != B_OK)
+        return r;
+    return service_log(
+        c,
+        (struct service_entry){.kind = e->kind,
+                               .badge = b,
+                               .detail = json_pack("{s:i}", "steps", (int)e->work->plan.step_count),
+                               .personal = service_personal(b),
+                               .subject = b->holder_ref},
+        err);
 }
 
 /* The card is as the profile says: so does the store, with the line of history, or not at all. */
 static enum b_code end_work(struct service *sv, struct service_work *w, struct store_badge *b,
                             const char *kind, enum store_badge_state state, struct b_err *err)
 {
-    enum b_code r = store_begin(sv->store, err);
-    if (r != B_OK)
-        return r;
-    b->state = state;
-    b->changed_at = (int64_t)time(NULL);
-    for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
-        b->generation[i] =
-            state == STORE_BADGE_BLANKED ? KEY_GENERATION_FACTORY : w->job.generations[i].target;
-    r = store_badge_put(sv->store, b, err);
-    if (r == B_OK)
-        r = store_intent_settle(sv->store, b->uid, err);
-    if (r == B_OK)
-        r = service_note(sv, kind, B_OK, b->id, b->holder_ref, err);
-    if (r == B_OK)
-        return store_commit(sv->store, err);
-    store_rollback(sv->store);
-    return r;
+    struct ending e = {b, w, kind, state};
+    return service_change(sv, note_ending, &e, err);
 }
 
 enum b_code service_enrol(struct service *sv, struct channel *ch, struct service_holder holder,
@@ -237,32 +292,45 @@ enum b_code service_blank(struct service *sv, struct channel *ch, const struct s
  * -------------------------------------------------------------------------------------------------------
  */
 
+struct state_change {
+    int64_t id;
+    enum store_badge_state to;
+    const char *kind;
+    const char *reason;
+};
+
+static enum b_code note_state(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct state_change *k = ctx;
+    struct store_badge b;
+    enum b_code r = store_badge_by_id(c->store, k->id, &b, err);
+    if (r != B_OK)
+        return r;
+    bool is_allowed = k->to == STORE_BADGE_REVOKED  ? b.state != STORE_BADGE_REVOKED
+                      : k->to == STORE_BADGE_ACTIVE ? b.state == STORE_BADGE_SUSPENDED
+                                                    : b.state == STORE_BADGE_ACTIVE;
+    if (!is_allowed)
+        return b_err_set(err, B_E_BADGE_STATE, 0, "badge %lld is %s", (long long)k->id,
+                         store_badge_state_name(b.state));
+    b.state = k->to;
+    b.changed_at = c->now;
+    (void)snprintf(b.reason, sizeof(b.reason), "%s", k->reason);
+    r = store_badge_put(c->store, &b, err);
+    if (r != B_OK)
+        return r;
+    return service_log(c,
+                       (struct service_entry){.kind = k->kind,
+                                              .badge = &b,
+                                              .personal = service_personal(&b),
+                                              .subject = b.holder_ref},
+                       err);
+}
+
 static enum b_code change_state(struct service *sv, int64_t id, enum store_badge_state to,
                                 const char *kind, const char *reason, struct b_err *err)
 {
-    struct store_badge b;
-    enum b_code r = store_begin(sv->store, err);
-    if (r != B_OK)
-        return r;
-    r = store_badge_by_id(sv->store, id, &b, err);
-    bool is_allowed = r == B_OK && (to == STORE_BADGE_REVOKED  ? b.state != STORE_BADGE_REVOKED
-                                    : to == STORE_BADGE_ACTIVE ? b.state == STORE_BADGE_SUSPENDED
-                                                               : b.state == STORE_BADGE_ACTIVE);
-    if (r == B_OK && !is_allowed)
-        r = b_err_set(err, B_E_BADGE_STATE, 0, "badge %lld is %s", (long long)id,
-                      store_badge_state_name(b.state));
-    if (r == B_OK) {
-        b.state = to;
-        b.changed_at = (int64_t)time(NULL);
-        (void)snprintf(b.reason, sizeof(b.reason), "%s", reason);
-        r = store_badge_put(sv->store, &b, err);
-    }
-    if (r == B_OK)
-        r = service_note(sv, kind, B_OK, id, reason, err);
-    if (r == B_OK)
-        return store_commit(sv->store, err);
-    store_rollback(sv->store);
-    return r;
+    struct state_change k = {id, to, kind, reason};
+    return service_change(sv, note_state, &k, err);
 }
 
 enum b_code service_suspend(struct service *sv, int64_t badge_id, const char *reason,

@@ -12,6 +12,11 @@ uint32_t service_now_us(void)
     return (uint32_t)((uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u);
 }
 
+int64_t service_now(void)
+{
+    return (int64_t)time(NULL);
+}
+
 enum b_code service_generations(const struct service *sv, bool with_compromised,
                                 struct profile_job *job, struct b_err *err)
 {
@@ -66,14 +71,12 @@ void service_work_free(struct service_work **w)
     *w = NULL;
 }
 
-enum b_code service_note(struct service *sv, const char *kind, enum b_code outcome,
-                         int64_t badge_id, const char *detail, struct b_err *err)
+json_t *service_personal(const struct store_badge *b)
 {
-    struct store_event e = {.at = (int64_t)time(NULL), .badge_id = badge_id};
-    (void)snprintf(e.kind, sizeof(e.kind), "%s", kind);
-    (void)snprintf(e.outcome, sizeof(e.outcome), "%s", b_code_name(outcome));
-    (void)snprintf(e.detail, sizeof(e.detail), "%.*s", (int)sizeof(e.detail) - 1, detail);
-    return store_event_add(sv->store, &e, err);
+    char uid[15];
+    b_hex(uid, b->uid, sizeof(b->uid));
+    return json_pack("{s:s, s:s, s:s, s:s}", "holder", b->holder_ref, "name", b->holder_name,
+                     "reason", b->reason, "uid", uid);
 }
 
 /* --- journalling of steps
@@ -88,8 +91,18 @@ static void card_uid(const struct service_work *w, uint8_t uid[static 7])
         memcpy(uid, w->job.uid, 7);
 }
 
-static enum b_code add_intent(struct service *sv, struct service_work *w, size_t step,
-                              struct b_err *err)
+static enum b_code add_intent(struct service_change *c, void *ctx, struct b_err *err)
+{
+    return store_intent_add(c->store, ctx, err);
+}
+
+static enum b_code end_intent(struct service_change *c, void *ctx, struct b_err *err)
+{
+    return store_intent_effective(c->store, *(const int64_t *)ctx, err);
+}
+
+static enum b_code note_intent(struct service *sv, struct service_work *w, size_t step,
+                               struct b_err *err)
 {
     const struct profile_step *s = &w->plan.steps[step];
     struct store_intent i = {.step = (uint32_t)step,
@@ -97,11 +110,11 @@ static enum b_code add_intent(struct service *sv, struct service_work *w, size_t
                              .no = s->no,
                              .from_generation = s->from_generation,
                              .to_generation = s->to_generation,
-                             .at = (int64_t)time(NULL)};
+                             .at = service_now()};
     card_uid(w, i.uid);
     memcpy(i.plan_digest, w->plan.digest, sizeof(i.plan_digest));
     (void)snprintf(i.action, sizeof(i.action), "%s", profile_step_name(s->kind));
-    enum b_code r = store_intent_add(sv->store, &i, err);
+    enum b_code r = service_change(sv, add_intent, &i, err);
     w->intents[step] = i.id;
     return r;
 }
@@ -181,8 +194,8 @@ static enum b_code handle(struct service *sv, struct service_work *w,
     bool is_effect = w->event.want == PROFILE_EFFECT;
     if (step >= w->plan.step_count)
         return b_err_set(err, B_E_VAULT_PROTOCOL, 0, "a step that the plan does not have");
-    enum b_code r = is_effect ? store_intent_effective(sv->store, w->intents[step], err)
-                              : add_intent(sv, w, step, err);
+    enum b_code r = is_effect ? service_change(sv, end_intent, &w->intents[step], err)
+                              : note_intent(sv, w, step, err);
     if (r == B_OK && watch != NULL && watch->progress != NULL)
         watch->progress(watch->ctx, &w->plan, step, is_effect);
     return r;

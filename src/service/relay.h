@@ -18,6 +18,8 @@ struct service_work {
 
 /* Microseconds of a steady clock; differences are what counts. */
 uint32_t service_now_us(void);
+/* Seconds since 1970, UTC. */
+int64_t service_now(void);
 
 struct service_work *service_work_new(const struct service *sv, enum profile_goal goal,
                                       const struct channel *ch, struct b_err *err);
@@ -36,8 +38,7 @@ B_NODISCARD enum b_code service_relay(struct service *sv, struct channel *ch,
 /* Fills the generations of a job from the store. with_compromised: to re-key such a badge. */
 B_NODISCARD enum b_code service_generations(const struct service *sv, bool with_compromised,
                                             struct profile_job *job, struct b_err *err);
-/* One line of history; detail is printf-like. */
-B_NODISCARD enum b_code service_note(struct service *sv, const char *kind, enum b_code outcome,
-                                     int64_t badge_id, const char *detail, struct b_err *err);
+/* What the journal keeps of a badge beside the tree. */
+json_t *service_personal(const struct store_badge *b);
 
 #endif

@@ -1,6 +1,8 @@
 /*
  * service: the rules that join vault, store and channel: enrol, tap, suspend, revoke, rotate.
  *
+ *   change.h   the one writer: a change and the journal entry that tells it, in one transaction
+ *
  * A struct service is one establishment, opened. Operations take an open channel and report their
  * progress through callbacks, so that the command line now and the server later share them. It
  * relays APDUs between channel and vault and must never see a key.
@@ -10,12 +12,16 @@
 
 #include "channel/channel.h"
 #include "profile/profile.h"
+#include "service/change.h"
 #include "store/store.h"
 #include "vault/vault.h"
 
+/* An establishment as one caller sees it: cheap to copy, for another thread or another caller. */
 struct service {
-    struct store *store;
+    struct store *store; /* to read, by this thread alone; every change goes through the writer */
+    struct service_writer *writer;
     struct vault *vault;
+    struct service_asker asker; /* who is told in the journal */
     struct store_establishment establishment;
     struct profile profile; /* the establishment's badge profile, system identifier filled in */
 };
@@ -38,7 +44,16 @@ struct service_legs { /* microseconds of a tap, leg by leg */
 struct service_holder {
     const char *ref;
     const char *name;
+    int64_t not_before, not_after; /* of the badge; 0: without limit */
+    bool is_temporary;
 };
+
+/* Runs fn in the writer's transaction, in this caller's name. */
+static inline enum b_code service_change(struct service *sv, service_change_fn *fn, void *ctx,
+                                         struct b_err *err)
+{
+    return service_writer_run(sv->writer, sv->asker, fn, ctx, err);
+}
 
 /* Inspects and judges; ret_badge->id is 0 when the badge is not known. given: keys to try. */
 B_NODISCARD enum b_code service_scan(struct service *sv, struct channel *ch,
@@ -67,6 +82,9 @@ B_NODISCARD enum b_code service_suspend(struct service *sv, int64_t badge_id, co
 B_NODISCARD enum b_code service_reinstate(struct service *sv, int64_t badge_id, struct b_err *err);
 B_NODISCARD enum b_code service_revoke(struct service *sv, int64_t badge_id, const char *reason,
                                        struct b_err *err);
+/* Writes a new master key down as its role's active generation; in a change. */
+B_NODISCARD enum b_code service_note_key(struct service_change *c, const struct vault_key *key,
+                                         struct store_generation *ret, struct b_err *err);
 /* A new active generation of a role; the former becomes retiring. */
 B_NODISCARD enum b_code service_rotate(struct service *sv, enum key_role role,
                                        struct store_generation *ret, struct b_err *err);

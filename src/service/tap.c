@@ -1,7 +1,6 @@
 /* The tap: authenticate first, then decide, write it down durably, and only then answer. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "service/relay.h"
 
@@ -44,27 +43,45 @@ static enum b_code judge(const struct store_badge *b, struct b_err *err)
                      b->reason);
 }
 
+struct outcome {
+    enum b_code code;
+    struct store_badge *badge;
+    const struct profile_tap *tap;
+};
+
+static enum b_code note_tap(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct outcome *o = ctx;
+    struct store_badge *b = o->badge;
+    bool is_known = b->id != 0;
+    json_t *personal = NULL;
+    enum b_code r = B_OK;
+    if (o->code == B_OK) {
+        b->tapped_at = c->now;
+        b->generation[KEY_ROLE_AUTH] = o->tap->generation;
+        r = store_badge_put(c->store, b, err);
+    }
+    if (r != B_OK)
+        return r;
+    if (!is_known) {
+        char uid[15] = "";
+        b_hex(uid, o->tap->uid, o->tap->uid_len);
+        personal = json_pack("{s:s}", "uid", uid);
+    }
+    return service_log(
+        c,
+        (struct service_entry){
+            .kind = "tap", .outcome = o->code, .badge = is_known ? b : NULL, .personal = personal},
+        err);
+}
+
 /* Writes the outcome down; an outcome that cannot be written is not an outcome. */
 static enum b_code record(struct service *sv, enum b_code outcome, struct store_badge *b,
                           const struct profile_tap *tap, struct b_err *err)
 {
     struct b_err cause;
-    char detail[96];
-    char uid[15] = "";
-    b_hex(uid, tap->uid, tap->uid_len);
-    (void)snprintf(detail, sizeof(detail), "uid %s, %u exchanges", uid, tap->apdus);
-    enum b_code r = store_begin(sv->store, &cause);
-    if (r == B_OK && outcome == B_OK) {
-        b->tapped_at = (int64_t)time(NULL);
-        b->generation[KEY_ROLE_AUTH] = tap->generation;
-        r = store_badge_put(sv->store, b, &cause);
-    }
-    if (r == B_OK)
-        r = service_note(sv, "tap", outcome, b->id, detail, &cause);
-    if (r == B_OK)
-        r = store_commit(sv->store, &cause);
-    else if (r != B_E_STORE_LOCKED)
-        store_rollback(sv->store);
+    struct outcome o = {outcome, b, tap};
+    enum b_code r = service_change(sv, note_tap, &o, &cause);
     if (r != B_OK && err != NULL)
         *err = cause;
     return r != B_OK ? r : outcome;

@@ -6,7 +6,8 @@
 
 #define COLUMNS                                                                          \
     "id, uid, serial, state, holder_ref, holder_name, profile_id, profile_revision, ev," \
-    " generations, reason, created_at, changed_at, tapped_at"
+    " generations, reason, created_at, changed_at, tapped_at, not_before, not_after,"    \
+    " is_temporary, salt"
 
 const char *store_badge_state_name(enum store_badge_state st)
 {
@@ -29,7 +30,11 @@ static enum b_code read_badge(struct statement *st, struct store_badge *b, struc
                               .ev = (uint8_t)driver_int(st, 8),
                               .created_at = driver_int(st, 11),
                               .changed_at = driver_int(st, 12),
-                              .tapped_at = driver_int(st, 13)};
+                              .tapped_at = driver_int(st, 13),
+                              .not_before = driver_int(st, 14),
+                              .not_after = driver_int(st, 15),
+                              .is_temporary = driver_int(st, 16) != 0};
+    (void)driver_blob(st, 17, b->salt, sizeof(b->salt));
     (void)driver_blob(st, 1, b->uid, sizeof(b->uid));
     b->serial_len = (uint8_t)driver_blob(st, 2, b->serial, sizeof(b->serial));
     driver_text(st, 4, b->holder_ref, sizeof(b->holder_ref));
@@ -47,12 +52,14 @@ enum b_code store_badge_put(struct store *s, struct store_badge *b, struct b_err
 {
     static const char insert[] =
         "INSERT INTO badge (uid, serial, state, holder_ref, holder_name, profile_id,"
-        " profile_revision, ev, generations, reason, created_at, changed_at, tapped_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        " profile_revision, ev, generations, reason, created_at, changed_at, tapped_at,"
+        " not_before, not_after, is_temporary, salt)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     static const char update[] =
         "UPDATE badge SET uid = ?, serial = ?, state = ?, holder_ref = ?, holder_name = ?,"
         " profile_id = ?, profile_revision = ?, ev = ?, generations = ?, reason = ?,"
-        " created_at = ?, changed_at = ?, tapped_at = ? WHERE id = ?";
+        " created_at = ?, changed_at = ?, tapped_at = ?, not_before = ?, not_after = ?,"
+        " is_temporary = ?, salt = ? WHERE id = ?";
     struct statement *st = NULL;
     enum b_code r = store_prepare(s, b->id == 0 ? insert : update, &st, err);
     if (r != B_OK)
@@ -70,8 +77,12 @@ enum b_code store_badge_put(struct store *s, struct store_badge *b, struct b_err
     driver_bind_int(st, 11, b->created_at);
     driver_bind_int(st, 12, b->changed_at);
     driver_bind_int(st, 13, b->tapped_at);
+    driver_bind_int(st, 14, b->not_before);
+    driver_bind_int(st, 15, b->not_after);
+    driver_bind_int(st, 16, b->is_temporary);
+    driver_bind_blob(st, 17, b->salt, sizeof(b->salt));
     if (b->id != 0)
-        driver_bind_int(st, 14, b->id);
+        driver_bind_int(st, 18, b->id);
     r = store_run(&st, err);
     if (r == B_E_DUPLICATE)
         (void)b_err_set(err, r, 0, "another badge has this UID or serial");

@@ -16,6 +16,8 @@ B_NODISCARD enum b_code driver_open(const char *path, bool may_create, struct dr
 void driver_close(struct driver **d);
 /* One or more statements without parameters. */
 B_NODISCARD enum b_code driver_exec(struct driver *d, const char *sql, struct b_err *err);
+/* sql is a constant that lives as long as the driver: prepared statements are kept by its address.
+ */
 B_NODISCARD enum b_code driver_prepare(struct driver *d, const char *sql, struct statement **ret,
                                        struct b_err *err);
 void driver_bind_int(struct statement *s, int at, int64_t v);
@@ -29,9 +31,13 @@ int64_t driver_int(struct statement *s, int column);
 void driver_text(struct statement *s, int column, char *ret, size_t cap);
 /* Zero filled; returns how many bytes there were, at most cap. */
 size_t driver_blob(struct statement *s, int column, void *ret, size_t cap);
+/* The column's bytes, NULL when it is NULL; theirs until the next step. A NUL follows them. */
+const char *driver_borrow(struct statement *s, int column, size_t *ret_n);
 /* Ends the statement; NULL is allowed. */
 void driver_finish(struct statement **s);
 int64_t driver_last_id(const struct driver *d);
+/* How many rows the last statement changed. */
+int64_t driver_changes(const struct driver *d);
 
 /* Binds are remembered: a failed one makes the next step fail. */
 
@@ -46,6 +52,8 @@ B_NODISCARD enum b_code store_prepare(struct store *s, const char *sql, struct s
                                       struct b_err *err);
 /* Steps a statement that gives no rows, and finishes it. */
 B_NODISCARD enum b_code store_run(struct statement **st, struct b_err *err);
+/* All zero is none: NULL. */
+void store_bind_digest(struct statement *st, int at, const uint8_t digest[static 32]);
 B_NODISCARD enum b_code store_migrate(struct store *s, struct b_err *err);
 
 #endif

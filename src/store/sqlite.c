@@ -10,14 +10,19 @@
 
 enum { BUSY_MS = 2000 };
 
-struct driver {
-    sqlite3 *db;
-};
-
+/* A statement's text is a constant: its address names it. */
 struct statement {
     sqlite3_stmt *stmt;
     sqlite3 *db;
+    const char *sql;
+    bool is_used;
     int failed; /* of a bind */
+    struct statement *next;
+};
+
+struct driver {
+    sqlite3 *db;
+    struct statement *prepared; /* kept: preparing costs more than most statements */
 };
 
 /* What the system said where SQLite says only that a file did not open or an exchange with the disk
@@ -89,6 +94,14 @@ void driver_close(struct driver **d)
 {
     if (*d == NULL)
         return;
+    struct statement *s = (*d)->prepared;
+    while (s != NULL) {
+        struct statement *next = s->next;
+        b_check(!s->is_used);
+        (void)sqlite3_finalize(s->stmt);
+        free(s);
+        s = next;
+    }
     (void)sqlite3_close((*d)->db);
     free(*d);
     *d = NULL;
@@ -103,15 +116,26 @@ enum b_code driver_exec(struct driver *d, const char *sql, struct b_err *err)
 enum b_code driver_prepare(struct driver *d, const char *sql, struct statement **ret,
                            struct b_err *err)
 {
+    for (struct statement *s = d->prepared; s != NULL; s = s->next) {
+        if (s->sql != sql || s->is_used)
+            continue;
+        s->is_used = true;
+        *ret = s;
+        return B_OK;
+    }
     struct statement *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return b_err_set(err, B_E_NO_MEMORY, 0, "asking the store");
-    s->db = d->db;
-    int rc = sqlite3_prepare_v2(d->db, sql, -1, &s->stmt, NULL);
+    int rc = sqlite3_prepare_v3(d->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->stmt, NULL);
     if (rc != SQLITE_OK) {
         free(s);
         return fail(d->db, rc, "the store", err);
     }
+    s->db = d->db;
+    s->sql = sql;
+    s->is_used = true;
+    s->next = d->prepared;
+    d->prepared = s;
     *ret = s;
     return B_OK;
 }
@@ -171,16 +195,30 @@ size_t driver_blob(struct statement *s, int column, void *ret, size_t cap)
     return n;
 }
 
+const char *driver_borrow(struct statement *s, int column, size_t *ret_n)
+{
+    const void *p = sqlite3_column_text(s->stmt, column);
+    *ret_n = (size_t)sqlite3_column_bytes(s->stmt, column);
+    return p;
+}
+
 void driver_finish(struct statement **s)
 {
     if (*s == NULL)
         return;
-    (void)sqlite3_finalize((*s)->stmt);
-    free(*s);
+    (void)sqlite3_reset((*s)->stmt); /* repeats the step's failure, which was told */
+    (void)sqlite3_clear_bindings((*s)->stmt);
+    (*s)->failed = SQLITE_OK;
+    (*s)->is_used = false;
     *s = NULL;
 }
 
 int64_t driver_last_id(const struct driver *d)
 {
     return sqlite3_last_insert_rowid(d->db);
+}
+
+int64_t driver_changes(const struct driver *d)
+{
+    return sqlite3_changes64(d->db);
 }

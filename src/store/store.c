@@ -28,6 +28,12 @@ enum b_code store_run(struct statement **st, struct b_err *err)
     return r == B_E_NOT_FOUND ? B_OK : r;
 }
 
+void store_bind_digest(struct statement *st, int at, const uint8_t digest[static 32])
+{
+    static const uint8_t none[32];
+    driver_bind_blob(st, at, digest, b_ct_eq(digest, none, sizeof(none)) ? 0 : sizeof(none));
+}
+
 static enum b_code read_version(struct store *s, struct b_err *err)
 {
     struct statement *st = NULL;
@@ -133,4 +139,20 @@ void store_rollback(struct store *s)
     /* SQLite has rolled back by itself after some failures; then this says so, and that is well. */
     (void)!driver_exec(s->driver, "ROLLBACK", NULL);
     s->is_in_transaction = false;
+}
+
+enum b_code store_save(struct store *s, struct b_err *err)
+{
+    b_check(s->is_in_transaction);
+    return driver_exec(s->driver, "SAVEPOINT part", err);
+}
+
+enum b_code store_back(struct store *s, struct b_err *err)
+{
+    return driver_exec(s->driver, "ROLLBACK TO part", err);
+}
+
+enum b_code store_keep(struct store *s, struct b_err *err)
+{
+    return driver_exec(s->driver, "RELEASE part", err);
 }

@@ -3,6 +3,8 @@
  * PostgreSQL later.
  *
  *   store.h    the records and what can be asked of them; callers see no SQL
+ *   people.h   holders, stations, people, proposals
+ *   log.h      the journal's rows, settings, kept answers
  *   driver.h   what a database must offer (prepare, bind, step, transactions); sqlite.c is one
  *   migrations numbered, applied in order, each in one transaction
  *
@@ -15,6 +17,8 @@
 
 #include "base/base.h"
 #include "crypto/role.h"
+#include "store/log.h"
+#include "store/people.h"
 
 struct store;
 
@@ -30,6 +34,11 @@ int store_schema_version(const struct store *s);
 B_NODISCARD enum b_code store_begin(struct store *s, struct b_err *err);
 B_NODISCARD enum b_code store_commit(struct store *s, struct b_err *err);
 void store_rollback(struct store *s);
+/* A part of the transaction that can be undone alone: back undoes to the last save; each save is
+ * ended by one keep (after a back too). No nesting. */
+B_NODISCARD enum b_code store_save(struct store *s, struct b_err *err);
+B_NODISCARD enum b_code store_back(struct store *s, struct b_err *err);
+B_NODISCARD enum b_code store_keep(struct store *s, struct b_err *err);
 
 /* --- establishment -----------------------------------------------------------------------------
  */
@@ -93,6 +102,9 @@ struct store_badge {
     uint8_t generation[KEY_ROLE_COUNT]; /* last known on the card; the card is the truth */
     char reason[STORE_TEXT_MAX];        /* of the last suspension or revocation */
     int64_t created_at, changed_at, tapped_at;
+    int64_t not_before, not_after; /* 0: without limit */
+    bool is_temporary;
+    uint8_t salt[16]; /* of the digest in the journal; goes when the person is erased */
 };
 /* Inserts (id 0) or updates; sets id. B_E_DUPLICATE when another badge has the UID or serial. */
 B_NODISCARD enum b_code store_badge_put(struct store *s, struct store_badge *b, struct b_err *err);
@@ -133,21 +145,5 @@ B_NODISCARD enum b_code store_intent_open(struct store *s, const uint8_t uid[sta
 /* Closes the open intents of a badge: a later inspection told what the card holds. */
 B_NODISCARD enum b_code store_intent_settle(struct store *s, const uint8_t uid[static 7],
                                             struct b_err *err);
-
-/* --- events ------------------------------------------------------------------------------------
- */
-/* One line of history: enrolments, taps, refusals, key changes. No secret, no key. */
-struct store_event {
-    int64_t id, at;
-    char kind[32];    /* "tap", "enrol", "revoke", … */
-    char outcome[48]; /* "ok" or a stable error name */
-    int64_t badge_id; /* 0: none */
-    char detail[256];
-};
-B_NODISCARD enum b_code store_event_add(struct store *s, const struct store_event *e,
-                                        struct b_err *err);
-B_NODISCARD enum b_code store_event_each(struct store *s, int64_t badge_id, size_t last_n,
-                                         bool (*fn)(void *ctx, const struct store_event *e),
-                                         void *ctx, struct b_err *err);
 
 #endif

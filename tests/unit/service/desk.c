@@ -62,7 +62,11 @@ void desk_open(struct desk *d, const char *name)
 {
     *d = (struct desk){0};
     (void)snprintf(d->db, sizeof(d->db), "%s/%s.db", place_dir, name);
+    struct store *writes = NULL;
     MUST(store_open(d->db, true, &d->sv.store, &desk_err));
+    MUST(store_open(d->db, false, &writes, &desk_err));
+    MUST(service_writer_open(writes, false, &d->sv.writer, &desk_err));
+    d->sv.asker = (struct service_asker){.actor = "desk", .request = ""};
     (void)snprintf(d->sv.establishment.finess, sizeof(d->sv.establishment.finess), "%s", name);
     set_profile(&d->sv.profile);
     struct vault_config config = place_config();
@@ -77,6 +81,7 @@ void desk_open(struct desk *d, const char *name)
 
 void desk_close(struct desk *d)
 {
+    service_writer_close(&d->sv.writer);
     store_free(&d->sv.store);
     vault_free(&d->sv.vault);
 }
@@ -169,16 +174,20 @@ enum b_code desk_blank(struct desk *d, struct desk_card *c, struct store_badge *
 }
 
 static char last[96];
-static bool see(void *ctx, const struct store_event *e)
+static bool see(void *ctx, const struct store_entry *e)
 {
     (void)ctx;
-    (void)snprintf(last, sizeof(last), "%s %s", e->kind, e->outcome);
+    json_t *body = json_loadb(e->body, e->body_len, 0, NULL);
+    (void)snprintf(last, sizeof(last), "%s %s", json_string_value(json_object_get(body, "kind")),
+                   json_string_value(json_object_get(body, "outcome")));
+    json_decref(body);
     return true;
 }
 
 const char *desk_last_event(struct desk *d)
 {
     last[0] = '\0';
-    MUST(store_event_each(d->sv.store, 0, 1, see, NULL, &desk_err));
+    const struct store_entry_range range = {.count = 1, .is_newest = true};
+    MUST(store_entry_each(d->sv.store, &range, see, NULL, &desk_err));
     return last;
 }

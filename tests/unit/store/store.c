@@ -172,9 +172,11 @@ static void a_full_store_says_so_and_loses_nothing(void **state)
     assert_int_equal(driver_exec(s->driver, "PRAGMA max_page_count=1", &err), B_OK);
     enum b_code r = B_OK;
     for (int i = 0; r == B_OK && i < 1000; i++) {
-        struct store_event e = {.kind = "tap"};
-        memset(e.detail, 'x', sizeof(e.detail) - 1);
-        r = store_event_add(s, &e, &err);
+        static char body[256];
+        memset(body, 'x', sizeof(body));
+        r = store_entry_add(
+            s, &(struct store_entry){.index = (uint64_t)i, .body = body, .body_len = sizeof(body)},
+            &err);
     }
     assert_int_equal(r, B_E_STORE_FULL);
     assert_int_equal(store_badge_by_uid(s, b.uid, &got, &err), B_OK);
@@ -203,23 +205,25 @@ static void a_store_without_the_right_to_write_is_read_only(void **state)
     assert_int_equal(WEXITSTATUS(status), B_E_STORE_READ_ONLY);
 }
 
-static bool count(void *ctx, const struct store_event *e)
+static bool count(void *ctx, const struct store_entry *e)
 {
     (void)e;
     ++*(int *)ctx;
     return true;
 }
 
-static void the_last_events_of_a_badge_are_told(void **state)
+static void the_last_entries_of_a_badge_are_told(void **state)
 {
     (void)state;
     struct store *s = open_store();
     int n = 0;
     for (int i = 0; i < 10; i++) {
-        struct store_event e = {.kind = "tap", .outcome = "ok", .badge_id = i % 2 + 1};
-        assert_int_equal(store_event_add(s, &e, &err), B_OK);
+        struct store_entry e = {
+            .index = (uint64_t)i, .badge_id = i % 2 + 1, .body = "{}", .body_len = 2};
+        assert_int_equal(store_entry_add(s, &e, &err), B_OK);
     }
-    assert_int_equal(store_event_each(s, 1, 3, count, &n, &err), B_OK);
+    const struct store_entry_range range = {.badge_id = 1, .count = 3, .is_newest = true};
+    assert_int_equal(store_entry_each(s, &range, count, &n, &err), B_OK);
     assert_int_equal(n, 3);
     store_free(&s);
 }
@@ -405,7 +409,7 @@ int main(void)
         T(a_store_that_another_writes_is_locked),
         T(a_full_store_says_so_and_loses_nothing),
         T(a_store_without_the_right_to_write_is_read_only),
-        T(the_last_events_of_a_badge_are_told),
+        T(the_last_entries_of_a_badge_are_told),
         T(the_establishment_is_one_and_the_last_one_put),
         T(generations_are_listed_by_role_and_number_with_their_last_state),
         T(two_badges_cannot_have_one_serial_but_both_may_lack_a_uid),

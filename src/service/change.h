@@ -1,0 +1,75 @@
+/*
+ * One writer. A change is a function that runs in the writer's transaction, together with the
+ * journal entries that tell it; it is durable when service_change returns. Changes that wait at the
+ * same moment share a transaction (group commit), each with a savepoint of its own: one that fails
+ * is undone alone. Without a thread (one desk) a change is its own transaction.
+ */
+#ifndef TESSERE_SERVICE_CHANGE_H
+#define TESSERE_SERVICE_CHANGE_H
+
+#include <jansson.h>
+
+#include "journal/journal.h"
+#include "store/store.h"
+
+struct service_writer;
+
+/* What happened, for the journal: docs/journal.md has the form of an entry. Records that are given
+ * are committed to by a salted digest of what they hold now. */
+struct service_entry {
+    const char *kind;    /* a name of event.def */
+    enum b_code outcome; /* B_OK or the reason of a refusal */
+    json_t *detail;      /* stolen; nothing personal in it; may be NULL */
+    json_t *personal;    /* stolen; kept beside the tree, can be erased; may be NULL */
+    const char *subject; /* whom the personal data is about (a holder's reference), or NULL */
+    int64_t badge_id;    /* when badge is not given; 0: none */
+    int64_t station_id;
+    const struct store_badge *badge;
+    const struct store_holder *holder;
+    const struct store_station *station;
+    const struct store_person *person;
+    const struct store_generation *generation;
+};
+
+/* Passed to a change: the writer's store, and who asks. */
+struct service_change {
+    struct store *store;
+    const char *actor;   /* "desk", "person:3", "station:7", "server" */
+    const char *request; /* the request's id, or "" */
+    int64_t now;
+    struct journal_edge *edge;
+};
+typedef enum b_code service_change_fn(struct service_change *c, void *ctx, struct b_err *err);
+
+/* threaded: group commit by a thread that owns the store; else the caller's thread uses it. Takes
+ * the store over, also on failure. */
+B_NODISCARD enum b_code service_writer_open(struct store *store, bool is_threaded,
+                                            struct service_writer **ret, struct b_err *err);
+/* Waits for changes under way. */
+void service_writer_close(struct service_writer **w);
+
+struct service_counts {
+    uint64_t commits, changes, failed, size; /* size: entries in the journal */
+    uint32_t commit_us;                      /* of the last commit */
+};
+struct service_counts service_writer_counts(struct service_writer *w);
+
+struct service_asker {
+    const char *actor;
+    const char *request;
+};
+B_NODISCARD enum b_code service_writer_run(struct service_writer *w, struct service_asker asker,
+                                           service_change_fn *fn, void *ctx, struct b_err *err);
+
+/* Appends an entry; only inside a change. */
+B_NODISCARD enum b_code service_log(struct service_change *c, struct service_entry e,
+                                    struct b_err *err);
+
+/* What the journal keeps of a record: SHA-256(salt || all fields in canonical form). */
+void service_digest_badge(const struct store_badge *b, uint8_t out[static 32]);
+void service_digest_holder(const struct store_holder *h, uint8_t out[static 32]);
+void service_digest_station(const struct store_station *t, uint8_t out[static 32]);
+void service_digest_person(const struct store_person *p, uint8_t out[static 32]);
+void service_digest_generation(const struct store_generation *g, uint8_t out[static 32]);
+
+#endif

@@ -1,0 +1,263 @@
+/*
+ * An entry of the journal: JSON with sorted keys and no spaces, one leaf of the tree.
+ *
+ *   {"actor":"station:7","at":1795464000,"badge":12,"detail":{…},"kind":"tap","outcome":"ok",
+ *    "personal":"<base64>","request":"…","state":{"badge:12":"<base64>"},"station":7}
+ *
+ * personal: SHA-256(salt || text beside the tree). state: digests of the records as they are now.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/crypto.h"
+#include "service/change.h"
+
+/* --- digests of records ------------------------------------------------------------------------
+ */
+
+enum { RECORD_MAX = 1024 };
+
+struct record {
+    uint8_t bytes[RECORD_MAX];
+    struct b_wr w;
+};
+
+static void begin(struct record *k, const uint8_t *salt, size_t n)
+{
+    k->w = b_wr_from(k->bytes, sizeof(k->bytes));
+    b_wr_bytes(&k->w, salt, n);
+}
+
+static void number(struct record *k, int64_t v)
+{
+    b_wr_le64(&k->w, (uint64_t)v);
+}
+
+static void block(struct record *k, const void *p, size_t n)
+{
+    b_wr_le16(&k->w, (uint16_t)n);
+    b_wr_bytes(&k->w, p, n);
+}
+
+static void text(struct record *k, const char *s)
+{
+    block(k, s, strlen(s));
+}
+
+static void end(struct record *k, uint8_t out[static 32])
+{
+    b_check(b_wr_ok(&k->w));
+    crypto_sha256(k->bytes, k->w.len, out);
+}
+
+/* tapped_at is not in it: it is the time of the last tap that the journal tells. */
+void service_digest_badge(const struct store_badge *b, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, b->salt, sizeof(b->salt));
+    number(&k, b->id);
+    block(&k, b->uid, sizeof(b->uid));
+    block(&k, b->serial, b->serial_len);
+    number(&k, b->state);
+    text(&k, b->holder_ref);
+    text(&k, b->holder_name);
+    text(&k, b->profile_id);
+    number(&k, b->profile_revision);
+    number(&k, b->ev);
+    block(&k, b->generation, sizeof(b->generation));
+    text(&k, b->reason);
+    number(&k, b->created_at);
+    number(&k, b->changed_at);
+    number(&k, b->not_before);
+    number(&k, b->not_after);
+    number(&k, b->is_temporary);
+    end(&k, out);
+}
+
+void service_digest_holder(const struct store_holder *h, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, h->salt, sizeof(h->salt));
+    number(&k, h->id);
+    text(&k, h->ref);
+    text(&k, h->name);
+    number(&k, h->state);
+    block(&k, h->pin, h->pin_len);
+    number(&k, h->pin_tries);
+    number(&k, h->pin_failed_at);
+    number(&k, h->is_pin_locked);
+    number(&k, h->full_at);
+    text(&k, h->full_zone);
+    end(&k, out);
+}
+
+void service_digest_station(const struct store_station *t, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, t->id);
+    text(&k, t->name);
+    text(&k, t->group);
+    text(&k, t->zone);
+    number(&k, t->state);
+    block(&k, t->fingerprint, sizeof(t->fingerprint));
+    block(&k, t->next, sizeof(t->next));
+    block(&k, t->code, sizeof(t->code));
+    number(&k, t->code_expires);
+    number(&k, t->cert_expires);
+    number(&k, t->created_at);
+    number(&k, t->changed_at);
+    end(&k, out);
+}
+
+void service_digest_person(const struct store_person *p, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, p->id);
+    text(&k, p->name);
+    number(&k, p->roles);
+    number(&k, p->state);
+    block(&k, p->fingerprint, sizeof(p->fingerprint));
+    block(&k, p->key, sizeof(p->key));
+    number(&k, p->cert_expires);
+    number(&k, p->created_at);
+    number(&k, p->changed_at);
+    end(&k, out);
+}
+
+void service_digest_generation(const struct store_generation *g, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, g->role);
+    number(&k, g->generation);
+    number(&k, g->state);
+    text(&k, g->kcv_method);
+    block(&k, g->kcv, sizeof(g->kcv));
+    number(&k, g->created_at);
+    end(&k, out);
+}
+
+/* --- the entry ---------------------------------------------------------------------------------
+ */
+
+static void put_digest(json_t *to, const char *name, const uint8_t digest[static 32])
+{
+    char encoded[48];
+    b_check(b_base64(encoded, sizeof(encoded), digest, 32));
+    (void)json_object_set_new(to, name, json_string(encoded));
+}
+
+static void put_state(json_t *state, const char *what, int64_t id, const uint8_t digest[static 32])
+{
+    char name[64];
+    (void)snprintf(name, sizeof(name), "%s:%lld", what, (long long)id);
+    put_digest(state, name, digest);
+}
+
+static json_t *states(const struct service_entry *e)
+{
+    json_t *state = json_object();
+    uint8_t digest[32];
+    if (e->badge != NULL) {
+        service_digest_badge(e->badge, digest);
+        put_state(state, "badge", e->badge->id, digest);
+    }
+    if (e->holder != NULL) {
+        service_digest_holder(e->holder, digest);
+        put_state(state, "holder", e->holder->id, digest);
+    }
+    if (e->station != NULL) {
+        service_digest_station(e->station, digest);
+        put_state(state, "station", e->station->id, digest);
+    }
+    if (e->person != NULL) {
+        service_digest_person(e->person, digest);
+        put_state(state, "person", e->person->id, digest);
+    }
+    if (e->generation != NULL) {
+        char what[32];
+        (void)snprintf(what, sizeof(what), "key:%s", key_role_name(e->generation->role));
+        service_digest_generation(e->generation, digest);
+        put_state(state, what, e->generation->generation, digest);
+    }
+    return state;
+}
+
+/* Personal data stands beside the tree; the tree holds a salted digest of it. */
+static void put_personal(json_t *body, json_t *personal, struct store_entry *row,
+                         uint8_t salt[static 16], char **ret_text)
+{
+    uint8_t digest[32];
+    *ret_text = json_dumps(personal, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(personal);
+    if (*ret_text == NULL)
+        return;
+    crypto_random(salt, 16);
+    crypto_sha256_two(salt, 16, *ret_text, strlen(*ret_text), digest);
+    put_digest(body, "personal", digest);
+    row->personal = *ret_text;
+    row->salt = salt;
+}
+
+static json_t *describe(const struct service_change *c, const struct service_entry *e)
+{
+    int64_t badge = e->badge != NULL ? e->badge->id : e->badge_id;
+    int64_t station = e->station != NULL ? e->station->id : e->station_id;
+    json_t *body = json_pack("{s:s, s:I, s:s, s:s}", "actor", c->actor, "at", (json_int_t)c->now,
+                             "kind", e->kind, "outcome", b_code_name(e->outcome));
+    json_t *state = states(e);
+    if (json_object_size(state) > 0)
+        (void)json_object_set(body, "state", state);
+    json_decref(state);
+    if (badge != 0)
+        (void)json_object_set_new(body, "badge", json_integer(badge));
+    if (station != 0)
+        (void)json_object_set_new(body, "station", json_integer(station));
+    if (c->request[0] != '\0')
+        (void)json_object_set_new(body, "request", json_string(c->request));
+    if (e->detail != NULL)
+        (void)json_object_set_new(body, "detail", e->detail);
+    return body;
+}
+
+static enum b_code append(struct service_change *c, struct store_entry *row, struct b_err *err)
+{
+    uint8_t leaf[JOURNAL_HASH];
+    uint8_t hashes[JOURNAL_LEVELS][JOURNAL_HASH];
+    uint64_t id = journal_hash_count(c->edge->size);
+    row->index = c->edge->size;
+    enum b_code r = store_entry_add(c->store, row, err);
+    journal_leaf_hash(row->body, row->body_len, leaf);
+    size_t count = journal_edge_append(c->edge, leaf, hashes);
+    for (size_t i = 0; r == B_OK && i < count; i++)
+        r = store_hash_add(c->store, id + i, hashes[i], err);
+    return r;
+}
+
+enum b_code service_log(struct service_change *c, struct service_entry e, struct b_err *err)
+{
+    struct store_entry row = {.badge_id = e.badge != NULL ? e.badge->id : e.badge_id,
+                              .subject = e.subject != NULL ? e.subject : ""};
+    uint8_t salt[16];
+    char *beside = NULL;
+    json_t *body = describe(c, &e);
+    if (e.personal != NULL)
+        put_personal(body, e.personal, &row, salt, &beside);
+    char *leaf = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(body);
+    enum b_code r = B_OK;
+    row.body = leaf;
+    row.body_len = leaf != NULL ? strlen(leaf) : 0;
+    if (leaf == NULL || (e.personal != NULL && beside == NULL))
+        r = b_err_set(err, B_E_NO_MEMORY, 0, "writing the journal");
+    else if (row.body_len > STORE_ENTRY_MAX)
+        r = b_err_set(err, B_E_INTERNAL, 0, "an entry of %zu bytes", row.body_len);
+    if (r == B_OK)
+        r = append(c, &row, err);
+    free(leaf);
+    free(beside);
+    return r;
+}

@@ -1,0 +1,151 @@
+/* The tree against the published answers of RFC 6962's reference (certificate-transparency's
+ * merkle_tree tests: eight leaves and their roots), and the laws of its proofs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "crypto/crypto.h"
+#include "journal/journal.h"
+
+static const char *const leaves[] = {"",
+                                     "00",
+                                     "10",
+                                     "2021",
+                                     "3031",
+                                     "40414243",
+                                     "5051525354555657",
+                                     "606162636465666768696A6B6C6D6E6F"};
+static const char *const roots[] = {
+    "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855",
+    "6E340B9CFFB37A989CA544E6BB780A2C78901D3FB33738768511A30617AFA01D",
+    "FAC54203E7CC696CF0DFCB42C92A1D9DBAF70AD9E621F4BD8D98662F00E3C125",
+    "AEB6BCFE274B70A14FB067A5E5578264DB0FA9B51AF5E0BA159158F329E06E77",
+    "D37EE418976DD95753C1C73862B9398FA2A2CF9B4FF0FDFE8B30CD95209614B7",
+    "4E3BBB1F7B478DCFE71FB631631519A3BCA12C9AEFCA1612BFCE4C13A86264D4",
+    "76E67DADBCDF1E10E1B74DDC608ABD2F98DFB16FBCE75277B5232A127F2087EF",
+    "DDB89BE403809E325750D3D263CD78929C2942B7942A34B77E122C9594A74C8C",
+    "5DC9DA79A70659A9AD559CB701DED9A2AB9D823AAD2F4960CFE370EFF4604328"};
+
+enum { SIZE_MAX_TRIED = 130 };
+static uint8_t stored[4 * SIZE_MAX_TRIED][32];
+static uint8_t leaf_hashes[SIZE_MAX_TRIED][32], root_of[SIZE_MAX_TRIED + 1][32];
+
+static enum b_code get(void *ctx, uint64_t id, uint8_t out[static 32], struct b_err *err)
+{
+    (void)err;
+    assert_true(id < *(uint64_t *)ctx);
+    memcpy(out, stored[id], 32);
+    return B_OK;
+}
+
+static void an_appended_tree_has_the_published_roots(void **state)
+{
+    (void)state;
+    struct journal_edge edge = {.size = 0};
+    static uint8_t out[64][32];
+    uint8_t entry[16], leaf[32], root[32];
+    char hex[65];
+    for (size_t i = 0; i <= 8; i++) {
+        journal_edge_root(&edge, root);
+        b_hex(hex, root, 32);
+        assert_string_equal(hex, roots[i]);
+        if (i == 8)
+            break;
+        struct b_wr w = b_wr_from(entry, sizeof(entry));
+        assert_true(b_unhex(&w, leaves[i]));
+        journal_leaf_hash(entry, w.len, leaf);
+        assert_true(journal_edge_append(&edge, leaf, out) >= 1);
+    }
+}
+
+static uint64_t count;
+static const struct journal_reader reader = {get, &count};
+
+static int build(void **state)
+{
+    (void)state;
+    struct journal_edge edge = {.size = 0};
+    static uint8_t out[64][32];
+    count = 0;
+    journal_edge_root(&edge, root_of[0]);
+    for (uint64_t i = 0; i < SIZE_MAX_TRIED; i++) {
+        assert_int_equal(journal_hash_count(i), count);
+        assert_int_equal(journal_hash_id(0, i), count);
+        journal_leaf_hash(&i, sizeof(i), leaf_hashes[i]);
+        size_t n = journal_edge_append(&edge, leaf_hashes[i], out);
+        memcpy(stored[count], out, 32 * n);
+        count += n;
+        journal_edge_root(&edge, root_of[i + 1]);
+    }
+    return 0;
+}
+
+static void an_edge_loaded_from_stored_hashes_is_the_one_that_grew(void **state)
+{
+    (void)state;
+    for (uint64_t size = 0; size <= SIZE_MAX_TRIED; size++) {
+        struct journal_edge edge;
+        uint8_t root[32];
+        assert_int_equal(journal_edge_load(&edge, size, reader, NULL), B_OK);
+        journal_edge_root(&edge, root);
+        assert_memory_equal(root, root_of[size], 32);
+    }
+}
+
+static void every_inclusion_proof_holds_for_its_entry_and_no_other(void **state)
+{
+    (void)state;
+    static struct journal_proof p;
+    for (uint64_t size = 1; size <= SIZE_MAX_TRIED; size++) {
+        for (uint64_t i = 0; i < size; i++) {
+            assert_int_equal(journal_prove_inclusion(i, size, reader, &p, NULL), B_OK);
+            assert_true(journal_check_inclusion(&p, i, size, leaf_hashes[i], root_of[size]));
+            assert_false(journal_check_inclusion(&p, i, size, leaf_hashes[(i + 1) % SIZE_MAX_TRIED],
+                                                 root_of[size]));
+            assert_false(journal_check_inclusion(&p, i, size, leaf_hashes[i], root_of[size - 1]));
+            if (p.count > 0) {
+                p.hashes[p.count - 1][3] ^= 1;
+                assert_false(journal_check_inclusion(&p, i, size, leaf_hashes[i], root_of[size]));
+                p.hashes[p.count - 1][3] ^= 1;
+                p.count--;
+                assert_false(journal_check_inclusion(&p, i, size, leaf_hashes[i], root_of[size]));
+            }
+        }
+        assert_int_equal(journal_prove_inclusion(size, size, reader, &p, NULL), B_E_BAD_INPUT);
+    }
+}
+
+static void every_consistency_proof_holds_for_its_sizes_and_no_others(void **state)
+{
+    (void)state;
+    static struct journal_proof p;
+    for (uint64_t size = 1; size <= SIZE_MAX_TRIED; size++) {
+        for (uint64_t old = 1; old <= size; old++) {
+            assert_int_equal(journal_prove_consistency(old, size, reader, &p, NULL), B_OK);
+            assert_true(journal_check_consistency(&p, old, size, root_of[old], root_of[size]));
+            assert_false(journal_check_consistency(&p, old, size, root_of[old - 1], root_of[size]));
+            assert_false(journal_check_consistency(&p, old, size, root_of[old], root_of[size - 1]));
+            if (p.count > 0) {
+                p.hashes[0][0] ^= 1;
+                assert_false(journal_check_consistency(&p, old, size, root_of[old], root_of[size]));
+            }
+        }
+        assert_int_equal(journal_prove_consistency(0, size, reader, &p, NULL), B_E_BAD_INPUT);
+        assert_int_equal(journal_prove_consistency(size + 1, size, reader, &p, NULL),
+                         B_E_BAD_INPUT);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_appended_tree_has_the_published_roots),
+        cmocka_unit_test(an_edge_loaded_from_stored_hashes_is_the_one_that_grew),
+        cmocka_unit_test(every_inclusion_proof_holds_for_its_entry_and_no_other),
+        cmocka_unit_test(every_consistency_proof_holds_for_its_sizes_and_no_others),
+    };
+    return cmocka_run_group_tests(tests, build, NULL);
+}
