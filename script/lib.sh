@@ -10,7 +10,7 @@ cd "$top"
 declare -A packages=(
     [build]="gcc libc6-dev binutils meson ninja-build pkg-config gettext
         libssl-dev libpcsclite-dev libp11-kit-dev libsqlite3-dev libjansson-dev libcyaml-dev libyaml-dev
-        libcmocka-dev libfreefare-dev libnfc-dev"
+        libseccomp-dev libcmocka-dev libfreefare-dev libnfc-dev"
     [run]="softhsm2 p11-kit pcscd vsmartcard-vpcd util-linux iproute2"
     [test]="sqlite3 opensc pcsc-tools libfreefare-bin mandoc"
     [clang]="clang-14 libclang-rt-14-dev llvm-14"

@@ -21,6 +21,20 @@ static const struct vault_key *in_token(const struct vault_key *keys, size_t cou
     return NULL;
 }
 
+/* How the vault is kept apart, for whoever must show it; in words only when something is missing.
+ */
+static void list_confinement(struct cli *c, const struct vault_token *t)
+{
+    if (!t->has_seccomp || t->landlock == 0)
+        cli_say(c, CLI_RED, "%s\n",
+                _("The vault is not wholly confined: this kernel lacks seccomp or Landlock."));
+    if (c->out != NULL)
+        (void)json_object_set_new(
+            c->out, "vault",
+            json_pack("{s:b, s:b, s:b, s:i}", "memory_locked", t->is_memory_locked, "module_apart",
+                      t->is_module_apart, "seccomp", t->has_seccomp, "landlock", (int)t->landlock));
+}
+
 static void list_one(struct cli *c, const struct store_generation *g, const struct vault_key *k)
 {
     char kcv[7], at[24];
@@ -64,6 +78,7 @@ enum b_code cli_key_list(struct cli *c, struct b_err *err)
         (void)json_object_set_new(c->out, "keys", json_array());
     cli_say(c, CLI_BOLD, _("Token \"%s\" (%s %s), keys derived by %s\n"), token.label,
             token.manufacturer, token.model, token.method);
+    list_confinement(c, &token);
     for (size_t i = 0; i < count; i++)
         list_one(c, &gs[i], in_token(keys, key_count, &gs[i]));
     return B_OK;

@@ -72,6 +72,10 @@ static enum b_code gone(struct lane *k, const char *name, const char *cause, str
     if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == VAULT_EXIT_PROTOCOL)
         return b_err_set(err, B_E_VAULT_PROTOCOL, 0, "%s: the vault refused the message and ended",
                          name);
+    if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == VAULT_EXIT_TOKEN)
+        return b_err_set(err, B_E_VAULT_GONE, 0,
+                         "%s: the process of the token's module ended, and the vault with it",
+                         name);
     if (status >= 0 && WIFSIGNALED(status))
         return b_err_set(err, B_E_VAULT_GONE, (uint32_t)WTERMSIG(status),
                          "%s: the vault was ended by signal %d", name, WTERMSIG(status));
@@ -171,6 +175,7 @@ static enum b_code configure(struct vault *v, const struct vault_config *config,
     wire_put_string(&o, config->pin_file);
     wire_put_u8(&o, config->pin_fd >= 0 ? 1 : 0);
     wire_put_u8(&o, config->may_use_last_try ? 1 : 0);
+    wire_put_u8(&o, config->is_strict ? 1 : 0);
     wire_put_u8(&o, (uint8_t)v->process.count);
     enum b_code r = call_void(k, &o, "configure", err);
     give(k);
@@ -296,6 +301,9 @@ enum b_code vault_token(struct vault *v, struct vault_token *ret, struct b_err *
     wire_get_string(&in, t.serial, sizeof(t.serial));
     wire_get_string(&in, t.method, sizeof(t.method));
     t.is_memory_locked = wire_get_bool(&in);
+    t.is_module_apart = wire_get_bool(&in);
+    t.has_seccomp = wire_get_bool(&in);
+    t.landlock = wire_get_u8(&in);
     if (!wire_in_end(&in))
         return misread(k, "token", err);
     *ret = t;

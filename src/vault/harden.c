@@ -1,7 +1,4 @@
-/*
- * What the process gives up. Not here yet: seccomp and Landlock, which need the vendor's PKCS#11
- * module in a process of its own first; until then the token's module runs in the vault.
- */
+/* What vault and token process give up before they hear anything; confine.c takes more. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "crypto/crypto.h"
+#include "vault/token.h"
 #include "vault/vaultd.h"
 
 static uint64_t now_us(void)
@@ -51,13 +52,19 @@ static bool answer_with(int fd, const struct b_wr *w)
     return n >= 0 && (size_t)n == w->len;
 }
 
+static struct b_wr error_answer(uint8_t *bytes, size_t cap, const struct b_err *err)
+{
+    struct b_wr w = b_wr_from(bytes, cap);
+    b_wr_u8(&w, 1);
+    wire_put_error(&w, err);
+    return w;
+}
+
 /* The peer learns why as the answer to whatever it asks first. */
 static int refuse(const struct b_err *err)
 {
     uint8_t bytes[1024];
-    struct b_wr w = b_wr_from(bytes, sizeof(bytes));
-    b_wr_u8(&w, 1);
-    wire_put_error(&w, err);
+    struct b_wr w = error_answer(bytes, sizeof(bytes), err);
     if (recv(VAULT_FD, &(uint8_t){0}, 1, 0) < 0 || !answer_with(VAULT_FD, &w))
         return 1;
     return 1;
@@ -77,11 +84,27 @@ static struct worker workers[VAULT_WORKERS_MAX];
 
 static bool start_others(void);
 
+/* What is given up for good once the vault knows what it is for: the token's module goes to a
+ * process of its own, then files, then threads, then system calls. */
+static enum b_code confine(struct vaultd_shared *sh, struct b_err *err)
+{
+    enum b_code r = token_start(&sh->config, err);
+    sh->confinement.is_module_apart = r == B_OK;
+    if (r == B_OK)
+        r = vaultd_confine_files(&sh->confinement, sh->config.is_strict, err);
+    if (r == B_OK && !start_others())
+        r = b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "starting the vault's workers");
+    if (r == B_OK)
+        r = vaultd_confine_calls(&sh->confinement, sh->config.is_strict, err);
+    return r;
+}
+
 /* Exit status of the process: its peer closed the lane, broke the protocol, or cannot be told. */
 static int serve(struct worker *k)
 {
-    bool is_alone = k == workers;
+    bool is_new = k == workers;
     for (;;) {
+        struct b_err err = {0};
         ssize_t n = receive(k->fd, k->request);
         if (n <= 0)
             return n == 0 ? 0 : 1;
@@ -93,13 +116,15 @@ static int serve(struct worker *k)
         vaultd_scrub_stack();
         if (!is_sound)
             return VAULT_EXIT_PROTOCOL;
-        if (is_alone && k->d.shared->phase == VAULT_PHASE_READY) {
-            if (!start_others())
-                return 1;
-            is_alone = false;
+        if (is_new && k->d.shared->phase == VAULT_PHASE_READY) {
+            is_new = false;
+            if (confine(k->d.shared, &err) != B_OK)
+                w = error_answer(k->answer, sizeof(k->answer), &err);
         }
-        if (!answer_with(k->fd, &w))
+        if (!answer_with(k->fd, &w) || err.code != B_OK)
             return 1;
+        if (token_is_gone())
+            return VAULT_EXIT_TOKEN; /* whoever starts it again starts both */
     }
 }
 
@@ -128,7 +153,7 @@ static bool start_others(void)
     for (uint8_t i = 1; i < count; i++) {
         struct worker *k = &workers[i];
         int fd = VAULT_LANE_FD + i - 1;
-        vaultd_join(&k->d, &workers[0].d, vaultd_keyring_token());
+        vaultd_join(&k->d, &workers[0].d, token_keyring(i, fd));
         if (!is_socket(fd) || !start(k, fd) || pthread_create(&thread, &attr, run, k) != 0)
             return false;
     }
@@ -148,12 +173,12 @@ int main(void)
         return refuse(&err);
     struct worker *first = &workers[0];
     b_check(start(first, VAULT_FD));
-    vaultd_init(&first->d, vaultd_keyring_token(), (struct df_random){.fill = fill_random}, now_us);
+    vaultd_init(&first->d, token_keyring(0, VAULT_FD), (struct df_random){.fill = fill_random},
+                now_us);
     int status = serve(first);
     if (vaultd_config(&first->d)->workers <= 1) {
         vaultd_drop(&first->d);
-        vaultd_keyring_close(&first->d.keyring);
+        token_stop();
     }
-    /* Modules register exit handlers that expect libraries to be there in their own order. */
     _exit(status);
 }

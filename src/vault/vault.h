@@ -25,6 +25,7 @@ struct vault_config {
     const char *pin_file; /* the vault reads it itself; or NULL: credential token-pin */
     int pin_fd;           /* a descriptor to read the PIN from (a prompt's pipe), or -1 */
     bool may_use_last_try;
+    bool is_strict;   /* B_E_UNCONFINED where the kernel lacks seccomp or Landlock */
     unsigned workers; /* 0: one; more let as many threads talk to the vault at once */
 };
 
@@ -53,6 +54,9 @@ struct vault_token {
     char serial[17];
     char method[24];       /* "CKM_AES_CMAC" */
     bool is_memory_locked; /* the vault's secret memory */
+    bool is_module_apart;  /* the PKCS#11 module runs in tessere-token */
+    bool has_seccomp;      /* the vault can make only the system calls that it needs */
+    uint8_t landlock;      /* it can open no file: the version of Landlock, 0 without */
 };
 B_NODISCARD enum b_code vault_token(struct vault *v, struct vault_token *ret, struct b_err *err);
 B_NODISCARD enum b_code vault_key_generate(struct vault *v, enum key_role role, uint8_t generation,

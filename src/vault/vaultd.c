@@ -24,6 +24,7 @@ static enum b_code handle_configure(struct vaultd *d, struct wire_in *in, struct
     wire_get_string(in, c->pin_file, sizeof(c->pin_file));
     c->has_pin_fd = wire_get_bool(in);
     c->may_use_last_try = wire_get_bool(in);
+    c->is_strict = wire_get_bool(in);
     c->workers = wire_get_u8(in);
     if (!wire_in_end(in) || protocol != VAULT_PROTOCOL || c->workers < 1 ||
         c->workers > VAULT_WORKERS_MAX)
@@ -46,7 +47,11 @@ static enum b_code handle_token(struct vaultd *d, struct wire_in *in, struct wir
     wire_put_string(out, t.model);
     wire_put_string(out, t.serial);
     wire_put_string(out, custody_method_name(t.method));
+    const struct vaultd_confinement *c = &d->shared->confinement;
     wire_put_u8(out, b_secret_is_locked() ? 1 : 0);
+    wire_put_u8(out, c->is_module_apart ? 1 : 0);
+    wire_put_u8(out, c->has_seccomp ? 1 : 0);
+    wire_put_u8(out, c->landlock);
     return B_OK;
 }
 

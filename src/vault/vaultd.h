@@ -6,8 +6,10 @@
  *   vaultd.c   the table of permits and the handlers of msg.def
  *   session.c  card sessions: a machine each, in secret memory
  *   taps.c     taps: a small record each, thousands at once
- *   keyring.c  the token for real: custody, opened at the first need, and where its PIN comes from
+ *   keyring.c  the token for real: custody, opened at the first need, and where its PIN comes from;
+ *              runs in tessere-token (vault/token.h)
  *   harden.c   what the process gives up before it hears its peer
+ *   confine.c  what it gives up once it is configured
  */
 #ifndef TESSERE_VAULT_VAULTD_H
 #define TESSERE_VAULT_VAULTD_H
@@ -26,7 +28,15 @@ struct vaultd_config {
     char pin_file[VAULTD_PATH_MAX];
     bool has_pin_fd;
     bool may_use_last_try;
+    bool is_strict; /* end where the process cannot be confined as it must */
     uint8_t workers;
+};
+
+/* How far the process is confined. */
+struct vaultd_confinement {
+    bool is_module_apart; /* the token's module runs in another process */
+    bool has_seccomp;
+    uint8_t landlock; /* the version of its interface, or 0 */
 };
 
 /* The master keys, behind an interface. Each opens the token when that is still to be done. */
@@ -58,6 +68,7 @@ struct vaultd_session {
 struct vaultd_shared {
     pthread_mutex_t lock;
     struct vaultd_config config;
+    struct vaultd_confinement confinement;
     enum vault_phase phase;
     uint32_t seen; /* one bit per message id that may come once and came */
     uint32_t next_session;
@@ -119,6 +130,13 @@ void vaultd_keyring_close(struct vaultd_keyring *k);
 B_NODISCARD enum b_code vaultd_harden(struct b_err *err);
 /* The secret arena: as many sessions as the limit on locked memory allows. */
 B_NODISCARD enum b_code vaultd_lock_memory(struct b_err *err);
+/* confine.c. After configure. First no file, and no more of the network; then, once all threads
+ * run, no call but those of seccomp.def. Where the kernel cannot, and it is not strict, that is
+ * noted. */
+B_NODISCARD enum b_code vaultd_confine_files(struct vaultd_confinement *c, bool is_strict,
+                                             struct b_err *err);
+B_NODISCARD enum b_code vaultd_confine_calls(struct vaultd_confinement *c, bool is_strict,
+                                             struct b_err *err);
 /* Overwrites what calls that have returned left on the stack. */
 void vaultd_scrub_stack(void);
 

@@ -13,14 +13,16 @@
 #include "base/base.h"
 
 enum {
-    VAULT_PROTOCOL = 2,
+    VAULT_PROTOCOL = 3,
     VAULT_WORKERS_MAX = 16,
     VAULT_MESSAGE_MAX = 16384,
     VAULT_STRING_MAX = 1024,
-    VAULT_FD = 3,             /* the socket, in the vault */
-    VAULT_PIN_FD = 4,         /* the PIN's pipe, when configure says that there is one */
-    VAULT_LANE_FD = 5,        /* sockets of the second worker and those after it */
+    VAULT_FD = 3,      /* the socket, in the vault */
+    VAULT_PIN_FD = 4,  /* the PIN's pipe, when configure says that there is one */
+    VAULT_LANE_FD = 5, /* sockets of the second worker and those after it */
+    VAULT_TOKEN_FD = VAULT_LANE_FD + VAULT_WORKERS_MAX, /* the lanes to tessere-token */
     VAULT_EXIT_PROTOCOL = 65, /* exit status of a vault whose peer broke the protocol */
+    VAULT_EXIT_TOKEN = 66,    /* ... whose tessere-token has ended */
 };
 
 enum vault_msg {

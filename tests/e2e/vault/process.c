@@ -236,6 +236,8 @@ static void the_process_keeps_nothing_that_it_does_not_need(void **state)
     assert_true(read_proc(pid, "limits", text, sizeof(text), &n));
     assert_non_null(strstr(text, "Max core file size        0                    0"));
     for (int fd = 4; fd < 64; fd++) {
+        if (fd == VAULT_TOKEN_FD)
+            continue;
         char path[64];
         struct stat st;
         (void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);

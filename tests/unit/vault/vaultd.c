@@ -70,6 +70,7 @@ static void make_configure(struct request *q)
     wire_put_string(o, NULL);
     wire_put_u8(o, 0);
     wire_put_u8(o, 0);
+    wire_put_u8(o, 0);
     wire_put_u8(o, 1);
 }
 

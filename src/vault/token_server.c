@@ -1,0 +1,187 @@
+#include "vault/token.h"
+
+#include <string.h>
+
+typedef enum b_code handler(struct token_lane *k, struct wire_in *in, struct wire_out *out,
+                            struct b_err *err);
+
+static const struct token_row rows[] = {
+#define TOKEN_MSG(id, NAME, name, request, answer) {id, #name, request, answer},
+#include "vault/token.def"
+#undef TOKEN_MSG
+};
+
+const struct token_row *token_row(uint8_t id)
+{
+    for (size_t i = 0; i < B_COUNT(rows); i++)
+        if (rows[i].id == id)
+            return &rows[i];
+    return NULL;
+}
+
+void token_key_put(struct b_wr *w, const struct custody_key *key)
+{
+    b_wr_u8(w, (uint8_t)key->role);
+    b_wr_u8(w, key->generation);
+    b_wr_u8(w, key->is_safe ? 1 : 0);
+    b_wr_bytes(w, key->kcv.method, sizeof(key->kcv.method));
+    b_wr_bytes(w, key->kcv.value, sizeof(key->kcv.value));
+    b_wr_u8(w, 0);
+}
+
+bool token_key_get(struct b_rd *r, struct custody_key *ret)
+{
+    *ret = (struct custody_key){0};
+    uint8_t role = b_rd_u8(r);
+    ret->generation = b_rd_u8(r);
+    ret->is_safe = b_rd_u8(r) == 1;
+    b_rd_bytes(r, ret->kcv.method, sizeof(ret->kcv.method));
+    b_rd_bytes(r, ret->kcv.value, sizeof(ret->kcv.value));
+    b_rd_skip(r, 1);
+    if (role >= KEY_ROLE_COUNT || ret->kcv.method[sizeof(ret->kcv.method) - 1] != '\0')
+        r->bad = true;
+    else
+        ret->role = (enum key_role)role;
+    return b_rd_ok(r);
+}
+
+static enum b_code broken(struct b_err *err)
+{
+    return b_err_set(err, B_E_VAULT_PROTOCOL, 0, "a message that does not fit its row");
+}
+
+static enum b_code handle_configure(struct token_lane *k, struct wire_in *in, struct wire_out *out,
+                                    struct b_err *err)
+{
+    (void)out;
+    struct vaultd_config *c = &k->config;
+    wire_get_string(in, c->token_uri, sizeof(c->token_uri));
+    wire_get_string(in, c->establishment, sizeof(c->establishment));
+    wire_get_string(in, c->pin_file, sizeof(c->pin_file));
+    c->has_pin_fd = wire_get_bool(in);
+    c->may_use_last_try = wire_get_bool(in);
+    if (!wire_in_end(in))
+        return broken(err);
+    k->is_configured = true;
+    return B_OK;
+}
+
+static enum b_code handle_info(struct token_lane *k, struct wire_in *in, struct wire_out *out,
+                               struct b_err *err)
+{
+    struct custody_token t;
+    if (!wire_in_end(in))
+        return broken(err);
+    enum b_code r = k->keyring.token(k->keyring.ctx, &k->config, &t, err);
+    if (r != B_OK)
+        return r;
+    wire_put_string(out, t.label);
+    wire_put_string(out, t.manufacturer);
+    wire_put_string(out, t.model);
+    wire_put_string(out, t.serial);
+    wire_put_u8(out, (uint8_t)t.method);
+    wire_put_u8(out, t.is_connected ? 1 : 0);
+    return B_OK;
+}
+
+static enum b_code handle_generate(struct token_lane *k, struct wire_in *in, struct wire_out *out,
+                                   struct b_err *err)
+{
+    struct custody_key key;
+    uint8_t role = wire_get_u8(in);
+    uint8_t generation = wire_get_u8(in);
+    if (!wire_in_end(in) || role >= KEY_ROLE_COUNT)
+        return broken(err);
+    enum b_code r =
+        k->keyring.generate(k->keyring.ctx, &k->config, (enum key_role)role, generation, &key, err);
+    if (r != B_OK)
+        return r;
+    size_t mark = wire_open_bytes(out);
+    token_key_put(out->w, &key);
+    wire_close_bytes(out, mark);
+    return B_OK;
+}
+
+static enum b_code handle_list(struct token_lane *k, struct wire_in *in, struct wire_out *out,
+                               struct b_err *err)
+{
+    size_t n = 0;
+    if (!wire_in_end(in))
+        return broken(err);
+    enum b_code r = k->keyring.list(k->keyring.ctx, &k->config, k->keys, B_COUNT(k->keys), &n, err);
+    if (r != B_OK)
+        return r;
+    wire_put_u32(out, (uint32_t)n);
+    size_t mark = wire_open_bytes(out);
+    for (size_t i = 0; i < n; i++)
+        token_key_put(out->w, &k->keys[i]);
+    wire_close_bytes(out, mark);
+    return B_OK;
+}
+
+static enum b_code handle_derive(struct token_lane *k, struct wire_in *in, struct wire_out *out,
+                                 struct b_err *err)
+{
+    uint8_t role = wire_get_u8(in);
+    struct custody_key which = {.generation = wire_get_u8(in)};
+    struct b_rd input = wire_get_bytes(in);
+    if (!wire_in_end(in) || role >= KEY_ROLE_COUNT)
+        return broken(err);
+    which.role = (enum key_role)role;
+    size_t mark = wire_open_bytes(out);
+    uint8_t *key = b_wr_reserve(out->w, 16); /* the answer lies in secret memory */
+    b_check(key != NULL);
+    enum b_code r = k->keyring.derive(k->keyring.ctx, &k->config, &which, input, key, err);
+    if (r == B_OK)
+        wire_close_bytes(out, mark);
+    return r;
+}
+
+static enum b_code handle_create(struct token_lane *k, struct wire_in *in, struct wire_out *out,
+                                 struct b_err *err)
+{
+    char dir[VAULTD_PATH_MAX];
+    char label[64];
+    char uri[VAULT_STRING_MAX];
+    wire_get_string(in, dir, sizeof(dir));
+    wire_get_string(in, label, sizeof(label));
+    if (!wire_in_end(in))
+        return broken(err);
+    enum b_code r = k->keyring.create(k->keyring.ctx, dir, label, uri, sizeof(uri), err);
+    if (r == B_OK)
+        wire_put_string(out, uri);
+    return r;
+}
+
+static handler *handler_of(uint8_t id)
+{
+    static handler *const handlers[] = {
+#define TOKEN_MSG(id, NAME, name, ...) [TOKEN_MSG_##NAME] = handle_##name,
+#include "vault/token.def"
+#undef TOKEN_MSG
+    };
+    b_check(id < B_COUNT(handlers) && handlers[id] != NULL);
+    return handlers[id];
+}
+
+bool token_handle(struct token_lane *k, struct b_rd request, struct b_wr *answer)
+{
+    struct b_err err = {0};
+    uint8_t id = b_rd_u8(&request);
+    const struct token_row *row = b_rd_ok(&request) ? token_row(id) : NULL;
+    if (row == NULL || k->is_configured == (id == TOKEN_MSG_CONFIGURE))
+        return false;
+    struct wire_in in = wire_in_from(row->request, request);
+    struct wire_out out = wire_out_from(row->answer, answer);
+    b_wr_u8(answer, 0);
+    enum b_code r = handler_of(id)(k, &in, &out, &err);
+    if (r == B_E_VAULT_PROTOCOL)
+        return false;
+    if (r == B_OK)
+        return wire_out_end(&out);
+    b_wipe(answer->p, answer->len);
+    *answer = b_wr_from(answer->p, answer->cap);
+    b_wr_u8(answer, 1);
+    wire_put_error(answer, &err);
+    return b_wr_ok(answer);
+}
