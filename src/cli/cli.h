@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "desfire/trace.h"
+#include "service/home.h"
 #include "service/service.h"
 
 #define _(text) gettext(text)
@@ -40,22 +41,14 @@ enum cli_option {
     CLI_OPT_COUNT_OF,
 };
 
-enum { CLI_PATH_MAX = 512, CLI_URI_MAX = 1024 };
-
-/* tessere.yaml, read. */
-struct cli_config {
-    char finess[16];
-    char token_uri[CLI_URI_MAX];
-    char softhsm_conf[CLI_PATH_MAX]; /* empty: not the embedded token */
-    char pin_file[CLI_PATH_MAX];     /* empty: credential or prompt */
-};
+enum { CLI_PATH_MAX = SERVICE_PATH_MAX };
 
 struct cli {
     const char *options[CLI_OPT_COUNT_OF]; /* NULL: not given; "" for a switch */
     const char *operand;
     char topic[64]; /* the words after `help`, or before --help */
     char home[CLI_PATH_MAX];
-    struct cli_config config;
+    struct service_config config;
     struct service service;
     json_t *out; /* what a command answers with --json; NULL otherwise */
     bool has_colors;
@@ -90,8 +83,6 @@ static inline bool cli_has(const struct cli *c, enum cli_option o)
 /* open.c: the establishment's directory, configuration, store, profile and vault. */
 B_NODISCARD enum b_code cli_path(const struct cli *c, const char *name, char *ret, size_t cap,
                                  struct b_err *err);
-B_NODISCARD enum b_code cli_read_file(const char *path, char *ret, size_t cap, size_t *ret_n,
-                                      struct b_err *err);
 B_NODISCARD enum b_code cli_open_store(struct cli *c, const char *path, bool may_create,
                                        struct b_err *err);
 /* Store and profile; with_vault: the vault too. */
@@ -102,10 +93,6 @@ void cli_close(struct cli *c);
  * is used without --wait. */
 B_NODISCARD enum b_code cli_open_card(struct cli *c, int default_wait_ms, struct channel **ret,
                                       struct b_err *err);
-B_NODISCARD enum b_code cli_config_read(const char *path, struct cli_config *ret,
-                                        struct b_err *err);
-B_NODISCARD enum b_code cli_config_write(const char *path, const struct cli_config *config,
-                                         struct b_err *err);
 
 /* Whether name is one of the words of a space-separated list. */
 bool cli_is_listed(const char *list, const char *name);

@@ -49,7 +49,7 @@ static enum b_code read_profile(struct cli *c, char *text, size_t cap, size_t *r
     if (path == NULL)
         return b_err_set(err, B_E_CONFIG, 0, "no default badge profile is installed in %s",
                          defaults[0]);
-    enum b_code r = cli_read_file(path, text, cap, ret_n, err);
+    enum b_code r = service_read_file(path, text, cap, ret_n, err);
     if (r == B_OK)
         r = profile_file_read(path, text, *ret_n, &c->service.profile, err);
     return r;
@@ -75,7 +75,7 @@ static enum b_code write_profile(const struct cli *c, const char *text, size_t n
 
 static enum b_code make_embedded(struct cli *c, struct b_err *err)
 {
-    struct cli_config *conf = &c->config;
+    struct service_config *conf = &c->config;
     char dir[CLI_PATH_MAX];
     struct vault *v = NULL;
     struct vault_config config = {.establishment = conf->finess, .pin_fd = -1};
@@ -170,11 +170,11 @@ static enum b_code fill_store(struct cli *c, struct b_err *err)
 static enum b_code find_token(struct cli *c, const char *config_path, struct b_err *err)
 {
     char part[CLI_PATH_MAX];
-    static struct cli_config old;
+    static struct service_config old;
     (void)snprintf(part, sizeof(part), "%.500s.part", config_path);
     const char *uri = c->options[CLI_OPT_TOKEN];
-    if (uri == NULL && cli_config_read(part, &old, err) == B_OK && old.softhsm_conf[0] != '\0' &&
-        strcmp(old.finess, c->config.finess) == 0) {
+    if (uri == NULL && service_config_read(part, &old, err) == B_OK &&
+        old.softhsm_conf[0] != '\0' && strcmp(old.finess, c->config.finess) == 0) {
         c->config = old;
         return B_OK;
     }
@@ -188,7 +188,7 @@ static enum b_code find_token(struct cli *c, const char *config_path, struct b_e
         free(real);
     }
     enum b_code r = uri != NULL ? B_OK : make_embedded(c, err);
-    return r == B_OK ? cli_config_write(part, &c->config, err) : r;
+    return r == B_OK ? service_config_write(part, &c->config, err) : r;
 }
 
 static enum b_code make_home_absolute(struct cli *c, struct b_err *err)

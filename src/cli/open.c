@@ -8,31 +8,11 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "profile/file.h"
 
 enum b_code cli_path(const struct cli *c, const char *name, char *ret, size_t cap,
                      struct b_err *err)
 {
-    struct b_wr w = b_wr_from(ret, cap);
-    b_wr_bytes(&w, c->home, strlen(c->home));
-    b_wr_u8(&w, '/');
-    b_wr_bytes(&w, name, strlen(name) + 1);
-    return b_wr_ok(&w) ? B_OK
-                       : b_err_set(err, B_E_USAGE, 0, "the path is too long: %.80s", c->home);
-}
-
-enum b_code cli_read_file(const char *path, char *ret, size_t cap, size_t *ret_n, struct b_err *err)
-{
-    FILE *f = fopen(path, "re");
-    if (f == NULL)
-        return b_err_set(err, B_E_BAD_INPUT, (uint32_t)errno, "%s: %s", path, strerror(errno));
-    *ret_n = fread(ret, 1, cap, f);
-    bool is_good = ferror(f) == 0, is_whole = fgetc(f) == EOF;
-    (void)fclose(f);
-    if (!is_good || !is_whole)
-        return b_err_set(err, B_E_BAD_INPUT, 0,
-                         is_good ? "%s: more than %zu bytes" : "%s: unreadable", path, cap);
-    return B_OK;
+    return service_home_path(c->home, name, ret, cap, err);
 }
 
 /* Asks on the terminal, without echo, and gives the vault the end of a pipe: the PIN stays in this
@@ -69,7 +49,7 @@ static int ask_pin(void)
 
 enum b_code cli_open_vault(struct cli *c, struct b_err *err)
 {
-    const struct cli_config *conf = &c->config;
+    const struct service_config *conf = &c->config;
     const char *pin_file = conf->pin_file[0] != '\0' ? conf->pin_file : NULL;
     struct vault_config config = {
         .token_uri = conf->token_uri,
@@ -90,35 +70,10 @@ enum b_code cli_open_vault(struct cli *c, struct b_err *err)
     return r;
 }
 
-static enum b_code open_profile(struct cli *c, struct b_err *err)
-{
-    static char text[65536];
-    char path[CLI_PATH_MAX];
-    size_t n = 0;
-    struct profile *p = &c->service.profile;
-    const struct store_establishment *e = &c->service.establishment;
-    enum b_code r = cli_path(c, "profile.yaml", path, sizeof(path), err);
-    if (r == B_OK)
-        r = cli_read_file(path, text, sizeof(text), &n, err);
-    if (r == B_OK)
-        r = profile_file_read(path, text, n, p, err);
-    if (r != B_OK)
-        return r;
-    memcpy(p->system, e->system, sizeof(p->system));
-    p->system_len = e->system_len;
-    return B_OK;
-}
-
 enum b_code cli_open_store(struct cli *c, const char *path, bool may_create, struct b_err *err)
 {
-    struct store *writes = NULL;
     c->service.asker = (struct service_asker){.actor = "desk", .request = ""};
-    enum b_code r = store_open(path, may_create, &c->service.store, err);
-    if (r == B_OK)
-        r = store_open(path, false, &writes, err);
-    if (r == B_OK)
-        r = service_writer_open(writes, false, &c->service.writer, err);
-    return r;
+    return service_home_open_store(path, may_create, false, &c->service, err);
 }
 
 enum b_code cli_open(struct cli *c, bool with_vault, struct b_err *err)
@@ -126,15 +81,13 @@ enum b_code cli_open(struct cli *c, bool with_vault, struct b_err *err)
     char path[CLI_PATH_MAX];
     enum b_code r = cli_path(c, "tessere.yaml", path, sizeof(path), err);
     if (r == B_OK)
-        r = cli_config_read(path, &c->config, err);
+        r = service_config_read(path, &c->config, err);
     if (r == B_OK)
         r = cli_path(c, "store.db", path, sizeof(path), err);
     if (r == B_OK)
         r = cli_open_store(c, path, false, err);
     if (r == B_OK)
-        r = store_establishment_get(c->service.store, &c->service.establishment, err);
-    if (r == B_OK)
-        r = open_profile(c, err);
+        r = service_home_load(c->home, &c->service, err);
     if (r == B_OK && with_vault)
         r = cli_open_vault(c, err);
     return r;

@@ -59,7 +59,7 @@ enum b_code cli_profile_check(struct cli *c, struct b_err *err)
     static char text[65536];
     static struct profile p;
     size_t n = 0;
-    enum b_code r = cli_read_file(c->operand, text, sizeof(text), &n, err);
+    enum b_code r = service_read_file(c->operand, text, sizeof(text), &n, err);
     if (r == B_OK)
         r = profile_file_read(c->operand, text, n, &p, err);
     if (r != B_OK)

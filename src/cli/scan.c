@@ -43,7 +43,7 @@ static enum b_code read_keys(const struct cli *c, struct df_key *keys, size_t *r
     *ret_count = 0;
     if (path == NULL)
         return B_OK;
-    enum b_code r = cli_read_file(path, text, sizeof(text) - 1, &n, err);
+    enum b_code r = service_read_file(path, text, sizeof(text) - 1, &n, err);
     text[n] = '\0';
     if (r == B_OK)
         r = parse_keys(path, text, keys, ret_count, err);

@@ -8,7 +8,7 @@ enum b_code cli_trace(struct cli *c, struct b_err *err)
     static char text[1 << 20];
     size_t n = 0;
     unsigned line_no = 0;
-    enum b_code r = cli_read_file(c->operand, text, sizeof(text) - 1, &n, err);
+    enum b_code r = service_read_file(c->operand, text, sizeof(text) - 1, &n, err);
     if (r != B_OK)
         return r;
     text[n] = '\0';

@@ -66,7 +66,11 @@ static void run_one(struct service_writer *w, struct item *i)
     i->code = store_save(w->store, &i->err);
     if (i->code != B_OK)
         return;
-    i->code = i->fn(&c, i->ctx, &i->err);
+    struct service_once *once = i->asker.once;
+    if (once != NULL && !once->is_kept)
+        i->code = store_reply_put(w->store, &once->reply, &i->err);
+    if (i->code == B_OK)
+        i->code = i->fn(&c, i->ctx, &i->err);
     struct b_err second;
     if (i->code != B_OK) {
         w->edge = before;
@@ -78,6 +82,8 @@ static void run_one(struct service_writer *w, struct item *i)
         i->code = second.code;
         w->edge = before;
     }
+    if (once != NULL)
+        once->is_kept |= i->code == B_OK;
 }
 
 /* All items in one transaction; when it cannot be made durable, none of them happened. */

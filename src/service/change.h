@@ -54,9 +54,17 @@ struct service_counts {
 };
 struct service_counts service_writer_counts(struct service_writer *w);
 
+/* Kept in the transaction of a call's first change: a request that is repeated with this key is
+ * known to have been carried out, whatever became of its answer. */
+struct service_once {
+    struct store_reply reply; /* status 0 */
+    bool is_kept;
+};
+
 struct service_asker {
     const char *actor;
     const char *request;
+    struct service_once *once; /* NULL: the request may be repeated */
 };
 B_NODISCARD enum b_code service_writer_run(struct service_writer *w, struct service_asker asker,
                                            service_change_fn *fn, void *ctx, struct b_err *err);

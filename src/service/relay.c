@@ -44,6 +44,29 @@ enum b_code service_generations(const struct service *sv, bool with_compromised,
     return B_OK;
 }
 
+enum b_code service_generations_of(const struct service *sv, enum key_role role,
+                                   struct profile_generations *ret, struct b_err *err)
+{
+    struct store_generation gs[64];
+    size_t count = 0;
+    *ret = (struct profile_generations){.target = 0};
+    enum b_code r = store_generation_list(sv->store, gs, B_COUNT(gs), &count, err);
+    for (size_t i = count; r == B_OK && i > 0; i--) {
+        const struct store_generation *g = &gs[i - 1];
+        bool is_active = g->state == STORE_GENERATION_ACTIVE;
+        if (g->role != role || (!is_active && g->state != STORE_GENERATION_RETIRING))
+            continue;
+        if (is_active)
+            ret->target = g->generation;
+        if (ret->known_count < PROFILE_GENERATIONS_MAX)
+            ret->known[ret->known_count++] = g->generation;
+    }
+    return r == B_OK && ret->target == 0
+               ? b_err_set(err, B_E_KEY_MISSING, 0, "no active generation of role %s",
+                           key_role_name(role))
+               : r;
+}
+
 struct service_work *service_work_new(const struct service *sv, enum profile_goal goal,
                                       const struct channel *ch, struct b_err *err)
 {

@@ -38,6 +38,11 @@ B_NODISCARD enum b_code service_relay(struct service *sv, struct channel *ch,
 /* Fills the generations of a job from the store. with_compromised: to re-key such a badge. */
 B_NODISCARD enum b_code service_generations(const struct service *sv, bool with_compromised,
                                             struct profile_job *job, struct b_err *err);
+/* The same for one role; with its target 0 when none is active. */
+B_NODISCARD enum b_code service_generations_of(const struct service *sv, enum key_role role,
+                                               struct profile_generations *ret, struct b_err *err);
+/* The policy of a badge's state: B_OK or the reason of the refusal. */
+B_NODISCARD enum b_code service_judge_badge(const struct store_badge *b, struct b_err *err);
 /* What the journal keeps of a badge beside the tree. */
 json_t *service_personal(const struct store_badge *b);
 

@@ -27,8 +27,7 @@ static enum b_code find(struct service *sv, const struct profile_tap *tap, struc
     return store_badge_by_uid(sv->store, tap->uid, ret, err);
 }
 
-/* The policy of a badge's state: B_OK or the reason of the refusal. */
-static enum b_code judge(const struct store_badge *b, struct b_err *err)
+enum b_code service_judge_badge(const struct store_badge *b, struct b_err *err)
 {
     static const enum b_code reasons[] = {
         [STORE_BADGE_ENROLLING] = B_E_BADGE_NOT_ENROLLED, [STORE_BADGE_ACTIVE] = B_OK,
@@ -105,7 +104,7 @@ enum b_code service_tap(struct service *sv, struct channel *ch, struct store_bad
             r = b_err_set(err, B_E_BADGE_UNKNOWN, 0,
                           "the badge has our keys, but the store does not know it");
         if (r == B_OK)
-            r = judge(ret_badge, err);
+            r = service_judge_badge(ret_badge, err);
     } else if (w->job.uid_len == 7) {
         struct b_err ignored;
         w->tap.uid_len = 7;

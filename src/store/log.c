@@ -233,20 +233,24 @@ enum b_code store_reply_get(struct store *s, struct store_reply *io, struct b_er
 
 enum b_code store_reply_put(struct store *s, const struct store_reply *reply, struct b_err *err)
 {
+    static const char insert[] = "INSERT INTO reply (request, status, at, body, caller, key)"
+                                 " VALUES (?, ?, ?, ?, ?, ?)";
+    static const char update[] = "UPDATE reply SET request = ?, status = ?, at = ?, body = ?"
+                                 " WHERE caller = ? AND key = ?";
     struct statement *st = NULL;
-    enum b_code r = store_prepare(s,
-                                  "INSERT INTO reply (caller, key, request, status, at, body)"
-                                  " VALUES (?, ?, ?, ?, ?, ?)",
-                                  &st, err);
+    enum b_code r = store_prepare(s, reply->status == 0 ? insert : update, &st, err);
     if (r != B_OK)
         return r;
-    driver_bind_text(st, 1, reply->caller);
-    driver_bind_text(st, 2, reply->key);
-    driver_bind_blob(st, 3, reply->request, sizeof(reply->request));
-    driver_bind_int(st, 4, reply->status);
-    driver_bind_int(st, 5, reply->at);
-    driver_bind_text(st, 6, reply->body);
-    return store_run(&st, err);
+    driver_bind_blob(st, 1, reply->request, sizeof(reply->request));
+    driver_bind_int(st, 2, reply->status);
+    driver_bind_int(st, 3, reply->at);
+    driver_bind_text(st, 4, reply->body);
+    driver_bind_text(st, 5, reply->caller);
+    driver_bind_text(st, 6, reply->key);
+    r = store_run(&st, err);
+    if (r == B_E_DUPLICATE)
+        (void)b_err_set(err, r, 0, "the request with key %s is under way", reply->key);
+    return r;
 }
 
 enum b_code store_reply_forget(struct store *s, int64_t before, struct b_err *err)

@@ -68,6 +68,7 @@ struct store_reply {
     char body[STORE_ENTRY_MAX];
 };
 B_NODISCARD enum b_code store_reply_get(struct store *s, struct store_reply *io, struct b_err *err);
+/* status 0: a new one, under way (B_E_DUPLICATE); else the answer of one that is there. */
 B_NODISCARD enum b_code store_reply_put(struct store *s, const struct store_reply *reply,
                                         struct b_err *err);
 /* Forgets those that are older. */

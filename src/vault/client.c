@@ -211,10 +211,11 @@ static enum b_code start(struct vault *v, struct b_err *err)
 {
     enum b_code r = vault_process_start(&v->config, &v->process, err);
     v->free = NULL;
-    for (unsigned i = 0; r == B_OK && i < v->process.count; i++) {
-        struct lane *k = &v->lanes[i];
+    /* The first lane is taken first: it alone is served before configure. */
+    for (unsigned i = v->process.count; r == B_OK && i > 0; i--) {
+        struct lane *k = &v->lanes[i - 1];
         k->vault = v;
-        k->fd = v->process.fds[i];
+        k->fd = v->process.fds[i - 1];
         k->next_free = v->free;
         v->free = k;
     }

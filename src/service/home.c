@@ -1,9 +1,11 @@
-/* tessere.yaml, through libcyaml with a schema. */
+/* Opening a home; tessere.yaml, through libcyaml with a schema. */
 #include <cyaml/cyaml.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "profile/file.h"
+#include "service/home.h"
 
 /* The file: everything is a string, absent ones are NULL. */
 struct file {
@@ -12,11 +14,11 @@ struct file {
 
 static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_STRING_PTR("finess", CYAML_FLAG_POINTER, struct file, finess, 9, 9),
-    CYAML_FIELD_STRING_PTR("token", CYAML_FLAG_POINTER, struct file, token, 1, CLI_URI_MAX - 1),
+    CYAML_FIELD_STRING_PTR("token", CYAML_FLAG_POINTER, struct file, token, 1, SERVICE_URI_MAX - 1),
     CYAML_FIELD_STRING_PTR("softhsm-conf", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
-                           softhsm_conf, 1, CLI_PATH_MAX - 1),
+                           softhsm_conf, 1, SERVICE_PATH_MAX - 1),
     CYAML_FIELD_STRING_PTR("pin-file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
-                           pin_file, 1, CLI_PATH_MAX - 1),
+                           pin_file, 1, SERVICE_PATH_MAX - 1),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t schema = {
@@ -34,7 +36,7 @@ __attribute__((format(printf, 3, 0))) static void take_log(cyaml_log_t level, vo
     said[strcspn(said, "\n")] = ' ';
 }
 
-enum b_code cli_config_read(const char *path, struct cli_config *ret, struct b_err *err)
+enum b_code service_config_read(const char *path, struct service_config *ret, struct b_err *err)
 {
     char said[200] = "";
     cyaml_config_t config = {
@@ -46,7 +48,7 @@ enum b_code cli_config_read(const char *path, struct cli_config *ret, struct b_e
     if (r != CYAML_OK)
         return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s (%s)", path, said,
                          cyaml_strerror(r));
-    *ret = (struct cli_config){0};
+    *ret = (struct service_config){0};
     (void)snprintf(ret->finess, sizeof(ret->finess), "%s", f->finess);
     (void)snprintf(ret->token_uri, sizeof(ret->token_uri), "%s", f->token);
     (void)snprintf(ret->softhsm_conf, sizeof(ret->softhsm_conf), "%s",
@@ -57,9 +59,10 @@ enum b_code cli_config_read(const char *path, struct cli_config *ret, struct b_e
     return B_OK;
 }
 
-enum b_code cli_config_write(const char *path, const struct cli_config *config, struct b_err *err)
+enum b_code service_config_write(const char *path, const struct service_config *config,
+                                 struct b_err *err)
 {
-    struct cli_config copy = *config;
+    struct service_config copy = *config;
     struct file f = {.finess = copy.finess,
                      .token = copy.token_uri,
                      .softhsm_conf = copy.softhsm_conf[0] != '\0' ? copy.softhsm_conf : NULL,
@@ -74,4 +77,60 @@ enum b_code cli_config_write(const char *path, const struct cli_config *config, 
     if (r == CYAML_OK)
         return B_OK;
     return b_err_set(err, B_E_CONFIG, (uint32_t)r, "writing %s: %s", path, cyaml_strerror(r));
+}
+
+enum b_code service_home_path(const char *home, const char *name, char *ret, size_t cap,
+                              struct b_err *err)
+{
+    struct b_wr w = b_wr_from(ret, cap);
+    b_wr_bytes(&w, home, strlen(home));
+    b_wr_u8(&w, '/');
+    b_wr_bytes(&w, name, strlen(name) + 1);
+    return b_wr_ok(&w) ? B_OK : b_err_set(err, B_E_USAGE, 0, "the path is too long: %.80s", home);
+}
+
+enum b_code service_home_open_store(const char *path, bool may_create, bool is_threaded,
+                                    struct service *sv, struct b_err *err)
+{
+    struct store *writes = NULL;
+    enum b_code r = store_open(path, may_create, &sv->store, err);
+    if (r == B_OK)
+        r = store_open(path, false, &writes, err);
+    return r == B_OK ? service_writer_open(writes, is_threaded, &sv->writer, err) : r;
+}
+
+enum b_code service_home_load(const char *home, struct service *sv, struct b_err *err)
+{
+    static char text[65536];
+    char path[SERVICE_PATH_MAX];
+    size_t n = 0;
+    struct profile *p = &sv->profile;
+    const struct store_establishment *e = &sv->establishment;
+    enum b_code r = store_establishment_get(sv->store, &sv->establishment, err);
+    if (r == B_OK)
+        r = service_home_path(home, "profile.yaml", path, sizeof(path), err);
+    if (r == B_OK)
+        r = service_read_file(path, text, sizeof(text), &n, err);
+    if (r == B_OK)
+        r = profile_file_read(path, text, n, p, err);
+    if (r != B_OK)
+        return r;
+    memcpy(p->system, e->system, sizeof(p->system));
+    p->system_len = e->system_len;
+    return B_OK;
+}
+
+enum b_code service_read_file(const char *path, char *ret, size_t cap, size_t *ret_n,
+                              struct b_err *err)
+{
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return b_err_set(err, B_E_BAD_INPUT, (uint32_t)errno, "%s: %s", path, strerror(errno));
+    *ret_n = fread(ret, 1, cap, f);
+    bool is_good = ferror(f) == 0, is_whole = fgetc(f) == EOF;
+    (void)fclose(f);
+    if (!is_good || !is_whole)
+        return b_err_set(err, B_E_BAD_INPUT, 0,
+                         is_good ? "%s: more than %zu bytes" : "%s: unreadable", path, cap);
+    return B_OK;
 }

@@ -1,0 +1,134 @@
+/* Badges and keys. */
+#include <string.h>
+
+#include "desfire/desfire.h"
+#include "http/http.h"
+
+static json_t *badge_json(const struct store_badge *b)
+{
+    char uid[15];
+    char serial[2 * sizeof(b->serial) + 1];
+    b_hex(uid, b->uid, sizeof(b->uid));
+    b_hex(serial, b->serial, b->serial_len);
+    json_t *keys = json_object();
+    for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
+        (void)json_object_set_new(keys, key_role_name((enum key_role)i),
+                                  json_integer(b->generation[i]));
+    return json_pack("{s:I, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:s, s:i, s:o, s:I, s:I, s:I, "
+                     "s:I, s:I, s:b}",
+                     "id", (json_int_t)b->id, "uid", uid, "serial", serial, "state",
+                     store_badge_state_name(b->state), "holder", "ref", b->holder_ref, "name",
+                     b->holder_name, "reason", b->reason, "card", df_ev_name((enum df_ev)b->ev),
+                     "profile", b->profile_id, "profile_revision", (int)b->profile_revision,
+                     "generations", keys, "created_at", (json_int_t)b->created_at, "changed_at",
+                     (json_int_t)b->changed_at, "tapped_at", (json_int_t)b->tapped_at, "not_before",
+                     (json_int_t)b->not_before, "not_after", (json_int_t)b->not_after, "temporary",
+                     (int)b->is_temporary);
+}
+
+static bool add_badge(void *ctx, const struct store_badge *b)
+{
+    return http_page_add(ctx, b->id, badge_json(b));
+}
+
+enum b_code http_badge_list(struct http_call *c, struct b_err *err)
+{
+    struct http_page p;
+    enum b_code r = http_page(c, &p, err);
+    if (r != B_OK)
+        return r;
+    r = store_badge_each(c->service.store, p.after, c->query(c->query_ctx, "holder"), add_badge, &p,
+                         err);
+    http_page_end(c, &p);
+    return r;
+}
+
+static bool add_history(void *ctx, const struct store_entry *e)
+{
+    json_t *body = json_loadb(e->body, e->body_len, 0, NULL);
+    if (body != NULL)
+        (void)json_object_set_new(body, "entry", json_integer((json_int_t)e->index));
+    return json_array_append_new(ctx, body) == 0;
+}
+
+enum b_code http_badge_show(struct http_call *c, struct b_err *err)
+{
+    enum { HISTORY = 50 };
+    int64_t id = 0;
+    struct store_badge b;
+    enum b_code r = http_id(c, &id, err);
+    if (r == B_OK)
+        r = store_badge_by_id(c->service.store, id, &b, err);
+    if (r != B_OK)
+        return r;
+    json_t *history = json_array();
+    json_t *badge = badge_json(&b);
+    (void)json_object_update(c->out, badge);
+    json_decref(badge);
+    (void)json_object_set_new(c->out, "history", history);
+    const struct store_entry_range range = {.badge_id = id, .count = HISTORY, .is_newest = true};
+    return store_entry_each(c->service.store, &range, add_history, history, err);
+}
+
+static enum b_code change(struct http_call *c,
+                          enum b_code (*fn)(struct service *, int64_t, const char *,
+                                            struct b_err *),
+                          struct b_err *err)
+{
+    int64_t id = 0;
+    const char *reason = NULL;
+    struct store_badge b;
+    enum b_code r = http_id(c, &id, err);
+    if (r == B_OK)
+        r = http_optional(c, "reason", STORE_TEXT_MAX - 1, &reason, err);
+    if (r == B_OK)
+        r = fn(&c->service, id, reason, err);
+    if (r == B_OK)
+        r = store_badge_by_id(c->service.store, id, &b, err);
+    if (r != B_OK)
+        return r;
+    json_t *badge = badge_json(&b);
+    (void)json_object_update(c->out, badge);
+    json_decref(badge);
+    return B_OK;
+}
+
+enum b_code http_badge_suspend(struct http_call *c, struct b_err *err)
+{
+    return change(c, service_suspend, err);
+}
+
+enum b_code http_badge_revoke(struct http_call *c, struct b_err *err)
+{
+    return change(c, service_revoke, err);
+}
+
+static enum b_code reinstate(struct service *sv, int64_t id, const char *reason, struct b_err *err)
+{
+    (void)reason;
+    return service_reinstate(sv, id, err);
+}
+
+enum b_code http_badge_reinstate(struct http_call *c, struct b_err *err)
+{
+    return change(c, reinstate, err);
+}
+
+enum b_code http_key_list(struct http_call *c, struct b_err *err)
+{
+    struct store_generation gs[64];
+    size_t count = 0;
+    enum b_code r = store_generation_list(c->service.store, gs, B_COUNT(gs), &count, err);
+    json_t *items = json_array();
+    for (size_t i = 0; r == B_OK && i < count; i++) {
+        char kcv[7];
+        b_hex(kcv, gs[i].kcv, sizeof(gs[i].kcv));
+        (void)json_array_append_new(
+            items, json_pack("{s:s, s:i, s:s, s:s, s:s, s:I}", "role", key_role_name(gs[i].role),
+                             "generation", (int)gs[i].generation, "state",
+                             store_generation_state_name(gs[i].state), "kcv", kcv, "kcv_method",
+                             gs[i].kcv_method, "created_at", (json_int_t)gs[i].created_at));
+    }
+    (void)json_object_set_new(c->out, "items", items);
+    return r;
+}

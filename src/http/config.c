@@ -1,0 +1,101 @@
+/* server.yaml, through libcyaml with a schema: what is absent has a default. */
+#include <cyaml/cyaml.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/http.h"
+
+struct file {
+    char *address, *certificate, *key, *trust;
+    uint16_t port;
+    uint32_t vault_workers, connections, connections_per_address, requests_per_second,
+        stall_seconds;
+    bool log_requests;
+};
+
+#define TEXT(name, field) \
+    CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER, struct file, field, 1, HTTP_PATH_MAX - 1)
+#define OPTIONAL(name, field)                                                                     \
+    CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file, field, 1, \
+                           HTTP_PATH_MAX - 1)
+#define NUMBER(name, field) CYAML_FIELD_UINT(name, CYAML_FLAG_OPTIONAL, struct file, field)
+
+static const cyaml_schema_field_t fields[] = {
+    OPTIONAL("address", address),
+    NUMBER("port", port),
+    TEXT("certificate", certificate),
+    TEXT("key", key),
+    TEXT("trust", trust),
+    NUMBER("vault-workers", vault_workers),
+    NUMBER("connections", connections),
+    NUMBER("connections-per-address", connections_per_address),
+    NUMBER("requests-per-second", requests_per_second),
+    NUMBER("stall-seconds", stall_seconds),
+    CYAML_FIELD_BOOL("log-requests", CYAML_FLAG_OPTIONAL, struct file, log_requests),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file, fields)};
+
+/* The last things that libcyaml says name field and line. */
+__attribute__((format(printf, 3, 0))) static void take_log(cyaml_log_t level, void *ctx,
+                                                           const char *fmt, va_list args)
+{
+    char *said = ctx;
+    size_t used = strlen(said);
+    if (level < CYAML_LOG_ERROR || used + 2 >= 200)
+        return;
+    (void)vsnprintf(said + used, 200 - used, fmt, args);
+    said[strcspn(said, "\n")] = ' ';
+}
+
+static void take_text(char *to, size_t cap, const char *from, const char *otherwise)
+{
+    (void)snprintf(to, cap, "%s", from != NULL ? from : otherwise);
+}
+
+static unsigned or_else(unsigned v, unsigned otherwise)
+{
+    return v != 0 ? v : otherwise;
+}
+
+static enum b_code check(const char *path, const struct http_config *c, struct b_err *err)
+{
+    const struct {
+        const char *name;
+        unsigned value, most;
+    } limits[] = {{"vault-workers", c->vault_workers, 16},
+                  {"connections", c->connections, 20000},
+                  {"connections-per-address", c->connections_per_address, 20000},
+                  {"requests-per-second", c->requests_per_second, 1000000},
+                  {"stall-seconds", c->stall_seconds, 300}};
+    for (size_t i = 0; i < B_COUNT(limits); i++)
+        if (limits[i].value > limits[i].most)
+            return b_err_set(err, B_E_CONFIG, 0, "%s: %s: at most %u", path, limits[i].name,
+                             limits[i].most);
+    return B_OK;
+}
+
+enum b_code http_config_read(const char *path, struct http_config *ret, struct b_err *err)
+{
+    char said[200] = "";
+    cyaml_config_t config = {
+        .log_fn = take_log, .log_ctx = said, .log_level = CYAML_LOG_ERROR, .mem_fn = cyaml_mem};
+    struct file *f = NULL;
+    cyaml_err_t r = cyaml_load_file(path, &config, &schema, (cyaml_data_t **)&f, NULL);
+    if (r != CYAML_OK)
+        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s(%s)", path, said, cyaml_strerror(r));
+    *ret = (struct http_config){.port = f->port != 0 ? f->port : 8443,
+                                .vault_workers = or_else(f->vault_workers, 4),
+                                .connections = or_else(f->connections, 4000),
+                                .connections_per_address = or_else(f->connections_per_address, 64),
+                                .requests_per_second = or_else(f->requests_per_second, 50),
+                                .stall_seconds = or_else(f->stall_seconds, 10),
+                                .logs_requests = f->log_requests};
+    take_text(ret->address, sizeof(ret->address), f->address, "0.0.0.0");
+    take_text(ret->certificate, sizeof(ret->certificate), f->certificate, "");
+    take_text(ret->key, sizeof(ret->key), f->key, "");
+    take_text(ret->trust, sizeof(ret->trust), f->trust, "");
+    (void)cyaml_free(&config, &schema, f, 0);
+    return check(path, ret, err);
+}

@@ -1,0 +1,192 @@
+/*
+ * http: tessered, the API over HTTPS. A thin shell around libmicrohttpd: TLS 1.3 with client
+ * certificates, one thread for each connection, limits, one table of routes. What a call does is in
+ * src/service; here bytes become a call, and a call's outcome an answer.
+ *
+ *   server.c   the listener: TLS, connections, bodies, limits
+ *   call.c     one call: who asks, may they, the handler, the answer or the problem
+ *   guard.c    ends connections that stall before they say who they are, or in mid-request
+ *   routes.def the table of routes; one file of handlers for each family
+ *   config.c   server.yaml
+ *   main.c     starts and stops everything
+ */
+#ifndef TESSERE_HTTP_HTTP_H
+#define TESSERE_HTTP_HTTP_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "service/service.h"
+#include "service/station.h"
+
+enum { HTTP_BODY_MAX = 65536, HTTP_PARAMS_MAX = 2, HTTP_PARAM_MAX = 64, HTTP_PATH_MAX = 512 };
+
+/* --- configuration (config.c) ------------------------------------------------------------------
+ */
+
+struct http_config {
+    char address[64];
+    uint16_t port;
+    char certificate[HTTP_PATH_MAX]; /* PEM files; relative ones lie in the home */
+    char key[HTTP_PATH_MAX];
+    char trust[HTTP_PATH_MAX]; /* CAs of stations and people */
+    unsigned vault_workers;
+    unsigned connections;
+    unsigned connections_per_address;
+    unsigned requests_per_second; /* of one connection; ten seconds' worth may come at once */
+    unsigned stall_seconds;
+    bool logs_requests;
+};
+/* Defaults, then what the file says. B_E_CONFIG names file, line and field. */
+B_NODISCARD enum b_code http_config_read(const char *path, struct http_config *ret,
+                                         struct b_err *err);
+
+/* --- connections (guard.c) ---------------------------------------------------------------------
+ */
+
+struct http_peer {
+    int fd;
+    bool has_certificate; /* one that a CA of ours or the hospital's made, and that is in date */
+    bool is_checked;
+    uint8_t fingerprint[32];
+    atomic_uint_least64_t since_ms; /* of the connection, or of its request under way */
+    atomic_bool is_idle;            /* between requests, after a good one */
+    double tokens;                  /* rate limit */
+    uint64_t tokens_ms;
+    struct http_peer *next, **back;
+};
+struct http_guard;
+struct http_guard *http_guard_start(unsigned stall_seconds);
+void http_guard_stop(struct http_guard **g);
+struct http_peer *http_guard_add(struct http_guard *g, int fd);
+void http_guard_remove(struct http_guard *g, struct http_peer *p);
+uint64_t http_now_ms(void);
+
+/* --- server ------------------------------------------------------------------------------------
+ */
+
+enum { HTTP_READERS = 8 };
+
+struct http_counts {
+    atomic_uint_least64_t requests, problems, refused_connections, stalled;
+};
+
+struct http_server {
+    struct http_config config;
+    char home[HTTP_PATH_MAX];
+    struct service service; /* what calls copy; its store is not used */
+    struct service_taps *taps;
+    struct store *readers[HTTP_READERS];
+    bool is_reader_used[HTTP_READERS];
+    pthread_mutex_t readers_lock;
+    pthread_cond_t reader_freed;
+    struct http_guard *guard;
+    struct http_counts counts;
+    struct MHD_Daemon *daemon;
+    char *certificate, *key, *trust; /* PEM texts */
+};
+B_NODISCARD enum b_code http_server_start(struct http_server *s, struct b_err *err);
+/* No new connections; those under way get their answers. */
+void http_server_stop(struct http_server *s);
+/* The port that was bound (the configuration may say 0). */
+uint16_t http_server_port(const struct http_server *s);
+
+/* --- calls (call.c) ----------------------------------------------------------------------------
+ */
+
+enum http_who { /* bits of a route: who may call it; a person's are those of enum store_role */
+                HTTP_STATION = 0x10,
+                HTTP_ANYBODY = 0x80,
+                HTTP_OPERATOR = STORE_ROLE_OPERATOR,
+                HTTP_ADMINISTRATOR = STORE_ROLE_ADMINISTRATOR,
+                HTTP_CUSTODIAN = STORE_ROLE_CUSTODIAN,
+                HTTP_AUDITOR = STORE_ROLE_AUDITOR,
+                HTTP_PEOPLE = 0x0F,
+};
+
+struct http_call;
+typedef enum b_code http_handler(struct http_call *c, struct b_err *err);
+struct http_route {
+    const char *method, *path, *summary;
+    unsigned who;
+    http_handler *handler;
+};
+#define ROUTE(method, path, who, handler, summary) http_handler http_##handler;
+#include "http/routes.def"
+#undef ROUTE
+/* The i-th route, NULL past the end. */
+const struct http_route *http_route_at(size_t i);
+
+struct http_call {
+    struct http_server *server;
+    struct service service; /* with a reader of its own */
+    const struct http_route *route;
+    char params[HTTP_PARAMS_MAX][HTTP_PARAM_MAX]; /* what stands for {…} in the path */
+    const char *(*query)(void *ctx, const char *name);
+    void *query_ctx;
+    struct store_station station; /* id 0: not a station */
+    struct store_person person;   /* id 0: not a person */
+    char actor[32];
+    char request[33];
+    bool is_french;
+    json_t *body; /* an object; empty when none came */
+    json_t *out;
+    int status; /* 200 unless the handler says otherwise */
+};
+
+/* A request, parsed as far as HTTP goes. */
+struct http_request {
+    const char *method, *url, *content_type, *language, *idempotency;
+    const char *(*query)(void *ctx, const char *name);
+    void *query_ctx;
+    const char *body;
+    size_t body_len;
+    bool is_too_often;
+};
+struct http_answer {
+    int status;
+    char *text; /* JSON; to be freed */
+    const char *type;
+    char request[33];
+    bool ends_connection;
+};
+/* Carries out one request of a peer. Never fails: a failure is an answer. */
+void http_carry_out(struct http_server *s, struct http_peer *peer, const struct http_request *r,
+                    struct http_answer *ret);
+/* Whether a route could match, before a body is taken in. */
+bool http_has_path(const char *url);
+int http_status_of(enum b_code code);
+
+/* What handlers ask of a body: B_E_BAD_INPUT names the field. Text is borrowed from the body. */
+B_NODISCARD enum b_code http_text(const struct http_call *c, const char *name, size_t max,
+                                  const char **ret, struct b_err *err);
+/* An absent one is "". */
+B_NODISCARD enum b_code http_optional(const struct http_call *c, const char *name, size_t max,
+                                      const char **ret, struct b_err *err);
+B_NODISCARD enum b_code http_number(const struct http_call *c, const char *name, int64_t min,
+                                    int64_t max, int64_t *ret, struct b_err *err);
+/* Absent: 0 stays as it is. */
+B_NODISCARD enum b_code http_optional_number(const struct http_call *c, const char *name,
+                                             int64_t min, int64_t max, int64_t *ret,
+                                             struct b_err *err);
+B_NODISCARD enum b_code http_hex(const struct http_call *c, const char *name, struct b_wr *w,
+                                 struct b_err *err);
+/* The number in the path. */
+B_NODISCARD enum b_code http_id(const struct http_call *c, int64_t *ret, struct b_err *err);
+/* A page: limit and after of the query. */
+struct http_page {
+    int64_t after;
+    size_t limit, count;
+    int64_t last;
+    json_t *items;
+    bool has_more;
+};
+B_NODISCARD enum b_code http_page(const struct http_call *c, struct http_page *ret,
+                                  struct b_err *err);
+/* False when the page is full (then there is more): for the store's callbacks. Steals item. */
+bool http_page_add(struct http_page *p, int64_t id, json_t *item);
+void http_page_end(struct http_call *c, struct http_page *p);
+
+#endif

@@ -1,0 +1,147 @@
+/* tessered: opens the home, starts the vault, listens, and stops in order. */
+#include <getopt.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "http/http.h"
+#include "service/home.h"
+
+static struct http_server server;
+
+static int fail(const struct b_err *err)
+{
+    (void)fprintf(stderr, "tessered: %s: %s\n  %s\n", b_code_text(err->code), err->msg,
+                  b_code_remedy(err->code));
+    return b_code_exit(err->code);
+}
+
+/* JSON may hold what people typed: what jansson gives back is wiped. */
+static void wipe_free(void *p)
+{
+    if (p != NULL)
+        b_wipe(p, malloc_usable_size(p));
+    free(p);
+}
+
+static enum b_code start_vault(const struct service_config *conf, struct b_err *err)
+{
+    struct vault_config config = {.token_uri = conf->token_uri,
+                                  .softhsm_conf =
+                                      conf->softhsm_conf[0] != '\0' ? conf->softhsm_conf : NULL,
+                                  .establishment = conf->finess,
+                                  .pin_file = conf->pin_file[0] != '\0' ? conf->pin_file : NULL,
+                                  .pin_fd = -1,
+                                  .workers = server.config.vault_workers};
+    return vault_spawn(&config, &server.service.vault, err);
+}
+
+static enum b_code open_all(const char *home, struct b_err *err)
+{
+    static struct service_config conf;
+    char path[SERVICE_PATH_MAX];
+    struct service *sv = &server.service;
+    (void)snprintf(server.home, sizeof(server.home), "%s", home);
+    enum b_code r = service_home_path(home, "server.yaml", path, sizeof(path), err);
+    if (r == B_OK)
+        r = http_config_read(path, &server.config, err);
+    if (r == B_OK)
+        r = service_home_path(home, "tessere.yaml", path, sizeof(path), err);
+    if (r == B_OK)
+        r = service_config_read(path, &conf, err);
+    if (r == B_OK)
+        r = service_home_path(home, "store.db", path, sizeof(path), err);
+    if (r == B_OK)
+        r = service_home_open_store(path, false, true, sv, err);
+    if (r == B_OK)
+        r = service_home_load(home, sv, err);
+    for (size_t i = 0; r == B_OK && i < HTTP_READERS; i++)
+        r = store_open(path, false, &server.readers[i], err);
+    if (r == B_OK && (server.taps = service_taps_new()) == NULL)
+        r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
+    return r == B_OK ? start_vault(&conf, err) : r;
+}
+
+static void close_all(void)
+{
+    http_server_stop(&server);
+    service_writer_close(&server.service.writer);
+    vault_free(&server.service.vault);
+    for (size_t i = 0; i < HTTP_READERS; i++)
+        store_free(&server.readers[i]);
+    store_free(&server.service.store);
+    service_taps_free(&server.taps);
+}
+
+/* Waits for the signal to stop; starts the vault again when it has ended, more slowly each time. */
+static void attend(const sigset_t *signals)
+{
+    enum { PAUSE_MAX_S = 30 };
+    time_t pause = 0;
+    time_t not_before = 0;
+    for (;;) {
+        struct timespec second = {.tv_nsec = 200 * 1000 * 1000};
+        int got = sigtimedwait(signals, NULL, &second);
+        if (got == SIGTERM || got == SIGINT)
+            return;
+        time_t now = time(NULL);
+        if (!vault_is_gone(server.service.vault) || now < not_before)
+            continue;
+        struct b_err err;
+        enum b_code r = vault_restart(server.service.vault, &err);
+        (void)fprintf(stderr, "tessered: the vault had ended; %s\n",
+                      r == B_OK ? "it runs again" : err.msg);
+        pause = r == B_OK ? 0 : pause * 2 + 1;
+        not_before = now + (pause < PAUSE_MAX_S ? pause : PAUSE_MAX_S);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"home", required_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {0}};
+    const char *home = getenv("TESSERE_HOME");
+    int o = 0;
+    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (o == 'v')
+            return puts("tessered " TESSERE_VERSION) < 0;
+        if (o != 'h') {
+            (void)fputs("usage: tessered [--home DIR]\n", stderr);
+            return 2;
+        }
+        home = optarg;
+    }
+    if (home == NULL)
+        home = "/var/lib/tessere";
+    struct b_err err = {0};
+    struct rlimit files = {0};
+    sigset_t signals;
+    (void)umask(077);
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core holds what passes through */
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    json_set_alloc_funcs(malloc, wipe_free);
+    enum b_code r = open_all(home, &err);
+    if (r == B_OK)
+        r = http_server_start(&server, &err);
+    if (r == B_OK) {
+        (void)fprintf(stderr, "tessered: ready on %s port %u\n", server.config.address,
+                      http_server_port(&server));
+        attend(&signals);
+    }
+    close_all();
+    return r == B_OK ? 0 : fail(&err);
+}

@@ -1,0 +1,52 @@
+/*
+ * Taps of stations: the two messages of docs/api.md, between a station's message and the vault's.
+ * A tap under way is an entry in a table of this process, named by a random text, bound to its
+ * station, with a deadline; no card key is in it.
+ */
+#ifndef TESSERE_SERVICE_STATION_H
+#define TESSERE_SERVICE_STATION_H
+
+#include "service/service.h"
+
+enum { SERVICE_TAP_NAME = 33, SERVICE_CHALLENGE_MAX = 128, SERVICE_TAPS_OF_STATION = 16 };
+
+struct service_taps;
+struct service_taps *service_taps_new(void);
+void service_taps_free(struct service_taps **t);
+/* How many are under way. */
+size_t service_taps_count(struct service_taps *t);
+
+struct service_tap_first {
+    uint8_t uid[7];
+    uint8_t uid_len; /* 0 or 7 */
+    uint8_t serial[CRYPTO_SERIAL_MAX];
+    uint8_t serial_len;
+    enum df_auth how;
+    uint8_t generation; /* 0: what the store remembers, or the active one */
+    uint8_t cryptogram[16];
+    char challenge[SERVICE_CHALLENGE_MAX + 1]; /* of a relying party, or "" */
+};
+/* name: SERVICE_TAP_NAME characters. A failure is journalled. */
+B_NODISCARD enum b_code service_tap_first(struct service *sv, struct service_taps *taps,
+                                          const struct store_station *station,
+                                          const struct service_tap_first *m, char *name,
+                                          uint8_t frame[static 32], struct b_err *err);
+
+struct service_tap_second {
+    uint8_t status; /* the card's second status byte: 00 when it is done */
+    struct b_rd answer;
+};
+struct service_verdict {
+    struct store_badge badge;   /* id 0: not known */
+    struct store_holder holder; /* id 0: not known */
+    uint8_t generation;
+    char assertion[2048]; /* a JWT, when the tap is granted */
+};
+/* B_OK: granted; B_E_PIN_REQUIRED: the tap goes on with its PIN; else the reason of the refusal.
+ * The outcome is in the journal before this returns. */
+B_NODISCARD enum b_code service_tap_second(struct service *sv, struct service_taps *taps,
+                                           const struct store_station *station, const char *name,
+                                           const struct service_tap_second *m,
+                                           struct service_verdict *ret, struct b_err *err);
+
+#endif
