@@ -132,7 +132,10 @@ static int serve(struct worker *k)
  * which gives no page to anybody before it is cleared. */
 static void *run(void *arg)
 {
-    _exit(serve(arg));
+    const struct worker *k = arg;
+    int status = serve(arg);
+    token_stop((unsigned)(k - workers));
+    _exit(status);
 }
 
 static bool start(struct worker *k, int fd)
@@ -176,9 +179,8 @@ int main(void)
     vaultd_init(&first->d, token_keyring(0, VAULT_FD), (struct df_random){.fill = fill_random},
                 now_us);
     int status = serve(first);
-    if (vaultd_config(&first->d)->workers <= 1) {
+    if (vaultd_config(&first->d)->workers <= 1)
         vaultd_drop(&first->d);
-        token_stop();
-    }
+    token_stop(0);
     _exit(status);
 }

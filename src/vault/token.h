@@ -49,8 +49,8 @@ B_NODISCARD enum b_code token_start(const struct vaultd_config *config, struct b
 struct vaultd_keyring token_keyring(unsigned worker, int peer);
 /* tessere-token has ended: the vault can do nothing more. */
 bool token_is_gone(void);
-/* Lets the only lane's module log out and end; waits a moment for it. */
-void token_stop(void);
+/* Closes a worker's lane, which ends tessere-token; waits a moment for it. */
+void token_stop(unsigned worker);
 
 /* token_server.c. */
 struct token_lane {

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct lane {
@@ -256,10 +257,10 @@ bool token_is_gone(void)
     return atomic_load(&is_gone);
 }
 
-void token_stop(void)
+void token_stop(unsigned worker)
 {
     enum { TIME_MS = 2000 };
-    struct pollfd p = {.fd = VAULT_TOKEN_FD, .events = POLLRDHUP};
-    if (shutdown(VAULT_TOKEN_FD, SHUT_WR) == 0)
-        (void)poll(&p, 1, TIME_MS);
+    struct pollfd p = {.fd = lanes[worker].fd, .events = POLLRDHUP};
+    if (shutdown(p.fd, SHUT_WR) == 0 && poll(&p, 1, TIME_MS) == 1)
+        (void)waitpid(-1, NULL, 0); /* the only child */
 }

@@ -9,6 +9,7 @@
  *   drop-session-once    the session is closed under its user
  *   vanish               no token present; what was open fails as removed
  *   finalized-once       the module forgot that it was initialised
+ *   hang crash           C_GetSessionInfo never answers; it ends the process
  *   pin-locked final-try count-low      flags of the token
  *   login-locked         C_Login says that the PIN is locked
  *   extractable          keys say that they can be extracted
@@ -91,6 +92,10 @@ static CK_RV get_session_info(CK_SESSION_HANDLE session, CK_SESSION_INFO *info)
 {
     if (asked("vanish"))
         return CKR_DEVICE_REMOVED;
+    while (asked("hang"))
+        (void)usleep(1000000);
+    if (asked("crash"))
+        abort();
     return real->C_GetSessionInfo(session, info);
 }
 

@@ -270,8 +270,21 @@ static int search(int pid, size_t count, const char *who, bool may_hold)
 
 struct search_sum {
     int during_enrolment, during_tap; /* hits in the vault: the search does find keys */
+    int pin;                          /* hits of the PIN in the token's process */
     uint32_t places;                  /* a bit for each letter */
 };
+
+/* The PIN is where the module is, and nowhere else. */
+static int search_pin(int client, int vault, int token)
+{
+    FILE *f = fopen(place_pin, "re");
+    assert_non_null(f);
+    assert_int_equal(fread(patterns[0], 1, MEMSCAN_SIZE, f), MEMSCAN_SIZE);
+    (void)fclose(f);
+    (void)search(client, 1, "the PIN in the client", false);
+    (void)search(vault, 1, "the PIN in the vault", false);
+    return search(token, 1, "", true);
+}
 
 static void search_at(char where, int client, int vault, int card, struct search_sum *sum)
 {
@@ -281,12 +294,18 @@ static void search_at(char where, int client, int vault, int card, struct search
         sum->during_enrolment += search(vault, count, "", true);
     if (where == 'm')
         sum->during_tap += search(vault, count, "", true);
+    /* Masters are there by the nature of SoftHSM; keys of badges that it derived are not. */
+    int token = place_token_pid(vault);
+    assert_true(token > 0);
+    (void)search(token, count, "the token's process", false);
     if (where == 'E')
         (void)search(vault, count, "the vault after an enrolment", false);
     if (where == 'T')
         (void)search(vault, count, "the vault after a tap", false);
     if (where == 'C')
         (void)search(vault, count, "the vault after a session that was closed", false);
+    if (where == 'T')
+        sum->pin += search_pin(client, vault, token);
     sum->places |= UINT32_C(1) << (where & 31);
 }
 
@@ -333,6 +352,7 @@ static void search_on(enum df_ev ev)
         assert_true((sum.places & UINT32_C(1) << (*must & 31)) != 0);
     assert_true(sum.during_enrolment > 0);
     assert_true(sum.during_tap > 0);
+    assert_true(sum.pin > 0);
     (void)kill(card, SIGKILL);
     (void)waitpid(card, NULL, 0);
     for (size_t i = 0; i < 2; i++) {

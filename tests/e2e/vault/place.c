@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,4 +101,26 @@ long place_logins(void)
     struct stat st;
     (void)snprintf(path, sizeof(path), "%s.logins", place_conf);
     return stat(path, &st) == 0 ? (long)st.st_size : 0;
+}
+
+int place_token_pid(int vault)
+{
+    int found = -1;
+    DIR *proc = opendir("/proc");
+    assert_non_null(proc);
+    for (const struct dirent *d = readdir(proc); d != NULL; d = readdir(proc)) {
+        char path[300];
+        char name[32];
+        int parent = -1;
+        (void)snprintf(path, sizeof(path), "/proc/%s/stat", d->d_name);
+        FILE *f = d->d_name[0] >= '1' && d->d_name[0] <= '9' ? fopen(path, "re") : NULL;
+        if (f == NULL)
+            continue;
+        if (fscanf(f, "%*d (%31[^)]) %*c %d", name, &parent) == 2 && parent == vault &&
+            strcmp(name, "tessere-token") == 0)
+            found = atoi(d->d_name);
+        (void)fclose(f);
+    }
+    (void)closedir(proc);
+    return found;
 }

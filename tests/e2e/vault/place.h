@@ -21,5 +21,7 @@ struct vault *place_spawn(const struct vault_config *config);
 void place_fault(const char *words);
 /* How often C_Login was called through the misbehaving module. */
 long place_logins(void);
+/* The tessere-token of a vault, or -1. */
+int place_token_pid(int vault);
 
 #endif
