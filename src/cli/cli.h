@@ -37,6 +37,8 @@ enum cli_option {
     CLI_OPT_REASON,
     CLI_OPT_HOLDER,
     CLI_OPT_KEYS_FILE,
+    CLI_OPT_KEY,
+    CLI_OPT_CHECKPOINT,
     CLI_OPT_COUNT,
     CLI_OPT_COUNT_OF,
 };

@@ -160,7 +160,7 @@ static enum b_code fill_store(struct cli *c, struct b_err *err)
         r = cli_open_store(c, path, true, err);
     if (r == B_OK)
         r = service_change(&c->service, note_establishment, &e, err);
-    for (size_t i = 0; r == B_OK && i < KEY_ROLE_COUNT; i++)
+    for (size_t i = 0; r == B_OK && i < KEY_ROLE_ALL; i++)
         r = make_key(c, (enum key_role)i, err);
     return r;
 }

@@ -185,7 +185,7 @@ enum b_code custody_derive(struct custody *c, enum key_role role, uint8_t genera
 {
     if (n < 1 || n > CRYPTO_DIV_INPUT_MAX)
         return b_err_set(err, B_E_KEY_LENGTH, 0, "diversification data of %zu bytes; 1..31 fit", n);
-    if ((unsigned)role >= KEY_ROLE_COUNT || generation == KEY_GENERATION_FACTORY)
+    if ((unsigned)role >= KEY_ROLE_ALL || generation == KEY_GENERATION_FACTORY)
         return b_err_set(err, B_E_BAD_INPUT, 0, "a factory key is not derived");
     uint8_t m[MESSAGE_MAX] = {0x01}; /* AN10922 §2.2: the constant of AES-128 */
     memcpy(m + 1, input, n);

@@ -35,7 +35,7 @@ static void label_of(const struct custody *c, enum key_role role, uint8_t genera
 static bool parse_label(const struct custody *c, const char *label, enum key_role *ret_role,
                         uint8_t *ret_generation)
 {
-    for (int role = 0; role < KEY_ROLE_COUNT; role++) {
+    for (int role = 0; role < KEY_ROLE_ALL; role++) {
         char prefix[LABEL_MAX];
         (void)snprintf(prefix, sizeof(prefix), "tessere:%s:%s:", c->establishment,
                        key_role_name((enum key_role)role));
@@ -315,7 +315,7 @@ static enum b_code generate_key(struct custody *c, void *arg, struct b_err *err)
 enum b_code custody_generate(struct custody *c, enum key_role role, uint8_t generation,
                              struct custody_key *ret, struct b_err *err)
 {
-    if ((unsigned)role >= KEY_ROLE_COUNT || generation == KEY_GENERATION_FACTORY)
+    if ((unsigned)role >= KEY_ROLE_ALL || generation == KEY_GENERATION_FACTORY)
         return b_err_set(err, B_E_BAD_INPUT, 0,
                          "a master key has a role and a generation of 1..255");
     struct generate_work g = {role, generation, ret};

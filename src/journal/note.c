@@ -174,29 +174,47 @@ static bool verify(const struct journal_signer *signer, const char *body, size_t
     return true;
 }
 
+/* A signature line: dash, name, base64 of a key id and a signature. False when it is none. */
+static bool parse_line(const char *line, size_t n, char *name, struct b_wr *bytes)
+{
+    size_t dash_len = sizeof(dash) - 1;
+    if (n <= dash_len || memcmp(line, dash, dash_len) != 0)
+        return false;
+    line += dash_len;
+    n -= dash_len;
+    const char *space = memchr(line, ' ', n);
+    size_t name_len = space != NULL ? (size_t)(space - line) : 0;
+    if (name_len == 0 || name_len >= JOURNAL_NAME_MAX || memchr(line, '\0', n) != NULL)
+        return false;
+    memcpy(name, line, name_len);
+    name[name_len] = '\0';
+    return b_unbase64(bytes, space + 1, n - name_len - 1) && bytes->len > 4;
+}
+
 bool journal_note_verify(const char *note, size_t n, const struct journal_signer *signer,
                          uint64_t *ret_time)
 {
     size_t body = n <= JOURNAL_NOTE_MAX ? journal_note_body(note, n) : 0;
     uint8_t id[4];
-    char head[JOURNAL_NAME_MAX + 8];
+    bool is_signed = false;
     if (body == 0)
         return false;
     journal_key_id(signer, id);
-    size_t head_len = (size_t)snprintf(head, sizeof(head), "%s%s ", dash, signer->name);
     const char *text = note + body + 1;
     const char *line = NULL;
     size_t left = n - body - 1;
     size_t length = 0;
     while (next_line(&text, &left, &line, &length)) {
-        uint8_t bytes[4 + 72];
+        uint8_t bytes[128];
+        char name[JOURNAL_NAME_MAX];
         struct b_wr w = b_wr_from(bytes, sizeof(bytes));
-        if (length <= head_len || memcmp(line, head, head_len) != 0 ||
-            !b_unbase64(&w, line + head_len, length - head_len) || w.len < sizeof(id) ||
-            memcmp(bytes, id, sizeof(id)) != 0)
+        if (!parse_line(line, length, name, &w))
+            return false;
+        if (strcmp(name, signer->name) != 0 || !b_ct_eq(bytes, id, sizeof(id)))
             continue;
-        if (verify(signer, note, body, b_rd_from(bytes + 4, w.len - 4), ret_time))
-            return true;
+        if (!verify(signer, note, body, b_rd_from(bytes + 4, w.len - 4), ret_time))
+            return false;
+        is_signed = true;
     }
-    return false;
+    return is_signed && left == 0;
 }

@@ -46,7 +46,8 @@ B_NODISCARD bool journal_note_add(char *out, size_t cap, const struct journal_si
                                   const uint8_t *signature, size_t n);
 /* Length of the body, the text before the empty line; 0 when this is no note. */
 size_t journal_note_body(const char *note, size_t n);
-/* A signature line of this signer verifies over the body. Cosignature: *ret_time when not NULL. */
+/* The note is whole, and a signature line of this signer verifies over the body. Cosignature:
+ * *ret_time when not NULL. */
 B_NODISCARD bool journal_note_verify(const char *note, size_t n,
                                      const struct journal_signer *signer, uint64_t *ret_time);
 /* What a cosignature signs, into out: "cosignature/v1\ntime N\n" and the body. 0: no room. */

@@ -27,6 +27,8 @@ enum b_code service_generations(const struct service *sv, bool with_compromised,
         return r;
     for (size_t i = count; i > 0; i--) {
         const struct store_generation *g = &gs[i - 1];
+        if (g->role >= KEY_ROLE_COUNT)
+            continue; /* no card has it */
         struct profile_generations *to = &job->generations[g->role];
         bool is_usable = g->state == STORE_GENERATION_ACTIVE ||
                          g->state == STORE_GENERATION_RETIRING ||

@@ -11,6 +11,7 @@ enum {
     PLACES = 8192,
     STATIONS = 65536,
     PROVE_WITHIN_US = 10 * 1000 * 1000,
+    ASSERTION_SECONDS = 60,
 };
 
 enum place_phase { PLACE_FREE, PLACE_BUSY, PLACE_ASKED };
@@ -280,11 +281,32 @@ enum b_code service_tap_first(struct service *sv, struct service_taps *taps,
     return B_OK;
 }
 
-static enum b_code prove(struct service *sv, const struct place *p,
-                         const struct service_tap_second *m, struct b_err *err)
+/* What the assertion will say, if the store still says so when the outcome is written. */
+static bool claim(struct service *sv, const struct place *p, const struct store_station *station,
+                  struct vault_claims *ret)
 {
-    if (m->status == DF_SW_OK)
-        return vault_tap_prove(sv->vault, p->vault_tap, m->answer, err);
+    struct store_badge b;
+    struct b_err ignored;
+    if (find_badge(sv->store, &p->first, &b, &ignored) != B_OK)
+        return false;
+    *ret = (struct vault_claims){.badge = (uint32_t)b.id, .seconds = ASSERTION_SECONDS};
+    (void)snprintf(ret->issuer, sizeof(ret->issuer), "tessere:%s", sv->establishment.finess);
+    (void)snprintf(ret->subject, sizeof(ret->subject), "%s", b.holder_ref);
+    (void)snprintf(ret->station, sizeof(ret->station), "%s", station->name);
+    (void)snprintf(ret->challenge, sizeof(ret->challenge), "%s", p->first.challenge);
+    return true;
+}
+
+static enum b_code prove(struct service *sv, const struct place *p,
+                         const struct service_tap_second *m, const struct store_station *station,
+                         char *assertion, struct b_err *err)
+{
+    struct vault_claims claims;
+    struct vault_proof proof = {.tap = p->vault_tap, .proof = m->answer};
+    if (m->status == DF_SW_OK) {
+        proof.claims = claim(sv, p, station, &claims) ? &claims : NULL;
+        return vault_tap_prove(sv->vault, &proof, assertion, err);
+    }
     vault_tap_close(sv->vault, p->vault_tap);
     enum b_code r = m->status == DF_SW_AUTHENTICATION_ERROR ? B_E_CARD_AUTH : B_E_CARD_REFUSED;
     return b_err_set(err, r, m->status, "the card answers %s to generation %u",
@@ -301,7 +323,10 @@ enum b_code service_tap_second(struct service *sv, struct service_taps *taps,
     if (p == NULL)
         return b_err_set(err, B_E_NOT_FOUND, 0, "this tap has ended, or is another station's");
     ret->generation = p->first.generation;
-    enum b_code r = conclude(sv, p, prove(sv, p, m, err), ret, err);
+    enum b_code r = prove(sv, p, m, station, ret->assertion, err);
+    r = conclude(sv, p, r, ret, err);
+    if (r != B_OK)
+        ret->assertion[0] = '\0';
     leave(taps, p, false);
     return r;
 }

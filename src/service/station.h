@@ -40,7 +40,7 @@ struct service_verdict {
     struct store_badge badge;   /* id 0: not known */
     struct store_holder holder; /* id 0: not known */
     uint8_t generation;
-    char assertion[2048]; /* a JWT, when the tap is granted */
+    char assertion[VAULT_ASSERTION_MAX]; /* a JWT, when the tap is granted */
 };
 /* B_OK: granted; B_E_PIN_REQUIRED: the tap goes on with its PIN; else the reason of the refusal.
  * The outcome is in the journal before this returns. */

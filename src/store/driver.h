@@ -29,7 +29,7 @@ B_NODISCARD enum b_code driver_step(struct statement *s, struct b_err *err);
 int64_t driver_int(struct statement *s, int column);
 /* Cut to cap, always terminated. */
 void driver_text(struct statement *s, int column, char *ret, size_t cap);
-/* Zero filled; returns how many bytes there were, at most cap. */
+/* Zero filled; returns how many bytes there were, 0 when they are more than cap. */
 size_t driver_blob(struct statement *s, int column, void *ret, size_t cap);
 /* The column's bytes, NULL when it is NULL; theirs until the next step. A NUL follows them. */
 const char *driver_borrow(struct statement *s, int column, size_t *ret_n);

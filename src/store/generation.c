@@ -45,7 +45,7 @@ enum b_code store_generation_list(struct store *s, struct store_generation *gs, 
                                        .created_at = driver_int(st, 5)};
         driver_text(st, 3, g->kcv_method, sizeof(g->kcv_method));
         (void)driver_blob(st, 4, g->kcv, sizeof(g->kcv));
-        if (g->role >= KEY_ROLE_COUNT)
+        if (g->role >= KEY_ROLE_ALL)
             r = b_err_set(err, B_E_STORE_CORRUPT, 0, "a generation of a role that does not exist");
     }
     driver_finish(&st);

@@ -79,7 +79,8 @@ enum b_code driver_open(const char *path, bool may_create, struct driver **ret, 
     if (r == B_OK)
         r = driver_exec(d,
                         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
-                        "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;",
+                        "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; "
+                        "PRAGMA secure_delete=ON;", /* what is erased is gone from the file */
                         err);
     if (r == B_OK && sqlite3_db_readonly(d->db, "main") == 1)
         r = b_err_set(err, B_E_STORE_READ_ONLY, 0, "%s", path);
@@ -189,7 +190,7 @@ size_t driver_blob(struct statement *s, int column, void *ret, size_t cap)
     size_t n = (size_t)sqlite3_column_bytes(s->stmt, column);
     memset(ret, 0, cap);
     if (n > cap)
-        n = cap;
+        n = 0; /* nothing of ours is that long */
     if (p != NULL && n > 0)
         memcpy(ret, p, n);
     return n;

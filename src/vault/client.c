@@ -456,13 +456,73 @@ enum b_code vault_tap_open(struct vault *v, const struct vault_tap *tap, uint32_
     return B_OK;
 }
 
-enum b_code vault_tap_prove(struct vault *v, uint32_t tap, struct b_rd proof, struct b_err *err)
+enum b_code vault_tap_prove(struct vault *v, const struct vault_proof *p, char *assertion,
+                            struct b_err *err)
 {
     LANE *k = take(v);
     struct wire_out o = begin(k, VAULT_MSG_TAP_PROVE);
-    wire_put_u32(&o, tap);
-    wire_put_bytes(&o, proof.p, proof.left);
-    return call_void(k, &o, "tap_prove", err);
+    struct wire_in in;
+    wire_put_u32(&o, p->tap);
+    wire_put_bytes(&o, p->proof.p, p->proof.left);
+    wire_put_u8(&o, p->keeps ? 1 : 0);
+    size_t mark = wire_open_bytes(&o);
+    if (p->claims != NULL)
+        vault_claims_encode(p->claims, &k->request);
+    wire_close_bytes(&o, mark);
+    enum b_code r = call(k, &o, &in, err);
+    if (r != B_OK)
+        return r;
+    struct b_rd bytes = wire_get_bytes(&in);
+    if (!wire_in_end(&in) || bytes.left >= VAULT_ASSERTION_MAX)
+        return misread(k, "tap_prove", err);
+    if (p->claims == NULL)
+        return B_OK;
+    size_t n = bytes.left;
+    b_rd_bytes(&bytes, assertion, n);
+    assertion[n] = '\0';
+    return B_OK;
+}
+
+enum b_code vault_identity(struct vault *v, struct vault_identity *ret, struct b_err *err)
+{
+    LANE *k = take(v);
+    struct wire_out o = begin(k, VAULT_MSG_IDENTITY);
+    struct wire_in in;
+    enum b_code r = call(k, &o, &in, err);
+    if (r != B_OK)
+        return r;
+    wire_get_string(&in, ret->key_id, sizeof(ret->key_id));
+    struct b_rd assertion = wire_get_bytes(&in);
+    struct b_rd journal = wire_get_bytes(&in);
+    struct b_rd pin = wire_get_bytes(&in);
+    if (!wire_in_end(&in) || assertion.left != sizeof(ret->assertion) ||
+        journal.left != sizeof(ret->journal) || pin.left != sizeof(ret->pin))
+        return misread(k, "identity", err);
+    b_rd_bytes(&assertion, ret->assertion, sizeof(ret->assertion));
+    b_rd_bytes(&journal, ret->journal, sizeof(ret->journal));
+    b_rd_bytes(&pin, ret->pin, sizeof(ret->pin));
+    return B_OK;
+}
+
+enum b_code vault_checkpoint(struct vault *v, const struct vault_tree *tree,
+                             uint8_t signature[static 64], struct b_err *err)
+{
+    LANE *k = take(v);
+    struct wire_out o = begin(k, VAULT_MSG_CHECKPOINT);
+    struct wire_in in;
+    wire_put_string(&o, tree->origin);
+    wire_put_u32(&o, (uint32_t)tree->size);
+    wire_put_u32(&o, (uint32_t)(tree->size >> 32));
+    wire_put_bytes(&o, tree->root, 32);
+    wire_put_bytes(&o, tree->proof.p, tree->proof.left);
+    enum b_code r = call(k, &o, &in, err);
+    if (r != B_OK)
+        return r;
+    struct b_rd bytes = wire_get_bytes(&in);
+    if (!wire_in_end(&in) || bytes.left != 64)
+        return misread(k, "checkpoint", err);
+    b_rd_bytes(&bytes, signature, 64);
+    return B_OK;
 }
 
 void vault_tap_close(struct vault *v, uint32_t tap)

@@ -29,7 +29,7 @@ bool vault_key_decode(struct b_rd *r, struct vault_key *ret)
     b_rd_bytes(r, ret->kcv, sizeof(ret->kcv));
     ret->is_safe = b_rd_u8(r) == 1;
     b_rd_bytes(r, ret->kcv_method, sizeof(ret->kcv_method));
-    if (role >= KEY_ROLE_COUNT || ret->kcv_method[sizeof(ret->kcv_method) - 1] != '\0')
+    if (role >= KEY_ROLE_ALL || ret->kcv_method[sizeof(ret->kcv_method) - 1] != '\0')
         r->bad = true;
     else
         ret->role = (enum key_role)role;
@@ -133,4 +133,31 @@ bool vault_event_decode(struct b_rd r, struct vault_event *ret)
         return false;
     ret->want = (enum profile_want)want;
     return decode_body(&r, ret) && b_rd_end(&r);
+}
+
+/* issuer:128 audience:128 subject:64 station:64 challenge:129 (zero padded) badge:4 seconds:4 */
+static void walk_claims(struct b_walk *k, struct vault_claims *c)
+{
+    b_walk_text(k, c->issuer, sizeof(c->issuer));
+    b_walk_text(k, c->audience, sizeof(c->audience));
+    b_walk_text(k, c->subject, sizeof(c->subject));
+    b_walk_text(k, c->station, sizeof(c->station));
+    b_walk_text(k, c->challenge, sizeof(c->challenge));
+    B_WALK(k, c->badge, UINT32_MAX);
+    B_WALK(k, c->seconds, 86400);
+}
+
+void vault_claims_encode(const struct vault_claims *c, struct b_wr *w)
+{
+    struct vault_claims copy = *c;
+    struct b_walk k = {.w = w};
+    walk_claims(&k, &copy);
+}
+
+bool vault_claims_decode(struct b_rd *r, struct vault_claims *ret)
+{
+    struct b_walk k = {.r = r};
+    memset(ret, 0, sizeof(*ret));
+    walk_claims(&k, ret);
+    return b_walk_ok(&k);
 }

@@ -7,12 +7,17 @@
 
 #include "crypto/crypto.h"
 #include "desfire/prove.h"
+#include "vault/identity.h"
 #include "vault/vaultd.h"
 
-enum { PLACE_BITS = 12, PROVE_WITHIN_US = 10 * 1000 * 1000 };
+enum {
+    PLACE_BITS = 12,
+    PROVE_WITHIN_US = 10 * 1000 * 1000,
+    PIN_WITHIN_US = 70 * 1000 * 1000,
+};
 static_assert(VAULTD_TAPS_MAX == 1 << PLACE_BITS, "a tap's number holds its place");
 
-enum tap_phase { TAP_FREE, TAP_BUSY, TAP_ASKED };
+enum tap_phase { TAP_FREE, TAP_BUSY, TAP_ASKED, TAP_PROVEN };
 
 struct tap {
     enum tap_phase phase;
@@ -20,6 +25,8 @@ struct tap {
     uint64_t since_us;
     struct df_prove prove;
     uint8_t key[16];
+    uint8_t generation;
+    char card[2 * CRYPTO_SERIAL_MAX + 1]; /* UID or serial, as the key was derived */
 };
 
 struct vaultd_taps {
@@ -44,7 +51,7 @@ static struct vaultd_taps *make_room(void)
 
 static bool is_late(const struct vaultd *d, const struct tap *t)
 {
-    return d->now_us() - t->since_us > PROVE_WITHIN_US;
+    return d->now_us() - t->since_us > (t->phase == TAP_PROVEN ? PIN_WITHIN_US : PROVE_WITHIN_US);
 }
 
 /* A place that is free, or whose tap stalled; busy for the caller. */
@@ -73,7 +80,7 @@ static struct tap *take_place(struct vaultd *d, uint32_t *ret_id)
 }
 
 /* The tap of this number when it waits for its next message; busy for the caller. */
-static struct tap *enter(struct vaultd *d, uint32_t id)
+static struct tap *enter(struct vaultd *d, uint32_t id, enum tap_phase phase)
 {
     struct vaultd_shared *sh = d->shared;
     uint32_t at = id & (VAULTD_TAPS_MAX - 1);
@@ -81,7 +88,7 @@ static struct tap *enter(struct vaultd *d, uint32_t id)
     (void)pthread_mutex_lock(&sh->lock);
     if (sh->taps != NULL && at < sh->taps->room)
         t = &sh->taps->taps[at];
-    if (t != NULL && (t->phase != TAP_ASKED || t->count != id >> PLACE_BITS))
+    if (t != NULL && (t->phase != phase || t->count != id >> PLACE_BITS))
         t = NULL;
     if (t != NULL)
         t->phase = TAP_BUSY;
@@ -148,6 +155,11 @@ enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *fac
     uint8_t a[DF_PROVE_BLOCK];
     uint8_t token[DF_PROVE_TOKEN];
     t->since_us = d->now_us();
+    t->generation = facts->generation;
+    if (facts->facts.serial_len > 0)
+        b_hex(t->card, facts->facts.serial, facts->facts.serial_len);
+    else
+        b_hex(t->card, facts->facts.uid, facts->facts.uid_len);
     enum b_code r = derive(d, facts, t, err);
     if (r == B_OK) {
         const struct df_prove_cipher cipher = {cbc, t};
@@ -163,29 +175,54 @@ enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *fac
     return r;
 }
 
-enum b_code vaultd_tap_prove(struct vaultd *d, uint32_t id, struct b_rd proof,
+static enum b_code check_proof(struct vaultd *d, struct tap *t, struct b_rd proof,
+                               struct b_err *err)
+{
+    const struct df_prove_cipher cipher = {cbc, t};
+    if (is_late(d, t))
+        return b_err_set(err, B_E_NOT_FOUND, 0, "this tap took too long");
+    if (proof.left != df_prove_answer_size(t->prove.how))
+        return b_err_set(err, B_E_CARD_PROTOCOL, 0, "%zu bytes instead of the card's proof",
+                         proof.left);
+    if (!df_prove_check(&t->prove, &cipher, proof.p))
+        return b_err_set(err, B_E_CARD_AUTH, 0, "the card's proof is wrong");
+    return B_OK;
+}
+
+/* The assertion that is asked for, as the answer's field; an empty one when none is. */
+static enum b_code answer_proven(struct vaultd *d, const struct tap *t, bool has_pin,
+                                 const struct vault_claims *claims, struct wire_out *answer,
+                                 struct b_err *err)
+{
+    const struct vaultd_proven proven = {
+        .card = t->card, .generation = t->generation, .has_pin = has_pin};
+    static _Thread_local uint8_t room[VAULT_ASSERTION_MAX];
+    struct b_wr jwt = b_wr_from(room, sizeof(room));
+    enum b_code r = claims != NULL ? vaultd_assert(d, claims, &proven, &jwt, err) : B_OK;
+    if (r == B_OK)
+        wire_put_bytes(answer, jwt.p, jwt.len);
+    return r;
+}
+
+enum b_code vaultd_tap_prove(struct vaultd *d, uint32_t id, const struct vaultd_proof *proof,
                              struct wire_out *answer, struct b_err *err)
 {
-    (void)answer;
-    struct tap *t = enter(d, id);
+    struct tap *t = enter(d, id, TAP_ASKED);
     if (t == NULL)
         return b_err_set(err, B_E_NOT_FOUND, 0, "this tap has ended");
-    const struct df_prove_cipher cipher = {cbc, t};
-    enum b_code r = B_OK;
-    if (is_late(d, t))
-        r = b_err_set(err, B_E_NOT_FOUND, 0, "this tap took too long");
-    else if (proof.left != df_prove_answer_size(t->prove.how))
-        r = b_err_set(err, B_E_CARD_PROTOCOL, 0, "%zu bytes instead of the card's proof",
-                      proof.left);
-    else if (!df_prove_check(&t->prove, &cipher, proof.p))
-        r = b_err_set(err, B_E_CARD_AUTH, 0, "the card's proof is wrong");
-    leave(d, t, TAP_FREE);
+    enum b_code r = check_proof(d, t, proof->bytes, err);
+    b_wipe(t->key, sizeof(t->key)); /* nothing more is asked of the card */
+    if (r == B_OK)
+        r = answer_proven(d, t, false, proof->claims, answer, err);
+    leave(d, t, r == B_OK && proof->keeps ? TAP_PROVEN : TAP_FREE);
     return r;
 }
 
 void vaultd_tap_close(struct vaultd *d, uint32_t id)
 {
-    struct tap *t = enter(d, id);
+    struct tap *t = enter(d, id, TAP_ASKED);
+    if (t == NULL)
+        t = enter(d, id, TAP_PROVEN);
     if (t != NULL)
         leave(d, t, TAP_FREE);
 }

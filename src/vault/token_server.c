@@ -38,7 +38,7 @@ bool token_key_get(struct b_rd *r, struct custody_key *ret)
     b_rd_bytes(r, ret->kcv.method, sizeof(ret->kcv.method));
     b_rd_bytes(r, ret->kcv.value, sizeof(ret->kcv.value));
     b_rd_skip(r, 1);
-    if (role >= KEY_ROLE_COUNT || ret->kcv.method[sizeof(ret->kcv.method) - 1] != '\0')
+    if (role >= KEY_ROLE_ALL || ret->kcv.method[sizeof(ret->kcv.method) - 1] != '\0')
         r->bad = true;
     else
         ret->role = (enum key_role)role;
@@ -90,7 +90,7 @@ static enum b_code handle_generate(struct token_lane *k, struct wire_in *in, str
     struct custody_key key;
     uint8_t role = wire_get_u8(in);
     uint8_t generation = wire_get_u8(in);
-    if (!wire_in_end(in) || role >= KEY_ROLE_COUNT)
+    if (!wire_in_end(in) || role >= KEY_ROLE_ALL)
         return broken(err);
     enum b_code r =
         k->keyring.generate(k->keyring.ctx, &k->config, (enum key_role)role, generation, &key, err);
@@ -125,7 +125,7 @@ static enum b_code handle_derive(struct token_lane *k, struct wire_in *in, struc
     uint8_t role = wire_get_u8(in);
     struct custody_key which = {.generation = wire_get_u8(in)};
     struct b_rd input = wire_get_bytes(in);
-    if (!wire_in_end(in) || role >= KEY_ROLE_COUNT)
+    if (!wire_in_end(in) || role >= KEY_ROLE_ALL)
         return broken(err);
     which.role = (enum key_role)role;
     size_t mark = wire_open_bytes(out);

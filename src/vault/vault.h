@@ -106,9 +106,46 @@ struct vault_tap {
 B_NODISCARD enum b_code vault_tap_open(struct vault *v, const struct vault_tap *tap,
                                        uint32_t *ret_tap, uint8_t frame[static 32],
                                        struct b_err *err);
-/* B_E_CARD_AUTH when the card's answer does not prove the key; the tap has ended either way. */
-B_NODISCARD enum b_code vault_tap_prove(struct vault *v, uint32_t tap, struct b_rd proof,
-                                        struct b_err *err);
+/* What an assertion is to say besides what the vault knows. Empty texts are left out. */
+struct vault_claims {
+    char issuer[128], audience[128], subject[64], station[64], challenge[129];
+    uint32_t badge;
+    uint32_t seconds; /* until it expires */
+};
+enum { VAULT_ASSERTION_MAX = 2048 };
+void vault_claims_encode(const struct vault_claims *c, struct b_wr *w);
+B_NODISCARD bool vault_claims_decode(struct b_rd *r, struct vault_claims *ret);
+/* claims: NULL, or an assertion is wanted (VAULT_ASSERTION_MAX of room); keeps: the tap goes on
+ * with its PIN. B_E_CARD_AUTH when the card's answer does not prove the key, and then it has ended.
+ */
+struct vault_proof {
+    uint32_t tap;
+    struct b_rd proof;
+    bool keeps;
+    const struct vault_claims *claims;
+};
+B_NODISCARD enum b_code vault_tap_prove(struct vault *v, const struct vault_proof *p,
+                                        char *assertion, struct b_err *err);
 void vault_tap_close(struct vault *v, uint32_t tap);
+
+/* --- the vault's own keys ----------------------------------------------------------------------
+ */
+
+struct vault_identity { /* public halves */
+    char key_id[16];
+    uint8_t assertion[65], journal[32], pin[65];
+};
+B_NODISCARD enum b_code vault_identity(struct vault *v, struct vault_identity *ret,
+                                       struct b_err *err);
+/* A state of the journal to be signed. proof: from the last that this vault signed, hashes of 32
+ * bytes; the first since its start needs none. B_E_JOURNAL_FORK, B_E_JOURNAL_ROLLBACK. */
+struct vault_tree {
+    const char *origin;
+    uint64_t size;
+    const uint8_t *root;
+    struct b_rd proof;
+};
+B_NODISCARD enum b_code vault_checkpoint(struct vault *v, const struct vault_tree *tree,
+                                         uint8_t signature[static 64], struct b_err *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "desfire/prove.h"
+#include "vault/identity.h"
 
 /* Fields first, all of them, then the act; B_E_VAULT_PROTOCOL ends the process. */
 typedef enum b_code handler(struct vaultd *d, struct wire_in *in, struct wire_out *out,
@@ -70,7 +71,7 @@ static enum b_code handle_key_generate(struct vaultd *d, struct wire_in *in, str
 {
     uint8_t role = wire_get_u8(in);
     uint8_t generation = wire_get_u8(in);
-    if (!wire_in_end(in) || role >= KEY_ROLE_COUNT)
+    if (!wire_in_end(in) || role >= KEY_ROLE_ALL)
         return broken(err);
     struct custody_key key;
     enum b_code r = d->keyring.generate(d->keyring.ctx, vaultd_config(d), (enum key_role)role,
@@ -180,9 +181,49 @@ static enum b_code handle_tap_open(struct vaultd *d, struct wire_in *in, struct 
 static enum b_code handle_tap_prove(struct vaultd *d, struct wire_in *in, struct wire_out *out,
                                     struct b_err *err)
 {
+    struct vault_claims claims;
     uint32_t id = wire_get_u32(in);
+    struct vaultd_proof proof = {.bytes = wire_get_bytes(in)};
+    proof.keeps = wire_get_bool(in);
+    struct b_rd bytes = wire_get_bytes(in);
+    if (!wire_in_end(in))
+        return broken(err);
+    if (bytes.left > 0) {
+        if (!vault_claims_decode(&bytes, &claims) || !b_rd_end(&bytes))
+            return broken(err);
+        proof.claims = &claims;
+    }
+    return vaultd_tap_prove(d, id, &proof, out, err);
+}
+
+static enum b_code handle_identity(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                   struct b_err *err)
+{
+    const struct vaultd_identity *id = NULL;
+    if (!wire_in_end(in))
+        return broken(err);
+    enum b_code r = vaultd_identity(d, &id, err);
+    if (r != B_OK)
+        return r;
+    wire_put_string(out, id->key_id);
+    wire_put_bytes(out, id->assertion_public, sizeof(id->assertion_public));
+    wire_put_bytes(out, id->journal_public, sizeof(id->journal_public));
+    wire_put_bytes(out, id->pin_public, sizeof(id->pin_public));
+    return B_OK;
+}
+
+static enum b_code handle_checkpoint(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                     struct b_err *err)
+{
+    char origin[128];
+    wire_get_string(in, origin, sizeof(origin));
+    uint64_t size = wire_get_u32(in);
+    size |= (uint64_t)wire_get_u32(in) << 32;
+    struct b_rd root = wire_get_bytes(in);
     struct b_rd proof = wire_get_bytes(in);
-    return wire_in_end(in) ? vaultd_tap_prove(d, id, proof, out, err) : broken(err);
+    if (!wire_in_end(in) || root.left != 32 || proof.left % 32 != 0 || proof.left > 64 * 32)
+        return broken(err);
+    return vaultd_checkpoint(d, origin, size, root, proof, out, err);
 }
 
 static enum b_code handle_tap_close(struct vaultd *d, struct wire_in *in, struct wire_out *out,
@@ -229,7 +270,8 @@ void vaultd_init(struct vaultd *d, struct vaultd_keyring keyring, struct df_rand
     d->now_us = now_us;
     d->own.phase = VAULT_PHASE_NEW;
     d->own.next_session = 1;
-    b_check(pthread_mutex_init(&d->own.lock, NULL) == 0);
+    b_check(pthread_mutex_init(&d->own.lock, NULL) == 0 &&
+            pthread_mutex_init(&d->own.identity_lock, NULL) == 0);
 }
 
 void vaultd_join(struct vaultd *d, struct vaultd *first, struct vaultd_keyring keyring)
@@ -247,6 +289,7 @@ void vaultd_drop(struct vaultd *d)
         if (d->shared->sessions[i].id != 0)
             vaultd_session_close(d, d->shared->sessions[i].id);
     vaultd_taps_drop(d);
+    vaultd_identity_drop(d);
 }
 
 bool vaultd_handle(struct vaultd *d, struct b_rd request, struct b_wr *answer)

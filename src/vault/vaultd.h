@@ -5,6 +5,7 @@
  *
  *   vaultd.c   the table of permits and the handlers of msg.def
  *   session.c  card sessions: a machine each, in secret memory
+ *   identity.c the vault's own keys; assertion.c and checkpoint.c sign with them
  *   taps.c     taps: a small record each, thousands at once
  *   keyring.c  the token for real: custody, opened at the first need, and where its PIN comes from;
  *              runs in tessere-token (vault/token.h)
@@ -74,6 +75,12 @@ struct vaultd_shared {
     uint32_t next_session;
     struct vaultd_session sessions[VAULTD_SESSIONS_MAX];
     struct vaultd_taps *taps; /* secret memory; NULL until the first tap */
+    pthread_mutex_t identity_lock;
+    struct vaultd_identity *identity; /* secret memory; NULL until the first need */
+    struct vaultd_signed {
+        uint64_t size; /* of the last checkpoint that was signed; 0: none since the start */
+        uint8_t root[32];
+    } last_signed;
 };
 
 /* One worker: a thread with a lane of its own to the peer and a session of its own with the token.
@@ -117,7 +124,13 @@ struct vaultd_tap_facts {
 };
 enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *facts,
                             struct wire_out *answer, struct b_err *err);
-enum b_code vaultd_tap_prove(struct vaultd *d, uint32_t id, struct b_rd proof,
+/* claims: NULL, or what to assert. keeps: the tap goes on with its PIN. */
+struct vaultd_proof {
+    struct b_rd bytes;
+    bool keeps;
+    const struct vault_claims *claims;
+};
+enum b_code vaultd_tap_prove(struct vaultd *d, uint32_t id, const struct vaultd_proof *proof,
                              struct wire_out *answer, struct b_err *err);
 void vaultd_tap_close(struct vaultd *d, uint32_t id);
 void vaultd_taps_drop(struct vaultd *d);

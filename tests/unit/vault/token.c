@@ -125,7 +125,7 @@ static void a_role_that_does_not_exist_is_fatal(void **state)
     static struct request q;
     struct b_rd r;
     struct wire_out *o = begin(&q, TOKEN_MSG_DERIVE);
-    wire_put_u8(o, KEY_ROLE_COUNT);
+    wire_put_u8(o, KEY_ROLE_ALL);
     wire_put_u8(o, 1);
     wire_put_bytes(o, "x", 1);
     assert_false(send_bytes(q.bytes, q.w.len, &r));

@@ -1,0 +1,251 @@
+#include "service/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "service/relay.h"
+
+static enum b_code read_hash(void *ctx, uint64_t id, uint8_t out[static JOURNAL_HASH],
+                             struct b_err *err)
+{
+    return store_hash_get(ctx, id, out, err);
+}
+
+static struct journal_reader reader_of(const struct service *sv)
+{
+    return (struct journal_reader){read_hash, sv->store};
+}
+
+enum b_code service_journal_signer(struct service *sv, struct journal_signer *ret,
+                                   struct b_err *err)
+{
+    struct vault_identity id;
+    enum b_code r = vault_identity(sv->vault, &id, err);
+    if (r != B_OK)
+        return r;
+    *ret = (struct journal_signer){.algorithm = JOURNAL_ALGORITHM_ED25519};
+    (void)snprintf(ret->name, sizeof(ret->name), "tessere/%s", sv->establishment.finess);
+    memcpy(ret->key, id.journal, sizeof(ret->key));
+    return B_OK;
+}
+
+/* --- checkpoints -------------------------------------------------------------------------------
+ */
+
+/* The next entry tells of it: a checkpoint that was removed is missed. */
+enum b_code service_note_checkpoint(struct service_change *c, uint64_t size, const char *note,
+                                    struct b_err *err)
+{
+    enum b_code r = store_checkpoint_put(c->store, size, note, err);
+    if (r != B_OK)
+        return r;
+    return service_log(
+        c,
+        (struct service_entry){.kind = "checkpoint",
+                               .detail = json_pack("{s:I}", "size", (json_int_t)size)},
+        err);
+}
+
+struct note {
+    uint64_t size;
+    char text[JOURNAL_NOTE_MAX];
+};
+
+static enum b_code keep_note(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct note *n = ctx;
+    return service_note_checkpoint(c, n->size, n->text, err);
+}
+
+/* Beside the store: who puts an older store in its place is found out by it. */
+static enum b_code write_file(const char *home, const char *text, struct b_err *err)
+{
+    char path[1024];
+    char part[1040];
+    (void)snprintf(path, sizeof(path), "%s/checkpoint", home);
+    (void)snprintf(part, sizeof(part), "%s.part", path);
+    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    size_t n = strlen(text);
+    bool is_done = fd >= 0 && write(fd, text, n) == (ssize_t)n && fsync(fd) == 0;
+    int cause = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    if (is_done && rename(part, path) != 0) {
+        is_done = false;
+        cause = errno;
+    }
+    return is_done ? B_OK
+                   : b_err_set(err, B_E_SYSTEM, (uint32_t)cause, "writing %s: %s", path,
+                               strerror(cause));
+}
+
+static enum b_code sign(struct service *sv, uint64_t old, struct note *note, struct b_err *err)
+{
+    static _Thread_local struct journal_edge edge;
+    static _Thread_local struct journal_proof proof;
+    struct journal_checkpoint c = {.size = note->size};
+    struct journal_signer signer;
+    uint8_t signature[64];
+    enum b_code r = service_journal_signer(sv, &signer, err);
+    if (r == B_OK)
+        r = journal_edge_load(&edge, note->size, reader_of(sv), err);
+    proof.count = 0;
+    if (r == B_OK && old != 0)
+        r = journal_prove_consistency(old, note->size, reader_of(sv), &proof, err);
+    if (r != B_OK)
+        return r;
+    journal_edge_root(&edge, c.root);
+    (void)snprintf(c.origin, sizeof(c.origin), "%s", signer.name);
+    const struct vault_tree tree = {.origin = c.origin,
+                                    .size = c.size,
+                                    .root = c.root,
+                                    .proof = b_rd_from(proof.hashes, proof.count * JOURNAL_HASH)};
+    r = vault_checkpoint(sv->vault, &tree, signature, err);
+    if (r != B_OK)
+        return r;
+    bool fits = journal_checkpoint_print(&c, note->text, sizeof(note->text)) &&
+                journal_note_add(note->text, sizeof(note->text), &signer, signature, 64);
+    return fits ? B_OK : b_err_set(err, B_E_INTERNAL, 0, "a checkpoint that does not fit");
+}
+
+enum b_code service_journal_checkpoint(struct service *sv, const char *home, struct b_err *err)
+{
+    static _Thread_local struct note note;
+    uint64_t old = 0;
+    uint64_t size = 0;
+    enum b_code r =
+        store_checkpoint_get(sv->store, UINT64_MAX, &old, note.text, sizeof(note.text), err);
+    if (r == B_OK || r == B_E_NOT_FOUND)
+        r = store_entry_count(sv->store, &size, err);
+    /* The entry that tells of the last checkpoint asks for none of its own. */
+    if (r != B_OK || size == 0 || (old != 0 && size <= old + 1))
+        return r;
+    note.size = size;
+    r = sign(sv, old, &note, err);
+    if (r == B_OK)
+        r = service_change(sv, keep_note, &note, err);
+    return r == B_OK && home != NULL ? write_file(home, note.text, err) : r;
+}
+
+/* --- proofs ------------------------------------------------------------------------------------
+ */
+
+static enum b_code choose_size(struct service *sv, uint64_t *size, struct b_err *err)
+{
+    static _Thread_local char note[JOURNAL_NOTE_MAX];
+    uint64_t entries = 0;
+    if (*size == 0) {
+        enum b_code r = store_checkpoint_get(sv->store, UINT64_MAX, size, note, sizeof(note), err);
+        return r == B_E_NOT_FOUND ? b_err_set(err, r, 0, "no checkpoint was signed yet") : r;
+    }
+    enum b_code r = store_entry_count(sv->store, &entries, err);
+    if (r == B_OK && *size > entries)
+        r = b_err_set(err, B_E_BAD_INPUT, 0, "the journal has %llu entries",
+                      (unsigned long long)entries);
+    return r;
+}
+
+enum b_code service_journal_inclusion(struct service *sv, uint64_t index, uint64_t *size,
+                                      struct journal_proof *ret, struct b_err *err)
+{
+    enum b_code r = choose_size(sv, size, err);
+    return r == B_OK ? journal_prove_inclusion(index, *size, reader_of(sv), ret, err) : r;
+}
+
+enum b_code service_journal_consistency(struct service *sv, uint64_t old, uint64_t *size,
+                                        struct journal_proof *ret, struct b_err *err)
+{
+    enum b_code r = choose_size(sv, size, err);
+    return r == B_OK ? journal_prove_consistency(old, *size, reader_of(sv), ret, err) : r;
+}
+
+/* --- erasure -----------------------------------------------------------------------------------
+ */
+
+struct erasure {
+    const char *ref;
+    uint64_t count;
+    char gone[STORE_NAME_MAX]; /* what stands for the reference from now on */
+    int64_t badges[16];
+    size_t badge_count;
+    bool is_in_use;
+};
+
+static bool collect(void *ctx, const struct store_badge *b)
+{
+    struct erasure *e = ctx;
+    if (strcmp(b->holder_ref, e->ref) != 0)
+        return true;
+    e->is_in_use |= b->state != STORE_BADGE_REVOKED && b->state != STORE_BADGE_BLANKED;
+    if (e->badge_count < B_COUNT(e->badges))
+        e->badges[e->badge_count++] = b->id;
+    else
+        e->is_in_use = true;
+    return true;
+}
+
+/* A record without its person; its salt is new, so that the old digest tells nothing. */
+static enum b_code erase_badge(struct service_change *c, int64_t id, const char *gone,
+                               struct b_err *err)
+{
+    struct store_badge b;
+    enum b_code r = store_badge_by_id(c->store, id, &b, err);
+    if (r != B_OK)
+        return r;
+    (void)snprintf(b.holder_ref, sizeof(b.holder_ref), "%s", gone);
+    b.holder_name[0] = '\0';
+    b.reason[0] = '\0';
+    crypto_random(b.salt, sizeof(b.salt));
+    r = store_badge_put(c->store, &b, err);
+    return r == B_OK
+               ? service_log(c, (struct service_entry){.kind = "erase-badge", .badge = &b}, err)
+               : r;
+}
+
+static enum b_code note_erasure(struct service_change *c, void *ctx, struct b_err *err)
+{
+    struct erasure *e = ctx;
+    struct store_holder h;
+    uint8_t random[8];
+    enum b_code r = store_holder_by_ref(c->store, e->ref, &h, err);
+    if (r == B_OK)
+        r = store_badge_each(c->store, 0, e->ref, collect, e, err);
+    if (r != B_OK)
+        return r;
+    if (e->is_in_use)
+        return b_err_set(
+            err, B_E_BADGE_STATE, 0,
+            "a badge of this holder is still in use: revoke it, or return it to blank");
+    crypto_random(random, sizeof(random));
+    memcpy(e->gone, "erased-", 7);
+    b_hex(e->gone + 7, random, sizeof(random));
+    r = store_personal_erase(c->store, e->ref, &e->count, err);
+    for (size_t i = 0; r == B_OK && i < e->badge_count; i++)
+        r = erase_badge(c, e->badges[i], e->gone, err);
+    struct store_holder none = {.id = h.id, .state = STORE_PARTY_ENDED};
+    (void)snprintf(none.ref, sizeof(none.ref), "%s", e->gone);
+    crypto_random(none.salt, sizeof(none.salt));
+    if (r == B_OK)
+        r = store_holder_put(c->store, &none, err);
+    if (r != B_OK)
+        return r;
+    return service_log(
+        c,
+        (struct service_entry){.kind = "erase",
+                               .holder = &none,
+                               .detail = json_pack("{s:I}", "count", (json_int_t)e->count)},
+        err);
+}
+
+enum b_code service_journal_erase(struct service *sv, const char *ref, uint64_t *ret_count,
+                                  struct b_err *err)
+{
+    struct erasure e = {.ref = ref};
+    enum b_code r = service_change(sv, note_erasure, &e, err);
+    *ret_count = e.count;
+    return r;
+}

@@ -1,0 +1,433 @@
+#include "service/verify.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/crypto.h"
+#include "service/change.h"
+
+/* What the journal said last of the records of one kind, by their number. */
+struct last {
+    uint8_t (*digests)[32];
+    bool *is_there;
+    int64_t *tapped_at; /* badges only */
+    size_t cap;
+};
+
+enum kind { BADGE, HOLDER, STATION, PERSON, GENERATION, KINDS };
+
+static const char *const kind_names[] = {"badge", "holder", "station", "person", "key"};
+
+struct replay {
+    struct store *store;
+    struct journal_edge edge;
+    struct last last[KINDS];
+    uint64_t next;
+    uint64_t erased_before; /* data of entries up to here may be gone */
+    uint64_t checkpoints_told;
+    uint64_t missing; /* entries without the data that they commit to */
+    uint64_t missing_last;
+    struct service_verified *found;
+    struct b_err *err;
+    enum b_code code;
+};
+
+static enum b_code broken(struct replay *k, uint64_t entry, const char *what)
+{
+    k->code = b_err_set(k->err, B_E_JOURNAL_BROKEN, 0, "entry %" PRIu64 ": %s", entry, what);
+    return k->code;
+}
+
+/* --- what the journal says ---------------------------------------------------------------------
+ */
+
+static bool reserve(struct last *l, size_t id)
+{
+    if (id < l->cap)
+        return true;
+    if (id > 100 * 1000 * 1000)
+        return false;
+    size_t cap = l->cap == 0 ? 1024 : l->cap;
+    while (cap <= id)
+        cap *= 2;
+    uint8_t(*digests)[32] = realloc(l->digests, cap * sizeof(*digests));
+    l->digests = digests != NULL ? digests : l->digests;
+    bool *is_there = realloc(l->is_there, cap * sizeof(*is_there));
+    l->is_there = is_there != NULL ? is_there : l->is_there;
+    int64_t *tapped = realloc(l->tapped_at, cap * sizeof(*tapped));
+    l->tapped_at = tapped != NULL ? tapped : l->tapped_at;
+    if (digests == NULL || is_there == NULL || tapped == NULL)
+        return false;
+    memset(l->is_there + l->cap, 0, (cap - l->cap) * sizeof(*is_there));
+    memset(l->tapped_at + l->cap, 0, (cap - l->cap) * sizeof(*tapped));
+    l->cap = cap;
+    return true;
+}
+
+/* "badge:12", "key:auth:1": the kind and the number. Keys are numbered role * 256 + generation. */
+static bool parse_object(const char *name, enum kind *kind, size_t *id)
+{
+    for (size_t i = 0; i < KINDS; i++) {
+        size_t n = strlen(kind_names[i]);
+        if (strncmp(name, kind_names[i], n) != 0 || name[n] != ':')
+            continue;
+        const char *rest = name + n + 1;
+        size_t base = 0;
+        if (i == GENERATION) {
+            size_t role = 0;
+            size_t length = strcspn(rest, ":");
+            while (role < KEY_ROLE_ALL &&
+                   (strlen(key_role_name((enum key_role)role)) != length ||
+                    strncmp(key_role_name((enum key_role)role), rest, length) != 0))
+                role++;
+            if (role == KEY_ROLE_ALL || rest[length] != ':')
+                return false;
+            base = role * 256;
+            rest += length + 1;
+        }
+        char *end = NULL;
+        unsigned long long v = strtoull(rest, &end, 10);
+        *kind = (enum kind)i;
+        *id = base + (size_t)v;
+        return *end == '\0' && end != rest;
+    }
+    return false;
+}
+
+static enum b_code take_states(struct replay *k, uint64_t index, const json_t *body)
+{
+    const char *name = NULL;
+    json_t *v = NULL;
+    json_object_foreach(json_object_get(body, "state"), name, v)
+    {
+        enum kind kind = BADGE;
+        size_t id = 0;
+        const char *text = json_string_value(v);
+        uint8_t digest[32];
+        struct b_wr w = b_wr_from(digest, sizeof(digest));
+        if (text == NULL || strlen(text) != 44 || !b_unbase64(&w, text, 44) || w.len != 32 ||
+            !parse_object(name, &kind, &id))
+            return broken(k, index, "a record's digest cannot be read");
+        if (!reserve(&k->last[kind], id))
+            return k->code = b_err_set(k->err, B_E_NO_MEMORY, 0, "verifying the journal");
+        memcpy(k->last[kind].digests[id], digest, sizeof(digest));
+        k->last[kind].is_there[id] = true;
+    }
+    return B_OK;
+}
+
+static bool is_text(const json_t *o, const char *name, const char *wanted)
+{
+    const char *text = json_string_value(json_object_get(o, name));
+    return text != NULL && strcmp(text, wanted) == 0;
+}
+
+/* Personal data is what the entry commits to, or was erased by a later entry. */
+static enum b_code take_personal(struct replay *k, const struct store_entry *e, const json_t *body)
+{
+    const char *text = json_string_value(json_object_get(body, "personal"));
+    if (text == NULL)
+        return e->personal == NULL ? B_OK
+                                   : broken(k, e->index, "personal data that it does not name");
+    if (e->personal == NULL) {
+        k->missing++;
+        k->missing_last = e->index;
+        return B_OK;
+    }
+    uint8_t digest[32];
+    char encoded[48];
+    crypto_sha256_two(e->salt, 16, e->personal, strlen(e->personal), digest);
+    if (!b_base64(encoded, sizeof(encoded), digest, sizeof(digest)) || strcmp(encoded, text) != 0)
+        return broken(k, e->index, "its personal data was changed");
+    json_t *personal = json_loads(e->personal, 0, NULL);
+    const char *holder = json_string_value(json_object_get(personal, "holder"));
+    bool is_subject = strcmp(e->subject, holder != NULL ? holder : "") == 0;
+    json_decref(personal);
+    k->found->personal++;
+    return is_subject ? B_OK : broken(k, e->index, "its personal data is filed under another name");
+}
+
+static bool has_checkpoint(struct replay *k, json_int_t wanted)
+{
+    static char note[STORE_NOTE_MAX];
+    uint64_t size = 0;
+    return wanted >= 0 &&
+           store_checkpoint_get(k->store, (uint64_t)wanted, &size, note, sizeof(note), k->err) ==
+               B_OK &&
+           size == (uint64_t)wanted;
+}
+
+static enum b_code take_body(struct replay *k, const struct store_entry *e, const json_t *body)
+{
+    json_int_t badge = json_integer_value(json_object_get(body, "badge"));
+    json_int_t at = json_integer_value(json_object_get(body, "at"));
+    if (badge != e->badge_id)
+        return broken(k, e->index, "it is filed under another badge");
+    if (is_text(body, "kind", "erase")) {
+        k->erased_before = e->index;
+        k->found->erased +=
+            (uint64_t)json_integer_value(json_object_get(json_object_get(body, "detail"), "count"));
+    }
+    if (is_text(body, "kind", "checkpoint")) {
+        json_int_t size =
+            json_integer_value(json_object_get(json_object_get(body, "detail"), "size"));
+        if (!has_checkpoint(k, size))
+            return broken(k, e->index, "the checkpoint that it tells of is missing");
+        k->checkpoints_told++;
+    }
+    if (is_text(body, "kind", "tap") && is_text(body, "outcome", "ok") && badge > 0) {
+        if (!reserve(&k->last[BADGE], (size_t)badge))
+            return k->code = b_err_set(k->err, B_E_NO_MEMORY, 0, "verifying the journal");
+        k->last[BADGE].tapped_at[badge] = at;
+    }
+    enum b_code r = take_states(k, e->index, body);
+    return r == B_OK ? take_personal(k, e, body) : r;
+}
+
+static enum b_code check_hashes(struct replay *k, const struct store_entry *e)
+{
+    static uint8_t hashes[JOURNAL_LEVELS][JOURNAL_HASH];
+    uint8_t leaf[JOURNAL_HASH];
+    uint8_t stored[JOURNAL_HASH];
+    uint64_t id = journal_hash_count(k->edge.size);
+    journal_leaf_hash(e->body, e->body_len, leaf);
+    size_t count = journal_edge_append(&k->edge, leaf, hashes);
+    for (size_t i = 0; i < count; i++) {
+        if (store_hash_get(k->store, id + i, stored, k->err) != B_OK ||
+            !b_ct_eq(stored, hashes[i], sizeof(stored)))
+            return broken(k, e->index, "it does not have the hash that was kept of it");
+    }
+    k->found->hashes += count;
+    return B_OK;
+}
+
+static bool take_entry(void *ctx, const struct store_entry *e)
+{
+    struct replay *k = ctx;
+    if (e->index != k->next)
+        return broken(k, k->next, "it is missing") == B_OK;
+    if (check_hashes(k, e) != B_OK)
+        return false;
+    json_t *body = json_loadb(e->body, e->body_len, JSON_REJECT_DUPLICATES, NULL);
+    if (body == NULL)
+        (void)broken(k, e->index, "it cannot be read");
+    else
+        k->code = take_body(k, e, body);
+    json_decref(body);
+    k->next++;
+    k->found->entries++;
+    return k->code == B_OK;
+}
+
+/* --- records -----------------------------------------------------------------------------------
+ */
+
+static bool compare(struct replay *k, enum kind kind, size_t id, const uint8_t digest[static 32])
+{
+    struct last *l = &k->last[kind];
+    bool is_right = id < l->cap && l->is_there[id] && b_ct_eq(l->digests[id], digest, 32);
+    if (is_right) {
+        l->is_there[id] = false; /* seen: what is left over at the end was removed */
+        k->found->records++;
+    } else {
+        k->code = b_err_set(k->err, B_E_JOURNAL_BROKEN, 0,
+                            "%s %zu is not what the journal says of it", kind_names[kind], id);
+    }
+    return is_right;
+}
+
+static bool take_badge(void *ctx, const struct store_badge *b)
+{
+    struct replay *k = ctx;
+    uint8_t digest[32];
+    service_digest_badge(b, digest);
+    if (!compare(k, BADGE, (size_t)b->id, digest))
+        return false;
+    int64_t tapped = k->last[BADGE].tapped_at[b->id];
+    if (tapped != b->tapped_at && !(tapped == 0 && b->tapped_at == 0))
+        k->code =
+            b_err_set(k->err, B_E_JOURNAL_BROKEN, 0,
+                      "badge %lld: its last tap is not the one in the journal", (long long)b->id);
+    return k->code == B_OK;
+}
+
+static bool take_holder(void *ctx, const struct store_holder *h)
+{
+    uint8_t digest[32];
+    service_digest_holder(h, digest);
+    return compare(ctx, HOLDER, (size_t)h->id, digest);
+}
+
+static bool take_station(void *ctx, const struct store_station *t)
+{
+    uint8_t digest[32];
+    service_digest_station(t, digest);
+    return compare(ctx, STATION, (size_t)t->id, digest);
+}
+
+static bool take_person(void *ctx, const struct store_person *p)
+{
+    uint8_t digest[32];
+    service_digest_person(p, digest);
+    return compare(ctx, PERSON, (size_t)p->id, digest);
+}
+
+static enum b_code check_generations(struct replay *k)
+{
+    static struct store_generation gs[256];
+    size_t count = 0;
+    enum b_code r = store_generation_list(k->store, gs, B_COUNT(gs), &count, k->err);
+    for (size_t i = 0; r == B_OK && i < count; i++) {
+        uint8_t digest[32];
+        service_digest_generation(&gs[i], digest);
+        if (!compare(k, GENERATION, (size_t)gs[i].role * 256 + gs[i].generation, digest))
+            r = k->code;
+    }
+    return r;
+}
+
+static enum b_code check_removed(struct replay *k)
+{
+    for (size_t kind = 0; kind < KINDS; kind++)
+        for (size_t id = 0; id < k->last[kind].cap; id++)
+            if (k->last[kind].is_there[id])
+                return b_err_set(k->err, B_E_JOURNAL_BROKEN, 0, "%s %zu was removed from the store",
+                                 kind_names[kind], id);
+    return B_OK;
+}
+
+static enum b_code check_records(struct replay *k)
+{
+    struct store *s = k->store;
+    enum b_code r = store_badge_each(s, 0, NULL, take_badge, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_holder_each(s, 0, NULL, take_holder, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_station_each(s, 0, take_station, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_person_each(s, 0, take_person, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = check_generations(k);
+    if (r == B_OK && k->code == B_OK)
+        r = check_removed(k);
+    return r != B_OK ? r : k->code;
+}
+
+/* --- checkpoints -------------------------------------------------------------------------------
+ */
+
+static enum b_code read_hash(void *ctx, uint64_t id, uint8_t out[static JOURNAL_HASH],
+                             struct b_err *err)
+{
+    return store_hash_get(ctx, id, out, err);
+}
+
+/* The stored hashes are those of the entries by now: the root at any size is read from them. */
+static enum b_code check_note(struct replay *k, const struct service_verify *what, const char *note,
+                              bool is_from_elsewhere)
+{
+    struct journal_checkpoint c;
+    static struct journal_edge edge;
+    uint8_t root[JOURNAL_HASH];
+    char origin[JOURNAL_NAME_MAX];
+    size_t n = strlen(note);
+    (void)snprintf(origin, sizeof(origin), "tessere/%s", what->finess);
+    if (!journal_checkpoint_parse(note, n, &c) || strcmp(c.origin, origin) != 0)
+        return b_err_set(k->err, B_E_JOURNAL_BROKEN, 0, "a checkpoint that cannot be read");
+    if (what->signer != NULL && !journal_note_verify(note, n, what->signer, NULL))
+        return b_err_set(k->err, B_E_JOURNAL_SIGNATURE, 0, "the checkpoint of %" PRIu64 " entries",
+                         c.size);
+    if (c.size > k->edge.size)
+        return b_err_set(k->err, B_E_JOURNAL_ROLLBACK, 0,
+                         "a checkpoint was signed of %" PRIu64 " entries; here are %" PRIu64,
+                         c.size, k->edge.size);
+    enum b_code r =
+        journal_edge_load(&edge, c.size, (struct journal_reader){read_hash, k->store}, k->err);
+    if (r != B_OK)
+        return r;
+    journal_edge_root(&edge, root);
+    if (b_ct_eq(root, c.root, sizeof(root)))
+        return B_OK;
+    return b_err_set(k->err, is_from_elsewhere ? B_E_JOURNAL_FORK : B_E_JOURNAL_BROKEN, 0,
+                     "at %" PRIu64 " entries the journal is not the one that was signed", c.size);
+}
+
+static enum b_code check_checkpoints(struct replay *k, const struct service_verify *what)
+{
+    static char note[STORE_NOTE_MAX];
+    uint64_t at_most = UINT64_MAX;
+    uint64_t size = 0;
+    enum b_code r = B_OK;
+    while ((r = store_checkpoint_get(k->store, at_most, &size, note, sizeof(note), k->err)) ==
+           B_OK) {
+        struct journal_checkpoint c;
+        r = check_note(k, what, note, false);
+        if (r != B_OK)
+            return r;
+        if (!journal_checkpoint_parse(note, strlen(note), &c) || c.size != size)
+            return b_err_set(k->err, B_E_JOURNAL_BROKEN, 0, "a checkpoint in another's place");
+        k->found->checkpoints++;
+        if (size == 0)
+            break;
+        at_most = size - 1;
+    }
+    if (r == B_E_NOT_FOUND && k->found->checkpoints != k->checkpoints_told)
+        return b_err_set(k->err, B_E_JOURNAL_BROKEN, 0,
+                         "the entry that tells of the last checkpoint is missing");
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
+/* --- all of it ---------------------------------------------------------------------------------
+ */
+
+static enum b_code replay(struct replay *k)
+{
+    const struct store_entry_range all = {.count = INT64_MAX};
+    uint64_t hashes = 0;
+    uint64_t entries = 0;
+    enum b_code r = store_entry_each(k->store, &all, take_entry, k, k->err);
+    if (r == B_OK)
+        r = k->code;
+    if (r == B_OK)
+        r = store_entry_count(k->store, &entries, k->err);
+    if (r == B_OK)
+        r = store_hash_count(k->store, &hashes, k->err);
+    if (r != B_OK)
+        return r;
+    if (entries != k->next || hashes != journal_hash_count(k->next))
+        return b_err_set(k->err, B_E_JOURNAL_BROKEN, 0, "hashes that belong to no entry");
+    if (k->missing > k->found->erased || (k->missing > 0 && k->missing_last > k->erased_before))
+        return b_err_set(k->err, B_E_JOURNAL_BROKEN, 0,
+                         "personal data is missing that no entry says was erased");
+    return B_OK;
+}
+
+enum b_code service_verify(struct store *s, const struct service_verify *what,
+                           struct service_verified *ret, struct b_err *err)
+{
+    struct replay *k = calloc(1, sizeof(*k));
+    *ret = (struct service_verified){.entries = 0};
+    if (k == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "verifying the journal");
+    k->store = s;
+    k->found = ret;
+    k->err = err;
+    enum b_code r = replay(k);
+    if (r == B_OK)
+        r = check_checkpoints(k, what);
+    if (r == B_OK && what->earlier != NULL)
+        r = check_note(k, what, what->earlier, true);
+    if (r == B_OK)
+        r = check_records(k);
+    journal_edge_root(&k->edge, ret->root);
+    for (size_t i = 0; i < KINDS; i++) {
+        free(k->last[i].digests);
+        free(k->last[i].is_there);
+        free(k->last[i].tapped_at);
+    }
+    free(k);
+    return r;
+}
