@@ -160,6 +160,10 @@ static enum b_code identify(struct http_call *c, const struct http_peer *peer, s
                          err, B_E_CERTIFICATE_NEEDED, 0,
                          "the connection brought no certificate of a CA that is trusted here");
     enum b_code r = store_station_by_fingerprint(s, peer->fingerprint, &c->station, err);
+    if (r == B_OK && b_ct_eq(c->station.next, peer->fingerprint, sizeof(peer->fingerprint))) {
+        c->service.asker = (struct service_asker){.actor = "server", .request = c->request};
+        r = service_station_adopt(&c->service, &c->station, peer->fingerprint, err);
+    }
     if (r == B_OK)
         return take_station(c, err);
     c->station.id = 0;

@@ -6,7 +6,7 @@
 #include "http/http.h"
 
 struct file {
-    char *address, *certificate, *key, *trust;
+    char *address, *certificate, *key, *trust, *ca_certificate, *ca_key;
     uint16_t port;
     uint32_t vault_workers, connections, connections_per_address, requests_per_second,
         stall_seconds;
@@ -26,6 +26,8 @@ static const cyaml_schema_field_t fields[] = {
     TEXT("certificate", certificate),
     TEXT("key", key),
     TEXT("trust", trust),
+    OPTIONAL("ca-certificate", ca_certificate),
+    OPTIONAL("ca-key", ca_key),
     NUMBER("vault-workers", vault_workers),
     NUMBER("connections", connections),
     NUMBER("connections-per-address", connections_per_address),
@@ -96,6 +98,8 @@ enum b_code http_config_read(const char *path, struct http_config *ret, struct b
     take_text(ret->certificate, sizeof(ret->certificate), f->certificate, "");
     take_text(ret->key, sizeof(ret->key), f->key, "");
     take_text(ret->trust, sizeof(ret->trust), f->trust, "");
+    take_text(ret->ca_certificate, sizeof(ret->ca_certificate), f->ca_certificate, "");
+    take_text(ret->ca_key, sizeof(ret->ca_key), f->ca_key, "");
     (void)cyaml_free(&config, &schema, f, 0);
     return check(path, ret, err);
 }

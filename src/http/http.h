@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "service/party.h"
 #include "service/service.h"
 #include "service/station.h"
 
@@ -31,7 +32,8 @@ struct http_config {
     uint16_t port;
     char certificate[HTTP_PATH_MAX]; /* PEM files; relative ones lie in the home */
     char key[HTTP_PATH_MAX];
-    char trust[HTTP_PATH_MAX]; /* CAs of stations and people */
+    char trust[HTTP_PATH_MAX];                                 /* CAs of stations and people */
+    char ca_certificate[HTTP_PATH_MAX], ca_key[HTTP_PATH_MAX]; /* the built-in CA, or empty */
     unsigned vault_workers;
     unsigned connections;
     unsigned connections_per_address;
@@ -78,6 +80,7 @@ struct http_server {
     char home[HTTP_PATH_MAX];
     struct service service; /* what calls copy; its store is not used */
     struct service_taps *taps;
+    struct pki_ca *ca; /* NULL: the hospital's own PKI makes certificates */
     struct store *readers[HTTP_READERS];
     bool is_reader_used[HTTP_READERS];
     pthread_mutex_t readers_lock;

@@ -12,6 +12,7 @@
 
 #include "http/http.h"
 #include "service/home.h"
+#include "service/journal.h"
 
 static struct http_server server;
 
@@ -42,6 +43,18 @@ static enum b_code start_vault(const struct service_config *conf, struct b_err *
     return vault_spawn(&config, &server.service.vault, err);
 }
 
+static enum b_code open_ca(const char *home, struct b_err *err)
+{
+    char cert[SERVICE_PATH_MAX];
+    char key[SERVICE_PATH_MAX];
+    if (server.config.ca_key[0] == '\0')
+        return B_OK;
+    enum b_code r = service_home_path(home, server.config.ca_certificate, cert, sizeof(cert), err);
+    if (r == B_OK)
+        r = service_home_path(home, server.config.ca_key, key, sizeof(key), err);
+    return r == B_OK ? pki_ca_open(cert, key, &server.ca, err) : r;
+}
+
 static enum b_code open_all(const char *home, struct b_err *err)
 {
     static struct service_config conf;
@@ -63,6 +76,8 @@ static enum b_code open_all(const char *home, struct b_err *err)
         r = service_home_load(home, sv, err);
     for (size_t i = 0; r == B_OK && i < HTTP_READERS; i++)
         r = store_open(path, false, &server.readers[i], err);
+    if (r == B_OK)
+        r = open_ca(home, err);
     if (r == B_OK && (server.taps = service_taps_new()) == NULL)
         r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
     return r == B_OK ? start_vault(&conf, err) : r;
@@ -77,6 +92,25 @@ static void close_all(void)
         store_free(&server.readers[i]);
     store_free(&server.service.store);
     service_taps_free(&server.taps);
+    pki_ca_free(&server.ca);
+}
+
+/* Once a second, when something was added, the journal is signed as it is. */
+static void keep_checkpoint(time_t now)
+{
+    static time_t last;
+    static struct b_err told;
+    struct b_err err = {0};
+    static struct service sv;
+    if (now == last || vault_is_gone(server.service.vault))
+        return;
+    last = now;
+    sv = server.service;
+    sv.asker = (struct service_asker){.actor = "server", .request = ""};
+    enum b_code r = service_journal_checkpoint(&sv, server.home, &err);
+    if (r != told.code && r != B_OK)
+        (void)fprintf(stderr, "tessered: the journal cannot be signed: %s\n", err.msg);
+    told.code = r;
 }
 
 /* Waits for the signal to stop; starts the vault again when it has ended, more slowly each time. */
@@ -91,6 +125,7 @@ static void attend(const sigset_t *signals)
         if (got == SIGTERM || got == SIGINT)
             return;
         time_t now = time(NULL);
+        keep_checkpoint(now);
         if (!vault_is_gone(server.service.vault) || now < not_before)
             continue;
         struct b_err err;

@@ -37,6 +37,24 @@ enum b_code http_readyz(struct http_call *c, struct b_err *err)
     return r;
 }
 
+/* A P-256 point as a JWK (RFC 7518 §6.2). */
+enum b_code http_jwks(struct http_call *c, struct b_err *err)
+{
+    struct vault_identity id;
+    char x[48];
+    char y[48];
+    enum b_code r = vault_identity(c->service.vault, &id, err);
+    if (r != B_OK)
+        return r;
+    b_check(b_base64url(x, sizeof(x), id.assertion + 1, 32) &&
+            b_base64url(y, sizeof(y), id.assertion + 33, 32));
+    (void)json_object_set_new(c->out, "keys",
+                              json_pack("[{s:s, s:s, s:s, s:s, s:s, s:s, s:s}]", "kty", "EC", "crv",
+                                        "P-256", "use", "sig", "alg", "ES256", "kid", id.key_id,
+                                        "x", x, "y", y));
+    return B_OK;
+}
+
 /* --- OpenAPI -----------------------------------------------------------------------------------
  */
 

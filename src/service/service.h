@@ -85,10 +85,6 @@ B_NODISCARD enum b_code service_revoke(struct service *sv, int64_t badge_id, con
 /* Writes a new master key down as its role's active generation; in a change. */
 B_NODISCARD enum b_code service_note_key(struct service_change *c, const struct vault_key *key,
                                          struct store_generation *ret, struct b_err *err);
-/* Suspends (an active one), reinstates (a suspended one), ends a station. */
-B_NODISCARD enum b_code service_station_state(struct service *sv, int64_t id,
-                                              enum store_party_state to, const char *kind,
-                                              struct store_station *ret, struct b_err *err);
 /* A new active generation of a role; the former becomes retiring. */
 B_NODISCARD enum b_code service_rotate(struct service *sv, enum key_role role,
                                        struct store_generation *ret, struct b_err *err);

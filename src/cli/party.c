@@ -1,0 +1,298 @@
+/* The server's side of the establishment: its CA and configuration, people and stations. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "service/party.h"
+
+/* --- server setup ------------------------------------------------------------------------------
+ */
+
+static enum b_code write_text(const char *path, const char *text, struct b_err *err)
+{
+    FILE *f = fopen(path, "wxe");
+    bool is_done = f != NULL && fputs(text, f) >= 0;
+    int cause = errno;
+    if (f != NULL)
+        is_done &= fclose(f) == 0;
+    return is_done ? B_OK
+                   : b_err_set(err, B_E_CONFIG, (uint32_t)cause, "writing %s: %s", path,
+                               strerror(cause));
+}
+
+/* A new key and a certificate for it. */
+static enum b_code make_pair(const struct pki_ca *ca, const struct pki_wanted *w,
+                             const char *key_path, const char *cert_path, char *pem,
+                             struct b_err *err)
+{
+    static char request[PKI_PEM_MAX];
+    struct pki_key *key = NULL;
+    enum b_code r = pki_key_generate(&key, err);
+    if (r == B_OK)
+        r = pki_request_make(key, w->name, request, sizeof(request), err);
+    if (r == B_OK)
+        r = pki_issue(ca, w, request, pem, PKI_PEM_MAX, err);
+    if (r == B_OK)
+        r = pki_key_write(key, key_path, err);
+    if (r == B_OK)
+        r = write_text(cert_path, pem, err);
+    pki_key_free(&key);
+    return r;
+}
+
+static enum b_code open_ca(const struct cli *c, struct pki_ca **ret, struct b_err *err)
+{
+    char cert[CLI_PATH_MAX];
+    char key[CLI_PATH_MAX];
+    enum b_code r = cli_path(c, "pki/ca.pem", cert, sizeof(cert), err);
+    if (r == B_OK)
+        r = cli_path(c, "pki/ca.key", key, sizeof(key), err);
+    return r == B_OK ? pki_ca_open(cert, key, ret, err) : r;
+}
+
+/* "DNS:kms.example" of a list: the certificate's common name. */
+static void first_host(const char *hosts, char *name, size_t cap)
+{
+    const char *colon = strchr(hosts, ':');
+    const char *from = colon != NULL ? colon + 1 : hosts;
+    size_t n = strcspn(from, ",");
+    if (n >= cap)
+        n = cap - 1;
+    memcpy(name, from, n);
+    name[n] = '\0';
+}
+
+static enum b_code write_config(const struct cli *c, const char *path, struct b_err *err)
+{
+    static char text[2048];
+    const char *address = c->options[CLI_OPT_ADDRESS];
+    const char *port = c->options[CLI_OPT_PORT];
+    (void)snprintf(text, sizeof(text),
+                   "# tessered: see tessered(8)\n"
+                   "address: %.64s\nport: %.8s\ncertificate: pki/server.pem\nkey: pki/server.key\n"
+                   "trust: pki/ca.pem\nca-certificate: pki/ca.pem\nca-key: pki/ca.key\n",
+                   address != NULL ? address : "0.0.0.0", port != NULL ? port : "8443");
+    return write_text(path, text, err);
+}
+
+enum b_code cli_server_setup(struct cli *c, struct b_err *err)
+{
+    enum { CA_CERT, CA_KEY, CERT, KEY, CONFIG, PATHS };
+    static const char *const names[PATHS] = {"pki/ca.pem", "pki/ca.key", "pki/server.pem",
+                                             "pki/server.key", "server.yaml"};
+    static char pem[PKI_PEM_MAX];
+    char paths[PATHS][CLI_PATH_MAX];
+    char dir[CLI_PATH_MAX];
+    char name[PKI_NAME_MAX];
+    struct pki_ca *ca = NULL;
+    const char *hosts = c->options[CLI_OPT_HOSTS];
+    if (hosts == NULL)
+        return b_err_set(
+            err, B_E_USAGE, 0,
+            _("--hosts is needed: the names and addresses by which stations reach the server"));
+    enum b_code r = cli_open(c, false, err);
+    for (size_t i = 0; r == B_OK && i < PATHS; i++)
+        r = cli_path(c, names[i], paths[i], sizeof(paths[i]), err);
+    if (r == B_OK)
+        r = cli_path(c, "pki", dir, sizeof(dir), err);
+    if (r == B_OK && mkdir(dir, 0700) != 0 && errno != EEXIST)
+        r = b_err_set(err, B_E_CONFIG, (uint32_t)errno, "%s: %s", dir, strerror(errno));
+    (void)snprintf(name, sizeof(name), "Tessere %s", c->config.finess);
+    if (r == B_OK)
+        r = pki_ca_create(name, paths[CA_CERT], paths[CA_KEY], err);
+    if (r == B_OK)
+        r = open_ca(c, &ca, err);
+    first_host(hosts, name, sizeof(name));
+    const struct pki_wanted w = {.kind = PKI_SERVER,
+                                 .name = name,
+                                 .hosts = hosts,
+                                 .now = (int64_t)time(NULL),
+                                 .seconds = SERVICE_PERSON_DAYS * INT64_C(86400)};
+    if (r == B_OK)
+        r = make_pair(ca, &w, paths[KEY], paths[CERT], pem, err);
+    if (r == B_OK)
+        r = write_config(c, paths[CONFIG], err);
+    pki_ca_free(&ca);
+    if (r != B_OK)
+        return r;
+    cli_say(c, CLI_PLAIN, _("  CA           %s\n  server       %s\n  configured   %s\n"),
+            paths[CA_CERT], paths[CERT], paths[CONFIG]);
+    cli_say(c, CLI_GREEN,
+            _("The server is set up. Register an administrator: tessere person add\n"));
+    return B_OK;
+}
+
+/* --- people ------------------------------------------------------------------------------------
+ */
+
+/* Once two can approve each other's proposals, nobody is made an administrator by one alone. */
+static bool count_administrators(void *ctx, const struct store_person *p)
+{
+    *(unsigned *)ctx +=
+        p->state == STORE_PARTY_ACTIVE && (p->roles & STORE_ROLE_ADMINISTRATOR) != 0;
+    return true;
+}
+
+static enum b_code new_certificate(struct cli *c, char *pem, struct b_err *err)
+{
+    char key[CLI_PATH_MAX];
+    char cert[CLI_PATH_MAX];
+    struct pki_ca *ca = NULL;
+    const char *out = c->options[CLI_OPT_OUT];
+    const struct pki_wanted w = {.kind = PKI_PERSON,
+                                 .name = c->operand,
+                                 .now = (int64_t)time(NULL),
+                                 .seconds = SERVICE_PERSON_DAYS * INT64_C(86400)};
+    (void)snprintf(key, sizeof(key), "%.500s.key", out);
+    (void)snprintf(cert, sizeof(cert), "%.500s.pem", out);
+    enum b_code r = open_ca(c, &ca, err);
+    if (r == B_OK)
+        r = make_pair(ca, &w, key, cert, pem, err);
+    pki_ca_free(&ca);
+    return r;
+}
+
+enum b_code cli_person_add(struct cli *c, struct b_err *err)
+{
+    static char pem[PKI_PEM_MAX];
+    struct store_person p;
+    unsigned administrators = 0;
+    size_t n = 0;
+    const char *list = c->options[CLI_OPT_ROLES];
+    const char *given = c->options[CLI_OPT_CERTIFICATE];
+    uint8_t roles = list != NULL ? service_roles_from(list) : 0;
+    if (roles == 0)
+        return b_err_set(err, B_E_USAGE, 0,
+                         _("--roles takes administrator, operator, custodian, auditor"));
+    if ((given == NULL) == (c->options[CLI_OPT_OUT] == NULL))
+        return b_err_set(err, B_E_USAGE, 0,
+                         _("give --certificate FILE, or --out PATH for a new one"));
+    enum b_code r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = store_person_each(c->service.store, 0, count_administrators, &administrators, err);
+    if (r == B_OK && administrators >= 2 && (roles & STORE_ROLE_ADMINISTRATOR) != 0)
+        r = b_err_set(err, B_E_QUORUM, 0,
+                      _("enough administrators are registered: the next is proposed and approved "
+                        "on the server"));
+    if (r == B_OK && given != NULL)
+        r = service_read_file(given, pem, sizeof(pem) - 1, &n, err);
+    else if (r == B_OK)
+        r = new_certificate(c, pem, err);
+    if (r == B_OK)
+        r = service_person_add(&c->service, c->operand, roles, pem, &p, err);
+    if (r != B_OK)
+        return r;
+    cli_say(c, CLI_GREEN, _("Person %lld: %s.\n"), (long long)p.id, p.name);
+    if (c->out != NULL)
+        (void)json_object_update_new(
+            c->out, json_pack("{s:I, s:s}", "id", (json_int_t)p.id, "name", p.name));
+    return B_OK;
+}
+
+static bool show_person(void *ctx, const struct store_person *p)
+{
+    struct cli *c = ctx;
+    char roles[80];
+    struct b_wr w = b_wr_from(roles, sizeof(roles) - 1);
+    for (unsigned role = 1; role <= STORE_ROLE_AUDITOR; role <<= 1) {
+        const char *name = service_role_name((enum store_role)role);
+        if ((p->roles & role) == 0)
+            continue;
+        if (w.len > 0)
+            b_wr_u8(&w, ',');
+        b_wr_bytes(&w, name, strlen(name));
+    }
+    roles[w.len] = '\0';
+    cli_say(c, CLI_PLAIN, "%5lld  %-24s  %-10s %s\n", (long long)p->id, p->name,
+            store_party_state_name(p->state), roles);
+    if (c->out != NULL)
+        (void)json_array_append_new(json_object_get(c->out, "people"),
+                                    json_pack("{s:I, s:s, s:s, s:s}", "id", (json_int_t)p->id,
+                                              "name", p->name, "state",
+                                              store_party_state_name(p->state), "roles", roles));
+    return true;
+}
+
+enum b_code cli_person_list(struct cli *c, struct b_err *err)
+{
+    enum b_code r = cli_open(c, false, err);
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, "people", json_array());
+    return r == B_OK ? store_person_each(c->service.store, 0, show_person, c, err) : r;
+}
+
+/* --- stations ----------------------------------------------------------------------------------
+ */
+
+enum b_code cli_station_add(struct cli *c, struct b_err *err)
+{
+    char code[PKI_CODE_MAX];
+    struct pki_ca *ca = NULL;
+    struct store_station t = {.id = 0};
+    const char *group = c->options[CLI_OPT_GROUP];
+    const char *zone = c->options[CLI_OPT_ZONE];
+    (void)snprintf(t.name, sizeof(t.name), "%s", c->operand);
+    (void)snprintf(t.group, sizeof(t.group), "%s", group != NULL ? group : "");
+    (void)snprintf(t.zone, sizeof(t.zone), "%s", zone != NULL ? zone : "");
+    enum b_code r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = open_ca(c, &ca, err);
+    if (r == B_OK)
+        r = service_station_add(&c->service, ca, &t, code, err);
+    pki_ca_free(&ca);
+    if (r != B_OK)
+        return r;
+    cli_say(c, CLI_GREEN, _("Station %lld: %s.\n"), (long long)t.id, t.name);
+    cli_say(c, CLI_PLAIN,
+            _("  one-time code  %s\n"
+              "  on the station: tessere-agent enrol --server https://SERVER:PORT --code CODE\n"),
+            code);
+    if (c->out != NULL)
+        (void)json_object_update_new(c->out, json_pack("{s:I, s:s, s:s}", "id", (json_int_t)t.id,
+                                                       "name", t.name, "code", code));
+    return B_OK;
+}
+
+static bool show_station(void *ctx, const struct store_station *t)
+{
+    static const uint8_t none[32];
+    struct cli *c = ctx;
+    bool is_enrolled = !b_ct_eq(t->fingerprint, none, sizeof(none));
+    const char *how = is_enrolled ? _("enrolled") : _("waits for its code");
+    cli_say(c, CLI_PLAIN, "%5lld  %-24s  %-10s %-16s %s\n", (long long)t->id, t->name,
+            store_party_state_name(t->state), t->group, how);
+    if (c->out != NULL)
+        (void)json_array_append_new(json_object_get(c->out, "stations"),
+                                    json_pack("{s:I, s:s, s:s, s:s, s:b}", "id", (json_int_t)t->id,
+                                              "name", t->name, "state",
+                                              store_party_state_name(t->state), "group", t->group,
+                                              "enrolled", (int)is_enrolled));
+    return true;
+}
+
+enum b_code cli_station_list(struct cli *c, struct b_err *err)
+{
+    enum b_code r = cli_open(c, false, err);
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, "stations", json_array());
+    return r == B_OK ? store_station_each(c->service.store, 0, show_station, c, err) : r;
+}
+
+enum b_code cli_station_revoke(struct cli *c, struct b_err *err)
+{
+    char *end = NULL;
+    struct store_station t;
+    long long id = strtoll(c->operand, &end, 10);
+    if (*end != '\0' || id <= 0)
+        return b_err_set(err, B_E_USAGE, 0, _("a station is named by its number, not \"%.40s\""),
+                         c->operand);
+    enum b_code r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = service_station_state(&c->service, id, STORE_PARTY_ENDED, "station-revoke", &t, err);
+    if (r == B_OK)
+        cli_say(c, CLI_PLAIN, _("Station %lld: %s.\n"), id, store_party_state_name(t.state));
+    return r;
+}
