@@ -7,6 +7,7 @@
 
 #include "crypto/crypto.h"
 #include "crypto/sign.h"
+#include "journal/line.h"
 
 static const char dash[] = "\xE2\x80\x94 "; /* an em dash and a space open a signature line */
 
@@ -48,6 +49,8 @@ bool journal_signer_parse(const char *text, struct journal_signer *ret)
         strnlen(plus, 11) < 11 || plus[9] != '+' || strlen(plus + 10) != 44 ||
         !b_unbase64(&w, plus + 10, 44) || w.len != sizeof(key))
         return false;
+    if (key[0] != JOURNAL_ALGORITHM_ED25519 && key[0] != JOURNAL_ALGORITHM_COSIGNATURE)
+        return false;
     *ret = (struct journal_signer){.algorithm = key[0]};
     memcpy(ret->name, text, (size_t)(plus - text));
     memcpy(ret->key, key + 1, sizeof(ret->key));
@@ -55,35 +58,8 @@ bool journal_signer_parse(const char *text, struct journal_signer *ret)
            strcmp(again, text) == 0;
 }
 
-/* --- lines -------------------------------------------------------------------------------------
+/* --- checkpoints -------------------------------------------------------------------------------
  */
-
-/* Takes the next line, without its end, off the text; false when there is no whole line left. */
-static bool next_line(const char **text, size_t *left, const char **line, size_t *n)
-{
-    const char *end = *left > 0 ? memchr(*text, '\n', *left) : NULL;
-    if (end == NULL)
-        return false;
-    *line = *text;
-    *n = (size_t)(end - *text);
-    *left -= *n + 1;
-    *text = end + 1;
-    return true;
-}
-
-/* A size as the format wants it: digits, no leading zero. */
-static bool parse_size(const char *line, size_t n, uint64_t *ret)
-{
-    *ret = 0;
-    if (n == 0 || n > 19 || (line[0] == '0' && n > 1))
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        if (line[i] < '0' || line[i] > '9')
-            return false;
-        *ret = *ret * 10 + (uint64_t)(line[i] - '0');
-    }
-    return true;
-}
 
 bool journal_checkpoint_print(const struct journal_checkpoint *c, char *out, size_t cap)
 {
@@ -94,18 +70,21 @@ bool journal_checkpoint_print(const struct journal_checkpoint *c, char *out, siz
 
 bool journal_checkpoint_parse(const char *note, size_t n, struct journal_checkpoint *ret)
 {
-    const char *line = NULL;
-    size_t length = 0;
+    struct b_rd line;
+    size_t body = n <= JOURNAL_NOTE_MAX ? journal_note_body(note, n) : 0;
+    struct b_rd text = b_rd_from(note, body != 0 ? body : n);
     *ret = (struct journal_checkpoint){.size = 0};
-    if (n > JOURNAL_NOTE_MAX || !next_line(&note, &n, &line, &length) || length == 0 ||
-        length >= sizeof(ret->origin) || memchr(line, '\0', length) != NULL)
+    if (n > JOURNAL_NOTE_MAX || !journal_is_text(text) || !journal_line(&text, &line) ||
+        line.left == 0 || line.left >= sizeof(ret->origin))
         return false;
-    memcpy(ret->origin, line, length);
-    if (!next_line(&note, &n, &line, &length) || !parse_size(line, length, &ret->size) ||
-        !next_line(&note, &n, &line, &length))
+    b_rd_bytes(&line, ret->origin, line.left);
+    if (!journal_line(&text, &line) || !journal_line_number(line, &ret->size) ||
+        !journal_line(&text, &line) || !journal_line_hash(line, ret->root))
         return false;
-    struct b_wr w = b_wr_from(ret->root, sizeof(ret->root));
-    return length == 44 && b_unbase64(&w, line, length) && w.len == sizeof(ret->root);
+    while (journal_line(&text, &line))
+        if (line.left == 0)
+            return false; /* an extension line is never empty */
+    return text.left == 0;
 }
 
 /* --- signatures --------------------------------------------------------------------------------
@@ -175,40 +154,37 @@ static bool verify(const struct journal_signer *signer, const char *body, size_t
 }
 
 /* A signature line: dash, name, base64 of a key id and a signature. False when it is none. */
-static bool parse_line(const char *line, size_t n, char *name, struct b_wr *bytes)
+static bool parse_line(struct b_rd line, char *name, struct b_wr *bytes)
 {
-    size_t dash_len = sizeof(dash) - 1;
-    if (n <= dash_len || memcmp(line, dash, dash_len) != 0)
+    if (!journal_line_word(&line, dash))
         return false;
-    line += dash_len;
-    n -= dash_len;
-    const char *space = memchr(line, ' ', n);
-    size_t name_len = space != NULL ? (size_t)(space - line) : 0;
-    if (name_len == 0 || name_len >= JOURNAL_NAME_MAX || memchr(line, '\0', n) != NULL)
+    const uint8_t *space = line.left > 0 ? memchr(line.p, ' ', line.left) : NULL;
+    size_t n = space != NULL ? (size_t)(space - line.p) : 0;
+    if (n == 0 || n >= JOURNAL_NAME_MAX)
         return false;
-    memcpy(name, line, name_len);
-    name[name_len] = '\0';
-    return b_unbase64(bytes, space + 1, n - name_len - 1) && bytes->len > 4;
+    b_rd_bytes(&line, name, n);
+    name[n] = '\0';
+    b_rd_skip(&line, 1);
+    return b_unbase64(bytes, (const char *)line.p, line.left) && bytes->len > 4;
 }
 
 bool journal_note_verify(const char *note, size_t n, const struct journal_signer *signer,
                          uint64_t *ret_time)
 {
+    static _Thread_local uint8_t bytes[JOURNAL_NOTE_MAX]; /* others' signatures may be long */
     size_t body = n <= JOURNAL_NOTE_MAX ? journal_note_body(note, n) : 0;
     uint8_t id[4];
     bool is_signed = false;
-    if (body == 0)
+    if (body == 0 || !journal_is_text(b_rd_from(note, n)))
         return false;
     journal_key_id(signer, id);
-    const char *text = note + body + 1;
-    const char *line = NULL;
-    size_t left = n - body - 1;
-    size_t length = 0;
-    while (next_line(&text, &left, &line, &length)) {
-        uint8_t bytes[128];
+    struct b_rd text = b_rd_from(note, n);
+    struct b_rd line;
+    b_rd_skip(&text, body + 1);
+    while (journal_line(&text, &line)) {
         char name[JOURNAL_NAME_MAX];
         struct b_wr w = b_wr_from(bytes, sizeof(bytes));
-        if (!parse_line(line, length, name, &w))
+        if (!parse_line(line, name, &w))
             return false;
         if (strcmp(name, signer->name) != 0 || !b_ct_eq(bytes, id, sizeof(id)))
             continue;
@@ -216,5 +192,5 @@ bool journal_note_verify(const char *note, size_t n, const struct journal_signer
             return false;
         is_signed = true;
     }
-    return is_signed && left == 0;
+    return is_signed && text.left == 0;
 }
