@@ -1,5 +1,6 @@
 /* The tree against the published answers of RFC 6962's reference (certificate-transparency's
- * merkle_tree tests: eight leaves and their roots), and the laws of its proofs. */
+ * merkle_tree tests: eight leaves, their roots, kSHA256Paths and kSHA256Proofs), and the laws of
+ * its proofs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,6 +59,94 @@ static void an_appended_tree_has_the_published_roots(void **state)
         assert_true(b_unhex(&w, leaves[i]));
         journal_leaf_hash(entry, w.len, leaf);
         assert_true(journal_edge_append(&edge, leaf, out) >= 1);
+    }
+}
+
+/* index and size count from 0; the source counts leaves from 1. */
+static const struct {
+    uint64_t index, size;
+    const char *path[4];
+} paths[] = {
+    {0, 1, {NULL}},
+    {0,
+     8,
+     {"96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+      "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+      "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4"}},
+    {5,
+     8,
+     {"bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+      "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+      "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"}},
+    {2, 3, {"fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"}},
+    {1,
+     5,
+     {"6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+      "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+      "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b"}},
+};
+static const struct {
+    uint64_t old, size;
+    const char *path[4];
+} growths[] = {
+    {1, 1, {NULL}},
+    {1,
+     8,
+     {"96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+      "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+      "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4"}},
+    {6,
+     8,
+     {"0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+      "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+      "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"}},
+    {2,
+     5,
+     {"5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+      "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b"}},
+};
+
+static void assert_path(const struct journal_proof *p, const char *const path[static 4])
+{
+    size_t n = 0;
+    for (; path[n] != NULL; n++) {
+        uint8_t want[32];
+        struct b_wr w = b_wr_from(want, sizeof(want));
+        assert_true(b_unhex(&w, path[n]) && n < p->count);
+        assert_memory_equal(p->hashes[n], want, sizeof(want));
+    }
+    assert_int_equal(p->count, n);
+}
+
+static void the_published_proofs_are_given_and_hold(void **state)
+{
+    (void)state;
+    static uint8_t kept[32][32], leaf[8][32], root[9][32];
+    static struct journal_proof p;
+    struct journal_edge edge = {.size = 0};
+    uint64_t n = 0;
+    for (size_t i = 0; i < 8; i++) {
+        uint8_t entry[16];
+        struct b_wr w = b_wr_from(entry, sizeof(entry));
+        assert_true(b_unhex(&w, leaves[i]));
+        journal_leaf_hash(entry, w.len, leaf[i]);
+        n += journal_edge_append(&edge, leaf[i], kept + n);
+        journal_edge_root(&edge, root[i + 1]);
+    }
+    memcpy(stored, kept, sizeof(kept));
+    const struct journal_reader r = {get, &n};
+    for (size_t i = 0; i < B_COUNT(paths); i++) {
+        assert_int_equal(journal_prove_inclusion(paths[i].index, paths[i].size, r, &p, NULL), B_OK);
+        assert_path(&p, paths[i].path);
+        assert_true(journal_check_inclusion(&p, paths[i].index, paths[i].size, leaf[paths[i].index],
+                                            root[paths[i].size]));
+    }
+    for (size_t i = 0; i < B_COUNT(growths); i++) {
+        assert_int_equal(journal_prove_consistency(growths[i].old, growths[i].size, r, &p, NULL),
+                         B_OK);
+        assert_path(&p, growths[i].path);
+        assert_true(journal_check_consistency(&p, growths[i].old, growths[i].size,
+                                              root[growths[i].old], root[growths[i].size]));
     }
 }
 
@@ -128,14 +217,68 @@ static void every_consistency_proof_holds_for_its_sizes_and_no_others(void **sta
             assert_true(journal_check_consistency(&p, old, size, root_of[old], root_of[size]));
             assert_false(journal_check_consistency(&p, old, size, root_of[old - 1], root_of[size]));
             assert_false(journal_check_consistency(&p, old, size, root_of[old], root_of[size - 1]));
-            if (p.count > 0) {
-                p.hashes[0][0] ^= 1;
+            if (p.count == 0)
+                continue;
+            for (size_t i = 0; i < p.count; i++) {
+                p.hashes[i][i % 32] ^= 1;
                 assert_false(journal_check_consistency(&p, old, size, root_of[old], root_of[size]));
+                p.hashes[i][i % 32] ^= 1;
             }
+            p.count++;
+            assert_false(journal_check_consistency(&p, old, size, root_of[old], root_of[size]));
+            p.count -= 2;
+            assert_false(journal_check_consistency(&p, old, size, root_of[old], root_of[size]));
         }
         assert_int_equal(journal_prove_consistency(0, size, reader, &p, NULL), B_E_BAD_INPUT);
         assert_int_equal(journal_prove_consistency(size + 1, size, reader, &p, NULL),
                          B_E_BAD_INPUT);
+    }
+}
+
+/* A proof names no sizes: the same hashes must not do for others. */
+static void a_proof_holds_for_no_other_sizes(void **state)
+{
+    (void)state;
+    enum { LAST = 40 };
+    static struct journal_proof p;
+    for (uint64_t size = 1; size <= LAST; size++) {
+        for (uint64_t old = 1; old < size; old++) {
+            assert_int_equal(journal_prove_consistency(old, size, reader, &p, NULL), B_OK);
+            for (uint64_t other = 1; other <= LAST; other++) {
+                assert_int_equal(
+                    journal_check_consistency(&p, other, size, root_of[other], root_of[size]),
+                    other == old);
+                assert_int_equal(
+                    journal_check_consistency(&p, old, other, root_of[old], root_of[other]),
+                    other == size);
+            }
+        }
+    }
+}
+
+static enum b_code get_few(void *ctx, uint64_t id, uint8_t out[static 32], struct b_err *err)
+{
+    int *left = ctx;
+    (void)id;
+    memset(out, 0, 32);
+    return (*left)-- > 0 ? B_OK : b_err_set(err, B_E_STORE_FAILED, 0, "reading a hash");
+}
+
+static void a_hash_that_cannot_be_read_is_told(void **state)
+{
+    (void)state;
+    static struct journal_proof p;
+    static struct journal_edge edge;
+    struct b_err err = {.code = B_OK};
+    for (int reads = 0; reads < 3; reads++) {
+        int left = reads;
+        const struct journal_reader broken = {get_few, &left};
+        assert_int_equal(journal_prove_inclusion(5, 100, broken, &p, &err), B_E_STORE_FAILED);
+        left = reads;
+        assert_int_equal(journal_prove_consistency(37, 100, broken, &p, &err), B_E_STORE_FAILED);
+        left = reads;
+        assert_int_equal(journal_edge_load(&edge, 15, broken, &err), B_E_STORE_FAILED);
+        assert_string_equal(err.msg, "reading a hash");
     }
 }
 
@@ -146,6 +289,9 @@ int main(void)
         cmocka_unit_test(an_edge_loaded_from_stored_hashes_is_the_one_that_grew),
         cmocka_unit_test(every_inclusion_proof_holds_for_its_entry_and_no_other),
         cmocka_unit_test(every_consistency_proof_holds_for_its_sizes_and_no_others),
+        cmocka_unit_test(a_proof_holds_for_no_other_sizes),
+        cmocka_unit_test(a_hash_that_cannot_be_read_is_told),
+        cmocka_unit_test(the_published_proofs_are_given_and_hold),
     };
     return cmocka_run_group_tests(tests, build, NULL);
 }
