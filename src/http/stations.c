@@ -62,6 +62,14 @@ static enum b_code answer_code(struct http_call *c, const struct store_station *
     return B_OK;
 }
 
+enum b_code http_ca(struct http_call *c, struct b_err *err)
+{
+    enum b_code r = need_ca(c, err);
+    if (r == B_OK)
+        (void)json_object_set_new(c->out, "ca", json_string(pki_ca_pem(c->server->ca)));
+    return r;
+}
+
 enum b_code http_station_add(struct http_call *c, struct b_err *err)
 {
     const char *name = NULL;

@@ -1,5 +1,5 @@
 /*
- * One-time codes. 10 random bytes, then 5 bytes of the CA's fingerprint: 24 signs of Crockford's
+ * One-time codes. 10 random bytes, then 10 bytes of the CA's fingerprint: 32 signs of Crockford's
  * base32, and a check sign: their values' weighted sum modulo 31, so that one wrong sign or two
  * that changed places are noticed before anything is sent.
  */
@@ -8,7 +8,7 @@
 #include "crypto/crypto.h"
 #include "pki/pki.h"
 
-enum { RANDOM = 10, PIN = 5, SIGNS = (RANDOM + PIN) * 8 / 5 };
+enum { RANDOM = 10, PIN = PKI_CODE_PIN, SIGNS = (RANDOM + PIN) * 8 / 5 };
 
 static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -16,7 +16,7 @@ static unsigned check_of(const uint8_t values[static SIGNS])
 {
     unsigned sum = 0;
     for (unsigned i = 0; i < SIGNS; i++)
-        sum += (i + 1) * values[i];
+        sum += (i % 30 + 1) * values[i];
     return sum % 31;
 }
 
@@ -64,8 +64,8 @@ static unsigned value_of(char c)
     return at != NULL ? (unsigned)(at - alphabet) : 32;
 }
 
-enum b_code pki_code_parse(const char *text, uint8_t digest[static 32], uint8_t ca[static 5],
-                           struct b_err *err)
+enum b_code pki_code_parse(const char *text, uint8_t digest[static 32],
+                           uint8_t ca[static PKI_CODE_PIN], struct b_err *err)
 {
     uint8_t values[SIGNS + 1];
     uint8_t bytes[RANDOM + PIN] = {0};

@@ -18,6 +18,7 @@ enum {
     PKI_NAME_MAX = 64,
     PKI_POINT = 65,
     PKI_CODE_MAX = 96, /* a one-time code as text */
+    PKI_CODE_PIN = 10, /* bytes of the CA's fingerprint in it */
 };
 
 /* --- keys --------------------------------------------------------------------------------------
@@ -80,14 +81,14 @@ B_NODISCARD enum b_code pki_issue(const struct pki_ca *ca, const struct pki_want
 /* --- one-time codes (code.c) --------------------------------------------------------------------
  */
 
-/* A code as an administrator reads it out: 80 random bits and 40 bits of the SHA-256 of the CA's
+/* A code as an administrator reads it out: 80 random bits and 80 bits of the SHA-256 of the CA's
  * certificate, in Crockford's base32, in groups of four with a check sign. The station finds the CA
  * by it, the server finds the station. */
 B_NODISCARD enum b_code pki_code_make(const char *ca_pem, char *text, uint8_t digest[static 32],
                                       struct b_err *err);
 /* Either case, O and 0, I, L and 1 alike, with or without dashes. digest: SHA-256 of the random
- * part; ca: the first 5 bytes of the CA's fingerprint. B_E_CODE_BAD. */
+ * part; ca: the first bytes of the CA's fingerprint. B_E_CODE_BAD. */
 B_NODISCARD enum b_code pki_code_parse(const char *text, uint8_t digest[static 32],
-                                       uint8_t ca[static 5], struct b_err *err);
+                                       uint8_t ca[static PKI_CODE_PIN], struct b_err *err);
 
 #endif

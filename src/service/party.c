@@ -124,7 +124,7 @@ enum b_code service_station_enrol(struct service *sv, const struct pki_ca *ca, c
                                   struct b_err *err)
 {
     uint8_t digest[32];
-    uint8_t pin[5];
+    uint8_t pin[PKI_CODE_PIN];
     struct pki_cert cert;
     struct station_work k = {
         .station = ret, .kind = "station-enrol", .code = digest, .fingerprint = cert.fingerprint};

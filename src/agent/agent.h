@@ -1,0 +1,79 @@
+/*
+ * agent: tessere-agent, the station's part. It relays frames between the readers of a station and
+ * the server, and holds no secret but the key of its own certificate.
+ *
+ *   tap.c      the two messages of a tap (docs/api.md)
+ *   enrol.c    from a one-time code to a certificate; renewal
+ *   readers.c  every reader of the station, as they come and go
+ *   main.c     the command line
+ */
+#ifndef TESSERE_AGENT_AGENT_H
+#define TESSERE_AGENT_AGENT_H
+
+#include "channel/channel.h"
+#include "desfire/desfire.h"
+#include "remote/remote.h"
+
+enum { AGENT_PATH_MAX = 512, AGENT_TEXT_MAX = 256, AGENT_ASSERTION_MAX = 2048 };
+
+/* --- the station's directory (enrol.c) ---------------------------------------------------------
+ */
+
+/* station.json, station.pem, station.key, ca.pem below dir. */
+struct agent_home {
+    char dir[AGENT_PATH_MAX];
+    char url[AGENT_PATH_MAX];
+    char cert[AGENT_PATH_MAX + 32], key[AGENT_PATH_MAX + 32], ca[AGENT_PATH_MAX + 32];
+};
+B_NODISCARD enum b_code agent_home_open(const char *dir, struct agent_home *ret, struct b_err *err);
+/* A key made here, a request, a certificate for the code. B_E_INITIALISED when there is one. */
+B_NODISCARD enum b_code agent_enrol(const char *dir, const char *url, const char *code,
+                                    struct b_err *err);
+/* A new key and certificate once two thirds of the old one's time are over; *ret_is_new. */
+B_NODISCARD enum b_code agent_renew(const struct agent_home *home, struct remote *r,
+                                    bool *ret_is_new, struct b_err *err);
+B_NODISCARD enum b_code agent_connect(const struct agent_home *home, struct remote **ret,
+                                      struct b_err *err);
+
+/* --- a tap (tap.c) -----------------------------------------------------------------------------
+ */
+
+/* What the server says of this station (GET /v1/station). */
+struct agent_self {
+    char name[64], group[64], language[8];
+    df_aid aid;
+    uint8_t key_no;
+    int serial_file; /* -1: keys are derived from the UID */
+    uint8_t serial_length;
+    uint8_t pin_key[65];
+    int debounce_ms;
+};
+B_NODISCARD enum b_code agent_self(struct remote *r, struct agent_self *ret, struct b_err *err);
+
+struct agent_outcome {
+    enum b_code code; /* B_OK: granted */
+    char sentence[AGENT_TEXT_MAX];
+    char holder_ref[64], holder_name[128];
+    int64_t badge;
+    char assertion[AGENT_ASSERTION_MAX];
+};
+/* Authenticates the card; challenge: of whoever asked for the tap, or "". The outcome is filled in
+ * for refusals too. */
+B_NODISCARD enum b_code agent_tap(struct remote *r, const struct agent_self *self,
+                                  struct channel *ch, const char *challenge,
+                                  struct agent_outcome *ret, struct b_err *err);
+
+/* --- readers (readers.c) -----------------------------------------------------------------------
+ */
+
+struct agent_watch {
+    void (*outcome)(void *ctx, const char *reader, const struct agent_outcome *o);
+    void (*status)(void *ctx, const char *line); /* one line that a person understands */
+    bool (*is_stopped)(void *ctx);
+    void *ctx;
+};
+/* Serves every reader until it is told to stop. taps: 0, or end after so many. */
+B_NODISCARD enum b_code agent_run(const struct agent_home *home, const struct agent_watch *watch,
+                                  unsigned taps, struct b_err *err);
+
+#endif

@@ -1,0 +1,217 @@
+/*
+ * Every reader has a thread and a connection of its own: a card that is slow, or a person who
+ * leaves it there, holds nobody else up. Readers come and go; the reader service and the server
+ * too.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+
+enum { READERS = 16, LOOK_MS = 300, REMOVED_MS = 400 };
+
+struct run;
+
+struct reader {
+    char name[128];
+    bool is_used, has_ended;
+    pthread_t thread;
+    struct run *run;
+};
+
+struct run {
+    const struct agent_home *home;
+    const struct agent_watch *watch;
+    unsigned taps_left; /* 0: without end */
+    bool is_over;
+    pthread_mutex_t lock;
+    struct reader readers[READERS];
+};
+
+static bool is_stopped(void *ctx)
+{
+    struct run *run = ctx;
+    (void)pthread_mutex_lock(&run->lock);
+    bool is = run->is_over;
+    (void)pthread_mutex_unlock(&run->lock);
+    return is || (run->watch->is_stopped != NULL && run->watch->is_stopped(run->watch->ctx));
+}
+
+static void tell(struct run *run, const char *line)
+{
+    (void)pthread_mutex_lock(&run->lock);
+    if (run->watch->status != NULL)
+        run->watch->status(run->watch->ctx, line);
+    (void)pthread_mutex_unlock(&run->lock);
+}
+
+static void tell_outcome(struct run *run, const char *reader, const struct agent_outcome *o)
+{
+    (void)pthread_mutex_lock(&run->lock);
+    run->watch->outcome(run->watch->ctx, reader, o);
+    if (run->taps_left > 0 && --run->taps_left == 0)
+        run->is_over = true;
+    (void)pthread_mutex_unlock(&run->lock);
+}
+
+static void rest(struct run *run, unsigned ms)
+{
+    for (unsigned waited = 0; waited < ms && !is_stopped(run); waited += 100)
+        (void)usleep(100 * 1000);
+}
+
+/* Connects, however long it takes, and learns what this station is. */
+static struct remote *reach_server(struct run *run, struct agent_self *self)
+{
+    struct remote *r = NULL;
+    struct b_err err;
+    char line[AGENT_TEXT_MAX + 64];
+    for (unsigned n = 1; !is_stopped(run); n++) {
+        enum b_code code = r == NULL ? agent_connect(run->home, &r, &err) : B_OK;
+        if (code == B_OK)
+            code = agent_self(r, self, &err);
+        if (code == B_OK) {
+            (void)snprintf(line, sizeof(line), "%s: ready", self->name);
+            tell(run, line);
+            return r;
+        }
+        (void)snprintf(line, sizeof(line), "%s (%.160s); trying again", b_code_text(code), err.msg);
+        tell(run, line);
+        rest(run, remote_pause_ms(n));
+    }
+    remote_free(&r);
+    return NULL;
+}
+
+/* The same card is not a second tap. */
+static void wait_removed(struct run *run, struct channel *ch)
+{
+    struct b_err ignored;
+    enum b_code r = B_E_CANCELLED;
+    while (r == B_E_CANCELLED && !is_stopped(run))
+        r = channel_pcsc_wait_removed(ch, REMOVED_MS, &ignored);
+}
+
+static void renew(struct run *run, struct remote **r, struct agent_self *self)
+{
+    bool is_new = false;
+    struct b_err err;
+    if (agent_renew(run->home, *r, &is_new, &err) != B_OK)
+        tell(run, err.msg);
+    if (is_new) {
+        remote_free(r);
+        *r = reach_server(run, self);
+    }
+}
+
+static void *serve(void *arg)
+{
+    enum { RENEW_EVERY_S = 3600 };
+    static _Thread_local struct agent_outcome outcome;
+    struct reader *me = arg;
+    struct run *run = me->run;
+    struct agent_self self = {.key_no = 0};
+    struct b_err err;
+    time_t renewed = 0;
+    struct remote *r = reach_server(run, &self);
+    const struct channel_pcsc_wanted wanted = {
+        .reader = me->name, .wait_ms = -1, .is_stopped = is_stopped, .ctx = run};
+    while (r != NULL && !is_stopped(run)) {
+        struct channel *ch = NULL;
+        if (time(NULL) - renewed > RENEW_EVERY_S) {
+            renew(run, &r, &self);
+            renewed = time(NULL);
+            continue;
+        }
+        enum b_code code = channel_pcsc_open(&wanted, &ch, &err);
+        if (code == B_E_NO_READER || code == B_E_PCSC_DOWN || code == B_E_CANCELLED)
+            break; /* the reader is gone; it is taken up again when it is back */
+        if (code != B_OK) {
+            rest(run, LOOK_MS);
+            continue;
+        }
+        code = agent_tap(r, &self, ch, "", &outcome, &err);
+        tell_outcome(run, me->name, &outcome);
+        if (code == B_E_SERVER_GONE) {
+            remote_free(&r);
+            r = reach_server(run, &self);
+        }
+        wait_removed(run, ch);
+        channel_free(&ch);
+    }
+    remote_free(&r);
+    (void)pthread_mutex_lock(&run->lock);
+    me->has_ended = true;
+    (void)pthread_mutex_unlock(&run->lock);
+    return NULL;
+}
+
+/* A thread for a reader that has none. */
+static void take_up(struct run *run, const struct channel_reader *found)
+{
+    const char *name = found->name;
+    struct reader *free_one = NULL;
+    for (size_t i = 0; i < READERS; i++) {
+        struct reader *k = &run->readers[i];
+        if (k->is_used && strcmp(k->name, name) == 0)
+            return;
+        if (!k->is_used && free_one == NULL)
+            free_one = k;
+    }
+    if (free_one == NULL)
+        return;
+    *free_one = (struct reader){.is_used = true, .run = run};
+    static_assert(sizeof(free_one->name) == sizeof(found->name), "one length of a reader's name");
+    memcpy(free_one->name, name, sizeof(free_one->name));
+    if (pthread_create(&free_one->thread, NULL, serve, free_one) != 0)
+        free_one->is_used = false;
+}
+
+static void reap(struct run *run, bool all)
+{
+    for (size_t i = 0; i < READERS; i++) {
+        struct reader *k = &run->readers[i];
+        (void)pthread_mutex_lock(&run->lock);
+        bool may = k->is_used && (all || k->has_ended);
+        (void)pthread_mutex_unlock(&run->lock);
+        if (!may)
+            continue;
+        (void)pthread_join(k->thread, NULL);
+        k->is_used = false;
+    }
+}
+
+enum b_code agent_run(const struct agent_home *home, const struct agent_watch *watch, unsigned taps,
+                      struct b_err *err)
+{
+    struct run *run = calloc(1, sizeof(*run));
+    if (run == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "serving the readers");
+    run->home = home;
+    run->watch = watch;
+    run->taps_left = taps;
+    b_check(pthread_mutex_init(&run->lock, NULL) == 0);
+    enum b_code told = B_OK;
+    while (!is_stopped(run)) {
+        static struct channel_reader found[READERS];
+        size_t count = 0;
+        struct b_err trouble;
+        enum b_code r = channel_pcsc_list(found, READERS, &count, &trouble);
+        if (r == B_OK && count == 0)
+            r = b_err_set(&trouble, B_E_NO_READER, 0, "no reader");
+        if (r != told && r != B_OK)
+            tell(run, b_code_text(r));
+        told = r;
+        for (size_t i = 0; r == B_OK && i < count; i++)
+            take_up(run, &found[i]);
+        reap(run, false);
+        rest(run, LOOK_MS);
+    }
+    reap(run, true);
+    (void)pthread_mutex_destroy(&run->lock);
+    free(run);
+    return B_OK;
+}

@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# A hospital's day, end to end: server, vault, station and badge, through a real pcscd. Reads as a
+# story. Run by meson inside with-pcscd. TAP output.
+# shellcheck source=tests/support/card.sh
+. "$(dirname "$0")/../support/card.sh"
+export LC_ALL=C.UTF-8
+unset LANGUAGE
+home=$work/home
+port=18450
+server_pid= agent_pid=
+
+tessere() {
+    "$TESSERE" --home "$home" --wait 5 "$@" </dev/null
+}
+
+start_server() {
+    "$TESSERED" --home "$home" >"$work/server.log" 2>&1 &
+    server_pid=$!
+    for ((i = 0; i < 100; i++)); do
+        grep -q ready "$work/server.log" && return 0
+        kill -0 "$server_pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    cat "$work/server.log"
+    return 1
+}
+
+stop_server() {
+    kill "$server_pid"
+    wait "$server_pid"
+}
+
+start_agent() { # STATE
+    "$TESSERE_AGENT" --state "$work/$1" --json run >"$work/agent.out" 2>"$work/agent.log" &
+    agent_pid=$!
+    for ((i = 0; i < 100; i++)); do
+        grep -q ready "$work/agent.log" && return 0
+        sleep 0.1
+    done
+    cat "$work/agent.log"
+    return 1
+}
+
+stop_agent() {
+    kill "$agent_pid"
+    wait "$agent_pid"
+}
+
+# call PERSON METHOD PATH [BODY]: the API, as a person
+call() {
+    local who=$1 method=$2 path=$3
+    shift 3
+    curl -sS -m 10 --cacert "$home/pki/ca.pem" --cert "$work/$who.pem" --key "$work/$who.key" \
+        -H 'Content-Type: application/json' -X "$method" ${1:+-d "$1"} "https://localhost:$port$path"
+}
+
+# taps IMAGE: puts the badge on the station's reader and takes it away; shows what the station said
+taps() {
+    local before now i
+    before=$(wc -l <"$work/agent.out")
+    insert 0 "$work/$1" || return 1
+    for ((i = 0; i < 100; i++)); do
+        now=$(wc -l <"$work/agent.out")
+        [ "$now" -gt "$before" ] && break
+        sleep 0.1
+    done
+    remove 0
+    tail -n +$((before + 1)) "$work/agent.out" | head -1
+}
+
+# outcome WANTED IMAGE
+outcome() {
+    local line
+    line=$(taps "$2")
+    printf '%s\n' "$line" "$(tail -3 "$work/agent.log")"
+    grep -q "\"outcome\":\"$1\"" <<<"$line"
+}
+
+enrol_badge() {
+    "$TESSERE_CARD" new --ev "$1" --uid "$2" "$work/$3" >/dev/null && insert 0 "$work/$3" &&
+        tessere badge enrol --ref "$4" --name "$5" --yes && remove 0
+}
+
+# The assertion of the last tap is verified with the published keys, by openssl.
+assertion_verifies() {
+    tail -1 "$work/agent.out" >"$work/last.json"
+    curl -sS --cacert "$home/pki/ca.pem" "https://localhost:$port/v1/jwks" >"$work/jwks.json"
+    python3 - "$work" <<'P'
+import base64, json, subprocess, sys
+work = sys.argv[1]
+def raw(text): return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+def integer(b):
+    b = b.lstrip(b"\0") or b"\0"
+    return b"\x02" + bytes([len(b) + (b[0] >> 7)]) + (b"\0" if b[0] >> 7 else b"") + b
+token = json.load(open(work + "/last.json"))["assertion"]
+head, body, signature = token.split(".")
+key = [k for k in json.load(open(work + "/jwks.json"))["keys"] if k["kid"] == json.loads(raw(head))["kid"]][0]
+point = b"\x04" + raw(key["x"]) + raw(key["y"])
+spki = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200") + point
+s = raw(signature)
+der = integer(s[:32]) + integer(s[32:])
+open(work + "/k.der", "wb").write(spki)
+open(work + "/s.der", "wb").write(b"\x30" + bytes([len(der)]) + der)
+open(work + "/m", "w").write(head + "." + body)
+claims = json.loads(raw(body))
+print(claims)
+assert claims["sub"] == "10001234567" and claims["amr"] == ["hwk"] and claims["station"] == "ward-1"
+assert claims["exp"] > claims["iat"] and claims["generation"] == 1
+subprocess.run(["openssl", "dgst", "-sha256", "-verify", work + "/k.der", "-keyform", "DER",
+                "-signature", work + "/s.der", work + "/m"], check=True)
+P
+}
+
+check "the hospital is set up" tessere init --finess 750712184 --name Hospital
+check "a server is set up, with a CA of its own" \
+    tessere server setup --hosts DNS:localhost,IP:127.0.0.1 --address 127.0.0.1 --port $port
+check "Alice administers it" tessere person add alice --roles administrator --out "$work/alice"
+check "Olga works at the badge desk" tessere person add olga --roles operator --out "$work/olga"
+check "the server starts" start_server
+
+check "Alice adds a station and gets its one-time code" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call alice POST /v1/stations '{\"name\":\"ward-1\",\"group\":\"ward\"}' >'$work/station.json' && grep -q code '$work/station.json'"
+code=$(sed 's/.*"code":"\([^"]*\)".*/\1/' "$work/station.json")
+check "a code with a wrong sign is noticed at once" \
+    bash -c "! '$TESSERE_AGENT' --state '$work/st' enrol --server https://localhost:$port --code '${code/[A-Z]/0}0'"
+check "the station is enrolled by its code" \
+    "$TESSERE_AGENT" --state "$work/st" enrol --server "https://localhost:$port" --code "$code"
+check "the code is good for one station" \
+    bash -c "! '$TESSERE_AGENT' --state '$work/st2' enrol --server https://localhost:$port --code '$code'"
+check "a badge is enrolled for nurse Anne" enrol_badge ev2 04A1B2C3D4E5F6 anne 10001234567 "Anne Martin"
+check "an old EV1 badge is enrolled for Bruno" enrol_badge ev1 04B1B2B3B4B5B6 bruno 10007654321 "Bruno Petit"
+check "the station's agent starts" start_agent st
+check "Anne taps: granted" outcome ok anne
+check "the assertion of her tap verifies with the published keys" assertion_verifies
+check "Bruno taps with AuthenticateAES: granted" outcome ok bruno
+"$TESSERE_CARD" new --ev ev2 --uid 04FFFFFFFFFFFF "$work/blank" >/dev/null
+check "a blank card is not ours" outcome card-foreign blank
+check "Olga suspends Bruno's badge" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call olga POST /v1/badges/2/suspend '{\"reason\":\"forgotten\"}' | grep -q suspended"
+check "Bruno taps: refused" outcome badge-suspended bruno
+check "Olga may not add stations" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call olga POST /v1/stations '{\"name\":\"x\"}' | grep -q not-permitted"
+check "Anne's badge is lost: Olga revokes it" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call olga POST /v1/badges/1/revoke '{\"reason\":\"lost\"}' | grep -q revoked"
+check "whoever found it taps: refused" outcome badge-revoked anne
+check "Olga ends Bruno's suspension" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call olga POST /v1/badges/2/reinstate | grep -q active"
+vault=$(pgrep -P "$server_pid" tessere-vault)
+check "the vault dies" kill -9 "$vault"
+sleep 1
+check "Bruno taps: the server has started it again" outcome ok bruno
+check "the server is stopped and started" bash -c "kill $server_pid; while kill -0 $server_pid 2>/dev/null; do sleep 0.1; done"
+check "it is back" start_server
+check "Bruno taps: the station has found it again" outcome ok bruno
+check "Alice revokes the station" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call alice POST /v1/stations/1/revoke | grep -q ended"
+check "Bruno taps there: the station is refused" outcome station-revoked bruno
+check "the agent ends" stop_agent
+check "the server ends" stop_server
+check "the journal of the day verifies" tessere journal verify
+finish
