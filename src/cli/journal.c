@@ -103,47 +103,55 @@ enum b_code cli_journal_key(struct cli *c, struct b_err *err)
 
 static bool take_body(void *ctx, const struct store_entry *e)
 {
-    *(json_t **)ctx = json_stringn(e->body, e->body_len);
+    struct journal_inclusion *p = ctx;
+    struct b_wr w = b_wr_from(p->extra, sizeof(p->extra));
+    b_wr_bytes(&w, e->body, e->body_len);
+    p->extra_len = w.len;
     return true;
 }
 
-/* Everything that somebody needs who has nothing but the published key. */
+static json_t *hashes_of(const struct journal_proof *proof)
+{
+    json_t *hashes = json_array();
+    for (size_t i = 0; i < proof->count; i++) {
+        char text[48];
+        b_check(b_base64(text, sizeof(text), proof->hashes[i], JOURNAL_HASH));
+        (void)json_array_append_new(hashes, json_string(text));
+    }
+    return hashes;
+}
+
+/* Everything that somebody needs who has nothing but the published key: C2SP tlog-proof, and the
+ * entry itself as its extra data. */
 enum b_code cli_journal_prove(struct cli *c, struct b_err *err)
 {
-    static struct journal_proof proof;
-    static char note[JOURNAL_NOTE_MAX];
+    static struct journal_inclusion p;
+    static char text[JOURNAL_PROOF_TEXT_MAX];
     char *end = NULL;
     uint64_t size = 0;
-    uint64_t index = strtoull(c->operand, &end, 10);
-    json_t *body = NULL;
+    p.index = strtoull(c->operand, &end, 10);
+    p.extra_len = 0;
     if (*end != '\0')
         return b_err_set(err, B_E_USAGE, 0, _("an entry is named by its number, not \"%.40s\""),
                          c->operand);
     enum b_code r = cli_open(c, false, err);
     if (r == B_OK)
-        r = service_journal_inclusion(&c->service, index, &size, &proof, err);
+        r = service_journal_inclusion(&c->service, p.index, &size, &p.proof, err);
     if (r == B_OK)
-        r = store_checkpoint_get(c->service.store, size, &size, note, sizeof(note), err);
-    const struct store_entry_range range = {.from = index, .count = 1};
+        r = store_checkpoint_get(c->service.store, size, &size, p.note, sizeof(p.note), err);
+    const struct store_entry_range range = {.from = p.index, .count = 1};
     if (r == B_OK)
-        r = store_entry_each(c->service.store, &range, take_body, &body, err);
+        r = store_entry_each(c->service.store, &range, take_body, &p, err);
     if (r != B_OK)
         return r;
-    json_t *hashes = json_array();
-    for (size_t i = 0; i < proof.count; i++) {
-        char text[48];
-        b_check(b_base64(text, sizeof(text), proof.hashes[i], JOURNAL_HASH));
-        (void)json_array_append_new(hashes, json_string(text));
-        cli_say(c, CLI_PLAIN, "%s\n", text);
-    }
-    cli_say(c, CLI_PLAIN, "\n%s\n\n%s", json_string_value(body), note);
+    if (!journal_inclusion_print(&p, text, sizeof(text)))
+        return b_err_set(err, B_E_INTERNAL, 0, "a proof that does not fit");
+    cli_say(c, CLI_PLAIN, "%s", text);
     if (c->out != NULL)
-        (void)json_object_update_new(c->out,
-                                     json_pack("{s:I, s:I, s:O, s:O, s:s}", "index",
-                                               (json_int_t)index, "size", (json_int_t)size, "entry",
-                                               body, "proof", hashes, "checkpoint", note));
-    json_decref(hashes);
-    json_decref(body);
+        (void)json_object_update_new(
+            c->out, json_pack("{s:I, s:I, s:s%, s:o, s:s, s:s}", "index", (json_int_t)p.index,
+                              "size", (json_int_t)size, "entry", (const char *)p.extra, p.extra_len,
+                              "proof", hashes_of(&p.proof), "checkpoint", p.note, "text", text));
     return B_OK;
 }
 

@@ -74,8 +74,8 @@ bool journal_checkpoint_parse(const char *note, size_t n, struct journal_checkpo
     size_t body = n <= JOURNAL_NOTE_MAX ? journal_note_body(note, n) : 0;
     struct b_rd text = b_rd_from(note, body != 0 ? body : n);
     *ret = (struct journal_checkpoint){.size = 0};
-    if (n > JOURNAL_NOTE_MAX || !journal_is_text(text) || !journal_line(&text, &line) ||
-        line.left == 0 || line.left >= sizeof(ret->origin))
+    if (n > JOURNAL_NOTE_MAX || !journal_is_text(b_rd_from(note, n)) ||
+        !journal_line(&text, &line) || line.left == 0 || line.left >= sizeof(ret->origin))
         return false;
     b_rd_bytes(&line, ret->origin, line.left);
     if (!journal_line(&text, &line) || !journal_line_number(line, &ret->size) ||

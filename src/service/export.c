@@ -11,23 +11,13 @@
 
 #include "service/journal.h"
 
-enum { WIDTH = 256, PATH_CAP = 1024 };
+enum { PATH_CAP = 1024 };
 
-/* The index in groups of three digits, all but the last marked with x; a partial tile's width. */
-static void tile_path(char *out, const char *dir, const char *level, uint64_t index, unsigned width)
+static void tile_path(char *out, const char *dir, const struct journal_tile *tile)
 {
-    char groups[64] = "";
-    char rest[64];
-    (void)snprintf(groups, sizeof(groups), "%03llu", (unsigned long long)(index % 1000));
-    for (uint64_t v = index / 1000; v > 0; v /= 1000) {
-        (void)snprintf(rest, sizeof(rest), "%.50s", groups);
-        (void)snprintf(groups, sizeof(groups), "x%03llu/%.50s", (unsigned long long)(v % 1000),
-                       rest);
-    }
-    char partial[16] = "";
-    if (width < WIDTH)
-        (void)snprintf(partial, sizeof(partial), ".p/%u", width);
-    (void)snprintf(out, PATH_CAP, "%.800s/tile/%s/%.64s%s", dir, level, groups, partial);
+    char path[JOURNAL_TILE_PATH_MAX];
+    journal_tile_path(tile, path);
+    (void)snprintf(out, PATH_CAP, "%.800s/%s", dir, path);
 }
 
 static enum b_code write_file(char *path, const void *p, size_t n, struct b_err *err)
@@ -47,23 +37,27 @@ static enum b_code write_file(char *path, const void *p, size_t n, struct b_err 
                    : b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "%s: %s", path, strerror(errno));
 }
 
+static enum b_code read_hash(void *ctx, uint64_t id, uint8_t out[static JOURNAL_HASH],
+                             struct b_err *err)
+{
+    return store_hash_get(ctx, id, out, err);
+}
+
 static enum b_code write_hashes(struct service *sv, const char *dir, uint64_t size,
                                 struct b_err *err)
 {
-    static uint8_t tile[WIDTH][JOURNAL_HASH];
+    static uint8_t hashes[JOURNAL_TILE_WIDTH][JOURNAL_HASH];
+    const struct journal_reader reader = {read_hash, sv->store};
     char path[PATH_CAP];
     enum b_code r = B_OK;
-    for (unsigned level = 0; r == B_OK && size >> (8 * level) > 0 && level < 8; level++) {
-        uint64_t count = size >> (8 * level);
-        for (uint64_t at = 0; r == B_OK && at < count; at += WIDTH) {
-            unsigned width = count - at < WIDTH ? (unsigned)(count - at) : WIDTH;
-            char name[8];
-            for (unsigned i = 0; r == B_OK && i < width; i++)
-                r = store_hash_get(sv->store, journal_hash_id(8 * level, at + i), tile[i], err);
-            (void)snprintf(name, sizeof(name), "%u", level);
-            tile_path(path, dir, name, at / WIDTH, width);
+    for (unsigned level = 0; level < JOURNAL_TILE_LEVELS; level++) {
+        uint64_t count = journal_tile_count(level, size);
+        for (uint64_t at = 0; r == B_OK && at < count; at++) {
+            struct journal_tile tile = journal_tile_at(level, at, size);
+            r = journal_tile_read(&tile, reader, hashes, err);
+            tile_path(path, dir, &tile);
             if (r == B_OK)
-                r = write_file(path, tile, width * (size_t)JOURNAL_HASH, err);
+                r = write_file(path, hashes, tile.width * (size_t)JOURNAL_HASH, err);
         }
     }
     return r;
@@ -71,8 +65,7 @@ static enum b_code write_hashes(struct service *sv, const char *dir, uint64_t si
 
 struct bundle {
     const char *dir;
-    uint64_t size, index;
-    unsigned width;
+    uint64_t size, next;
     struct b_wr w;
     enum b_code code;
     struct b_err *err;
@@ -82,22 +75,25 @@ static bool add_entry(void *ctx, const struct store_entry *e)
 {
     struct bundle *b = ctx;
     char path[PATH_CAP];
-    b_wr_be16(&b->w, (uint16_t)e->body_len);
-    b_wr_bytes(&b->w, e->body, e->body_len);
-    b->width++;
-    if (b->width < WIDTH && e->index + 1 < b->size)
+    struct journal_tile tile = journal_tile_at(0, b->next / JOURNAL_TILE_WIDTH, b->size);
+    tile.is_entries = true;
+    if (e->index != b->next || !journal_bundle_add(&b->w, e->body, e->body_len)) {
+        b->code = b_err_set(b->err, B_E_JOURNAL_BROKEN, 0, "entry %llu is missing or too long",
+                            (unsigned long long)b->next);
+        return false;
+    }
+    if (b->next++ % JOURNAL_TILE_WIDTH + 1 < tile.width)
         return true;
-    tile_path(path, b->dir, "entries", b->index++, b->width);
+    tile_path(path, b->dir, &tile);
     b->code = write_file(path, b->w.p, b->w.len, b->err);
     b->w.len = 0;
-    b->width = 0;
     return b->code == B_OK;
 }
 
 enum b_code service_journal_export(struct service *sv, const char *dir, uint64_t *ret_size,
                                    struct b_err *err)
 {
-    enum { ROOM = WIDTH * (STORE_ENTRY_MAX + 2) };
+    enum { ROOM = JOURNAL_TILE_WIDTH * (STORE_ENTRY_MAX + 2) };
     static char note[JOURNAL_NOTE_MAX];
     char path[PATH_CAP];
     struct bundle b = {.dir = dir, .err = err};
