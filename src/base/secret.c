@@ -3,12 +3,15 @@
  *
  *   block: struct block (32 bytes) | n bytes, rounded up to 16
  *
- * First fit is enough: a vault holds some hundred blocks. Headers carry a check word; a header that
- * was overwritten is a broken invariant, not an error.
+ * Free blocks are in a list; a block knows the size of the one before it, so that what is given
+ * back joins its free neighbours at once, however many blocks there are. Two free blocks are never
+ * neighbours. Headers carry a check word; a header that was overwritten is a broken invariant, not
+ * an error. One lock guards it all.
  */
 #include "base/secret.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -16,12 +19,16 @@
 #include "base/bytes.h"
 
 #define BLOCK_MAGIC UINT64_C(0x7465737365726531)
+#define NONE UINT32_MAX /* in place of a block's offset */
 
 struct block {
     uint64_t magic;
-    size_t size; /* of the memory behind the header, a multiple of 16 */
-    size_t used; /* 0: free; else the bytes asked for */
-    size_t reserved;
+    uint32_t size;   /* of the memory behind the header, a multiple of 16 */
+    uint32_t used;   /* 0: free; else the bytes asked for */
+    uint32_t before; /* offset of the block that lies before this one, or NONE */
+    uint32_t next;   /* offsets in the list of free blocks, or NONE */
+    uint32_t previous;
+    uint32_t reserved;
 };
 static_assert(sizeof(struct block) == 32, "blocks keep their memory 16-byte aligned");
 
@@ -30,22 +37,56 @@ static struct {
     size_t size;
     size_t in_use;
     bool is_locked;
+    uint32_t first_free;
 } arena;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct block *block_at(size_t offset)
 {
+    b_check(offset <= arena.size - sizeof(struct block));
     struct block *b = (struct block *)(void *)(arena.start + offset);
     b_check(b->magic == BLOCK_MAGIC);
     b_check(b->size <= arena.size - offset - sizeof(struct block));
     return b;
 }
 
-enum b_code b_secret_init(size_t size, bool must_lock, struct b_err *err)
+static uint32_t offset_of(const struct block *b)
 {
-    if (arena.start != NULL)
-        return B_OK;
+    return (uint32_t)((const uint8_t *)b - arena.start);
+}
+
+/* The block behind b in memory, or NULL. */
+static struct block *after(const struct block *b)
+{
+    size_t at = offset_of(b) + sizeof(*b) + b->size;
+    return at < arena.size ? block_at(at) : NULL;
+}
+
+static void list_add(struct block *b)
+{
+    b->previous = NONE;
+    b->next = arena.first_free;
+    if (b->next != NONE)
+        block_at(b->next)->previous = offset_of(b);
+    arena.first_free = offset_of(b);
+}
+
+static void list_remove(struct block *b)
+{
+    if (b->previous != NONE)
+        block_at(b->previous)->next = b->next;
+    else
+        arena.first_free = b->next;
+    if (b->next != NONE)
+        block_at(b->next)->previous = b->previous;
+    b->next = b->previous = NONE;
+}
+
+static enum b_code map_arena(size_t size, bool must_lock, struct b_err *err)
+{
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size = (size + page - 1) / page * page;
+    b_check(size > sizeof(struct block) && size < NONE);
     uint8_t *map = mmap(NULL, size + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED)
         return b_err_set(err, B_E_NO_MEMORY, (uint32_t)errno, "mapping memory for keys: %s",
@@ -68,78 +109,120 @@ enum b_code b_secret_init(size_t size, bool must_lock, struct b_err *err)
     arena.start = start;
     arena.size = size;
     struct block *first = (struct block *)(void *)start;
-    *first = (struct block){.magic = BLOCK_MAGIC, .size = size - sizeof(struct block)};
+    *first = (struct block){
+        .magic = BLOCK_MAGIC, .size = (uint32_t)(size - sizeof(struct block)), .before = NONE};
+    arena.first_free = NONE;
+    list_add(first);
     return B_OK;
+}
+
+enum b_code b_secret_init(size_t size, bool must_lock, struct b_err *err)
+{
+    (void)pthread_mutex_lock(&lock);
+    enum b_code r = arena.start != NULL ? B_OK : map_arena(size, must_lock, err);
+    (void)pthread_mutex_unlock(&lock);
+    return r;
 }
 
 bool b_secret_is_locked(void)
 {
-    return arena.is_locked;
+    (void)pthread_mutex_lock(&lock);
+    bool is_locked = arena.is_locked;
+    (void)pthread_mutex_unlock(&lock);
+    return is_locked;
 }
 
 /* Cuts what block does not need into a free block of its own, when that can hold anything. */
-static void split(struct block *b, size_t offset, size_t size)
+static void split(struct block *b, uint32_t size)
 {
     if (b->size - size < sizeof(struct block) + 16)
         return;
-    struct block *rest = (struct block *)(void *)(arena.start + offset + sizeof(*b) + size);
-    *rest = (struct block){.magic = BLOCK_MAGIC, .size = b->size - size - sizeof(*b)};
+    struct block *behind = after(b);
+    struct block *rest = (struct block *)(void *)((uint8_t *)b + sizeof(*b) + size);
+    *rest = (struct block){.magic = BLOCK_MAGIC,
+                           .size = b->size - size - (uint32_t)sizeof(*b),
+                           .before = offset_of(b)};
+    if (behind != NULL)
+        behind->before = offset_of(rest);
     b->size = size;
+    list_add(rest);
 }
 
-void *b_secret_alloc(size_t n)
+static void *take(size_t n)
 {
     b_check(arena.start != NULL);
     if (n == 0 || n > arena.size)
         return NULL;
-    size_t size = (n + 15) / 16 * 16;
-    for (size_t at = 0; at < arena.size;) {
+    uint32_t size = (uint32_t)((n + 15) / 16 * 16);
+    for (uint32_t at = arena.first_free; at != NONE;) {
         struct block *b = block_at(at);
-        if (b->used == 0 && b->size >= size) {
-            split(b, at, size);
-            b->used = n;
+        b_check(b->used == 0);
+        if (b->size >= size) {
+            list_remove(b);
+            split(b, size);
+            b->used = (uint32_t)n;
             arena.in_use += n;
-            return arena.start + at + sizeof(*b); /* free memory is always zero */
+            return b + 1; /* free memory is always zero */
         }
-        at += sizeof(*b) + b->size;
+        at = b->next;
     }
     return NULL;
 }
 
-/* Joins free neighbours, so that the arena does not crumble. */
-static void merge(void)
+/* Makes b and the free block behind it one. Neither is in the list after that. */
+static void join(struct block *b, struct block *behind)
 {
-    size_t at = 0;
-    while (at < arena.size) {
-        struct block *b = block_at(at);
-        size_t next = at + sizeof(*b) + b->size;
-        if (next < arena.size && b->used == 0) {
-            struct block *after = block_at(next);
-            if (after->used == 0) {
-                b->size += sizeof(*after) + after->size;
-                *after = (struct block){0};
-                continue;
-            }
-        }
-        at = next;
+    b_check(behind->before == offset_of(b));
+    struct block *last = after(behind);
+    if (last != NULL)
+        last->before = offset_of(b);
+    b->size += (uint32_t)sizeof(*behind) + behind->size;
+    b_wipe(behind, sizeof(*behind));
+}
+
+static void give_back(uint8_t *bytes)
+{
+    b_check(arena.start != NULL && bytes > arena.start && bytes < arena.start + arena.size);
+    struct block *b = block_at((size_t)(bytes - arena.start) - sizeof(*b));
+    b_check(b->used != 0);
+    b_wipe(bytes, b->size);
+    arena.in_use -= b->used;
+    b->used = 0;
+    struct block *behind = after(b);
+    if (behind != NULL && behind->used == 0) {
+        list_remove(behind);
+        join(b, behind);
     }
+    struct block *ahead = b->before != NONE ? block_at(b->before) : NULL;
+    if (ahead != NULL && ahead->used == 0) {
+        list_remove(ahead);
+        join(ahead, b);
+        b = ahead;
+    }
+    list_add(b);
+}
+
+void *b_secret_alloc(size_t n)
+{
+    (void)pthread_mutex_lock(&lock);
+    void *p = take(n);
+    (void)pthread_mutex_unlock(&lock);
+    return p;
 }
 
 void b_secret_free(void *p)
 {
     if (p == NULL)
         return;
-    uint8_t *bytes = p;
-    b_check(arena.start != NULL && bytes > arena.start && bytes < arena.start + arena.size);
-    struct block *b = block_at((size_t)(bytes - arena.start) - sizeof(*b));
-    b_check(b->used != 0);
-    b_wipe(p, b->size);
-    arena.in_use -= b->used;
-    b->used = 0;
-    merge();
+    (void)pthread_mutex_lock(&lock);
+    give_back(p);
+    (void)pthread_mutex_unlock(&lock);
 }
 
 size_t b_secret_in_use(void)
 {
-    return arena.in_use;
+    (void)pthread_mutex_lock(&lock);
+    size_t n = arena.in_use;
+    (void)pthread_mutex_unlock(&lock);
+    return n;
 }

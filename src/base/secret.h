@@ -2,6 +2,7 @@
  * Memory for keys: one arena, mapped once, locked in RAM, kept out of core dumps, wiped on fork,
  * between guard pages. What is freed is wiped. Whatever holds a key, a session key or a PIN is
  * allocated here as a whole (a struct df_pcd, a struct df_key), never copied out by assignment.
+ * All functions may be called by several threads at once; a block belongs to one of them.
  */
 #ifndef TESSERE_BASE_SECRET_H
 #define TESSERE_BASE_SECRET_H

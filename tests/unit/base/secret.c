@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -248,6 +249,55 @@ static void memory_that_cannot_be_locked_is_an_error_for_who_must(void **state)
 }
 #endif
 
+struct hand {
+    pthread_t thread;
+    uint8_t mark;
+    bool is_good;
+};
+
+/* Takes and gives back in an order of its own; whatever it holds bears its mark alone. */
+static void *take_and_give(void *arg)
+{
+    enum { HELD = 16, ROUNDS = 4000 };
+    struct hand *h = arg;
+    uint8_t *held[HELD] = {NULL};
+    size_t sizes[HELD] = {0};
+    uint32_t x = h->mark;
+    h->is_good = true;
+    for (int i = 0; i < ROUNDS + HELD; i++) {
+        x = x * 1664525 + 1013904223;
+        size_t at = i < ROUNDS ? x >> 28 : (size_t)(i - ROUNDS);
+        for (size_t k = 0; held[at] != NULL && k < sizes[at]; k++)
+            h->is_good = h->is_good && held[at][k] == h->mark;
+        b_secret_free(held[at]);
+        sizes[at] = 1 + (x >> 8) % 200;
+        held[at] = i < ROUNDS ? b_secret_alloc(sizes[at]) : NULL;
+        if (held[at] == NULL)
+            continue;
+        h->is_good = h->is_good && is_zero(held[at], sizes[at]);
+        memset(held[at], h->mark, sizes[at]);
+    }
+    return NULL;
+}
+
+static void threads_share_it_and_it_comes_back_whole(void **state)
+{
+    (void)state;
+    struct hand hands[4];
+    for (size_t i = 0; i < B_COUNT(hands); i++) {
+        hands[i].mark = (uint8_t)(i + 1);
+        assert_int_equal(pthread_create(&hands[i].thread, NULL, take_and_give, &hands[i]), 0);
+    }
+    for (size_t i = 0; i < B_COUNT(hands); i++) {
+        assert_int_equal(pthread_join(hands[i].thread, NULL), 0);
+        assert_true(hands[i].is_good);
+    }
+    assert_int_equal(b_secret_in_use(), 0);
+    void *whole = b_secret_alloc(ARENA - 32);
+    assert_non_null(whole);
+    b_secret_free(whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +310,7 @@ int main(void)
         cmocka_unit_test_setup(memory_comes_zeroed_aligned_and_wiped_when_given_back, start),
         cmocka_unit_test_setup(a_full_arena_says_so_and_recovers_whole, start),
         cmocka_unit_test_setup(blocks_never_overlap, start),
+        cmocka_unit_test_setup(threads_share_it_and_it_comes_back_whole, start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
