@@ -456,6 +456,18 @@ enum b_code vault_tap_open(struct vault *v, const struct vault_tap *tap, uint32_
     return B_OK;
 }
 
+static enum b_code take_assertion(struct lane *k, struct wire_in *in, const char *name,
+                                  char *assertion, struct b_err *err)
+{
+    struct b_rd bytes = wire_get_bytes(in);
+    if (!wire_in_end(in) || bytes.left >= VAULT_ASSERTION_MAX)
+        return misread(k, name, err);
+    size_t n = bytes.left;
+    b_rd_bytes(&bytes, assertion, n);
+    assertion[n] = '\0';
+    return B_OK;
+}
+
 enum b_code vault_tap_prove(struct vault *v, const struct vault_proof *p, char *assertion,
                             struct b_err *err)
 {
@@ -472,15 +484,44 @@ enum b_code vault_tap_prove(struct vault *v, const struct vault_proof *p, char *
     enum b_code r = call(k, &o, &in, err);
     if (r != B_OK)
         return r;
+    static _Thread_local char none[VAULT_ASSERTION_MAX]; /* none was asked for */
+    return take_assertion(k, &in, "tap_prove", p->claims != NULL ? assertion : none, err);
+}
+
+enum b_code vault_pin_set(struct vault *v, const struct vault_pin *pin, uint8_t *record,
+                          size_t *ret_n, struct b_err *err)
+{
+    LANE *k = take(v);
+    struct wire_out o = begin(k, VAULT_MSG_PIN_SET);
+    struct wire_in in;
+    wire_put_string(&o, pin->aad);
+    wire_put_bytes(&o, pin->box.p, pin->box.left);
+    enum b_code r = call(k, &o, &in, err);
+    if (r != B_OK)
+        return r;
     struct b_rd bytes = wire_get_bytes(&in);
-    if (!wire_in_end(&in) || bytes.left >= VAULT_ASSERTION_MAX)
-        return misread(k, "tap_prove", err);
-    if (p->claims == NULL)
-        return B_OK;
-    size_t n = bytes.left;
-    b_rd_bytes(&bytes, assertion, n);
-    assertion[n] = '\0';
+    if (!wire_in_end(&in) || bytes.left > VAULT_PIN_RECORD_MAX)
+        return misread(k, "pin_set", err);
+    *ret_n = bytes.left;
+    b_rd_bytes(&bytes, record, bytes.left);
     return B_OK;
+}
+
+enum b_code vault_tap_pin(struct vault *v, uint32_t tap, const struct vault_pin *pin,
+                          const struct vault_claims *claims, char *assertion, struct b_err *err)
+{
+    LANE *k = take(v);
+    struct wire_out o = begin(k, VAULT_MSG_TAP_PIN);
+    struct wire_in in;
+    wire_put_u32(&o, tap);
+    wire_put_string(&o, pin->aad);
+    wire_put_bytes(&o, pin->box.p, pin->box.left);
+    wire_put_bytes(&o, pin->record.p, pin->record.left);
+    size_t mark = wire_open_bytes(&o);
+    vault_claims_encode(claims, &k->request);
+    wire_close_bytes(&o, mark);
+    enum b_code r = call(k, &o, &in, err);
+    return r == B_OK ? take_assertion(k, &in, "tap_pin", assertion, err) : r;
 }
 
 enum b_code vault_identity(struct vault *v, struct vault_identity *ret, struct b_err *err)

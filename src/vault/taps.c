@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "crypto/hpke.h"
 #include "desfire/prove.h"
 #include "vault/identity.h"
+#include "vault/pin.h"
 #include "vault/vaultd.h"
 
 enum {
@@ -26,6 +28,7 @@ struct tap {
     struct df_prove prove;
     uint8_t key[16];
     uint8_t generation;
+    bool is_proven;                       /* waits for its PIN */
     char card[2 * CRYPTO_SERIAL_MAX + 1]; /* UID or serial, as the key was derived */
 };
 
@@ -51,7 +54,7 @@ static struct vaultd_taps *make_room(void)
 
 static bool is_late(const struct vaultd *d, const struct tap *t)
 {
-    return d->now_us() - t->since_us > (t->phase == TAP_PROVEN ? PIN_WITHIN_US : PROVE_WITHIN_US);
+    return d->now_us() - t->since_us > (t->is_proven ? PIN_WITHIN_US : PROVE_WITHIN_US);
 }
 
 /* A place that is free, or whose tap stalled; busy for the caller. */
@@ -155,6 +158,7 @@ enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *fac
     uint8_t a[DF_PROVE_BLOCK];
     uint8_t token[DF_PROVE_TOKEN];
     t->since_us = d->now_us();
+    t->is_proven = false;
     t->generation = facts->generation;
     if (facts->facts.serial_len > 0)
         b_hex(t->card, facts->facts.serial, facts->facts.serial_len);
@@ -214,7 +218,71 @@ enum b_code vaultd_tap_prove(struct vaultd *d, uint32_t id, const struct vaultd_
     b_wipe(t->key, sizeof(t->key)); /* nothing more is asked of the card */
     if (r == B_OK)
         r = answer_proven(d, t, false, proof->claims, answer, err);
+    t->is_proven = r == B_OK;
     leave(d, t, r == B_OK && proof->keeps ? TAP_PROVEN : TAP_FREE);
+    return r;
+}
+
+/* --- PINs --------------------------------------------------------------------------------------
+ */
+
+/* The PIN of a box, in secret memory of its own. */
+static enum b_code open_box(const struct vaultd_identity *id, const struct vaultd_pin *pin,
+                            uint8_t **ret, struct b_err *err)
+{
+    static const char info[] = "tessere-pin/v1";
+    const struct crypto_hpke context = {.info = b_rd_from(info, sizeof(info) - 1),
+                                        .aad = b_rd_from(pin->aad, strlen(pin->aad))};
+    *ret = b_secret_alloc(VAULTD_PIN_TEXT);
+    if (*ret == NULL)
+        return b_err_set(err, B_E_VAULT_BUSY, 0, "no locked memory for a PIN");
+    if (pin->box.left == CRYPTO_HPKE_OVERHEAD + VAULTD_PIN_TEXT &&
+        crypto_hpke_open(id->pin, &context, pin->box, *ret))
+        return B_OK;
+    b_secret_free(*ret);
+    *ret = NULL;
+    return b_err_set(err, B_E_BAD_INPUT, 0,
+                     "a PIN that was not sealed for this vault and this use");
+}
+
+enum b_code vaultd_pin_set(struct vaultd *d, const struct vaultd_pin *pin, struct wire_out *answer,
+                           struct b_err *err)
+{
+    const struct vaultd_identity *id = NULL;
+    uint8_t *text = NULL;
+    uint8_t salt[16];
+    uint8_t record[VAULTD_PIN_RECORD];
+    enum b_code r = vaultd_identity(d, &id, err);
+    if (r == B_OK)
+        r = open_box(id, pin, &text, err);
+    d->random.fill(d->random.ctx, salt, sizeof(salt));
+    if (r == B_OK)
+        r = vaultd_pin_hash(text, id->pepper, salt, record, err);
+    b_secret_free(text);
+    if (r == B_OK)
+        wire_put_bytes(answer, record, sizeof(record));
+    return r;
+}
+
+enum b_code vaultd_tap_pin(struct vaultd *d, uint32_t id, const struct vaultd_pin *pin,
+                           const struct vault_claims *claims, struct wire_out *answer,
+                           struct b_err *err)
+{
+    const struct vaultd_identity *own = NULL;
+    uint8_t *text = NULL;
+    struct tap *t = enter(d, id, TAP_PROVEN);
+    if (t == NULL)
+        return b_err_set(err, B_E_NOT_FOUND, 0, "this tap has ended");
+    enum b_code r = is_late(d, t) ? b_err_set(err, B_E_NOT_FOUND, 0, "this tap took too long")
+                                  : vaultd_identity(d, &own, err);
+    if (r == B_OK)
+        r = open_box(own, pin, &text, err);
+    if (r == B_OK)
+        r = vaultd_pin_check(text, own->pepper, pin->record, err);
+    b_secret_free(text);
+    if (r == B_OK)
+        r = answer_proven(d, t, true, claims, answer, err);
+    leave(d, t, r == B_E_PIN_WRONG || r == B_E_PIN_FORMAT ? TAP_PROVEN : TAP_FREE);
     return r;
 }
 

@@ -126,6 +126,19 @@ struct vault_proof {
 };
 B_NODISCARD enum b_code vault_tap_prove(struct vault *v, const struct vault_proof *p,
                                         char *assertion, struct b_err *err);
+/* A PIN that a station sealed (HPKE, info "tessere-pin/v1"): aad is the tap's name, or the holder's
+ * reference where one is set. record: what vault_pin_set gave. */
+struct vault_pin {
+    const char *aad;
+    struct b_rd box, record;
+};
+enum { VAULT_PIN_RECORD_MAX = 128 };
+B_NODISCARD enum b_code vault_pin_set(struct vault *v, const struct vault_pin *pin, uint8_t *record,
+                                      size_t *ret_n, struct b_err *err);
+/* B_E_PIN_WRONG and B_E_PIN_FORMAT leave the tap as it is, for another try; all else ends it. */
+B_NODISCARD enum b_code vault_tap_pin(struct vault *v, uint32_t tap, const struct vault_pin *pin,
+                                      const struct vault_claims *claims, char *assertion,
+                                      struct b_err *err);
 void vault_tap_close(struct vault *v, uint32_t tap);
 
 /* --- the vault's own keys ----------------------------------------------------------------------

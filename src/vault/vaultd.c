@@ -237,6 +237,30 @@ static enum b_code handle_tap_close(struct vaultd *d, struct wire_in *in, struct
     return B_OK;
 }
 
+static enum b_code handle_pin_set(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                  struct b_err *err)
+{
+    char aad[128];
+    wire_get_string(in, aad, sizeof(aad));
+    struct vaultd_pin pin = {.aad = aad, .box = wire_get_bytes(in)};
+    return wire_in_end(in) ? vaultd_pin_set(d, &pin, out, err) : broken(err);
+}
+
+static enum b_code handle_tap_pin(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                  struct b_err *err)
+{
+    char aad[128];
+    struct vault_claims claims;
+    uint32_t id = wire_get_u32(in);
+    wire_get_string(in, aad, sizeof(aad));
+    struct vaultd_pin pin = {.aad = aad, .box = wire_get_bytes(in)};
+    pin.record = wire_get_bytes(in);
+    struct b_rd bytes = wire_get_bytes(in);
+    if (!wire_in_end(in) || !vault_claims_decode(&bytes, &claims) || !b_rd_end(&bytes))
+        return broken(err);
+    return vaultd_tap_pin(d, id, &pin, &claims, out, err);
+}
+
 static handler *handler_of(uint8_t id)
 {
     static handler *const handlers[] = {

@@ -132,6 +132,17 @@ struct vaultd_proof {
 };
 enum b_code vaultd_tap_prove(struct vaultd *d, uint32_t id, const struct vaultd_proof *proof,
                              struct wire_out *answer, struct b_err *err);
+/* What a station sealed for this vault, opened and compared with a record. */
+struct vaultd_pin {
+    const char *aad;
+    struct b_rd box, record;
+};
+enum b_code vaultd_pin_set(struct vaultd *d, const struct vaultd_pin *pin, struct wire_out *answer,
+                           struct b_err *err);
+/* A wrong PIN leaves the tap as it is; how many are allowed is the peer's policy. */
+enum b_code vaultd_tap_pin(struct vaultd *d, uint32_t id, const struct vaultd_pin *pin,
+                           const struct vault_claims *claims, struct wire_out *answer,
+                           struct b_err *err);
 void vaultd_tap_close(struct vaultd *d, uint32_t id);
 void vaultd_taps_drop(struct vaultd *d);
 

@@ -1,0 +1,462 @@
+/* Taps, PINs, assertions and checkpoints of the vault, message by message, with a card and a
+ * station of the test's own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "crypto/crypto.h"
+#include "crypto/hpke.h"
+#include "crypto/sign.h"
+#include "fake_keyring.h"
+#include "journal/journal.h"
+#include "vault/identity.h"
+
+static struct vaultd d;
+static struct fake_keyring keyring;
+static uint8_t answer[VAULT_MESSAGE_MAX];
+static size_t answer_len;
+static uint64_t clock_us;
+
+static uint64_t now_us(void)
+{
+    return clock_us;
+}
+
+static void fill(void *ctx, uint8_t *p, size_t n)
+{
+    (void)ctx;
+    memset(p, 0x5A, n);
+}
+
+struct request {
+    uint8_t bytes[2048];
+    struct b_wr w;
+    struct wire_out o;
+};
+
+static struct wire_out *begin(struct request *q, enum vault_msg id)
+{
+    q->w = b_wr_from(q->bytes, sizeof(q->bytes));
+    b_wr_u8(&q->w, (uint8_t)id);
+    q->o = wire_out_from(vault_msg_row((uint8_t)id)->request, &q->w);
+    return &q->o;
+}
+
+static enum b_code finish(struct request *q, enum vault_msg id, struct wire_in *ret)
+{
+    struct b_wr w = b_wr_from(answer, sizeof(answer));
+    struct b_err e = {0};
+    assert_true(wire_out_end(&q->o));
+    assert_true(vaultd_handle(&d, b_rd_from(q->bytes, q->w.len), &w));
+    answer_len = w.len;
+    struct b_rd r = b_rd_from(answer, answer_len);
+    if (b_rd_u8(&r) == 0) {
+        *ret = wire_in_from(vault_msg_row((uint8_t)id)->answer, r);
+        return B_OK;
+    }
+    assert_true(wire_get_error(r, &e));
+    return e.code;
+}
+
+static int start(void **state)
+{
+    (void)state;
+    struct request q;
+    struct wire_in in;
+    assert_int_equal(b_secret_init(4 << 20, false, NULL), B_OK);
+    clock_us = 1000;
+    vaultd_init(&d, fake_keyring(&keyring), (struct df_random){.fill = fill}, now_us);
+    struct wire_out *o = begin(&q, VAULT_MSG_CONFIGURE);
+    wire_put_u32(o, VAULT_PROTOCOL);
+    wire_put_string(o, "pkcs11:token=x");
+    wire_put_string(o, "750712184");
+    wire_put_string(o, NULL);
+    wire_put_u8(o, 0);
+    wire_put_u8(o, 0);
+    wire_put_u8(o, 0);
+    wire_put_u8(o, 1);
+    assert_int_equal(finish(&q, VAULT_MSG_CONFIGURE, &in), B_OK);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    vaultd_drop(&d);
+    assert_int_equal(b_secret_in_use(), 0);
+    return 0;
+}
+
+/* --- a card ------------------------------------------------------------------------------------
+ */
+
+static const uint8_t uid[7] = {4, 1, 2, 3, 4, 5, 6};
+static const uint8_t card_random[16] = {9, 8, 7, 6, 5, 4, 3, 2, 1};
+static struct crypto_key card_key;
+
+static void make_card(void)
+{
+    uint8_t bytes[16], input[CRYPTO_DIV_INPUT_MAX];
+    struct crypto_div_facts facts = {.uid_len = 7, .aid = {0x34, 0x12, 0xF5}, .key_no = 1};
+    struct b_wr w = b_wr_from(input, sizeof(input));
+    struct custody_key which = {.role = KEY_ROLE_AUTH, .generation = 1};
+    memcpy(facts.uid, uid, sizeof(uid));
+    memcpy(facts.system, "TESS", 4);
+    facts.system_len = 4;
+    assert_int_equal(crypto_div_input(crypto_div_find("uid-aid-system"), &facts, &w, NULL), B_OK);
+    assert_int_equal(d.keyring.derive(d.keyring.ctx, NULL, &which, b_wr_reader(&w), bytes, NULL),
+                     B_OK);
+    crypto_key_init(&card_key, CRYPTO_AES128, bytes);
+}
+
+static enum b_code open_tap(uint32_t *ret, uint8_t frame[static 32])
+{
+    struct request q;
+    struct wire_in in;
+    uint8_t challenge[16], iv[16] = {0};
+    crypto_cbc_encrypt(&card_key, iv, card_random, challenge, 16);
+    struct wire_out *o = begin(&q, VAULT_MSG_TAP_OPEN);
+    wire_put_u8(o, 0);
+    wire_put_u8(o, 1);
+    wire_put_string(o, "uid-aid-system");
+    wire_put_u32(o, 0xF51234);
+    wire_put_u8(o, 1);
+    wire_put_bytes(o, uid, sizeof(uid));
+    wire_put_bytes(o, NULL, 0);
+    wire_put_bytes(o, "TESS", 4);
+    wire_put_bytes(o, challenge, sizeof(challenge));
+    enum b_code r = finish(&q, VAULT_MSG_TAP_OPEN, &in);
+    if (r != B_OK)
+        return r;
+    *ret = wire_get_u32(&in);
+    struct b_rd bytes = wire_get_bytes(&in);
+    b_rd_bytes(&bytes, frame, 32);
+    assert_true(wire_in_end(&in));
+    return B_OK;
+}
+
+/* What the card answers to a frame: it checks its own random number first. */
+static void card_answers(const uint8_t frame[static 32], uint8_t proof[static 32])
+{
+    uint8_t plain[32], iv[16] = {0};
+    crypto_cbc_decrypt(&card_key, iv, frame, plain, 32);
+    assert_memory_equal(plain + 16, card_random + 1, 15);
+    assert_int_equal(plain[31], card_random[0]);
+    uint8_t answer_plain[32] = {1, 2, 3, 4};
+    memcpy(answer_plain + 4, plain + 1, 15);
+    answer_plain[19] = plain[0];
+    memset(iv, 0, sizeof(iv));
+    crypto_cbc_encrypt(&card_key, iv, answer_plain, proof, 32);
+}
+
+static const struct vault_claims claims = {.issuer = "tessere:\"x\\\n",
+                                           .subject = "10001234567",
+                                           .station = "ward-1",
+                                           .challenge = "abc",
+                                           .badge = 12,
+                                           .seconds = 60};
+
+static enum b_code prove(uint32_t tap, const uint8_t *proof, bool keeps, bool asserts, char *jwt)
+{
+    struct request q;
+    struct wire_in in;
+    struct wire_out *o = begin(&q, VAULT_MSG_TAP_PROVE);
+    wire_put_u32(o, tap);
+    wire_put_bytes(o, proof, 32);
+    wire_put_u8(o, keeps ? 1 : 0);
+    size_t mark = wire_open_bytes(o);
+    if (asserts)
+        vault_claims_encode(&claims, &q.w);
+    wire_close_bytes(o, mark);
+    enum b_code r = finish(&q, VAULT_MSG_TAP_PROVE, &in);
+    if (r == B_OK) {
+        struct b_rd bytes = wire_get_bytes(&in);
+        size_t n = bytes.left;
+        b_rd_bytes(&bytes, jwt, n);
+        jwt[n] = '\0';
+    }
+    return r;
+}
+
+/* --- tests -------------------------------------------------------------------------------------
+ */
+
+static size_t unbase64url(const char *text, size_t n, uint8_t *out, size_t cap)
+{
+    char padded[2048];
+    size_t length = n;
+    for (size_t i = 0; i < n; i++)
+        padded[i] = text[i] == '-' ? '+' : text[i] == '_' ? '/' : text[i];
+    while (length % 4 != 0)
+        padded[length++] = '=';
+    struct b_wr w = b_wr_from(out, cap);
+    assert_true(b_unbase64(&w, padded, length));
+    return w.len;
+}
+
+static void check_assertion(const char *jwt, const char *amr)
+{
+    const struct vaultd_identity *id = NULL;
+    uint8_t signature[64];
+    char payload[1024];
+    const char *dot = strchr(jwt, '.');
+    assert_non_null(dot);
+    const char *second = strchr(dot + 1, '.');
+    assert_non_null(second);
+    assert_int_equal(unbase64url(second + 1, strlen(second + 1), signature, sizeof(signature)), 64);
+    assert_int_equal(vaultd_identity(&d, &id, NULL), B_OK);
+    assert_true(crypto_es256_verify(id->assertion_public, jwt, (size_t)(second - jwt), signature));
+    size_t n =
+        unbase64url(dot + 1, (size_t)(second - dot - 1), (uint8_t *)payload, sizeof(payload) - 1);
+    payload[n] = '\0';
+    assert_non_null(strstr(payload, amr));
+    assert_non_null(strstr(payload, "\"iss\":\"tessere:\\\"x\\\\\\u000a\""));
+    assert_non_null(strstr(payload, "\"card\":\"04010203040506\""));
+    assert_non_null(strstr(payload, "\"badge\":12"));
+    assert_non_null(strstr(payload, "\"nonce\":\"abc\""));
+}
+
+static void a_proved_tap_is_asserted_once(void **state)
+{
+    (void)state;
+    uint32_t tap = 0;
+    uint8_t frame[32], proof[32];
+    char jwt[VAULT_ASSERTION_MAX];
+    make_card();
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    card_answers(frame, proof);
+    assert_int_equal(prove(tap, proof, false, true, jwt), B_OK);
+    check_assertion(jwt, "\"amr\":[\"hwk\"]");
+    assert_int_equal(prove(tap, proof, false, true, jwt), B_E_NOT_FOUND);
+}
+
+static void a_wrong_proof_gets_no_assertion_and_ends_the_tap(void **state)
+{
+    (void)state;
+    uint32_t tap = 0;
+    uint8_t frame[32], proof[32];
+    char jwt[VAULT_ASSERTION_MAX];
+    make_card();
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    card_answers(frame, proof);
+    proof[5] ^= 1;
+    assert_int_equal(prove(tap, proof, true, true, jwt), B_E_CARD_AUTH);
+    proof[5] ^= 1;
+    assert_int_equal(prove(tap, proof, true, true, jwt), B_E_NOT_FOUND);
+}
+
+static void a_tap_that_stalls_is_refused_when_it_comes_late(void **state)
+{
+    (void)state;
+    uint32_t tap = 0;
+    uint8_t frame[32], proof[32];
+    char jwt[VAULT_ASSERTION_MAX];
+    make_card();
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    card_answers(frame, proof);
+    clock_us += 11 * 1000 * 1000;
+    assert_int_equal(prove(tap, proof, false, false, jwt), B_E_NOT_FOUND);
+}
+
+static void thousands_of_taps_are_in_flight_and_stalled_ones_make_room(void **state)
+{
+    (void)state;
+    uint32_t tap = 0, first = 0;
+    uint8_t frame[32];
+    size_t room = 0;
+    make_card();
+    while (open_tap(&tap, frame) == B_OK) {
+        first = first == 0 ? tap : first;
+        room++;
+    }
+    assert_int_equal(room, VAULTD_TAPS_MAX);
+    clock_us += 11 * 1000 * 1000;
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    assert_int_not_equal(tap, first);
+}
+
+static void seal(const char *digits, const char *aad, uint8_t *box)
+{
+    const struct vaultd_identity *id = NULL;
+    uint8_t text[16] = {0};
+    const struct crypto_hpke c = {b_rd_from("tessere-pin/v1", 14), b_rd_from(aad, strlen(aad))};
+    memcpy(text, digits, strlen(digits));
+    assert_int_equal(vaultd_identity(&d, &id, NULL), B_OK);
+    assert_true(crypto_hpke_seal(id->pin_public, &c, b_rd_from(text, sizeof(text)), box));
+}
+
+enum { BOX = CRYPTO_HPKE_OVERHEAD + 16, RECORD = 58 };
+
+static enum b_code set_pin(const char *digits, uint8_t *record)
+{
+    struct request q;
+    struct wire_in in;
+    uint8_t box[BOX];
+    seal(digits, "ref", box);
+    struct wire_out *o = begin(&q, VAULT_MSG_PIN_SET);
+    wire_put_string(o, "ref");
+    wire_put_bytes(o, box, sizeof(box));
+    enum b_code r = finish(&q, VAULT_MSG_PIN_SET, &in);
+    if (r == B_OK) {
+        struct b_rd bytes = wire_get_bytes(&in);
+        assert_int_equal(bytes.left, RECORD);
+        b_rd_bytes(&bytes, record, RECORD);
+    }
+    return r;
+}
+
+static enum b_code give_pin(uint32_t tap, const char *digits, const char *aad,
+                            const uint8_t *record, char *jwt)
+{
+    struct request q;
+    struct wire_in in;
+    uint8_t box[BOX];
+    seal(digits, aad, box);
+    struct wire_out *o = begin(&q, VAULT_MSG_TAP_PIN);
+    wire_put_u32(o, tap);
+    wire_put_string(o, "tap-1");
+    wire_put_bytes(o, box, sizeof(box));
+    wire_put_bytes(o, record, RECORD);
+    size_t mark = wire_open_bytes(o);
+    vault_claims_encode(&claims, &q.w);
+    wire_close_bytes(o, mark);
+    enum b_code r = finish(&q, VAULT_MSG_TAP_PIN, &in);
+    if (r == B_OK) {
+        struct b_rd bytes = wire_get_bytes(&in);
+        size_t n = bytes.left;
+        b_rd_bytes(&bytes, jwt, n);
+        jwt[n] = '\0';
+    }
+    return r;
+}
+
+static void a_pin_is_asked_of_a_proved_tap_and_may_be_typed_again(void **state)
+{
+    (void)state;
+    uint32_t tap = 0;
+    uint8_t frame[32], proof[32], record[RECORD];
+    char jwt[VAULT_ASSERTION_MAX];
+    make_card();
+    assert_int_equal(set_pin("123456", record), B_OK);
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    assert_int_equal(give_pin(tap, "123456", "tap-1", record, jwt), B_E_NOT_FOUND);
+    card_answers(frame, proof);
+    assert_int_equal(prove(tap, proof, true, false, jwt), B_OK);
+    assert_int_equal(give_pin(tap, "123457", "tap-1", record, jwt), B_E_PIN_WRONG);
+    assert_int_equal(give_pin(tap, "123456", "tap-1", record, jwt), B_OK);
+    check_assertion(jwt, "\"amr\":[\"hwk\",\"pin\"]");
+    assert_int_equal(give_pin(tap, "123456", "tap-1", record, jwt), B_E_NOT_FOUND);
+}
+
+static void a_pin_sealed_for_another_tap_is_refused(void **state)
+{
+    (void)state;
+    uint32_t tap = 0;
+    uint8_t frame[32], proof[32], record[RECORD];
+    char jwt[VAULT_ASSERTION_MAX];
+    make_card();
+    assert_int_equal(set_pin("1234", record), B_OK);
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    card_answers(frame, proof);
+    assert_int_equal(prove(tap, proof, true, false, jwt), B_OK);
+    assert_int_equal(give_pin(tap, "1234", "tap-2", record, jwt), B_E_BAD_INPUT);
+}
+
+static void what_is_no_pin_is_refused(void **state)
+{
+    (void)state;
+    uint8_t record[RECORD];
+    static const char *const none[] = {"", "123", "1234567890123", "12a4", "12 4"};
+    for (size_t i = 0; i < B_COUNT(none); i++)
+        assert_int_equal(set_pin(none[i], record), B_E_PIN_FORMAT);
+    assert_int_equal(set_pin("1234", record), B_OK);
+    assert_int_equal(set_pin("123456789012", record), B_OK);
+}
+
+static enum b_code sign(uint64_t size, const uint8_t *root, const struct journal_proof *proof)
+{
+    struct request q;
+    struct wire_in in;
+    struct wire_out *o = begin(&q, VAULT_MSG_CHECKPOINT);
+    wire_put_string(o, "tessere/750712184");
+    wire_put_u32(o, (uint32_t)size);
+    wire_put_u32(o, (uint32_t)(size >> 32));
+    wire_put_bytes(o, root, 32);
+    wire_put_bytes(o, proof->hashes, proof->count * 32);
+    return finish(&q, VAULT_MSG_CHECKPOINT, &in);
+}
+
+static uint8_t stored[64][32];
+static enum b_code get(void *ctx, uint64_t id, uint8_t out[static 32], struct b_err *err)
+{
+    (void)ctx;
+    (void)err;
+    memcpy(out, stored[id], 32);
+    return B_OK;
+}
+
+static void only_what_continues_the_last_checkpoint_is_signed(void **state)
+{
+    (void)state;
+    struct journal_edge edge = {.size = 0};
+    static uint8_t roots[9][32];
+    static uint8_t out[64][32];
+    uint8_t leaf[32];
+    static struct journal_proof proof;
+    size_t n = 0;
+    for (uint8_t i = 0; i < 8; i++) {
+        journal_leaf_hash(&i, 1, leaf);
+        size_t count = journal_edge_append(&edge, leaf, out);
+        memcpy(stored[n], out, 32 * count);
+        n += count;
+        journal_edge_root(&edge, roots[i + 1]);
+    }
+    proof.count = 0;
+    assert_int_equal(sign(3, roots[3], &proof), B_OK); /* the first since the start */
+    assert_int_equal(sign(2, roots[2], &proof), B_E_JOURNAL_ROLLBACK);
+    assert_int_equal(sign(7, roots[7], &proof), B_E_JOURNAL_FORK);
+    assert_int_equal(
+        journal_prove_consistency(3, 7, (struct journal_reader){get, NULL}, &proof, NULL), B_OK);
+    assert_int_equal(sign(7, roots[6], &proof), B_E_JOURNAL_FORK);
+    assert_int_equal(sign(7, roots[7], &proof), B_OK);
+    proof.count = 0;
+    assert_int_equal(sign(7, roots[7], &proof), B_OK);
+    assert_int_equal(sign(7, roots[6], &proof), B_E_JOURNAL_FORK);
+}
+
+static void the_same_master_gives_the_same_keys_again(void **state)
+{
+    (void)state;
+    const struct vaultd_identity *id = NULL;
+    uint8_t journal[32], assertion[65];
+    assert_int_equal(vaultd_identity(&d, &id, NULL), B_OK);
+    memcpy(journal, id->journal_public, 32);
+    memcpy(assertion, id->assertion_public, 65);
+    (void)stop(NULL);
+    (void)start(NULL);
+    assert_int_equal(vaultd_identity(&d, &id, NULL), B_OK);
+    assert_memory_equal(journal, id->journal_public, 32);
+    assert_memory_equal(assertion, id->assertion_public, 65);
+    assert_memory_not_equal(id->assertion_public, id->pin_public, 65);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_proved_tap_is_asserted_once),
+        TEST(a_wrong_proof_gets_no_assertion_and_ends_the_tap),
+        TEST(a_tap_that_stalls_is_refused_when_it_comes_late),
+        TEST(thousands_of_taps_are_in_flight_and_stalled_ones_make_room),
+        TEST(a_pin_is_asked_of_a_proved_tap_and_may_be_typed_again),
+        TEST(a_pin_sealed_for_another_tap_is_refused),
+        TEST(what_is_no_pin_is_refused),
+        TEST(only_what_continues_the_last_checkpoint_is_signed),
+        TEST(the_same_master_gives_the_same_keys_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
