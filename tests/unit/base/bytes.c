@@ -214,6 +214,68 @@ static void one_bit_makes_a_difference(void **state)
     b_wipe(NULL, 0);
 }
 
+/* RFC 4648 §10. */
+static const struct {
+    const char *text, *base64, *base64url;
+} base64_rows[] = {{"", "", ""},
+                   {"f", "Zg==", "Zg"},
+                   {"fo", "Zm8=", "Zm8"},
+                   {"foo", "Zm9v", "Zm9v"},
+                   {"foob", "Zm9vYg==", "Zm9vYg"},
+                   {"fooba", "Zm9vYmE=", "Zm9vYmE"},
+                   {"foobar", "Zm9vYmFy", "Zm9vYmFy"}};
+
+static void base64_gives_the_examples_of_rfc_4648(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < B_COUNT(base64_rows); i++) {
+        char out[16];
+        uint8_t back[16];
+        size_t n = strlen(base64_rows[i].text), m = strlen(base64_rows[i].base64);
+        assert_true(b_base64(out, sizeof(out), base64_rows[i].text, n));
+        assert_string_equal(out, base64_rows[i].base64);
+        assert_true(b_base64url(out, sizeof(out), base64_rows[i].text, n));
+        assert_string_equal(out, base64_rows[i].base64url);
+        for (size_t cap = 0; cap <= m; cap++)
+            assert_false(b_base64(out, cap, base64_rows[i].text, n));
+        struct b_wr w = b_wr_from(back, n);
+        assert_true(b_unbase64(&w, base64_rows[i].base64, m));
+        assert_int_equal(w.len, n);
+        assert_memory_equal(back, base64_rows[i].text, n);
+        if (n > 0) {
+            w = b_wr_from(back, n - 1);
+            assert_false(b_unbase64(&w, base64_rows[i].base64, m));
+        }
+    }
+    char out[8];
+    assert_true(b_base64(out, sizeof(out), "\xFB\xFF\xBF", 3)); /* the last two of the alphabet */
+    assert_string_equal(out, "+/+/");
+    assert_true(b_base64url(out, sizeof(out), "\xFB\xFF\xBF", 3));
+    assert_string_equal(out, "-_-_");
+}
+
+/* RFC 4648 §3: no other characters, no missing padding, no stray bits, padding at the end only. */
+static void base64_of_another_form_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "Z",    "Zg",   "Zg=",  "Zh==",     "Zm9=", "Zm9v\n",   "Zm 9",
+        "=Zg=", "====", "Z===", "Zg==Zg==", "-_-_", "Zm9v====", "Zg=a"};
+    uint8_t back[16];
+    for (size_t i = 0; i < B_COUNT(bad); i++) {
+        struct b_wr w = b_wr_from(back, sizeof(back));
+        assert_false(b_unbase64(&w, bad[i], strlen(bad[i])));
+    }
+    /* One spelling for each value: of 64 last characters, 4 are read. */
+    size_t read = 0;
+    for (int c = 1; c < 128; c++) {
+        struct b_wr w = b_wr_from(back, sizeof(back));
+        const char text[4] = {'Z', (char)c, '=', '='};
+        read += b_unbase64(&w, text, 4);
+    }
+    assert_int_equal(read, 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +290,8 @@ int main(void)
         cmocka_unit_test(hex_goes_both_ways),
         cmocka_unit_test(hex_that_is_none_is_refused),
         cmocka_unit_test(one_bit_makes_a_difference),
+        cmocka_unit_test(base64_gives_the_examples_of_rfc_4648),
+        cmocka_unit_test(base64_of_another_form_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
