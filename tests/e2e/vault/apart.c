@@ -148,6 +148,28 @@ static void workers_use_the_token_at_once(void **state)
     vault_free(&v);
 }
 
+static void the_vaults_own_keys_come_from_the_token_again(void **state)
+{
+    (void)state;
+    static const uint8_t root[32] = {1};
+    struct vault_config config = place_config();
+    struct vault_key key;
+    struct vault_identity first, again;
+    uint8_t signature[64];
+    struct vault_tree tree = {
+        .origin = "test", .size = 1, .root = root, .proof = b_rd_from(NULL, 0)};
+    struct vault *v = place_spawn(&config);
+    assert_int_equal(vault_key_generate(v, KEY_ROLE_SEAL, 1, &key, NULL), B_OK);
+    assert_int_equal(vault_identity(v, &first, NULL), B_OK);
+    assert_int_equal(vault_checkpoint(v, &tree, signature, NULL), B_OK);
+    vault_free(&v);
+    v = place_spawn(&config);
+    assert_int_equal(vault_identity(v, &again, NULL), B_OK);
+    assert_memory_equal(first.journal, again.journal, sizeof(first.journal));
+    assert_memory_equal(first.assertion, again.assertion, sizeof(first.assertion));
+    vault_free(&v);
+}
+
 /* --- on a kernel that lacks something --------------------------------------------------------- */
 
 /* In a child: the vault of a kernel where this call is not known. */
@@ -341,6 +363,7 @@ int main(void)
         T(every_worker_is_confined),
         T(the_module_is_mapped_in_the_other_process_alone),
         T(workers_use_the_token_at_once),
+        T(the_vaults_own_keys_come_from_the_token_again),
         T(a_kernel_without_landlock_is_told_and_refused_when_strict),
         T(a_killed_token_process_is_a_clean_error_and_a_restart_brings_both),
         T(a_module_that_crashes_is_a_clean_error),

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "crypto/crypto.h"
+#include "crypto/sign.h"
 #include "vault/vaultd.h"
 
 enum { FILES = 1, CALLS = 2 };
@@ -223,6 +224,28 @@ static bool works(void)
     return is_good && crypto_self_test(NULL) == B_OK;
 }
 
+/* Keys that are first used under the sandbox, as those that the vault derives from its token. */
+static bool signs(void)
+{
+    uint8_t secret[32];
+    uint8_t point[CRYPTO_P256_POINT];
+    uint8_t ed25519[CRYPTO_ED25519_KEY];
+    uint8_t signature[CRYPTO_SIGNATURE];
+    memset(secret, 0x42, sizeof(secret));
+    crypto_ed25519_public(secret, ed25519);
+    crypto_ed25519_sign(secret, "x", 1, signature);
+    if (!crypto_ed25519_verify(ed25519, "x", 1, signature))
+        return false;
+    struct crypto_es256 *key = crypto_es256_new(secret);
+    if (key == NULL)
+        return false;
+    crypto_es256_public(key, point);
+    bool is_good =
+        crypto_es256_sign(key, "x", 1, signature) && crypto_es256_verify(point, "x", 1, signature);
+    crypto_es256_free(&key);
+    return is_good;
+}
+
 /* --- tests ------------------------------------------------------------------------------------ */
 
 #define KILLED(f) is_killed(f, #f)
@@ -284,6 +307,9 @@ static void what_a_vault_does_goes_on(void **state)
                      B_OK); /* before, as the vault: libcrypto reads files */
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, lane), 0);
     int status = try(FILES | CALLS, works);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    status = try(FILES | CALLS, signs);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
 }
