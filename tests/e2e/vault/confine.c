@@ -30,7 +30,9 @@
 #include <unistd.h>
 
 #include "crypto/crypto.h"
+#include "crypto/hpke.h"
 #include "crypto/sign.h"
+#include "vault/pin.h"
 #include "vault/vaultd.h"
 
 enum { FILES = 1, CALLS = 2 };
@@ -246,6 +248,28 @@ static bool signs(void)
     return is_good;
 }
 
+/* A PIN from its box to its record: HPKE, then Argon2id, which takes megabytes. */
+static bool checks_a_pin(void)
+{
+    uint8_t secret[32];
+    uint8_t point[CRYPTO_P256_POINT];
+    uint8_t pin[VAULTD_PIN_TEXT] = {'1', '3', '5', '7'};
+    uint8_t opened[VAULTD_PIN_TEXT];
+    uint8_t box[VAULTD_PIN_TEXT + CRYPTO_HPKE_OVERHEAD];
+    uint8_t record[VAULTD_PIN_RECORD];
+    const struct crypto_hpke context = {.info = b_rd_from("test", 4)};
+    memset(secret, 0x42, sizeof(secret));
+    struct crypto_es256 *key = crypto_es256_new(secret);
+    if (key == NULL)
+        return false;
+    crypto_es256_public(key, point);
+    crypto_es256_free(&key);
+    return crypto_hpke_seal(point, &context, b_rd_from(pin, sizeof(pin)), box) &&
+           crypto_hpke_open(secret, &context, b_rd_from(box, sizeof(box)), opened) &&
+           vaultd_pin_hash(opened, secret, secret, record, NULL) == B_OK &&
+           vaultd_pin_check(pin, secret, b_rd_from(record, sizeof(record)), NULL) == B_OK;
+}
+
 /* --- tests ------------------------------------------------------------------------------------ */
 
 #define KILLED(f) is_killed(f, #f)
@@ -310,6 +334,9 @@ static void what_a_vault_does_goes_on(void **state)
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
     status = try(FILES | CALLS, signs);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    status = try(FILES | CALLS, checks_a_pin);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
 }
