@@ -1,7 +1,8 @@
 // The journal judged by the Go project's own implementation of the formats (golang.org/x/mod):
-// the checkpoint's signature, every entry's hash, and the tree that they make.
+// the checkpoint's signature, every entry's hash, the tree that they make, and proofs as printed.
 //
-//	journal.go DIR KEY: DIR as `tessere journal export` writes it, KEY as it publishes it
+//	journal.go DIR KEY PROOF...: DIR as `tessere journal export` writes it, KEY as it publishes it,
+//	PROOF as `tessere journal prove` prints it
 package main
 
 import (
@@ -45,6 +46,35 @@ func read(dir, kind string, index int64, width int64) []byte {
 	data, err := os.ReadFile(filepath.Join(dir, "tile", kind, name))
 	must(err)
 	return data
+}
+
+// C2SP tlog-proof, with the entry as its extra data.
+func checkProof(file string, verifier note.Verifier) {
+	data, err := os.ReadFile(file)
+	must(err)
+	part := strings.SplitN(string(data), "\n\n", 2)
+	line := strings.Split(part[0], "\n")
+	signed, err := note.Open([]byte(part[1]), note.VerifierList(verifier))
+	must(err)
+	body := strings.Split(signed.Text, "\n")
+	size, err := strconv.ParseInt(body[1], 10, 64)
+	must(err)
+	root, err := tlog.ParseHash(body[2])
+	must(err)
+	if line[0] != "c2sp.org/tlog-proof@v1" || !strings.HasPrefix(line[1], "extra ") || !strings.HasPrefix(line[2], "index ") {
+		must(fmt.Errorf("%s: not a tlog-proof with extra data", file))
+	}
+	entry, err := base64.StdEncoding.DecodeString(line[1][6:])
+	must(err)
+	index, err := strconv.ParseInt(line[2][6:], 10, 64)
+	must(err)
+	var proof tlog.RecordProof
+	for _, text := range line[3:] {
+		hash, err := tlog.ParseHash(text)
+		must(err)
+		proof = append(proof, hash)
+	}
+	must(tlog.CheckRecord(proof, size, root, index, tlog.RecordHash(entry)))
 }
 
 func main() {
@@ -98,5 +128,9 @@ func main() {
 		must(tlog.CheckRecord(proof, size, tree, i, leaves[i]))
 	}
 	fmt.Println("ok 4 - every entry is included")
-	fmt.Println("1..4")
+	for _, file := range os.Args[3:] {
+		checkProof(file, verifier)
+	}
+	fmt.Printf("ok 5 - the %d proofs that were printed hold\n", len(os.Args)-3)
+	fmt.Println("1..5")
 }

@@ -15,5 +15,8 @@ for ((i = 1; i <= 140; i++)); do
 done
 "$tessere" --home "$work/home" journal export "$work/tiles" >/dev/null
 key=$("$tessere" --home "$work/home" --json journal checkpoint >/dev/null && "$tessere" --home "$work/home" --json journal key | sed -n 's/.*"key": "\(.*\)".*/\1/p')
+for entry in 0 1 100 255 256; do
+    "$tessere" --home "$work/home" journal prove "$entry" >"$work/$entry.tlog-proof"
+done
 export GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$work/cache" GOFLAGS= HOME="$work"
-go run "$here/journal.go" "$work/tiles" "$key"
+go run "$here/journal.go" "$work/tiles" "$key" "$work"/*.tlog-proof

@@ -155,6 +155,9 @@ static void a_malformed_note_does_not_open(void **state)
         BODY "\n" PETER_LINE "— \xFF AAAAAAA=\n",
         BODY "\n" PETER_LINE "— \xED\xA0\x80 AAAAAAA=\n",
         BODY "\n" PETER_LINE "— \xC0\x80 AAAAAAA=\n",
+        BODY "\n" PETER_LINE "— \xC1\xA1 AAAAAAA=\n",
+        BODY "\n" PETER_LINE "— \xE0\x81\xA1 AAAAAAA=\n",
+        BODY "\n" PETER_LINE "— \xF0\x80\x81\xA1 AAAAAAA=\n",
         BODY "\n" PETER_LINE "— \xF4\x90\x80\x80 AAAAAAA=\n",
         BODY "\n" PETER_LINE "— \xE2\x80\n",
     };

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "crypto/sign.h"
 #include "log.h"
 
 static struct log one;
@@ -200,6 +201,17 @@ static void a_checkpoint_of_another_journal_proves_nothing(void **state)
     (void)strcpy(other.name, "tessere/990000001");
     assert_int_equal(journal_inclusion_verify(&inclusion, &other, entry, n, &err),
                      B_E_JOURNAL_SIGNATURE);
+    /* The right name and key under a checkpoint with another origin. */
+    struct journal_checkpoint c = {.origin = "tessere/990000001", .size = 1};
+    uint8_t signature[64];
+    memcpy(c.root, one.roots[1], sizeof(c.root));
+    assert_true(journal_checkpoint_print(&c, inclusion.note, sizeof(inclusion.note)));
+    crypto_ed25519_sign(one.seed, inclusion.note, strlen(inclusion.note), signature);
+    assert_true(
+        journal_note_add(inclusion.note, sizeof(inclusion.note), &one.signer, signature, 64));
+    assert_int_equal(journal_inclusion_verify(&inclusion, &one.signer, entry, n, &err),
+                     B_E_JOURNAL_SIGNATURE);
+    log_sign(&one, 1, inclusion.note);
     other = one.signer;
     other.key[0] ^= 1;
     assert_int_equal(journal_inclusion_verify(&inclusion, &other, entry, n, &err),

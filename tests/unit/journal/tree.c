@@ -256,6 +256,31 @@ static void a_proof_holds_for_no_other_sizes(void **state)
     }
 }
 
+/* Under the same root, a proof does not pass for one between sizes that need another number of
+ * hashes: what a checkpoint says of its size is looked at. */
+static void a_proof_of_another_length_does_not_hold(void **state)
+{
+    (void)state;
+    enum { LAST = 40 };
+    static struct journal_proof p, q;
+    for (uint64_t size = 1; size <= LAST; size++) {
+        for (uint64_t i = 0; i < size; i++) {
+            for (uint64_t other = i + 1; other <= LAST; other++) {
+                assert_int_equal(journal_prove_inclusion(i, size, reader, &p, NULL), B_OK);
+                assert_int_equal(journal_prove_inclusion(i, other, reader, &q, NULL), B_OK);
+                if (p.count != q.count)
+                    assert_false(
+                        journal_check_inclusion(&p, i, other, leaf_hashes[i], root_of[size]));
+                assert_int_equal(journal_prove_consistency(i + 1, size, reader, &p, NULL), B_OK);
+                assert_int_equal(journal_prove_consistency(i + 1, other, reader, &q, NULL), B_OK);
+                if (p.count != q.count)
+                    assert_false(
+                        journal_check_consistency(&p, i + 1, other, root_of[i + 1], root_of[size]));
+            }
+        }
+    }
+}
+
 static enum b_code get_few(void *ctx, uint64_t id, uint8_t out[static 32], struct b_err *err)
 {
     int *left = ctx;
@@ -290,6 +315,7 @@ int main(void)
         cmocka_unit_test(every_inclusion_proof_holds_for_its_entry_and_no_other),
         cmocka_unit_test(every_consistency_proof_holds_for_its_sizes_and_no_others),
         cmocka_unit_test(a_proof_holds_for_no_other_sizes),
+        cmocka_unit_test(a_proof_of_another_length_does_not_hold),
         cmocka_unit_test(a_hash_that_cannot_be_read_is_told),
         cmocka_unit_test(the_published_proofs_are_given_and_hold),
     };
