@@ -6,6 +6,9 @@
  * AN10922 as AES-CMAC in the token (CKM_AES_CMAC), or by CBC or ECB where a token lacks it. The
  * only folder that includes pkcs11.h; linked into the vault alone. It must never learn what a card
  * is.
+ *
+ * A struct custody is one session, used by one thread at a time; a process may have several on one
+ * token. The application's login is theirs together.
  */
 #ifndef TESSERE_CUSTODY_CUSTODY_H
 #define TESSERE_CUSTODY_CUSTODY_H

@@ -105,7 +105,7 @@ static enum b_code load_modules(struct custody *c, struct b_err *err)
     return B_OK;
 }
 
-static void finalize_module(struct custody *c)
+void custody_finalize(struct custody *c)
 {
     if (c->is_initialised)
         (void)p11_kit_module_finalize(c->module);
@@ -182,7 +182,7 @@ static enum b_code find_module(struct custody *c, struct b_err *err)
         c->module = c->modules[i];
         r = initialise_module(c, err);
         if (r != B_OK)
-            finalize_module(c);
+            custody_finalize(c);
     }
     return r;
 }
@@ -218,27 +218,11 @@ static enum b_code login(struct custody *c, const CK_TOKEN_INFO *info, struct b_
 {
     if ((info->flags & CKF_LOGIN_REQUIRED) == 0)
         return B_OK;
-    if ((info->flags & CKF_USER_PIN_LOCKED) != 0)
-        return custody_fail(c, CKR_PIN_LOCKED, "logging in", err);
-    if ((info->flags & CKF_USER_PIN_FINAL_TRY) != 0 && !c->may_use_last_try)
-        return b_err_set(err, B_E_TOKEN_PIN_LAST_TRY, 0,
-                         "token \"%s\": one more wrong PIN would lock it; not tried",
-                         c->token.label);
-    if (c->was_pin_refused)
-        return b_err_set(err, B_E_TOKEN_PIN_WRONG, 0,
-                         "token \"%s\" refused this PIN before; not tried again", c->token.label);
     bool has_keypad = (info->flags & CKF_PROTECTED_AUTHENTICATION_PATH) != 0;
-    if (c->pin == NULL && !has_keypad)
+    if (c->pin == NULL && !has_keypad && (info->flags & CKF_USER_PIN_LOCKED) == 0)
         return b_err_set(err, B_E_TOKEN_PIN_SOURCE, 0, "token \"%s\" asks for a PIN; none is given",
                          c->token.label);
-    CK_ULONG n = c->pin != NULL ? strlen(c->pin) : 0;
-    CK_RV rv = c->module->C_Login(c->session, CKU_USER, (unsigned char *)c->pin, n);
-    if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
-        return B_OK;
-    enum b_code r = custody_fail(c, rv, "logging in", err);
-    c->was_pin_refused = r == B_E_TOKEN_PIN_WRONG;
-    c->may_use_last_try = false; /* a leave to use the last try is for one try */
-    return r;
+    return custody_login(c, err);
 }
 
 static enum b_code open_session(struct custody *c, struct b_err *err)
@@ -266,11 +250,12 @@ static enum b_code open_session(struct custody *c, struct b_err *err)
         return r;
     }
     c->is_connected = true;
+    c->session_count++;
     c->token.is_connected = true;
     return B_OK;
 }
 
-static void disconnect(struct custody *c)
+void custody_disconnect(struct custody *c)
 {
     if (c->is_connected)
         (void)c->module->C_CloseSession(c->session);
@@ -284,46 +269,81 @@ static bool may_reinit(enum b_code r)
     return r == B_E_TOKEN_ABSENT || r == B_E_TOKEN_FAILED;
 }
 
-/* A session on the module as it stands; else the module anew, since some (SoftHSM) look for tokens
- * only when they are initialised. */
-static enum b_code connect_token(struct custody *c, struct b_err *err)
+/* The module from its start, and a session on it. */
+static enum b_code start(struct custody *c, struct b_err *err)
 {
     enum b_code r = B_OK;
     if (c->module == NULL && c->modules == NULL)
         r = load_modules(c, err);
-    if (r != B_OK)
-        return r;
-    if (c->is_initialised && !c->needs_reinit) {
-        r = find_slot(c, err);
-        if (r == B_OK)
-            r = open_session(c, err);
-        if (!may_reinit(r))
-            return r;
-    }
-    finalize_module(c);
-    c->needs_reinit = false;
-    r = find_module(c, err);
+    if (r == B_OK)
+        r = find_module(c, err);
     if (r == B_OK)
         r = open_session(c, err);
     if (r != B_OK)
-        finalize_module(c);
+        custody_finalize(c);
+    return r;
+}
+
+/* A session on the module as it stands. Leaves needs_reinit where that does not help, since some
+ * modules (SoftHSM) look for tokens only when they are initialised. */
+static enum b_code join(struct custody *c, struct b_err *err)
+{
+    c->seems_gone = false;
+    if (!c->is_initialised)
+        return start(c, err);
+    if (c->needs_reinit)
+        return b_err_set(err, B_E_TOKEN_ABSENT, 0, "token \"%s\" has lost its keys",
+                         c->token.label);
+    enum b_code r = find_slot(c, err);
+    if (r == B_OK)
+        r = open_session(c, err);
+    c->seems_gone = may_reinit(r);
+    return r;
+}
+
+/* With the gate held alone. A module that serves others well is left as it is. */
+static enum b_code renew(struct custody *c, struct b_err *err)
+{
+    if (c->is_connected)
+        return B_OK;
+    if (c->is_initialised && !c->needs_reinit && custody_others_answer(c))
+        return err->code;
+    if (c->is_initialised)
+        custody_give_back_module(c);
+    c->needs_reinit = false;
+    c->seems_gone = false;
+    return start(c, err);
+}
+
+/* is_lost: the token was lost at work, and taking it up again may help. */
+static enum b_code attempt(struct custody *c, custody_work *work, void *arg, bool *is_lost,
+                           struct b_err *err)
+{
+    custody_enter();
+    enum b_code r = c->is_connected ? B_OK : join(c, err);
+    if (r != B_OK && (c->needs_reinit || c->seems_gone)) {
+        custody_leave();
+        custody_enter_alone();
+        r = renew(c, err);
+    }
+    c->last_rv = CKR_OK;
+    if (r == B_OK)
+        r = work(c, arg, err);
+    *is_lost = r != B_OK && c->is_connected && custody_rv_is_lost(c->last_rv);
+    if (*is_lost)
+        custody_disconnect(c);
+    custody_leave();
     return r;
 }
 
 enum b_code custody_run(struct custody *c, custody_work *work, void *arg, struct b_err *err)
 {
-    enum b_code r = c->is_connected ? B_OK : connect_token(c, err);
-    if (r != B_OK)
-        return r;
-    c->last_rv = CKR_OK;
-    r = work(c, arg, err);
-    if (r == B_OK || !custody_rv_is_lost(c->last_rv))
-        return r;
-    disconnect(c);
-    r = connect_token(c, err);
-    if (r == B_OK)
-        r = work(c, arg, err);
-    return r;
+    struct b_err own = {0};
+    bool is_lost = false;
+    if (err == NULL)
+        err = &own; /* what join found is kept where renew does nothing */
+    enum b_code r = attempt(c, work, arg, &is_lost, err);
+    return is_lost ? attempt(c, work, arg, &is_lost, err) : r;
 }
 
 /* --- open and free ---------------------------------------------------------------------------- */
@@ -384,6 +404,7 @@ enum b_code custody_open(const struct custody_config *config, struct custody **r
     struct custody *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return b_err_set(err, B_E_NO_MEMORY, 0, "opening the token");
+    custody_register(c);
     enum b_code r = take_config(c, config, err);
     if (r == B_OK)
         r = custody_run(c, no_work, NULL, err);
@@ -401,12 +422,15 @@ void custody_free(struct custody **pc)
     *pc = NULL;
     if (c == NULL)
         return;
-    disconnect(c);
-    finalize_module(c);
+    custody_enter_alone();
+    custody_unregister(c);
+    custody_disconnect(c); /* no C_Logout: it would log the others out */
+    custody_finalize(c);
     if (c->modules != NULL)
         p11_kit_modules_release(c->modules);
     else if (c->module != NULL)
         p11_kit_module_release(c->module);
+    custody_leave();
     p11_kit_uri_free(c->uri);
     b_secret_free(c->pin);
     free(c);

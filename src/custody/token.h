@@ -15,11 +15,11 @@ struct custody_entry {
 };
 
 struct custody {
+    struct custody *next; /* share.c's list of all in this process */
     P11KitUri *uri;
     char establishment[CUSTODY_ESTABLISHMENT_MAX + 1];
     char *pin; /* secret memory, or NULL: the token has its own keypad or asks for none */
     bool may_use_last_try;
-    bool was_pin_refused; /* never offer a PIN twice that the token refused once */
 
     CK_FUNCTION_LIST **modules; /* NULL when loaded by module-path */
     CK_FUNCTION_LIST *module;   /* loaded; initialised when is_initialised */
@@ -27,7 +27,9 @@ struct custody {
     CK_SLOT_ID slot;
     CK_SESSION_HANDLE session;
     bool is_connected;
-    bool needs_reinit; /* the module must look for its tokens anew */
+    bool needs_reinit;      /* the module must look for its tokens anew, whoever else uses it */
+    bool seems_gone;        /* ... unless another session on it still answers */
+    uint32_t session_count; /* which session this is: handles of those before mean nothing */
     struct custody_token token;
     CK_RV last_rv; /* of the last failed call: tells a lost session from a refusal */
 
@@ -45,6 +47,23 @@ typedef enum b_code custody_work(struct custody *c, void *arg, struct b_err *err
 /* Connects if needed, works, and once more after taking the token up again if it was lost. */
 B_NODISCARD enum b_code custody_run(struct custody *c, custody_work *work, void *arg,
                                     struct b_err *err);
+
+void custody_disconnect(struct custody *c);
+void custody_finalize(struct custody *c);
+
+/* share.c. The gate that all sessions of the process work behind. */
+void custody_enter(void);
+void custody_enter_alone(void);
+void custody_leave(void);
+void custody_register(struct custody *c);
+/* These with the gate held alone. */
+void custody_unregister(struct custody *c);
+/* Another session on the same module still answers. */
+bool custody_others_answer(const struct custody *c);
+/* Ends all sessions on c's module, so that initialising it is heard by it. */
+void custody_give_back_module(struct custody *c);
+/* Offers the PIN, once in this process when the token refuses it. */
+B_NODISCARD enum b_code custody_login(struct custody *c, struct b_err *err);
 
 /* Reads all keys of the establishment, their attributes and KCVs, into entries. */
 B_NODISCARD enum b_code custody_scan(struct custody *c, struct b_err *err);

@@ -51,9 +51,8 @@ static bool asked(const char *word)
     (void)snprintf(wanted, sizeof(wanted), " %s ", word);
     if (strstr(text, wanted) == NULL)
         return false;
-    if (strstr(word, "-once") != NULL)
-        (void)unlink(path);
-    return true;
+    /* of threads that all read it, one strikes */
+    return strstr(word, "-once") == NULL || unlink(path) == 0;
 }
 
 static CK_RV get_slot_list(CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *n)
