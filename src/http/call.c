@@ -417,8 +417,10 @@ static enum b_code run(struct http_call *c, const struct http_request *r, struct
         code = c->route->handler(c, err);
     if (code != B_OK)
         return code;
-    ret->text = json_dumps(c->out, JSON_COMPACT);
+    ret->text = c->text != NULL ? c->text : json_dumps(c->out, JSON_COMPACT);
+    ret->type = c->type != NULL ? c->type : ret->type;
     ret->status = c->status;
+    c->text = NULL;
     if (ret->text == NULL)
         return b_err_set(err, B_E_NO_MEMORY, 0, "answering");
     if (has_key && strlen(ret->text) < sizeof(reply->body)) {

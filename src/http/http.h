@@ -136,6 +136,8 @@ struct http_call {
     bool is_french;
     json_t *body; /* an object; empty when none came */
     json_t *out;
+    char *text; /* instead of out, when it is not JSON: given to free */
+    const char *type;
     int status; /* 200 unless the handler says otherwise */
 };
 
