@@ -70,6 +70,15 @@ B_NODISCARD enum b_code custody_derive(struct custody *c, enum key_role role, ui
                                        const uint8_t *input, size_t n, uint8_t *out,
                                        struct b_err *err);
 
+/* Anchors: up to CUSTODY_ANCHOR_MAX bytes under a name, in the token, so that a server that was
+ * taken over or restored cannot take them back. Replaced whole: a crash leaves the old or the new
+ * one. Not secrets. B_E_NOT_FOUND; B_E_TOKEN_MECHANISM when the token keeps no data objects. */
+enum { CUSTODY_ANCHOR_MAX = 64, CUSTODY_ANCHOR_NAME_MAX = 32 };
+B_NODISCARD enum b_code custody_anchor_get(struct custody *c, const char *name, uint8_t *out,
+                                           size_t cap, size_t *ret_n, struct b_err *err);
+B_NODISCARD enum b_code custody_anchor_put(struct custody *c, const char *name,
+                                           const uint8_t *bytes, size_t n, struct b_err *err);
+
 /* Makes the embedded default: a SoftHSM2 token under dir (tokens, softhsm2.conf, pin files of
  * mode 0600), label `label`. Returns its URI. Used by the vault on behalf of `tessere init`. */
 B_NODISCARD enum b_code custody_softhsm_create(const char *dir, const char *label, const char *pin,

@@ -164,6 +164,28 @@ static enum b_code keyring_derive(void *ctx, const struct vaultd_config *config,
                           err);
 }
 
+static enum b_code keyring_anchor_get(void *ctx, const struct vaultd_config *config,
+                                      const char *name, struct b_wr *out, struct b_err *err)
+{
+    struct keyring *k = ctx;
+    uint8_t bytes[CUSTODY_ANCHOR_MAX];
+    size_t n = 0;
+    enum b_code r = ready(k, config, err);
+    if (r == B_OK)
+        r = custody_anchor_get(k->custody, name, bytes, sizeof(bytes), &n, err);
+    if (r == B_OK)
+        b_wr_bytes(out, bytes, n);
+    return r;
+}
+
+static enum b_code keyring_anchor_put(void *ctx, const struct vaultd_config *config,
+                                      const char *name, struct b_rd bytes, struct b_err *err)
+{
+    struct keyring *k = ctx;
+    enum b_code r = ready(k, config, err);
+    return r == B_OK ? custody_anchor_put(k->custody, name, bytes.p, bytes.left, err) : r;
+}
+
 /* 32 letters and digits without look-alikes: 160 bits, and can be read over a telephone. */
 static void random_pin(char pin[static 33])
 {
@@ -206,6 +228,8 @@ struct vaultd_keyring vaultd_keyring_token(void)
                                    .generate = keyring_generate,
                                    .list = keyring_list,
                                    .derive = keyring_derive,
+                                   .anchor_get = keyring_anchor_get,
+                                   .anchor_put = keyring_anchor_put,
                                    .create = keyring_create};
 }
 

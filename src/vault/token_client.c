@@ -213,6 +213,43 @@ static enum b_code remote_derive(void *ctx, const struct vaultd_config *config,
     return r;
 }
 
+static enum b_code remote_anchor_get(void *ctx, const struct vaultd_config *config,
+                                     const char *name, struct b_wr *out, struct b_err *err)
+{
+    struct lane *k;
+    struct wire_in in;
+    enum b_code r = ready(ctx, config, &k, err);
+    if (r != B_OK)
+        return r;
+    struct wire_out o = begin(k, TOKEN_MSG_ANCHOR_GET);
+    wire_put_string(&o, name);
+    r = call(k, &o, &in, err);
+    if (r != B_OK)
+        return r;
+    struct b_rd bytes = wire_get_bytes(&in);
+    if (!wire_in_end(&in) || bytes.left > CUSTODY_ANCHOR_MAX)
+        return misread(TOKEN_MSG_ANCHOR_GET, err);
+    b_wr_bytes(out, bytes.p, bytes.left);
+    return B_OK;
+}
+
+static enum b_code remote_anchor_put(void *ctx, const struct vaultd_config *config,
+                                     const char *name, struct b_rd bytes, struct b_err *err)
+{
+    struct lane *k;
+    struct wire_in in;
+    enum b_code r = ready(ctx, config, &k, err);
+    if (r != B_OK)
+        return r;
+    struct wire_out o = begin(k, TOKEN_MSG_ANCHOR_PUT);
+    wire_put_string(&o, name);
+    wire_put_bytes(&o, bytes.p, bytes.left);
+    r = call(k, &o, &in, err);
+    if (r == B_OK && !wire_in_end(&in))
+        r = misread(TOKEN_MSG_ANCHOR_PUT, err);
+    return r;
+}
+
 static enum b_code remote_create(void *ctx, const char *dir, const char *label, char *ret_uri,
                                  size_t cap, struct b_err *err)
 {
@@ -249,6 +286,8 @@ struct vaultd_keyring token_keyring(unsigned worker, int peer)
                                    .generate = remote_generate,
                                    .list = remote_list,
                                    .derive = remote_derive,
+                                   .anchor_get = remote_anchor_get,
+                                   .anchor_put = remote_anchor_put,
                                    .create = remote_create};
 }
 

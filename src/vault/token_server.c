@@ -137,6 +137,32 @@ static enum b_code handle_derive(struct token_lane *k, struct wire_in *in, struc
     return r;
 }
 
+static enum b_code handle_anchor_get(struct token_lane *k, struct wire_in *in, struct wire_out *out,
+                                     struct b_err *err)
+{
+    char name[CUSTODY_ANCHOR_NAME_MAX + 1];
+    wire_get_string(in, name, sizeof(name));
+    if (!wire_in_end(in))
+        return broken(err);
+    size_t mark = wire_open_bytes(out);
+    enum b_code r = k->keyring.anchor_get(k->keyring.ctx, &k->config, name, out->w, err);
+    if (r == B_OK)
+        wire_close_bytes(out, mark);
+    return r;
+}
+
+static enum b_code handle_anchor_put(struct token_lane *k, struct wire_in *in, struct wire_out *out,
+                                     struct b_err *err)
+{
+    (void)out;
+    char name[CUSTODY_ANCHOR_NAME_MAX + 1];
+    wire_get_string(in, name, sizeof(name));
+    struct b_rd bytes = wire_get_bytes(in);
+    if (!wire_in_end(in) || bytes.left > CUSTODY_ANCHOR_MAX)
+        return broken(err);
+    return k->keyring.anchor_put(k->keyring.ctx, &k->config, name, bytes, err);
+}
+
 static enum b_code handle_create(struct token_lane *k, struct wire_in *in, struct wire_out *out,
                                  struct b_err *err)
 {

@@ -53,6 +53,11 @@ struct vaultd_keyring {
     enum b_code (*derive)(void *ctx, const struct vaultd_config *config,
                           const struct custody_key *which, struct b_rd input, uint8_t *out,
                           struct b_err *err);
+    /* out: room for CUSTODY_ANCHOR_MAX bytes. */
+    enum b_code (*anchor_get)(void *ctx, const struct vaultd_config *config, const char *name,
+                              struct b_wr *out, struct b_err *err);
+    enum b_code (*anchor_put)(void *ctx, const struct vaultd_config *config, const char *name,
+                              struct b_rd bytes, struct b_err *err);
     enum b_code (*create)(void *ctx, const char *dir, const char *label, char *ret_uri, size_t cap,
                           struct b_err *err);
 };

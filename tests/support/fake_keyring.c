@@ -54,6 +54,37 @@ static enum b_code derive(void *ctx, const struct vaultd_config *config,
     return r;
 }
 
+static enum b_code anchor_get(void *ctx, const struct vaultd_config *config, const char *name,
+                              struct b_wr *out, struct b_err *err)
+{
+    (void)config;
+    const struct fake_keyring *f = ctx;
+    for (size_t i = 0; i < B_COUNT(f->anchors) && f->fails == B_OK; i++) {
+        if (strcmp(f->anchors[i].name, name) != 0)
+            continue;
+        b_wr_bytes(out, f->anchors[i].bytes, f->anchors[i].n);
+        return B_OK;
+    }
+    return f->fails == B_OK ? b_err_set(err, B_E_NOT_FOUND, 0, "%s", name) : fail_as_told(f, err);
+}
+
+static enum b_code anchor_put(void *ctx, const struct vaultd_config *config, const char *name,
+                              struct b_rd bytes, struct b_err *err)
+{
+    (void)config;
+    struct fake_keyring *f = ctx;
+    for (size_t i = 0; i < B_COUNT(f->anchors) && f->fails == B_OK; i++) {
+        if (f->anchors[i].name[0] != '\0' && strcmp(f->anchors[i].name, name) != 0)
+            continue;
+        b_check(strlen(name) < sizeof(f->anchors[i].name));
+        memcpy(f->anchors[i].name, name, strlen(name) + 1);
+        f->anchors[i].n = bytes.left;
+        b_rd_bytes(&bytes, f->anchors[i].bytes, bytes.left);
+        return B_OK;
+    }
+    return f->fails == B_OK ? b_err_set(err, B_E_TOKEN_FAILED, 0, "full") : fail_as_told(f, err);
+}
+
 static enum b_code create(void *ctx, const char *dir, const char *label, char *ret_uri, size_t cap,
                           struct b_err *err)
 {
@@ -71,5 +102,7 @@ struct vaultd_keyring fake_keyring(struct fake_keyring *f)
                                    .generate = generate,
                                    .list = list,
                                    .derive = derive,
+                                   .anchor_get = anchor_get,
+                                   .anchor_put = anchor_put,
                                    .create = create};
 }

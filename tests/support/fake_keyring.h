@@ -8,6 +8,11 @@
 struct fake_keyring {
     enum b_code fails;
     bool gives_zero; /* derives the zero key */
+    struct {
+        char name[CUSTODY_ANCHOR_NAME_MAX + 1]; /* "": free */
+        uint8_t bytes[CUSTODY_ANCHOR_MAX];
+        size_t n;
+    } anchors[4];
 };
 struct vaultd_keyring fake_keyring(struct fake_keyring *f);
 

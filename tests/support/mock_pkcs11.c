@@ -7,6 +7,7 @@
  *   no-cmac no-cbc       the token lacks the mechanism
  *   device-error         C_SignInit fails; device-error-once
  *   drop-session-once    the session is closed under its user
+ *   no-data              the token keeps no data objects
  *   vanish               no token present; what was open fails as removed
  *   finalized-once       the module forgot that it was initialised
  *   hang crash           C_GetSessionInfo never answers; it ends the process
@@ -149,6 +150,16 @@ static CK_RV get_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key
     return rv;
 }
 
+static CK_RV create_object(CK_SESSION_HANDLE session, CK_ATTRIBUTE *a, CK_ULONG n,
+                           CK_OBJECT_HANDLE *object)
+{
+    for (CK_ULONG i = 0; i < n; i++)
+        if (a[i].type == CKA_CLASS && *(CK_OBJECT_CLASS *)a[i].pValue == CKO_DATA &&
+            asked("no-data"))
+            return CKR_ATTRIBUTE_VALUE_INVALID;
+    return real->C_CreateObject(session, a, n, object);
+}
+
 EXPORT CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list);
 
 EXPORT CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
@@ -171,6 +182,7 @@ EXPORT CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
     patched.C_Login = login;
     patched.C_SignInit = sign_init;
     patched.C_GetAttributeValue = get_attribute_value;
+    patched.C_CreateObject = create_object;
     *list = &patched;
     return CKR_OK;
 }
