@@ -126,6 +126,7 @@ static void attend(const sigset_t *signals)
             return;
         time_t now = time(NULL);
         keep_checkpoint(now);
+        vault_look(server.service.vault);
         if (!vault_is_gone(server.service.vault) || now < not_before)
             continue;
         struct b_err err;

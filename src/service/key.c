@@ -7,19 +7,18 @@
 enum { GENERATIONS_MAX = 64 };
 
 struct rotation {
-    enum key_role role;
     const struct vault_key *key;
     struct store_generation *ret;
 };
 
-static enum b_code note_rotation(struct service_change *c, void *ctx, struct b_err *err)
+enum b_code service_note_rotation(struct service_change *c, const struct vault_key *key,
+                                  struct store_generation *ret, struct b_err *err)
 {
-    const struct rotation *k = ctx;
     struct store_generation gs[GENERATIONS_MAX];
     size_t count = 0;
     enum b_code r = store_generation_list(c->store, gs, B_COUNT(gs), &count, err);
     for (size_t i = 0; r == B_OK && i < count; i++) {
-        if (gs[i].role != k->role || gs[i].state != STORE_GENERATION_ACTIVE)
+        if (gs[i].role != key->role || gs[i].state != STORE_GENERATION_ACTIVE)
             continue;
         gs[i].state = STORE_GENERATION_RETIRING;
         r = store_generation_put(c->store, &gs[i], err);
@@ -27,7 +26,13 @@ static enum b_code note_rotation(struct service_change *c, void *ctx, struct b_e
             r = service_log(c, (struct service_entry){.kind = "key-retiring", .generation = &gs[i]},
                             err);
     }
-    return r == B_OK ? service_note_key(c, k->key, k->ret, err) : r;
+    return r == B_OK ? service_note_key(c, key, ret, err) : r;
+}
+
+static enum b_code note_rotation(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct rotation *k = ctx;
+    return service_note_rotation(c, k->key, k->ret, err);
 }
 
 enum b_code service_note_key(struct service_change *c, const struct vault_key *key,
@@ -65,6 +70,6 @@ enum b_code service_rotate(struct service *sv, enum key_role role, struct store_
         r = vault_key_generate(sv->vault, role, (uint8_t)(newest + 1), &key, err);
     if (r != B_OK)
         return r;
-    struct rotation k = {role, &key, ret};
+    struct rotation k = {&key, ret};
     return service_change(sv, note_rotation, &k, err);
 }

@@ -85,6 +85,9 @@ B_NODISCARD enum b_code service_revoke(struct service *sv, int64_t badge_id, con
 /* Writes a new master key down as its role's active generation; in a change. */
 B_NODISCARD enum b_code service_note_key(struct service_change *c, const struct vault_key *key,
                                          struct store_generation *ret, struct b_err *err);
+/* The same where it takes the place of the active one, which becomes retiring. */
+B_NODISCARD enum b_code service_note_rotation(struct service_change *c, const struct vault_key *key,
+                                              struct store_generation *ret, struct b_err *err);
 /* A new active generation of a role; the former becomes retiring. */
 B_NODISCARD enum b_code service_rotate(struct service *sv, enum key_role role,
                                        struct store_generation *ret, struct b_err *err);

@@ -242,6 +242,14 @@ enum b_code vault_spawn(const struct vault_config *config, struct vault **ret, s
     return B_OK;
 }
 
+void vault_look(struct vault *v)
+{
+    (void)pthread_mutex_lock(&v->lock);
+    if (vault_process_has_ended(&v->process))
+        atomic_store(&v->is_gone, true);
+    (void)pthread_mutex_unlock(&v->lock);
+}
+
 bool vault_is_gone(const struct vault *v)
 {
     return atomic_load(&v->is_gone);
@@ -542,6 +550,38 @@ enum b_code vault_identity(struct vault *v, struct vault_identity *ret, struct b
     b_rd_bytes(&assertion, ret->assertion, sizeof(ret->assertion));
     b_rd_bytes(&journal, ret->journal, sizeof(ret->journal));
     b_rd_bytes(&pin, ret->pin, sizeof(ret->pin));
+    return B_OK;
+}
+
+enum b_code vault_roster_found(struct vault *v, const char *roster, struct b_err *err)
+{
+    LANE *k = take(v);
+    struct wire_out o = begin(k, VAULT_MSG_ROSTER_FOUND);
+    wire_put_bytes(&o, roster, strlen(roster));
+    return call_void(k, &o, "roster_found", err);
+}
+
+enum b_code vault_carry_out(struct vault *v, const struct vault_carry *carry,
+                            uint8_t receipt[static 64], struct vault_key *key, struct b_err *err)
+{
+    LANE *k = take(v);
+    struct wire_out o = begin(k, VAULT_MSG_CARRY_OUT);
+    struct wire_in in;
+    wire_put_bytes(&o, carry->roster, strlen(carry->roster));
+    wire_put_bytes(&o, carry->proposal, strlen(carry->proposal));
+    wire_put_bytes(&o, carry->approvals.p, carry->approvals.left);
+    enum b_code r = call(k, &o, &in, err);
+    if (r != B_OK)
+        return r;
+    struct b_rd signature = wire_get_bytes(&in);
+    struct b_rd bytes = wire_get_bytes(&in);
+    *key = (struct vault_key){.generation = 0};
+    bool is_read = wire_in_end(&in) && signature.left == 64;
+    if (is_read && bytes.left > 0)
+        is_read = vault_key_decode(&bytes, key) && b_rd_end(&bytes);
+    if (!is_read)
+        return misread(k, "carry_out", err);
+    b_rd_bytes(&signature, receipt, 64);
     return B_OK;
 }
 

@@ -226,6 +226,11 @@ static bool reap(struct vault_process *p, int timeout_ms)
     return true;
 }
 
+bool vault_process_has_ended(struct vault_process *p)
+{
+    return p->pid >= 0 && reap(p, 0);
+}
+
 int vault_process_status(struct vault_process *p)
 {
     enum { MOMENT_MS = 500 };

@@ -37,6 +37,8 @@ void vault_free(struct vault **v);
 int vault_pid(const struct vault *v);
 /* The process has ended: every call fails with B_E_VAULT_GONE until it is started again. */
 bool vault_is_gone(const struct vault *v);
+/* Notices that it has ended, before a call does. */
+void vault_look(struct vault *v);
 /* Starts it again as it was started (not with a PIN from a pipe). Sessions and taps are lost. */
 B_NODISCARD enum b_code vault_restart(struct vault *v, struct b_err *err);
 
@@ -150,6 +152,18 @@ struct vault_identity { /* public halves */
 };
 B_NODISCARD enum b_code vault_identity(struct vault *v, struct vault_identity *ret,
                                        struct b_err *err);
+/* Dual control (src/vault/quorum.h has the texts). The first roster is founded; after that master
+ * keys are made, and the roster changed, by carrying out a proposal with its approvals: signatures
+ * of 64 bytes each. key: of a rotation; generation 0 otherwise. B_E_QUORUM, B_E_APPROVAL_BAD,
+ * B_E_PROPOSAL_EXPIRED. */
+B_NODISCARD enum b_code vault_roster_found(struct vault *v, const char *roster, struct b_err *err);
+struct vault_carry {
+    const char *roster, *proposal;
+    struct b_rd approvals;
+};
+B_NODISCARD enum b_code vault_carry_out(struct vault *v, const struct vault_carry *carry,
+                                        uint8_t receipt[static 64], struct vault_key *key,
+                                        struct b_err *err);
 /* A state of the journal to be signed. proof: from the last that this vault signed, hashes of 32
  * bytes; the first since its start needs none. B_E_JOURNAL_FORK, B_E_JOURNAL_ROLLBACK. */
 struct vault_tree {

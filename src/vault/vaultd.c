@@ -1,9 +1,11 @@
 #include "vault/vaultd.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "desfire/prove.h"
 #include "vault/identity.h"
+#include "vault/quorum.h"
 
 /* Fields first, all of them, then the act; B_E_VAULT_PROTOCOL ends the process. */
 typedef enum b_code handler(struct vaultd *d, struct wire_in *in, struct wire_out *out,
@@ -56,7 +58,7 @@ static enum b_code handle_token(struct vaultd *d, struct wire_in *in, struct wir
     return B_OK;
 }
 
-static void put_key(const struct custody_key *key, struct b_wr *w)
+void vaultd_put_key(const struct custody_key *key, struct b_wr *w)
 {
     struct vault_key k = {
         .role = key->role, .generation = key->generation, .is_safe = key->is_safe};
@@ -74,12 +76,18 @@ static enum b_code handle_key_generate(struct vaultd *d, struct wire_in *in, str
     if (!wire_in_end(in) || role >= KEY_ROLE_ALL)
         return broken(err);
     struct custody_key key;
-    enum b_code r = d->keyring.generate(d->keyring.ctx, vaultd_config(d), (enum key_role)role,
-                                        generation, &key, err);
+    bool has_roster = false;
+    enum b_code r = vaultd_has_roster(d, &has_roster, err);
+    if (r == B_OK && has_roster)
+        r = b_err_set(err, B_E_QUORUM, 0,
+                      "master keys are made by a proposal that a quorum approves");
+    if (r == B_OK)
+        r = d->keyring.generate(d->keyring.ctx, vaultd_config(d), (enum key_role)role, generation,
+                                &key, err);
     if (r != B_OK)
         return r;
     size_t mark = wire_open_bytes(out);
-    put_key(&key, out->w);
+    vaultd_put_key(&key, out->w);
     wire_close_bytes(out, mark);
     return B_OK;
 }
@@ -97,7 +105,7 @@ static enum b_code handle_key_list(struct vaultd *d, struct wire_in *in, struct 
     wire_put_u32(out, (uint32_t)n);
     size_t mark = wire_open_bytes(out);
     for (size_t i = 0; i < n; i++)
-        put_key(&keys[i], out->w);
+        vaultd_put_key(&keys[i], out->w);
     wire_close_bytes(out, mark);
     return B_OK;
 }
@@ -259,6 +267,24 @@ static enum b_code handle_tap_pin(struct vaultd *d, struct wire_in *in, struct w
     if (!wire_in_end(in) || !vault_claims_decode(&bytes, &claims) || !b_rd_end(&bytes))
         return broken(err);
     return vaultd_tap_pin(d, id, &pin, &claims, out, err);
+}
+
+static enum b_code handle_roster_found(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                       struct b_err *err)
+{
+    (void)out;
+    struct b_rd roster = wire_get_bytes(in);
+    return wire_in_end(in) ? vaultd_found_roster(d, roster, err) : broken(err);
+}
+
+static enum b_code handle_carry_out(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                    struct b_err *err)
+{
+    struct vaultd_carry c = {.now = (int64_t)time(NULL)};
+    c.roster = wire_get_bytes(in);
+    c.proposal = wire_get_bytes(in);
+    c.approvals = wire_get_bytes(in);
+    return wire_in_end(in) ? vaultd_carry_out(d, &c, out, err) : broken(err);
 }
 
 static handler *handler_of(uint8_t id)

@@ -112,6 +112,8 @@ static inline const struct vaultd_config *vaultd_config(const struct vaultd *d)
     return &d->shared->config;
 }
 
+void vaultd_put_key(const struct custody_key *key, struct b_wr *w);
+
 /* session.c. The answer's fields of session_open and session_step. */
 enum b_code vaultd_session_open(struct vaultd *d, struct b_rd job, struct wire_out *answer,
                                 struct b_err *err);

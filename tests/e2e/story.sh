@@ -140,6 +140,22 @@ check "Olga may not add stations" bash -c "$(declare -f call); work='$work' home
 check "Anne's badge is lost: Olga revokes it" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call olga POST /v1/badges/1/revoke '{\"reason\":\"lost\"}' | grep -q revoked"
 check "whoever found it taps: refused" outcome badge-revoked anne
 check "Olga ends Bruno's suspension" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call olga POST /v1/badges/2/reinstate | grep -q active"
+approver() { # PERSON ARGUMENT...
+    local who=$1
+    shift
+    "$TESSERE" "$@" --server "https://localhost:$port" --identity "$work/$who" --ca "$home/pki/ca.pem" </dev/null
+}
+check "Carl keeps keys too" tessere person add carl --roles custodian --out "$work/carl"
+check "from now on keys need two approvals" tessere roster found --quorum 2
+check "nobody makes a master key alone any more" bash -c "! '$TESSERE' --home '$home' key rotate auth --yes"
+check "Alice proposes a rotation" approver alice proposal make "rotate auth"
+check "she approves it: that is one" approver alice proposal approve 1 --yes
+check "she cannot approve it twice" bash -c "! '$TESSERE' proposal approve 1 --yes --server https://localhost:$port --identity '$work/alice' --ca '$home/pki/ca.pem'"
+check "Olga may not approve" bash -c "! '$TESSERE' proposal approve 1 --yes --server https://localhost:$port --identity '$work/olga' --ca '$home/pki/ca.pem'"
+check "the key is not there yet" bash -c "[ \"\$('$TESSERE' --home '$home' key list | grep -c ' 2 ')\" = 0 ]"
+check "Carl approves: the vault makes the key" bash -c "'$TESSERE' proposal approve 1 --yes --server https://localhost:$port --identity '$work/carl' --ca '$home/pki/ca.pem' | grep -q done"
+check "generation 2 is active" bash -c "'$TESSERE' --home '$home' key list | grep -E 'auth +2 +in use'"
+check "Bruno taps with his old key: still good" outcome ok bruno
 vault=$(pgrep -P "$server_pid" tessere-vault)
 check "the vault dies" kill -9 "$vault"
 sleep 1

@@ -1,0 +1,139 @@
+/* Dual control: the roster here, proposals and approvals on the server. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "pki/pki.h"
+#include "remote/remote.h"
+#include "service/proposal.h"
+
+enum b_code cli_roster_found(struct cli *c, struct b_err *err)
+{
+    unsigned quorum = 2;
+    const char *given = c->options[CLI_OPT_QUORUM];
+    char *end = NULL;
+    if (given != NULL) {
+        quorum = (unsigned)strtoul(given, &end, 10);
+        if (*end != '\0' || quorum < 2 || quorum > 16)
+            return b_err_set(err, B_E_USAGE, 0, _("--quorum takes a number from 2 on"));
+    }
+    enum b_code r = cli_open(c, true, err);
+    if (r == B_OK)
+        r = service_roster_found(&c->service, quorum, err);
+    if (r == B_OK)
+        cli_say(c, CLI_GREEN,
+                _("From now on master keys are made, and approvers changed, by proposals that %u "
+                  "approve.\n"),
+                quorum);
+    return r;
+}
+
+static enum b_code connect_as(const struct cli *c, struct remote **ret, struct b_err *err)
+{
+    char cert[CLI_PATH_MAX];
+    char key[CLI_PATH_MAX];
+    const char *who = c->options[CLI_OPT_IDENTITY];
+    if (!cli_has(c, CLI_OPT_SERVER) || who == NULL || !cli_has(c, CLI_OPT_CA))
+        return b_err_set(err, B_E_USAGE, 0, _("--server, --identity and --ca are needed"));
+    (void)snprintf(cert, sizeof(cert), "%.500s.pem", who);
+    (void)snprintf(key, sizeof(key), "%.500s.key", who);
+    const struct remote_config config = {.url = c->options[CLI_OPT_SERVER],
+                                         .ca = c->options[CLI_OPT_CA],
+                                         .cert = cert,
+                                         .key = key,
+                                         .timeout_ms = 30000};
+    return remote_open(&config, ret, err);
+}
+
+static const char *text_of(const json_t *o, const char *name)
+{
+    const char *text = json_string_value(json_object_get(o, name));
+    return text != NULL ? text : "";
+}
+
+static void answer(struct cli *c, json_t *o)
+{
+    if (c->out != NULL)
+        (void)json_object_update(c->out, o);
+    cli_say(c, CLI_PLAIN, _("Proposal %lld is %s.\n"),
+            (long long)json_integer_value(json_object_get(o, "id")), text_of(o, "state"));
+}
+
+enum b_code cli_proposal_make(struct cli *c, struct b_err *err)
+{
+    struct remote *r = NULL;
+    json_t *o = NULL;
+    enum b_code code = connect_as(c, &r, err);
+    json_t *body = json_pack("{s:s}", "what", c->operand);
+    if (code == B_OK)
+        code = remote_call(r, "POST", "/v1/proposals", body, &o, err);
+    if (code == B_OK) {
+        cli_say(c, CLI_PLAIN, "%s", text_of(o, "text"));
+        answer(c, o);
+    }
+    json_decref(body);
+    json_decref(o);
+    remote_free(&r);
+    return code;
+}
+
+enum b_code cli_proposal_list(struct cli *c, struct b_err *err)
+{
+    struct remote *r = NULL;
+    json_t *o = NULL;
+    size_t i = 0;
+    const json_t *item = NULL;
+    enum b_code code = connect_as(c, &r, err);
+    if (code == B_OK)
+        code = remote_call(r, "GET", "/v1/proposals?limit=200", NULL, &o, err);
+    json_array_foreach(json_object_get(o, "items"), i, item)
+        cli_say(c, CLI_PLAIN, "%5lld  %-9s %s\n",
+                (long long)json_integer_value(json_object_get(item, "id")), text_of(item, "state"),
+                text_of(item, "action"));
+    if (code == B_OK && c->out != NULL)
+        (void)json_object_update(c->out, o);
+    json_decref(o);
+    remote_free(&r);
+    return code;
+}
+
+/* What is signed is the text that the person has read, not one that the server sends afterwards. */
+enum b_code cli_proposal_approve(struct cli *c, struct b_err *err)
+{
+    char path[128];
+    char key_path[CLI_PATH_MAX];
+    uint8_t signature[64];
+    char hex[129];
+    struct remote *r = NULL;
+    struct pki_key *key = NULL;
+    json_t *o = NULL;
+    json_t *done = NULL;
+    (void)snprintf(path, sizeof(path), "/v1/proposals/%.40s", c->operand);
+    enum b_code code = connect_as(c, &r, err);
+    if (code == B_OK)
+        code = remote_call(r, "GET", path, NULL, &o, err);
+    if (code == B_OK) {
+        cli_say(c, CLI_PLAIN, "%s", text_of(o, "text"));
+        if (!cli_ask(c, _("Approve exactly this?")))
+            code = b_err_set(err, B_E_CANCELLED, 0, "%s", path);
+    }
+    (void)snprintf(key_path, sizeof(key_path), "%.500s.key",
+                   code == B_OK ? c->options[CLI_OPT_IDENTITY] : "");
+    if (code == B_OK)
+        code = pki_key_read(key_path, &key, err);
+    if (code == B_OK)
+        code = pki_sign(key, text_of(o, "text"), strlen(text_of(o, "text")), signature, err);
+    b_hex(hex, signature, sizeof(signature));
+    (void)snprintf(path, sizeof(path), "/v1/proposals/%.40s/approve", c->operand);
+    json_t *body = json_pack("{s:s}", "signature", hex);
+    if (code == B_OK)
+        code = remote_call(r, "POST", path, body, &done, err);
+    if (code == B_OK)
+        answer(c, done);
+    json_decref(body);
+    json_decref(o);
+    json_decref(done);
+    pki_key_free(&key);
+    remote_free(&r);
+    return code;
+}

@@ -1,0 +1,255 @@
+#include "vault/quorum.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/crypto.h"
+#include "vault/identity.h"
+
+struct roster {
+    unsigned quorum;
+    size_t count;
+    uint8_t points[VAULTD_APPROVERS_MAX][CRYPTO_P256_POINT];
+};
+
+struct proposal {
+    uint8_t roster[32];
+    char action[32], argument[VAULTD_LINE_MAX];
+    int64_t expires;
+};
+
+/* --- texts -------------------------------------------------------------------------------------
+ */
+
+/* Takes a line "name value" off the text; value is "" for a line without one. */
+static bool take_line(struct b_rd *r, const char *name, char *value, size_t cap)
+{
+    char line[2 * VAULTD_LINE_MAX];
+    const uint8_t *end = r->left > 0 ? memchr(r->p, '\n', r->left) : NULL;
+    size_t n = end != NULL ? (size_t)(end - r->p) : sizeof(line);
+    if (n >= sizeof(line))
+        return false;
+    b_rd_bytes(r, line, n);
+    line[n] = '\0';
+    b_rd_skip(r, 1);
+    size_t length = strlen(name);
+    if (strlen(line) != n || strncmp(line, name, length) != 0)
+        return false;
+    const char *rest = line + length;
+    if (*rest == ' ')
+        rest++;
+    else if (*rest != '\0')
+        return false;
+    if (strlen(rest) >= cap)
+        return false;
+    memcpy(value, rest, strlen(rest) + 1);
+    return true;
+}
+
+static bool parse_number(const char *text, int64_t *ret)
+{
+    char *end = NULL;
+    *ret = strtoll(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0';
+}
+
+static bool parse_roster(const struct vaultd *d, struct b_rd r, struct roster *ret)
+{
+    char value[2 * VAULTD_LINE_MAX];
+    int64_t quorum = 0;
+    *ret = (struct roster){.count = 0};
+    if (!take_line(&r, "tessere-roster/v1", value, 1) ||
+        !take_line(&r, "establishment", value, sizeof(value)) ||
+        strcmp(value, vaultd_config(d)->establishment) != 0 ||
+        !take_line(&r, "quorum", value, sizeof(value)) || !parse_number(value, &quorum))
+        return false;
+    while (r.left > 0) {
+        if (ret->count == VAULTD_APPROVERS_MAX || !take_line(&r, "approver", value, sizeof(value)))
+            return false;
+        const char *hex = strchr(value, ' ');
+        struct b_wr w = b_wr_from(ret->points[ret->count++], CRYPTO_P256_POINT);
+        if (hex == NULL || !b_unhex(&w, hex + 1) || w.len != CRYPTO_P256_POINT)
+            return false;
+    }
+    ret->quorum = (unsigned)quorum;
+    return quorum >= 2 && (size_t)quorum <= ret->count;
+}
+
+static bool parse_proposal(const struct vaultd *d, struct b_rd r, struct proposal *ret)
+{
+    char value[VAULTD_LINE_MAX];
+    int64_t number = 0;
+    struct b_wr w = b_wr_from(ret->roster, sizeof(ret->roster));
+    return take_line(&r, "tessere-proposal/v1", value, 1) &&
+           take_line(&r, "establishment", value, sizeof(value)) &&
+           strcmp(value, vaultd_config(d)->establishment) == 0 &&
+           take_line(&r, "roster", value, sizeof(value)) && b_unhex(&w, value) && w.len == 32 &&
+           take_line(&r, "number", value, sizeof(value)) && parse_number(value, &number) &&
+           take_line(&r, "action", ret->action, sizeof(ret->action)) &&
+           take_line(&r, "argument", ret->argument, sizeof(ret->argument)) &&
+           take_line(&r, "proposer", value, sizeof(value)) &&
+           take_line(&r, "expires", value, sizeof(value)) && parse_number(value, &ret->expires) &&
+           r.left == 0;
+}
+
+/* --- the anchor --------------------------------------------------------------------------------
+ */
+
+static const char anchor_name[] = "roster";
+
+static enum b_code read_anchor(struct vaultd *d, uint8_t digest[static 32], bool *ret_is_there,
+                               struct b_err *err)
+{
+    uint8_t bytes[64];
+    struct b_wr w = b_wr_from(bytes, sizeof(bytes));
+    enum b_code r = d->keyring.anchor_get(d->keyring.ctx, vaultd_config(d), anchor_name, &w, err);
+    *ret_is_there = r == B_OK;
+    if (r == B_E_NOT_FOUND || r == B_E_TOKEN_MECHANISM)
+        return B_OK; /* none yet, or a token that keeps none */
+    if (r == B_OK && w.len != 32)
+        r = b_err_set(err, B_E_TOKEN_FAILED, 0, "the token's anchor of the roster is broken");
+    if (r == B_OK)
+        memcpy(digest, bytes, 32);
+    return r;
+}
+
+static enum b_code write_anchor(struct vaultd *d, const uint8_t digest[static 32],
+                                struct b_err *err)
+{
+    return d->keyring.anchor_put(d->keyring.ctx, vaultd_config(d), anchor_name,
+                                 b_rd_from(digest, 32), err);
+}
+
+enum b_code vaultd_has_roster(struct vaultd *d, bool *ret, struct b_err *err)
+{
+    uint8_t digest[32];
+    return read_anchor(d, digest, ret, err);
+}
+
+enum b_code vaultd_found_roster(struct vaultd *d, struct b_rd roster, struct b_err *err)
+{
+    struct roster parsed;
+    uint8_t digest[32];
+    bool is_there = false;
+    enum b_code r = read_anchor(d, digest, &is_there, err);
+    if (r != B_OK)
+        return r;
+    if (is_there)
+        return b_err_set(err, B_E_QUORUM, 0,
+                         "this establishment has a roster: it is changed by a proposal");
+    if (!parse_roster(d, roster, &parsed))
+        return b_err_set(
+            err, B_E_BAD_INPUT, 0,
+            "the roster: a quorum of at least 2, and as many approvers with their keys");
+    crypto_sha256(roster.p, roster.left, digest);
+    return write_anchor(d, digest, err);
+}
+
+/* --- carrying out ------------------------------------------------------------------------------
+ */
+
+/* Distinct approvers of the roster whose signatures verify; any other signature is refused. */
+static enum b_code count_approvals(const struct roster *roster, const struct vaultd_carry *c,
+                                   struct b_err *err)
+{
+    bool has_approved[VAULTD_APPROVERS_MAX] = {false};
+    unsigned count = 0;
+    struct b_rd r = c->approvals;
+    while (r.left > 0) {
+        size_t at = 0;
+        const uint8_t *signature = b_rd_direct(&r, CRYPTO_SIGNATURE);
+        while (signature != NULL && at < roster->count &&
+               (has_approved[at] || !crypto_es256_verify(roster->points[at], c->proposal.p,
+                                                         c->proposal.left, signature)))
+            at++;
+        if (signature == NULL || at == roster->count)
+            return b_err_set(
+                err, B_E_APPROVAL_BAD, 0,
+                "a signature that is no approver's, or one of somebody who has approved");
+        has_approved[at] = true;
+        count++;
+    }
+    if (count < roster->quorum)
+        return b_err_set(err, B_E_QUORUM, 0, "%u of %u", count, roster->quorum);
+    return B_OK;
+}
+
+/* "auth 4" */
+static enum b_code rotate(struct vaultd *d, const char *argument, struct custody_key *ret,
+                          struct b_err *err)
+{
+    char name[16] = "";
+    size_t n = strcspn(argument, " ");
+    int64_t generation = 0;
+    if (n < sizeof(name))
+        memcpy(name, argument, n);
+    enum key_role role = key_role_from(name);
+    if (role == KEY_ROLE_COUNT || argument[n] != ' ' ||
+        !parse_number(argument + n + 1, &generation) || generation < 1 ||
+        generation > KEY_GENERATION_MAX)
+        return b_err_set(err, B_E_BAD_INPUT, 0, "rotate: a role and a generation, not \"%.40s\"",
+                         argument);
+    return d->keyring.generate(d->keyring.ctx, vaultd_config(d), role, (uint8_t)generation, ret,
+                               err);
+}
+
+static enum b_code replace_roster(struct vaultd *d, const char *argument, struct b_err *err)
+{
+    uint8_t digest[32];
+    struct b_wr w = b_wr_from(digest, sizeof(digest));
+    if (!b_unhex(&w, argument) || w.len != sizeof(digest))
+        return b_err_set(err, B_E_BAD_INPUT, 0, "roster: the digest of the new one");
+    return write_anchor(d, digest, err);
+}
+
+static void put_receipt(const struct vaultd_identity *id, struct b_rd proposal,
+                        struct wire_out *answer)
+{
+    static const char head[] = "tessere-receipt/v1\n";
+    static _Thread_local uint8_t message[4096];
+    uint8_t signature[64];
+    struct b_wr w = b_wr_from(message, sizeof(message));
+    b_wr_bytes(&w, head, sizeof(head) - 1);
+    b_wr_bytes(&w, proposal.p, proposal.left);
+    crypto_ed25519_sign(id->journal, message, w.len, signature);
+    wire_put_bytes(answer, signature, b_wr_ok(&w) ? sizeof(signature) : 0);
+}
+
+enum b_code vaultd_carry_out(struct vaultd *d, const struct vaultd_carry *carry,
+                             struct wire_out *answer, struct b_err *err)
+{
+    static _Thread_local struct roster roster;
+    struct proposal p = {.expires = 0};
+    const struct vaultd_identity *id = NULL;
+    struct custody_key key = {.generation = 0};
+    uint8_t anchor[32];
+    uint8_t digest[32];
+    bool has_roster = false;
+    enum b_code r = vaultd_identity(d, &id, err);
+    if (r == B_OK)
+        r = read_anchor(d, anchor, &has_roster, err);
+    if (r != B_OK)
+        return r;
+    crypto_sha256(carry->roster.p, carry->roster.left, digest);
+    if (!has_roster || !b_ct_eq(digest, anchor, sizeof(anchor)) ||
+        !parse_roster(d, carry->roster, &roster))
+        return b_err_set(err, B_E_QUORUM, 0, "the roster is not the one that the token knows");
+    if (!parse_proposal(d, carry->proposal, &p) || !b_ct_eq(p.roster, anchor, sizeof(anchor)))
+        return b_err_set(err, B_E_APPROVAL_BAD, 0, "the proposal is not for this roster");
+    if (p.expires <= carry->now)
+        return b_err_set(err, B_E_PROPOSAL_EXPIRED, 0, "at %lld", (long long)p.expires);
+    r = count_approvals(&roster, carry, err);
+    bool is_rotation = strcmp(p.action, "rotate") == 0;
+    if (r == B_OK && is_rotation)
+        r = rotate(d, p.argument, &key, err);
+    else if (r == B_OK && strcmp(p.action, "roster") == 0)
+        r = replace_roster(d, p.argument, err);
+    if (r != B_OK)
+        return r;
+    put_receipt(id, carry->proposal, answer);
+    size_t mark = wire_open_bytes(answer);
+    if (is_rotation)
+        vaultd_put_key(&key, answer->w);
+    wire_close_bytes(answer, mark);
+    return B_OK;
+}
