@@ -55,6 +55,8 @@ struct load {
     pthread_t thread;
 };
 
+static const struct agent_pin no_pin = {.ask = NULL};
+
 static bool one(struct load *l, struct remote *r, const struct agent_self *self)
 {
     static _Thread_local struct agent_outcome outcome;
@@ -68,7 +70,7 @@ static bool one(struct load *l, struct remote *r, const struct agent_self *self)
         return is_done;
     }
     struct channel *ch = fleet_channel(l->fleet, l->at);
-    enum b_code code = agent_tap(r, self, ch, "", &outcome, &err);
+    enum b_code code = agent_tap(r, self, ch, "", &no_pin, &outcome, &err);
     channel_free(&ch);
     return code == B_OK;
 }

@@ -57,11 +57,17 @@ struct agent_outcome {
     int64_t badge;
     char assertion[AGENT_ASSERTION_MAX];
 };
+/* Asks the person for a PIN, up to 12 digits, into pin (zero padded); false: none was given. */
+struct agent_pin {
+    bool (*ask)(void *ctx, const char *sentence, char pin[static 16]);
+    void *ctx;
+};
 /* Authenticates the card; challenge: of whoever asked for the tap, or "". The outcome is filled in
  * for refusals too. */
 B_NODISCARD enum b_code agent_tap(struct remote *r, const struct agent_self *self,
                                   struct channel *ch, const char *challenge,
-                                  struct agent_outcome *ret, struct b_err *err);
+                                  const struct agent_pin *pin, struct agent_outcome *ret,
+                                  struct b_err *err);
 
 /* --- readers (readers.c) -----------------------------------------------------------------------
  */
@@ -71,6 +77,7 @@ struct agent_watch {
     void (*status)(void *ctx, const char *line); /* one line that a person understands */
     bool (*is_stopped)(void *ctx);
     void *ctx;
+    struct agent_pin pin; /* ask NULL: taps that need one are refused */
 };
 /* Serves every reader until it is told to stop. taps: 0, or end after so many. */
 B_NODISCARD enum b_code agent_run(const struct agent_home *home, const struct agent_watch *watch,

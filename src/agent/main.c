@@ -57,28 +57,42 @@ static void say_outcome(void *ctx, const char *reader, const struct agent_outcom
     (void)fflush(stdout);
 }
 
+/* One line of the standard input: whoever shows the sentence types there. */
+static bool ask_pin(void *ctx, const char *sentence, char pin[static 16])
+{
+    (void)ctx;
+    char line[32];
+    (void)fprintf(stderr, "tessere-agent: %s\n", sentence);
+    if (fgets(line, sizeof(line), stdin) == NULL)
+        return false;
+    size_t n = strcspn(line, "\r\n");
+    if (n <= 12)
+        memcpy(pin, line, n);
+    b_wipe(line, sizeof(line));
+    return n > 0 && n <= 12;
+}
+
 static int usage(void)
 {
     (void)fputs("usage: tessere-agent [--state DIR] enrol --server URL --code CODE\n"
-                "       tessere-agent [--state DIR] [--json] [--count N] run\n",
+                "       tessere-agent [--state DIR] [--json] [--ask-pin] [--count N] run\n",
                 stderr);
     return 2;
 }
 
 int main(int argc, char **argv)
 {
-    enum { STATE, SERVER, CODE, JSON, COUNT, VERSION };
-    static const struct option options[] = {{"state", required_argument, NULL, STATE},
-                                            {"server", required_argument, NULL, SERVER},
-                                            {"code", required_argument, NULL, CODE},
-                                            {"json", no_argument, NULL, JSON},
-                                            {"count", required_argument, NULL, COUNT},
-                                            {"version", no_argument, NULL, VERSION},
-                                            {0}};
+    enum { STATE, SERVER, CODE, JSON, ASK_PIN, COUNT, VERSION };
+    static const struct option options[] = {
+        {"state", required_argument, NULL, STATE}, {"server", required_argument, NULL, SERVER},
+        {"code", required_argument, NULL, CODE},   {"json", no_argument, NULL, JSON},
+        {"ask-pin", no_argument, NULL, ASK_PIN},   {"count", required_argument, NULL, COUNT},
+        {"version", no_argument, NULL, VERSION},   {0}};
     const char *state = "/var/lib/tessere-agent";
     const char *server = NULL;
     const char *code = NULL;
     unsigned count = 0;
+    bool asks_pin = false;
     struct output out = {.is_json = false};
     for (int o = 0; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (o) {
@@ -94,6 +108,9 @@ int main(int argc, char **argv)
         case JSON:
             out.is_json = true;
             break;
+        case ASK_PIN:
+            asks_pin = true;
+            break;
         case COUNT:
             count = (unsigned)strtoul(optarg, NULL, 10);
             break;
@@ -108,6 +125,7 @@ int main(int argc, char **argv)
     struct b_err err = {0};
     struct agent_home home;
     const struct sigaction on_end = {.sa_handler = stop};
+    (void)setvbuf(stdin, NULL, _IONBF, 0); /* no buffer keeps a PIN */
     (void)umask(077);
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)signal(SIGPIPE, SIG_IGN);
@@ -119,8 +137,11 @@ int main(int argc, char **argv)
             return usage();
         r = agent_enrol(state, server, code, &err);
     } else if (strcmp(argv[optind], "run") == 0) {
-        const struct agent_watch watch = {
-            .outcome = say_outcome, .status = say_status, .is_stopped = is_stopped, .ctx = &out};
+        const struct agent_watch watch = {.outcome = say_outcome,
+                                          .status = say_status,
+                                          .is_stopped = is_stopped,
+                                          .ctx = &out,
+                                          .pin = {.ask = asks_pin ? ask_pin : NULL}};
         r = agent_home_open(state, &home, &err);
         if (r == B_OK)
             r = agent_run(&home, &watch, count, &err);

@@ -133,7 +133,7 @@ static void *serve(void *arg)
             rest(run, LOOK_MS);
             continue;
         }
-        code = agent_tap(r, &self, ch, "", &outcome, &err);
+        code = agent_tap(r, &self, ch, "", &run->watch->pin, &outcome, &err);
         tell_outcome(run, me->name, &outcome);
         if (code == B_E_SERVER_GONE) {
             remote_free(&r);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "crypto/hpke.h"
 
 enum { FRAME = 32, CHALLENGE = 16 };
 
@@ -93,6 +94,8 @@ struct tap {
     const struct agent_self *self;
     struct channel *ch;
     struct b_wr answer; /* the card's last */
+    const char *challenge;
+    const struct agent_pin *pin;
     const char *method;
     uint8_t uid[7], serial[16];
     uint8_t uid_len, serial_len;
@@ -206,6 +209,56 @@ static void take_text(char *to, size_t cap, const json_t *o, const char *name)
     (void)snprintf(to, cap, "%s", text != NULL ? text : "");
 }
 
+static const char *text_of(const json_t *o, const char *name)
+{
+    const char *text = json_string_value(json_object_get(o, name));
+    return text != NULL ? text : "";
+}
+
+static void take_outcome(const json_t *answer, struct agent_outcome *ret)
+{
+    const json_t *holder = json_object_get(answer, "holder");
+    take_text(ret->holder_ref, sizeof(ret->holder_ref), holder, "ref");
+    take_text(ret->holder_name, sizeof(ret->holder_name), holder, "name");
+    take_text(ret->sentence, sizeof(ret->sentence), answer, "sentence");
+    take_text(ret->assertion, sizeof(ret->assertion), answer, "assertion");
+    ret->badge = json_integer_value(json_object_get(answer, "badge"));
+}
+
+/* Third messages: the PIN, sealed for the vault; typed again when it was wrong. */
+static enum b_code pin_messages(const struct agent_self *self, struct remote *r, const char *name,
+                                const struct agent_pin *pin, struct agent_outcome *ret,
+                                struct b_err *err)
+{
+    enum { TEXT = 16, BOX = TEXT + CRYPTO_HPKE_OVERHEAD };
+    const struct crypto_hpke context = {b_rd_from("tessere-pin/v1", 14),
+                                        b_rd_from(name, strlen(name))};
+    char path[128];
+    char hex[2 * BOX + 1];
+    enum b_code code = B_E_PIN_WRONG;
+    (void)snprintf(path, sizeof(path), "/v1/taps/%s/pin", name);
+    while (code == B_E_PIN_WRONG || code == B_E_PIN_FORMAT) {
+        char text[TEXT] = {0};
+        uint8_t box[BOX];
+        json_t *answer = NULL;
+        bool is_given = pin->ask != NULL && pin->ask(pin->ctx, ret->sentence, text);
+        bool is_sealed = is_given && crypto_hpke_seal(self->pin_key, &context,
+                                                      b_rd_from(text, sizeof(text)), box);
+        b_wipe(text, sizeof(text));
+        if (!is_sealed)
+            return b_err_set(err, B_E_PIN_REQUIRED, 0, "no PIN was given");
+        b_hex(hex, box, sizeof(box));
+        json_t *m = json_pack("{s:s}", "box", hex);
+        code = remote_call(r, "POST", path, m, &answer, err);
+        json_decref(m);
+        (void)snprintf(ret->sentence, sizeof(ret->sentence), "%s", remote_sentence(r));
+        if (code == B_OK)
+            take_outcome(answer, ret);
+        json_decref(answer);
+    }
+    return code;
+}
+
 static enum b_code second_message(const struct tap *t, struct remote *r, const char *name,
                                   uint8_t status, struct agent_outcome *ret, struct b_err *err)
 {
@@ -222,40 +275,43 @@ static enum b_code second_message(const struct tap *t, struct remote *r, const c
     json_decref(m);
     if (code != B_OK)
         return code;
-    take_text(ret->holder_ref, sizeof(ret->holder_ref), json_object_get(answer, "holder"), "ref");
-    take_text(ret->holder_name, sizeof(ret->holder_name), json_object_get(answer, "holder"),
-              "name");
-    take_text(ret->sentence, sizeof(ret->sentence), answer, "sentence");
-    take_text(ret->assertion, sizeof(ret->assertion), answer, "assertion");
-    ret->badge = json_integer_value(json_object_get(answer, "badge"));
+    take_outcome(answer, ret);
+    bool needs_pin = strcmp(text_of(answer, "outcome"), "pin") == 0;
     json_decref(answer);
-    return B_OK;
+    return needs_pin ? b_err_set(err, B_E_PIN_REQUIRED, 0, "tap %s", name) : B_OK;
 }
 
 /* One authentication. *ret_status: what the card said to the frame. */
-static enum b_code authenticate(struct tap *t, struct remote *r, const char *challenge,
-                                struct agent_outcome *ret, uint8_t *ret_status, struct b_err *err)
+static enum b_code authenticate(struct tap *t, struct remote *r, struct agent_outcome *ret,
+                                uint8_t *ret_status, struct b_err *err)
 {
     char name[64];
     uint8_t frame[FRAME];
     enum b_code code = begin(t, err);
     if (code == B_OK)
-        code = first_message(t, r, challenge, name, sizeof(name), frame, err);
+        code = first_message(t, r, t->challenge, name, sizeof(name), frame, err);
     if (code == B_OK)
         code = ask(t->ch, 0xAF, b_rd_from(frame, sizeof(frame)), &t->answer, ret_status, err);
-    return code == B_OK ? second_message(t, r, name, *ret_status, ret, err) : code;
+    if (code == B_OK)
+        code = second_message(t, r, name, *ret_status, ret, err);
+    return code == B_E_PIN_REQUIRED ? pin_messages(t->self, r, name, t->pin, ret, err) : code;
 }
 
 enum b_code agent_tap(struct remote *r, const struct agent_self *self, struct channel *ch,
-                      const char *challenge, struct agent_outcome *ret, struct b_err *err)
+                      const char *challenge, const struct agent_pin *pin, struct agent_outcome *ret,
+                      struct b_err *err)
 {
     uint8_t room[DF_RAPDU_MAX];
     uint8_t status = DF_SW_OK;
-    struct tap t = {.self = self, .ch = ch, .answer = b_wr_from(room, sizeof(room))};
+    struct tap t = {.self = self,
+                    .ch = ch,
+                    .challenge = challenge,
+                    .pin = pin,
+                    .answer = b_wr_from(room, sizeof(room))};
     *ret = (struct agent_outcome){.badge = 0};
     enum b_code code = identify(&t, err);
     if (code == B_OK)
-        code = authenticate(&t, r, challenge, ret, &status, err);
+        code = authenticate(&t, r, ret, &status, err);
     /* Another generation than the server thought: the card is asked, and it begins again once. */
     if (code == B_E_CARD_AUTH && status == DF_SW_AUTHENTICATION_ERROR) {
         struct b_err ignored;
@@ -263,7 +319,7 @@ enum b_code agent_tap(struct remote *r, const struct agent_self *self, struct ch
         if (ask_ok(ch, 0x64, b_rd_from(&key_no, 1), &t.answer, &ignored) == B_OK &&
             t.answer.len == 1 && t.answer.p[0] != 0) {
             t.generation = t.answer.p[0];
-            code = authenticate(&t, r, challenge, ret, &status, err);
+            code = authenticate(&t, r, ret, &status, err);
         }
     }
     ret->code = code;

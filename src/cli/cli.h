@@ -127,6 +127,10 @@ void cli_time(int64_t at, char *ret, size_t cap);
 /* The word for a badge's state in the person's language. */
 const char *cli_badge_state(enum store_badge_state st);
 
+struct remote;
+/* proposal.c: the server, as the person of --identity. */
+B_NODISCARD enum b_code cli_connect(const struct cli *c, struct remote **ret, struct b_err *err);
+
 /* True once the person interrupted (Ctrl-C). */
 bool cli_is_stopped(void *ctx);
 

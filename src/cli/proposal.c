@@ -28,7 +28,7 @@ enum b_code cli_roster_found(struct cli *c, struct b_err *err)
     return r;
 }
 
-static enum b_code connect_as(const struct cli *c, struct remote **ret, struct b_err *err)
+enum b_code cli_connect(const struct cli *c, struct remote **ret, struct b_err *err)
 {
     char cert[CLI_PATH_MAX];
     char key[CLI_PATH_MAX];
@@ -63,7 +63,7 @@ enum b_code cli_proposal_make(struct cli *c, struct b_err *err)
 {
     struct remote *r = NULL;
     json_t *o = NULL;
-    enum b_code code = connect_as(c, &r, err);
+    enum b_code code = cli_connect(c, &r, err);
     json_t *body = json_pack("{s:s}", "what", c->operand);
     if (code == B_OK)
         code = remote_call(r, "POST", "/v1/proposals", body, &o, err);
@@ -83,7 +83,7 @@ enum b_code cli_proposal_list(struct cli *c, struct b_err *err)
     json_t *o = NULL;
     size_t i = 0;
     const json_t *item = NULL;
-    enum b_code code = connect_as(c, &r, err);
+    enum b_code code = cli_connect(c, &r, err);
     if (code == B_OK)
         code = remote_call(r, "GET", "/v1/proposals?limit=200", NULL, &o, err);
     json_array_foreach(json_object_get(o, "items"), i, item)
@@ -109,7 +109,7 @@ enum b_code cli_proposal_approve(struct cli *c, struct b_err *err)
     json_t *o = NULL;
     json_t *done = NULL;
     (void)snprintf(path, sizeof(path), "/v1/proposals/%.40s", c->operand);
-    enum b_code code = connect_as(c, &r, err);
+    enum b_code code = cli_connect(c, &r, err);
     if (code == B_OK)
         code = remote_call(r, "GET", path, NULL, &o, err);
     if (code == B_OK) {

@@ -114,6 +114,30 @@ enum b_code http_badge_reinstate(struct http_call *c, struct b_err *err)
     return change(c, reinstate, err);
 }
 
+enum b_code http_badge_validity(struct http_call *c, struct b_err *err)
+{
+    int64_t id = 0;
+    int64_t from = 0;
+    int64_t to = 0;
+    struct store_badge b;
+    enum b_code r = http_id(c, &id, err);
+    if (r == B_OK)
+        r = http_optional_number(c, "not_before", 0, INT64_MAX, &from, err);
+    if (r == B_OK)
+        r = http_optional_number(c, "not_after", 0, INT64_MAX, &to, err);
+    if (r == B_OK)
+        r = service_validity(&c->service, id, from, to,
+                             json_is_true(json_object_get(c->body, "temporary")), err);
+    if (r == B_OK)
+        r = store_badge_by_id(c->service.store, id, &b, err);
+    if (r != B_OK)
+        return r;
+    json_t *badge = badge_json(&b);
+    (void)json_object_update(c->out, badge);
+    json_decref(badge);
+    return B_OK;
+}
+
 enum b_code http_key_list(struct http_call *c, struct b_err *err)
 {
     struct store_generation gs[64];

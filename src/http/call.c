@@ -58,6 +58,9 @@ static json_t *problem(const struct http_call *c, const struct b_err *err)
                       b_code_text(err->code), "status", http_status_of(err->code), "code",
                       b_code_name(err->code), "remedy", b_code_remedy(err->code), "request",
                       c->request);
+    char sentence[160];
+    policy_sentence(err->code, c->is_french, "", sentence, sizeof(sentence));
+    (void)json_object_set_new(p, "sentence", json_string(sentence));
     if (c->out != NULL)
         (void)json_object_update(p, c->out);
     return p;

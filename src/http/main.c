@@ -76,6 +76,10 @@ static enum b_code open_all(const char *home, struct b_err *err)
         r = service_home_load(home, sv, err);
     for (size_t i = 0; r == B_OK && i < HTTP_READERS; i++)
         r = store_open(path, false, &server.readers[i], err);
+    static struct policy policy;
+    if (r == B_OK)
+        r = service_home_policy(home, &policy, err);
+    sv->policy = &policy;
     if (r == B_OK)
         r = open_ca(home, err);
     if (r == B_OK && (server.taps = service_taps_new()) == NULL)

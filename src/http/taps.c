@@ -57,6 +57,23 @@ enum b_code http_tap_open(struct http_call *c, struct b_err *err)
     return B_OK;
 }
 
+static void answer_sentence(struct http_call *c, enum b_code code, const char *name)
+{
+    char sentence[160];
+    policy_sentence(code, c->is_french, name, sentence, sizeof(sentence));
+    (void)json_object_set_new(c->out, "sentence", json_string(sentence));
+}
+
+/* The badge is good, a PIN is wanted: not a refusal. */
+static enum b_code answer_need(struct http_call *c, const struct service_verdict *v)
+{
+    (void)json_object_set_new(c->out, "outcome", json_string("pin"));
+    (void)json_object_set_new(c->out, "tap", json_string(c->params[0]));
+    (void)json_object_set_new(c->out, "tries_left", json_integer(v->tries_left));
+    answer_sentence(c, B_E_PIN_REQUIRED, "");
+    return B_OK;
+}
+
 static void answer_verdict(struct http_call *c, const struct service_verdict *v)
 {
     (void)json_object_set_new(c->out, "outcome", json_string("granted"));
@@ -65,6 +82,7 @@ static void answer_verdict(struct http_call *c, const struct service_verdict *v)
         c->out, "holder",
         json_pack("{s:s, s:s}", "ref", v->badge.holder_ref, "name", v->badge.holder_name));
     (void)json_object_set_new(c->out, "generation", json_integer(v->generation));
+    answer_sentence(c, B_OK, v->badge.holder_name);
     if (v->assertion[0] != '\0')
         (void)json_object_set_new(c->out, "assertion", json_string(v->assertion));
 }
@@ -88,5 +106,21 @@ enum b_code http_tap_prove(struct http_call *c, struct b_err *err)
                            err);
     if (r == B_OK)
         answer_verdict(c, &verdict);
+    return r == B_E_PIN_REQUIRED ? answer_need(c, &verdict) : r;
+}
+
+enum b_code http_tap_pin(struct http_call *c, struct b_err *err)
+{
+    static _Thread_local struct service_verdict verdict;
+    uint8_t box[256];
+    struct b_wr w = b_wr_from(box, sizeof(box));
+    enum b_code r = http_hex(c, "box", &w, err);
+    if (r == B_OK)
+        r = service_tap_pin(&c->service, c->server->taps, &c->station, c->params[0],
+                            b_wr_reader(&w), &verdict, err);
+    if (r == B_OK)
+        answer_verdict(c, &verdict);
+    if (r == B_E_PIN_THROTTLED)
+        (void)json_object_set_new(c->out, "retry_at", json_integer(verdict.retry_at));
     return r;
 }

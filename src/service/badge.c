@@ -349,3 +349,65 @@ enum b_code service_revoke(struct service *sv, int64_t badge_id, const char *rea
 {
     return change_state(sv, badge_id, STORE_BADGE_REVOKED, "revoke", reason, err);
 }
+
+struct validity {
+    int64_t id, not_before, not_after;
+    bool is_temporary;
+};
+
+static enum b_code note_validity(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct validity *k = ctx;
+    struct store_badge b;
+    enum b_code r = store_badge_by_id(c->store, k->id, &b, err);
+    if (r != B_OK)
+        return r;
+    b.not_before = k->not_before;
+    b.not_after = k->not_after;
+    b.is_temporary = k->is_temporary;
+    b.changed_at = c->now;
+    r = store_badge_put(c->store, &b, err);
+    return r == B_OK ? service_log(c, (struct service_entry){.kind = "validity", .badge = &b}, err)
+                     : r;
+}
+
+enum b_code service_validity(struct service *sv, int64_t badge_id, int64_t not_before,
+                             int64_t not_after, bool is_temporary, struct b_err *err)
+{
+    struct validity k = {badge_id, not_before, not_after, is_temporary};
+    if (not_after != 0 && not_after <= not_before)
+        return b_err_set(err, B_E_BAD_INPUT, 0, "a badge ends after it begins");
+    if (is_temporary && not_after == 0)
+        return b_err_set(err, B_E_BAD_INPUT, 0, "a temporary badge has an end");
+    return service_change(sv, note_validity, &k, err);
+}
+
+struct holder_change {
+    const char *ref, *kind;
+    enum store_party_state to;
+    struct store_holder *ret;
+};
+
+static enum b_code note_holder(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct holder_change *k = ctx;
+    struct store_holder *h = k->ret;
+    enum b_code r = store_holder_by_ref(c->store, k->ref, h, err);
+    if (r != B_OK)
+        return r;
+    if (h->state == k->to || (k->to == STORE_PARTY_ACTIVE && h->state != STORE_PARTY_SUSPENDED))
+        return b_err_set(err, B_E_BADGE_STATE, 0, "the holder is %s",
+                         store_party_state_name(h->state));
+    h->state = k->to;
+    h->full_at = 0;
+    r = store_holder_put(c->store, h, err);
+    return r == B_OK ? service_log(c, (struct service_entry){.kind = k->kind, .holder = h}, err)
+                     : r;
+}
+
+enum b_code service_holder_state(struct service *sv, const char *ref, enum store_party_state to,
+                                 const char *kind, struct store_holder *ret, struct b_err *err)
+{
+    struct holder_change k = {ref, kind, to, ret};
+    return service_change(sv, note_holder, &k, err);
+}

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "policy/file.h"
 #include "profile/file.h"
 #include "service/home.h"
 
@@ -97,6 +99,22 @@ enum b_code service_home_open_store(const char *path, bool may_create, bool is_t
     if (r == B_OK)
         r = store_open(path, false, &writes, err);
     return r == B_OK ? service_writer_open(writes, is_threaded, &sv->writer, err) : r;
+}
+
+enum b_code service_home_policy(const char *home, struct policy *ret, struct b_err *err)
+{
+    static char text[65536];
+    char path[SERVICE_PATH_MAX];
+    size_t n = 0;
+    enum b_code r = service_home_path(home, "policy.yaml", path, sizeof(path), err);
+    if (r != B_OK)
+        return r;
+    if (access(path, F_OK) != 0 && errno == ENOENT) {
+        policy_default(ret);
+        return B_OK;
+    }
+    r = service_read_file(path, text, sizeof(text), &n, err);
+    return r == B_OK ? policy_file_read(path, text, n, ret, err) : r;
 }
 
 enum b_code service_home_load(const char *home, struct service *sv, struct b_err *err)

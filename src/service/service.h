@@ -11,6 +11,7 @@
 #define TESSERE_SERVICE_SERVICE_H
 
 #include "channel/channel.h"
+#include "policy/policy.h"
 #include "profile/profile.h"
 #include "service/change.h"
 #include "store/store.h"
@@ -23,6 +24,7 @@ struct service {
     struct vault *vault;
     struct service_asker asker; /* who is told in the journal */
     struct store_establishment establishment;
+    const struct policy *policy; /* of taps at stations; NULL: the default */
     struct profile profile; /* the establishment's badge profile, system identifier filled in */
 };
 
@@ -82,6 +84,13 @@ B_NODISCARD enum b_code service_suspend(struct service *sv, int64_t badge_id, co
 B_NODISCARD enum b_code service_reinstate(struct service *sv, int64_t badge_id, struct b_err *err);
 B_NODISCARD enum b_code service_revoke(struct service *sv, int64_t badge_id, const char *reason,
                                        struct b_err *err);
+/* First and last moment of a badge, 0: without limit; temporary ones expire alone. */
+B_NODISCARD enum b_code service_validity(struct service *sv, int64_t badge_id, int64_t not_before,
+                                         int64_t not_after, bool is_temporary, struct b_err *err);
+/* Suspends, reinstates or ends a person with all badges. */
+B_NODISCARD enum b_code service_holder_state(struct service *sv, const char *ref,
+                                             enum store_party_state to, const char *kind,
+                                             struct store_holder *ret, struct b_err *err);
 /* Writes a new master key down as its role's active generation; in a change. */
 B_NODISCARD enum b_code service_note_key(struct service_change *c, const struct vault_key *key,
                                          struct store_generation *ret, struct b_err *err);

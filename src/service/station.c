@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "service/relay.h"
 
@@ -11,10 +12,11 @@ enum {
     PLACES = 8192,
     STATIONS = 65536,
     PROVE_WITHIN_US = 10 * 1000 * 1000,
+    PIN_WITHIN_US = 60 * 1000 * 1000,
     ASSERTION_SECONDS = 60,
 };
 
-enum place_phase { PLACE_FREE, PLACE_BUSY, PLACE_ASKED };
+enum place_phase { PLACE_FREE, PLACE_BUSY, PLACE_ASKED, PLACE_PROVEN };
 
 struct place {
     enum place_phase phase;
@@ -22,6 +24,7 @@ struct place {
     int64_t station;
     uint32_t vault_tap;
     uint32_t since_us;
+    bool is_proven; /* waits for its PIN */
     struct service_tap_first first;
 };
 
@@ -59,7 +62,7 @@ size_t service_taps_count(struct service_taps *t)
 
 static bool is_late(const struct place *p)
 {
-    return service_now_us() - p->since_us > PROVE_WITHIN_US;
+    return service_now_us() - p->since_us > (p->is_proven ? PIN_WITHIN_US : PROVE_WITHIN_US);
 }
 
 static uint8_t *open_of(struct service_taps *t, int64_t station)
@@ -80,7 +83,7 @@ static void clear(struct service_taps *t, struct place *p)
 static void sweep(struct service_taps *t)
 {
     for (size_t i = 0; i < PLACES; i++)
-        if (t->places[i].phase == PLACE_ASKED && is_late(&t->places[i]))
+        if (t->places[i].phase >= PLACE_ASKED && is_late(&t->places[i]))
             clear(t, &t->places[i]);
 }
 
@@ -117,7 +120,8 @@ static struct place *take_place(struct service_taps *t, int64_t station)
 }
 
 /* The station's tap of this name, when it waits for a message: then it is the caller's. */
-static struct place *enter(struct service_taps *t, int64_t station, const char *name)
+static struct place *enter(struct service_taps *t, int64_t station, const char *name,
+                           enum place_phase phase)
 {
     uint8_t at[2];
     struct b_wr w = b_wr_from(at, sizeof(at));
@@ -130,7 +134,7 @@ static struct place *enter(struct service_taps *t, int64_t station, const char *
         return NULL;
     struct place *p = &t->places[i];
     (void)pthread_mutex_lock(&t->lock);
-    bool is_it = p->phase == PLACE_ASKED && p->station == station && !is_late(p) &&
+    bool is_it = p->phase == phase && p->station == station && !is_late(p) &&
                  b_ct_eq(p->name, name, SERVICE_TAP_NAME);
     if (is_it)
         p->phase = PLACE_BUSY;
@@ -138,25 +142,19 @@ static struct place *enter(struct service_taps *t, int64_t station, const char *
     return is_it ? p : NULL;
 }
 
-static void leave(struct service_taps *t, struct place *p, bool goes_on)
+static void leave(struct service_taps *t, struct place *p, enum place_phase phase)
 {
     (void)pthread_mutex_lock(&t->lock);
-    if (goes_on)
-        p->phase = PLACE_ASKED;
+    p->is_proven = phase == PLACE_PROVEN;
+    if (phase != PLACE_FREE)
+        p->phase = phase;
     else
         clear(t, p);
     (void)pthread_mutex_unlock(&t->lock);
 }
 
-/* --- journal -----------------------------------------------------------------------------------
+/* --- policy ------------------------------------------------------------------------------------
  */
-
-struct outcome {
-    const struct place *place;
-    enum b_code code;
-    struct b_err cause;
-    struct service_verdict *verdict;
-};
 
 static enum b_code find_badge(struct store *s, const struct service_tap_first *m,
                               struct store_badge *ret, struct b_err *err)
@@ -165,6 +163,103 @@ static enum b_code find_badge(struct store *s, const struct service_tap_first *m
         return store_badge_by_serial(s, m->serial, m->serial_len, ret, err);
     return store_badge_by_uid(s, m->uid, ret, err);
 }
+
+static uint16_t minute_of_week(int64_t now)
+{
+    time_t at = (time_t)now;
+    struct tm t;
+    if (localtime_r(&at, &t) == NULL)
+        return 0;
+    return (uint16_t)(((t.tm_wday + 6) % 7 * 24 + t.tm_hour) * 60 + t.tm_min);
+}
+
+static enum policy_state state_of(enum store_party_state st)
+{
+    return st == STORE_PARTY_ACTIVE      ? POLICY_ACTIVE
+           : st == STORE_PARTY_SUSPENDED ? POLICY_SUSPENDED
+                                         : POLICY_ENDED;
+}
+
+static enum policy_state state_of_badge(const struct store_badge *b)
+{
+    static const enum policy_state states[] = {[STORE_BADGE_ENROLLING] = POLICY_ACTIVE,
+                                               [STORE_BADGE_ACTIVE] = POLICY_ACTIVE,
+                                               [STORE_BADGE_SUSPENDED] = POLICY_SUSPENDED,
+                                               [STORE_BADGE_REVOKED] = POLICY_ENDED,
+                                               [STORE_BADGE_BLANKED] = POLICY_UNKNOWN};
+    return b->id != 0 ? states[b->state] : POLICY_UNKNOWN;
+}
+
+static struct policy default_policy;
+
+static void make_default(void)
+{
+    policy_default(&default_policy);
+}
+
+static const struct policy *policy_of(const struct service *sv)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (sv->policy != NULL)
+        return sv->policy;
+    (void)pthread_once(&once, make_default);
+    return &default_policy;
+}
+
+/* What the store says of badge, holder and station now, and what the policy makes of it. */
+static void decide(const struct policy *policy, const struct store_station *station,
+                   const struct service_verdict *v, bool has_given_pin, int64_t now,
+                   struct policy_decision *ret)
+{
+    const struct store_badge *b = &v->badge;
+    const struct store_holder *h = &v->holder;
+    struct policy_facts f = {.station = state_of(station->state),
+                             .badge = state_of_badge(b),
+                             .holder = h->id != 0 ? state_of(h->state) : POLICY_UNKNOWN,
+                             .is_enrolling = b->state == STORE_BADGE_ENROLLING,
+                             .not_before = b->not_before,
+                             .not_after = b->not_after,
+                             .has_pin = h->pin_len > 0,
+                             .is_pin_locked = h->is_pin_locked,
+                             .pin_tries = h->pin_tries,
+                             .pin_failed_at = h->pin_failed_at,
+                             .full_at = h->full_at,
+                             .has_given_pin = has_given_pin,
+                             .now = now,
+                             .minute = minute_of_week(now)};
+    (void)snprintf(f.group, sizeof(f.group), "%s", station->group);
+    (void)snprintf(f.zone, sizeof(f.zone), "%s", station->zone);
+    (void)snprintf(f.full_zone, sizeof(f.full_zone), "%s", h->full_zone);
+    policy_decide(policy, &f, ret);
+}
+
+/* Badge and holder of a tap into v; those that are not known have the number 0. */
+static enum b_code find_parties(struct store *s, const struct service_tap_first *m,
+                                struct service_verdict *v, struct b_err *err)
+{
+    enum b_code r = find_badge(s, m, &v->badge, err);
+    v->holder.id = 0;
+    if (r == B_E_NOT_FOUND) {
+        v->badge.id = 0;
+        return B_OK;
+    }
+    if (r == B_OK)
+        r = store_holder_by_ref(s, v->badge.holder_ref, &v->holder, err);
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
+/* --- journal -----------------------------------------------------------------------------------
+ */
+
+struct outcome {
+    const struct place *place;
+    const struct policy *policy;
+    const struct store_station *station;
+    enum b_code code; /* of the card, and of the PIN when one was given */
+    bool has_given_pin;
+    struct b_err cause;
+    struct service_verdict *verdict;
+};
 
 static json_t *personal_of(const struct service_tap_first *m)
 {
@@ -176,51 +271,82 @@ static json_t *personal_of(const struct service_tap_first *m)
     return json_pack("{s:s}", m->serial_len > 0 ? "serial" : "uid", hex);
 }
 
+/* A wrong PIN counts; a right one begins a shift and forgets the wrong ones. */
+static bool count_pin(const struct outcome *o, int64_t now)
+{
+    struct store_holder *h = &o->verdict->holder;
+    if (o->has_given_pin && o->code == B_E_PIN_WRONG && h->id != 0) {
+        h->pin_tries++;
+        h->pin_failed_at = now;
+        h->is_pin_locked = h->is_pin_locked || policy_locks(o->policy, h->pin_tries);
+        return true;
+    }
+    if (!o->has_given_pin || o->code != B_OK || h->id == 0)
+        return false;
+    h->pin_tries = 0;
+    h->full_at = now;
+    (void)snprintf(h->full_zone, sizeof(h->full_zone), "%s", o->station->zone);
+    return true;
+}
+
 /* Decides and writes down in one transaction: what was acknowledged before it counts. */
 static enum b_code note_outcome(struct service_change *c, void *ctx, struct b_err *err)
 {
     struct outcome *o = ctx;
-    struct store_badge *b = &o->verdict->badge;
-    const struct service_tap_first *m = &o->place->first;
-    enum b_code r = find_badge(c->store, m, b, err);
-    if (r != B_OK && r != B_E_NOT_FOUND)
+    struct service_verdict *v = o->verdict;
+    struct policy_decision d;
+    enum b_code r = find_parties(c->store, &o->place->first, v, err);
+    if (r != B_OK)
         return r;
-    bool is_known = r == B_OK;
-    if (!is_known)
-        b->id = 0;
-    if (o->code == B_OK)
-        o->code = is_known ? service_judge_badge(b, &o->cause)
-                           : b_err_set(&o->cause, B_E_BADGE_UNKNOWN, 0,
-                                       "the badge has our keys, but the store does not know it");
     if (o->code == B_OK) {
-        b->tapped_at = c->now;
-        b->generation[KEY_ROLE_AUTH] = o->verdict->generation;
-        r = store_badge_put(c->store, b, err);
-        if (r != B_OK)
-            return r;
+        decide(o->policy, o->station, v, o->has_given_pin, c->now, &d);
+        v->retry_at = d.retry_at;
+        v->tries_left = o->policy->pin_tries > v->holder.pin_tries
+                            ? o->policy->pin_tries - v->holder.pin_tries
+                            : 0;
+        if (d.verdict == POLICY_NEED_PIN) {
+            o->code =
+                b_err_set(&o->cause, B_E_PIN_REQUIRED, 0, "badge %lld", (long long)v->badge.id);
+            return B_OK; /* it goes on; its end is what is written */
+        }
+        if (d.verdict != POLICY_GRANT)
+            o->code = b_err_set(&o->cause, d.reason, 0, "badge %lld", (long long)v->badge.id);
     }
-    return service_log(c,
-                       (struct service_entry){.kind = "tap",
-                                              .outcome = o->code,
-                                              .badge = is_known ? b : NULL,
-                                              .personal = is_known ? NULL : personal_of(m),
-                                              .station_id = o->place->station},
-                       err);
+    bool is_holder = count_pin(o, c->now);
+    if (o->code == B_E_PIN_WRONG && v->holder.is_pin_locked)
+        o->code = b_err_set(&o->cause, B_E_PIN_LOCKED, 0, "badge %lld", (long long)v->badge.id);
+    if (is_holder)
+        r = store_holder_put(c->store, &v->holder, err);
+    if (r == B_OK && o->code == B_OK) {
+        v->badge.tapped_at = c->now;
+        v->badge.generation[KEY_ROLE_AUTH] = v->generation;
+        r = store_badge_put(c->store, &v->badge, err);
+    }
+    if (r != B_OK)
+        return r;
+    bool is_known = v->badge.id != 0;
+    return service_log(
+        c,
+        (struct service_entry){.kind = "tap",
+                               .outcome = o->code,
+                               .badge = is_known ? &v->badge : NULL,
+                               .holder = is_holder ? &v->holder : NULL,
+                               .personal = is_known ? NULL : personal_of(&o->place->first),
+                               .station_id = o->place->station},
+        err);
 }
 
 /* The outcome, once it is durable; an outcome that cannot be written is not an outcome. */
-static enum b_code conclude(struct service *sv, const struct place *p, enum b_code code,
-                            struct service_verdict *ret, struct b_err *err)
+static enum b_code conclude(struct service *sv, struct outcome *o, struct b_err *err)
 {
-    struct outcome o = {.place = p, .code = code, .verdict = ret};
-    if (code != B_OK)
-        o.cause = *err;
-    enum b_code r = service_change(sv, note_outcome, &o, err);
+    if (o->code != B_OK)
+        o->cause = *err;
+    enum b_code r = service_change(sv, note_outcome, o, err);
     if (r != B_OK)
         return r;
-    if (o.code != B_OK)
-        *err = o.cause;
-    return o.code;
+    if (o->code != B_OK)
+        *err = o->cause;
+    return o->code;
 }
 
 /* --- the two messages --------------------------------------------------------------------------
@@ -269,43 +395,53 @@ enum b_code service_tap_first(struct service *sv, struct service_taps *taps,
     if (r == B_OK)
         r = vault_tap_open(sv->vault, &v, &p->vault_tap, frame, err);
     if (r != B_OK) {
-        struct service_verdict ignored;
-        r = conclude(sv, p, r, &ignored, err);
-        leave(taps, p, false);
+        static _Thread_local struct service_verdict ignored;
+        struct outcome o = {.place = p,
+                            .policy = policy_of(sv),
+                            .station = station,
+                            .code = r,
+                            .verdict = &ignored};
+        r = conclude(sv, &o, err);
+        leave(taps, p, PLACE_FREE);
         return r;
     }
     p->first.generation = v.generation;
     p->since_us = service_now_us();
     memcpy(name, p->name, SERVICE_TAP_NAME);
-    leave(taps, p, true);
+    leave(taps, p, PLACE_ASKED);
     return B_OK;
 }
 
-/* What the assertion will say, if the store still says so when the outcome is written. */
-static bool claim(struct service *sv, const struct place *p, const struct store_station *station,
+/* What an assertion will say, if the store still says so when the outcome is written. */
+static void claim(const struct service *sv, const struct place *p,
+                  const struct store_station *station, const struct service_verdict *v,
                   struct vault_claims *ret)
 {
-    struct store_badge b;
-    struct b_err ignored;
-    if (find_badge(sv->store, &p->first, &b, &ignored) != B_OK)
-        return false;
-    *ret = (struct vault_claims){.badge = (uint32_t)b.id, .seconds = ASSERTION_SECONDS};
+    *ret = (struct vault_claims){.badge = (uint32_t)v->badge.id, .seconds = ASSERTION_SECONDS};
     (void)snprintf(ret->issuer, sizeof(ret->issuer), "tessere:%s", sv->establishment.finess);
-    (void)snprintf(ret->subject, sizeof(ret->subject), "%s", b.holder_ref);
+    (void)snprintf(ret->subject, sizeof(ret->subject), "%s", v->badge.holder_ref);
     (void)snprintf(ret->station, sizeof(ret->station), "%s", station->name);
     (void)snprintf(ret->challenge, sizeof(ret->challenge), "%s", p->first.challenge);
-    return true;
 }
 
-static enum b_code prove(struct service *sv, const struct place *p,
-                         const struct service_tap_second *m, const struct store_station *station,
-                         char *assertion, struct b_err *err)
+/* One call to the vault: the verdict, and with it the assertion or the wait for a PIN, as the
+ * policy sees it now; what counts is decided again when it is written. */
+static enum b_code prove(struct service *sv, struct place *p, const struct service_tap_second *m,
+                         const struct store_station *station, struct service_verdict *v,
+                         struct b_err *err)
 {
     struct vault_claims claims;
+    struct policy_decision d;
     struct vault_proof proof = {.tap = p->vault_tap, .proof = m->answer};
     if (m->status == DF_SW_OK) {
-        proof.claims = claim(sv, p, station, &claims) ? &claims : NULL;
-        return vault_tap_prove(sv->vault, &proof, assertion, err);
+        enum b_code r = find_parties(sv->store, &p->first, v, err);
+        if (r != B_OK)
+            return r;
+        decide(policy_of(sv), station, v, false, service_now(), &d);
+        claim(sv, p, station, v, &claims);
+        proof.claims = d.verdict == POLICY_GRANT ? &claims : NULL;
+        proof.keeps = p->is_proven = d.verdict == POLICY_NEED_PIN;
+        return vault_tap_prove(sv->vault, &proof, v->assertion, err);
     }
     vault_tap_close(sv->vault, p->vault_tap);
     enum b_code r = m->status == DF_SW_AUTHENTICATION_ERROR ? B_E_CARD_AUTH : B_E_CARD_REFUSED;
@@ -318,15 +454,99 @@ enum b_code service_tap_second(struct service *sv, struct service_taps *taps,
                                const struct service_tap_second *m, struct service_verdict *ret,
                                struct b_err *err)
 {
-    *ret = (struct service_verdict){.generation = 0};
-    struct place *p = enter(taps, station->id, name);
+    memset(ret, 0, sizeof(*ret));
+    struct place *p = enter(taps, station->id, name, PLACE_ASKED);
+    if (p == NULL)
+        return b_err_set(err, B_E_NOT_FOUND, 0, "this tap has ended, or is another station's");
+    p->is_proven = false;
+    ret->generation = p->first.generation;
+    struct outcome o = {.place = p, .policy = policy_of(sv), .station = station, .verdict = ret};
+    o.code = prove(sv, p, m, station, ret, err);
+    enum b_code r = conclude(sv, &o, err);
+    if (r != B_OK)
+        ret->assertion[0] = '\0';
+    leave(taps, p, r == B_E_PIN_REQUIRED && p->is_proven ? PLACE_PROVEN : PLACE_FREE);
+    return r;
+}
+
+/* --- PINs --------------------------------------------------------------------------------------
+ */
+
+enum b_code service_tap_pin(struct service *sv, struct service_taps *taps,
+                            const struct store_station *station, const char *name, struct b_rd box,
+                            struct service_verdict *ret, struct b_err *err)
+{
+    struct vault_claims claims;
+    struct policy_decision d;
+    memset(ret, 0, sizeof(*ret));
+    struct place *p = enter(taps, station->id, name, PLACE_PROVEN);
     if (p == NULL)
         return b_err_set(err, B_E_NOT_FOUND, 0, "this tap has ended, or is another station's");
     ret->generation = p->first.generation;
-    enum b_code r = prove(sv, p, m, station, ret->assertion, err);
-    r = conclude(sv, p, r, ret, err);
+    struct outcome o = {.place = p,
+                        .policy = policy_of(sv),
+                        .station = station,
+                        .has_given_pin = true,
+                        .verdict = ret};
+    o.code = find_parties(sv->store, &p->first, ret, err);
+    /* A throttled or locked PIN is not even looked at: it says nothing about being right. */
+    decide(o.policy, station, ret, false, service_now(), &d);
+    ret->retry_at = d.retry_at;
+    bool is_heard = d.verdict == POLICY_NEED_PIN;
+    if (o.code == B_OK && !is_heard && d.verdict != POLICY_GRANT)
+        o.code = b_err_set(err, d.reason, 0, "badge %lld", (long long)ret->badge.id);
+    const struct vault_pin pin = {
+        .aad = name, .box = box, .record = b_rd_from(ret->holder.pin, ret->holder.pin_len)};
+    claim(sv, p, station, ret, &claims);
+    if (o.code == B_OK)
+        o.code = vault_tap_pin(sv->vault, p->vault_tap, &pin, &claims, ret->assertion, err);
+    enum b_code tried = o.code;
+    enum b_code r = conclude(sv, &o, err);
     if (r != B_OK)
         ret->assertion[0] = '\0';
-    leave(taps, p, false);
+    bool may_retry =
+        tried == B_E_PIN_WRONG || tried == B_E_PIN_THROTTLED || tried == B_E_PIN_FORMAT;
+    leave(taps, p, may_retry && !ret->holder.is_pin_locked ? PLACE_PROVEN : PLACE_FREE);
     return r;
+}
+
+struct pin_change {
+    const char *ref, *kind;
+    const uint8_t *record; /* NULL: only the lock ends */
+    size_t record_len;
+};
+
+static enum b_code note_pin(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct pin_change *k = ctx;
+    struct store_holder h;
+    enum b_code r = store_holder_by_ref(c->store, k->ref, &h, err);
+    if (r != B_OK)
+        return r;
+    if (k->record != NULL) {
+        memcpy(h.pin, k->record, k->record_len);
+        h.pin_len = k->record_len;
+        h.full_at = 0;
+    }
+    h.pin_tries = 0;
+    h.is_pin_locked = false;
+    r = store_holder_put(c->store, &h, err);
+    return r == B_OK ? service_log(c, (struct service_entry){.kind = k->kind, .holder = &h}, err)
+                     : r;
+}
+
+enum b_code service_pin_set(struct service *sv, const char *ref, struct b_rd box, struct b_err *err)
+{
+    uint8_t record[VAULT_PIN_RECORD_MAX];
+    struct pin_change k = {.ref = ref, .kind = "pin-set", .record = record};
+    const struct vault_pin pin = {.aad = ref, .box = box};
+    static_assert(sizeof(record) <= STORE_PIN_RECORD_MAX, "a record fits its row");
+    enum b_code r = vault_pin_set(sv->vault, &pin, record, &k.record_len, err);
+    return r == B_OK ? service_change(sv, note_pin, &k, err) : r;
+}
+
+enum b_code service_pin_unlock(struct service *sv, const char *ref, struct b_err *err)
+{
+    struct pin_change k = {.ref = ref, .kind = "pin-unlock"};
+    return service_change(sv, note_pin, &k, err);
 }

@@ -40,6 +40,8 @@ struct service_verdict {
     struct store_badge badge;   /* id 0: not known */
     struct store_holder holder; /* id 0: not known */
     uint8_t generation;
+    uint32_t tries_left;                 /* when a PIN is needed */
+    int64_t retry_at;                    /* PIN_THROTTLED */
     char assertion[VAULT_ASSERTION_MAX]; /* a JWT, when the tap is granted */
 };
 /* B_OK: granted; B_E_PIN_REQUIRED: the tap goes on with its PIN; else the reason of the refusal.
@@ -48,5 +50,16 @@ B_NODISCARD enum b_code service_tap_second(struct service *sv, struct service_ta
                                            const struct store_station *station, const char *name,
                                            const struct service_tap_second *m,
                                            struct service_verdict *ret, struct b_err *err);
+/* The PIN of a tap that needs one, sealed for the vault: aad is the tap's name. As
+ * service_tap_second; after B_E_PIN_WRONG it may be typed again. */
+B_NODISCARD enum b_code service_tap_pin(struct service *sv, struct service_taps *taps,
+                                        const struct store_station *station, const char *name,
+                                        struct b_rd box, struct service_verdict *ret,
+                                        struct b_err *err);
+/* A new PIN for a holder (aad: the reference), which also ends a lock; or just the end of a lock.
+ */
+B_NODISCARD enum b_code service_pin_set(struct service *sv, const char *ref, struct b_rd box,
+                                        struct b_err *err);
+B_NODISCARD enum b_code service_pin_unlock(struct service *sv, const char *ref, struct b_err *err);
 
 #endif

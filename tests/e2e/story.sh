@@ -30,9 +30,13 @@ stop_server() {
     wait "$server_pid"
 }
 
+# What is typed at the station comes from $work/keyboard.
 start_agent() { # STATE
-    "$TESSERE_AGENT" --state "$work/$1" --json run >"$work/agent.out" 2>"$work/agent.log" &
+    rm -f "$work/keyboard"
+    mkfifo "$work/keyboard"
+    "$TESSERE_AGENT" --state "$work/$1" --json --ask-pin run <>"$work/keyboard" >"$work/agent.out" 2>"$work/agent.log" &
     agent_pid=$!
+    exec 7>"$work/keyboard"
     for ((i = 0; i < 100; i++)); do
         grep -q ready "$work/agent.log" && return 0
         sleep 0.1
@@ -116,6 +120,12 @@ check "a server is set up, with a CA of its own" \
     tessere server setup --hosts DNS:localhost,IP:127.0.0.1 --address 127.0.0.1 --port $port
 check "Alice administers it" tessere person add alice --roles administrator --out "$work/alice"
 check "Olga works at the badge desk" tessere person add olga --roles operator --out "$work/olga"
+cat >"$home/policy.yaml" <<'Y'
+pin: {tries: 3, pauses: [0]}
+rules:
+  - {group: "", factor: badge}
+  - {group: pharmacy, factor: pin-always}
+Y
 check "the server starts" start_server
 
 check "Alice adds a station and gets its one-time code" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call alice POST /v1/stations '{\"name\":\"ward-1\",\"group\":\"ward\"}' >'$work/station.json' && grep -q code '$work/station.json'"
@@ -134,6 +144,33 @@ check "the assertion of her tap verifies with the published keys" assertion_veri
 check "Bruno taps with AuthenticateAES: granted" outcome ok bruno
 "$TESSERE_CARD" new --ev ev2 --uid 04FFFFFFFFFFFF "$work/blank" >/dev/null
 check "a blank card is not ours" outcome card-foreign blank
+check "the agent ends" stop_agent
+check "Alice adds a station in the pharmacy" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call alice POST /v1/stations '{\"name\":\"pharmacy-1\",\"group\":\"pharmacy\"}' >'$work/station.json'"
+code=$(sed 's/.*"code":"\([^"]*\)".*/\1/' "$work/station.json")
+check "it is enrolled" "$TESSERE_AGENT" --state "$work/ph" enrol --server "https://localhost:$port" --code "$code"
+check "its agent starts" start_agent ph
+check "Anne taps in the pharmacy: she needs a PIN and has none" outcome pin-missing anne
+check "at the desk she sets one" bash -c "echo 135790 | '$TESSERE' holder pin 10001234567 --server https://localhost:$port --identity '$work/olga' --ca '$home/pki/ca.pem'"
+typed() { # PIN... and then the tap of Anne
+    local pin
+    for pin in "$@"; do echo "$pin" >&7; done
+}
+typed 135790
+check "she taps and types it: granted" outcome ok anne
+check "her assertion says so" grep -q . "$work/agent.out"
+check "with badge and PIN" python3 -c "
+import base64,json
+t=json.loads(open('$work/agent.out').read().splitlines()[-1])['assertion'].split('.')[1]
+assert json.loads(base64.urlsafe_b64decode(t+'=='))['amr']==['hwk','pin']"
+typed 000000 135790
+check "she mistypes it once: granted at the second try" outcome ok anne
+typed 000000 111111 222222
+check "three wrong ones in a row: locked" outcome pin-locked anne
+check "Olga ends the lock" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call olga POST /v1/holders/10001234567/pin/unlock | grep -q '\"pin_locked\":false'"
+typed 135790
+check "granted again" outcome ok anne
+check "the pharmacy's agent ends" stop_agent
+check "the first station's agent starts again" start_agent st
 check "Olga suspends Bruno's badge" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call olga POST /v1/badges/2/suspend '{\"reason\":\"forgotten\"}' | grep -q suspended"
 check "Bruno taps: refused" outcome badge-suspended bruno
 check "Olga may not add stations" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call olga POST /v1/stations '{\"name\":\"x\"}' | grep -q not-permitted"

@@ -32,6 +32,8 @@ static void pause_ms(unsigned ms)
     (void)usleep(ms * 1000);
 }
 
+static const struct agent_pin no_pin = {.ask = NULL};
+
 /* Taps without end; what fails because the server is away is tried again. */
 static void *tap(void *arg)
 {
@@ -50,7 +52,7 @@ static void *tap(void *arg)
             continue;
         }
         struct channel *ch = fleet_channel(&fleet, c->at);
-        enum b_code code = agent_tap(r, &self, ch, "", &outcome, &err);
+        enum b_code code = agent_tap(r, &self, ch, "", &no_pin, &outcome, &err);
         channel_free(&ch);
         c->answered += code == B_OK;
         c->lost += code == B_E_SERVER_GONE;

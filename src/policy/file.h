@@ -1,0 +1,19 @@
+/*
+ * policy.yaml:
+ *
+ *   pin: {tries: 5, pauses: [0, 0, 5, 30]}
+ *   rules:
+ *     - {group: "", factor: badge}
+ *     - {group: pharmacy, factor: pin-always, hours: ["mon 07:00-20:00", "sat 08:00-12:00"]}
+ *     - {group: ward, factor: pin-shift, shift-hours: 8}
+ */
+#ifndef TESSERE_POLICY_FILE_H
+#define TESSERE_POLICY_FILE_H
+
+#include "policy/policy.h"
+
+/* B_E_CONFIG names file, and field or line. Exactly one rule has an empty group. */
+B_NODISCARD enum b_code policy_file_read(const char *path, const char *text, size_t n,
+                                         struct policy *ret, struct b_err *err);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * policy: what a tap is worth, here and now. A pure function from facts to grant, PIN or refusal.
+ *
+ *   policy.h     rules, facts, decision
+ *   file.h       reads the rules from YAML; the only part here that opens a file
+ *   sentence.def what a person at a reader is told, in French and English
+ *
+ * No clock and no store inside: everything is passed in. What is not known is refused.
+ */
+#ifndef TESSERE_POLICY_POLICY_H
+#define TESSERE_POLICY_POLICY_H
+
+#include "base/base.h"
+
+enum {
+    POLICY_RULES_MAX = 32,
+    POLICY_HOURS_MAX = 8,
+    POLICY_NAME_MAX = 64,
+    POLICY_PAUSES_MAX = 8,
+    POLICY_WEEK_MINUTES = 7 * 24 * 60,
+};
+
+enum policy_factor {
+    POLICY_BADGE,      /* the badge alone */
+    POLICY_PIN_ALWAYS, /* and its PIN, each time */
+    POLICY_PIN_SHIFT,  /* and its PIN once a shift, in the same zone */
+};
+
+/* From `from` to `to`, minutes of the week counted from Monday 00:00, local time; to may lie before
+ * from: then it goes over the week's end. */
+struct policy_hours {
+    uint16_t from, to;
+};
+
+struct policy_rule {
+    char group[POLICY_NAME_MAX]; /* of stations; "" for all that have no rule of their own */
+    enum policy_factor factor;
+    uint32_t shift_hours;
+    uint8_t hours_count; /* 0: always */
+    struct policy_hours hours[POLICY_HOURS_MAX];
+};
+
+struct policy {
+    uint8_t rule_count;
+    struct policy_rule rules[POLICY_RULES_MAX];
+    uint32_t pin_tries;                        /* wrong ones in a row until it locks */
+    uint8_t pause_count;                       /* after the n-th wrong one, seconds to wait */
+    uint32_t pause_seconds[POLICY_PAUSES_MAX]; /* the last counts for all after it */
+};
+
+/* What holds where no file says otherwise: the badge alone, five tries. */
+void policy_default(struct policy *ret);
+
+enum policy_state { POLICY_ACTIVE, POLICY_SUSPENDED, POLICY_ENDED, POLICY_UNKNOWN };
+
+struct policy_facts {
+    enum policy_state station, badge, holder;
+    bool is_enrolling;             /* the badge's enrolment did not end */
+    int64_t not_before, not_after; /* of the badge; 0: without limit */
+    char group[POLICY_NAME_MAX];   /* the station's */
+    char zone[POLICY_NAME_MAX];
+    bool has_pin, is_pin_locked;
+    uint32_t pin_tries; /* wrong ones in a row */
+    int64_t pin_failed_at;
+    int64_t full_at; /* last badge and PIN together; 0: never */
+    char full_zone[POLICY_NAME_MAX];
+    bool has_given_pin; /* with this tap, and it was right */
+    int64_t now;        /* seconds since 1970 */
+    uint16_t minute;    /* of the week, local time */
+};
+
+enum policy_verdict { POLICY_REFUSE, POLICY_NEED_PIN, POLICY_GRANT };
+
+struct policy_decision {
+    enum policy_verdict verdict;
+    enum b_code reason; /* B_OK when granted; B_E_PIN_REQUIRED when a PIN is needed */
+    int64_t retry_at;   /* PIN_THROTTLED: when the next try is heard */
+};
+/* In this order: station, badge, its dates, holder, hours, PIN. */
+void policy_decide(const struct policy *p, const struct policy_facts *f,
+                   struct policy_decision *ret);
+
+/* When the next PIN is heard after `tries` wrong ones, the last at failed_at. A time in the future
+ * (a clock that went back) counts as now: nobody waits longer than the longest pause. */
+int64_t policy_next_try(const struct policy *p, uint32_t tries, int64_t failed_at, int64_t now);
+static inline bool policy_locks(const struct policy *p, uint32_t tries)
+{
+    return tries >= p->pin_tries;
+}
+
+/* One sentence for the person at the reader; name: of the holder, or "". */
+void policy_sentence(enum b_code code, bool is_french, const char *name, char *ret, size_t cap);
+
+#endif
