@@ -143,7 +143,7 @@ static enum b_code put(struct custody *c, void *arg, struct b_err *err)
     if (rv != CKR_OK)
         return custody_fail(c, rv, "writing an anchor", err);
     r = find(c, w, found, &n, &a, err);
-    if (r == B_OK && (a.counter != counter || a.n != w->n || memcmp(a.bytes, w->in, w->n) != 0))
+    if (r == B_OK && (a.counter != counter || a.n != w->n || !b_ct_eq(a.bytes, w->in, w->n)))
         r = custody_fail(c, CKR_DATA_INVALID, "reading back an anchor", err);
     /* What cannot be destroyed is older, and is tried again the next time. */
     for (CK_ULONG i = 0; r == B_OK && i < n; i++)
