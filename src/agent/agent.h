@@ -76,6 +76,7 @@ struct agent_watch {
     void (*outcome)(void *ctx, const char *reader, const struct agent_outcome *o);
     void (*status)(void *ctx, const char *line); /* one line that a person understands */
     bool (*is_stopped)(void *ctx);
+    void (*alive)(void *ctx); /* NULL, or called every second by the loop that finds readers */
     void *ctx;
     struct agent_pin pin; /* ask NULL: taps that need one are refused */
 };

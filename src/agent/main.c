@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "agent/agent.h"
 
@@ -37,6 +39,22 @@ static void say_status(void *ctx, const char *line)
 {
     (void)ctx;
     (void)fprintf(stderr, "tessere-agent: %s\n", line);
+    (void)sd_notifyf(0, "STATUS=%s", line);
+}
+
+/* The loop that looks after the readers. A server that is away is no reason to be started again. */
+static void say_alive(void *ctx)
+{
+    static time_t last;
+    static bool is_told;
+    time_t now = time(NULL);
+    (void)ctx;
+    if (!is_told)
+        (void)sd_notify(0, "READY=1");
+    is_told = true;
+    if (now != last)
+        (void)sd_notify(0, "WATCHDOG=1");
+    last = now;
 }
 
 static void say_outcome(void *ctx, const char *reader, const struct agent_outcome *o)
@@ -140,6 +158,7 @@ int main(int argc, char **argv)
         const struct agent_watch watch = {.outcome = say_outcome,
                                           .status = say_status,
                                           .is_stopped = is_stopped,
+                                          .alive = say_alive,
                                           .ctx = &out,
                                           .pin = {.ask = asks_pin ? ask_pin : NULL}};
         r = agent_home_open(state, &home, &err);

@@ -208,6 +208,8 @@ enum b_code agent_run(const struct agent_home *home, const struct agent_watch *w
         for (size_t i = 0; r == B_OK && i < count; i++)
             take_up(run, &found[i]);
         reap(run, false);
+        if (run->watch->alive != NULL)
+            run->watch->alive(run->watch->ctx);
         rest(run, LOOK_MS);
     }
     reap(run, true);

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "http/http.h"
@@ -117,6 +118,20 @@ static void keep_checkpoint(time_t now)
     told.code = r;
 }
 
+/* Only this loop says that the server lives: one that hangs here is started again. */
+static void tell_manager(time_t now, bool is_vault_gone)
+{
+    static time_t last;
+    static bool was_gone;
+    if (now != last)
+        (void)sd_notify(0, "WATCHDOG=1");
+    last = now;
+    if (is_vault_gone != was_gone)
+        (void)sd_notify(0, is_vault_gone ? "STATUS=no vault: starting it again"
+                                         : "STATUS=ready, the vault runs again");
+    was_gone = is_vault_gone;
+}
+
 /* Waits for the signal to stop; starts the vault again when it has ended, more slowly each time. */
 static void attend(const sigset_t *signals)
 {
@@ -131,6 +146,7 @@ static void attend(const sigset_t *signals)
         time_t now = time(NULL);
         keep_checkpoint(now);
         vault_look(server.service.vault);
+        tell_manager(now, vault_is_gone(server.service.vault));
         if (!vault_is_gone(server.service.vault) || now < not_before)
             continue;
         struct b_err err;
@@ -180,7 +196,10 @@ int main(int argc, char **argv)
     if (r == B_OK) {
         (void)fprintf(stderr, "tessered: ready on %s port %u\n", server.config.address,
                       http_server_port(&server));
+        (void)sd_notifyf(0, "READY=1\nSTATUS=ready on %s port %u", server.config.address,
+                         http_server_port(&server));
         attend(&signals);
+        (void)sd_notify(0, "STOPPING=1\nSTATUS=calls under way get their answers");
     }
     close_all();
     return r == B_OK ? 0 : fail(&err);
