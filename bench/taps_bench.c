@@ -145,9 +145,9 @@ static struct result run(struct fleet *f, size_t clients, double rate, bool is_e
     qsort(all, n, sizeof(all[0]), by_size);
     fleet_need(n > 100 && ret.failed == 0, "the load", "taps failed, or too few");
     ret.per_second = (double)ret.done / SECONDS;
-    ret.p50 = all[n / 2];
-    ret.p99 = all[n * 99 / 100];
-    ret.p999 = all[n * 999 / 1000];
+    ret.p50 = (double)all[n / 2];
+    ret.p99 = (double)all[n * 99 / 100];
+    ret.p999 = (double)all[n * 999 / 1000];
     return ret;
 }
 
@@ -163,15 +163,20 @@ static enum MHD_Result echo(void *cls, struct MHD_Connection *c, const char *url
                             const char *method, const char *version, const char *upload, size_t *n,
                             void **context)
 {
-    (void)cls, (void)url, (void)method, (void)version;
+    (void)cls;
+    (void)url;
+    (void)method;
+    (void)version;
     struct body *b = *context;
     if (b == NULL) {
         *context = b = calloc(1, sizeof(*b));
         return b != NULL ? MHD_YES : MHD_NO;
     }
     if (*n > 0) {
-        if (*n <= sizeof(b->bytes) - b->n)
-            memcpy(b->bytes + b->n, upload, *n), b->n += *n;
+        if (*n <= sizeof(b->bytes) - b->n) {
+            memcpy(b->bytes + b->n, upload, *n);
+            b->n += *n;
+        }
         *n = 0;
         return MHD_YES;
     }

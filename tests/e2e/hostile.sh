@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# What the server is sent by those who mean it ill, or badly: each is refused, named, and disturbs
+# nobody. TAP output.
+set -uo pipefail
+work=$(mktemp -d)
+home=$work/home
+port=$((20000 + RANDOM % 20000))
+url=https://localhost:$port
+tests=0 failures=0 server=
+leave() { [ -z "$server" ] || { kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; }; rm -rf "$work"; }
+trap leave EXIT
+
+check() { # NAME COMMAND...
+    local name=$1 status=0
+    shift
+    tests=$((tests + 1))
+    "$@" >"$work/output" 2>&1 </dev/null || status=$?
+    if [ "$status" = 0 ]; then
+        echo "ok $tests - $name"
+    else
+        failures=$((failures + 1))
+        echo "not ok $tests - $name"
+        sed 's/^/# /' "$work/output" | cut -c 1-300 | head -20
+    fi
+}
+
+api() { # WHO ARGUMENT-OF-CURL...
+    local who=$1
+    shift
+    curl -sS -m 20 --cacert "$home/pki/ca.pem" ${who:+--cert "$work/$who.pem" --key "$work/$who.key"} "$@"
+}
+
+# gets STATUS CODE WHO ARGUMENT...: this status, and a problem with this code
+gets() {
+    local status=$1 code=$2 who=$3 got
+    shift 3
+    got=$(api "$who" -w '\n%{http_code} %{content_type}' "$@") || { echo "$got"; return 1; }
+    echo "$got"
+    grep -q "^$status application/problem+json" <<<"$got" && grep -q "\"code\":\"$code\"" <<<"$got"
+}
+
+json=(-H 'Content-Type: application/json')
+"$TESSERE" --home "$home" init --finess 750712184 >/dev/null
+"$TESSERE" --home "$home" server setup --hosts DNS:localhost --address 127.0.0.1 --port "$port" >/dev/null
+printf 'stall-seconds: 2\nrequests-per-second: 20\n' >>"$home/server.yaml"
+"$TESSERE" --home "$home" person add admin --roles administrator,operator --out "$work/admin" >/dev/null
+"$TESSERED" --home "$home" 2>"$work/log" &
+server=$!
+for ((i = 0; i < 100; i++)); do grep -q ready "$work/log" && break; sleep 0.1; done
+
+enrol() { # NAME
+    local code
+    code=$(api admin "${json[@]}" -d "{\"name\":\"$1\"}" "$url/v1/stations" | sed 's/.*"code":"\([^"]*\)".*/\1/')
+    "$TESSERE_AGENT" --state "$work/$1" enrol --server "$url" --code "$code" &&
+        cp "$work/$1/station.pem" "$work/$1.pem" && cp "$work/$1/station.key" "$work/$1.key"
+}
+check "two stations are enrolled" bash -c "$(declare -f enrol api); $(declare -p json); work='$work' home='$home' url='$url' TESSERE_AGENT='$TESSERE_AGENT'; enrol one && enrol two"
+
+# --- TLS
+check "TLS 1.3 is spoken" bash -c "openssl s_client -connect localhost:$port -tls1_3 -CAfile '$home/pki/ca.pem' </dev/null 2>/dev/null | grep -q 'Protocol *: TLSv1.3\|New, TLSv1.3'"
+for version in tls1_2 tls1_1 tls1; do
+    check "$version is refused" bash -c "! openssl s_client -connect localhost:$port -$version </dev/null 2>/dev/null | grep -q 'Cipher is [^(]'"
+done
+check "no certificate: told so" gets 401 certificate-needed "" "$url/v1/badges"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/self.key" -out "$work/self.pem" -subj /CN=evil -days 1 2>/dev/null
+check "a self-made certificate counts as none" gets 401 certificate-needed self "$url/v1/badges"
+cp "$home/pki/server.pem" "$work/srv.pem"; cp "$home/pki/server.key" "$work/srv.key"
+check "a server's certificate is no client's" gets 401 certificate-needed srv "$url/v1/badges"
+openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/str.key" -subj /CN=stranger 2>/dev/null |
+    openssl x509 -req -CA "$home/pki/ca.pem" -CAkey "$home/pki/ca.key" -CAcreateserial -days 1 -extfile <(echo extendedKeyUsage=clientAuth) -out "$work/str.pem" 2>/dev/null
+check "a certificate of the CA that nobody registered gives no right" gets 401 certificate-unknown str "$url/v1/badges"
+openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/old.key" -subj /CN=old 2>/dev/null |
+    openssl x509 -req -CA "$home/pki/ca.pem" -CAkey "$home/pki/ca.key" -CAcreateserial -days -1 -extfile <(echo extendedKeyUsage=clientAuth) -out "$work/old.pem" 2>/dev/null
+check "an expired certificate counts as none" gets 401 certificate-needed old "$url/v1/badges"
+
+# --- requests
+check "an address that is none" gets 404 not-found admin "$url/v1/nothing"
+check "a method that is not taken" gets 405 method admin -X DELETE "$url/v1/badges"
+check "a station asks for what it may not" gets 403 not-permitted one "$url/v1/badges"
+check "a body that is not JSON" gets 400 bad-input one "${json[@]}" -d '{"uid":' "$url/v1/taps"
+check "a key twice" gets 400 bad-input one "${json[@]}" -d '{"method":"ev2","method":"aes"}' "$url/v1/taps"
+check "an array" gets 400 bad-input one "${json[@]}" -d '[]' "$url/v1/taps"
+check "a body that is not called JSON" gets 415 media-type one -H 'Content-Type: text/plain' -d '{}' "$url/v1/taps"
+check "a field of another type" gets 400 bad-input one "${json[@]}" -d '{"method":1}' "$url/v1/taps"
+check "a UID that is too short" gets 400 bad-input one "${json[@]}" -d '{"method":"ev2","uid":"04","cryptogram":"00112233445566778899AABBCCDDEEFF"}' "$url/v1/taps"
+head -c 70000 /dev/zero | tr '\0' ' ' >"$work/big"
+check "a body that is too large" gets 413 too-large one "${json[@]}" --data-binary "@$work/big" "$url/v1/taps"
+sleep 2 # within the rate again
+tap='{"method":"ev2","uid":"04A1B2C3D4E5F6","cryptogram":"00112233445566778899AABBCCDDEEFF"}'
+name=$(api one "${json[@]}" -d "$tap" "$url/v1/taps" | sed 's/.*"tap":"\([^"]*\)".*/\1/')
+answer='{"answer":"'$(printf '00%.0s' {1..32})'","status":"9100"}'
+check "another station's tap is not to be seen" gets 404 not-found two "${json[@]}" -d "$answer" "$url/v1/taps/$name"
+check "a tap that nobody began" gets 404 not-found one "${json[@]}" -d "$answer" "$url/v1/taps/0000AAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+check "a PIN before the proof" gets 404 not-found one "${json[@]}" -d '{"box":"00"}' "$url/v1/taps/$name/pin"
+check "a false proof" gets 422 card-auth one "${json[@]}" -d "$answer" "$url/v1/taps/$name"
+check "the same again" gets 404 not-found one "${json[@]}" -d "$answer" "$url/v1/taps/$name"
+many() {
+    local i
+    for ((i = 0; i < 16; i++)); do api one "${json[@]}" -d "$tap" "$url/v1/taps" >/dev/null; done
+    gets 503 vault-busy one "${json[@]}" -d "$tap" "$url/v1/taps"
+}
+check "a station with too many open taps is held back" many
+check "the other station is not" bash -c "$(declare -f api); work='$work' home='$home'; api two -H 'Content-Type: application/json' -d '$tap' '$url/v1/taps' | grep -q frame"
+check "a key used for two requests" bash -c "$(declare -f gets api); work='$work' home='$home'
+    api admin -H 'Content-Type: application/json' -H 'Idempotency-Key: a' -d '{\"name\":\"x1\"}' '$url/v1/stations' >/dev/null
+    gets 422 key-reused admin -H 'Content-Type: application/json' -H 'Idempotency-Key: a' -d '{\"name\":\"x2\"}' '$url/v1/stations'"
+flood() { # one connection, more than its rate
+    local out
+    out=$(api admin -K <(for ((i = 0; i < 260; i++)); do echo "url = \"$url/v1/healthz\""; done) -w '\n')
+    grep -q '"code":"too-often"' <<<"$out"
+}
+check "who asks too often on a connection is told so" flood
+
+# --- slowness
+stalls() { # a connection that says a byte now and then ends; others are served meanwhile
+    local start=$SECONDS
+    exec 9<>"/dev/tcp/localhost/$port" || return 1
+    for ((i = 0; i < 8; i++)); do
+        printf 'x' >&9 2>/dev/null || return 0
+        sleep 1
+        read -r -t 0.01 -u 9 _
+        [ $? -gt 128 ] || { exec 9>&-; [ $((SECONDS - start)) -lt 9 ]; return; }
+    done
+    exec 9>&-
+    return 1
+}
+check "a connection that only drips is ended" stalls
+check "the server lives, and is ready" bash -c "$(declare -f api); work='$work' home='$home'; api '' '$url/v1/readyz' | grep -q ready"
+check "every route of the description is there, and no other" bash -c "$(declare -f api); work='$work' home='$home'; api '' '$url/v1/openapi.json' | python3 -c '
+import json, re, sys
+paths = json.load(sys.stdin)
+assert paths[\"openapi\"].startswith(\"3.1\")
+told = {(m.upper(), p) for p, o in paths[\"paths\"].items() for m in o}
+rows = set(re.findall(r\"ROUTE\(\\\"(\w+)\\\", \\\"([^\\\"]+)\\\"\", open(\"$ROUTES\").read()))
+assert told == rows, told ^ rows
+print(len(told))
+'"
+check "the server ends in order" bash -c "kill $server; for i in {1..50}; do kill -0 $server 2>/dev/null || exit 0; sleep 0.1; done; exit 1"
+check "the journal verifies" "$TESSERE" --home "$home" journal verify
+echo "1..$tests"
+[ "$failures" = 0 ]
