@@ -58,7 +58,9 @@ __attribute__((format(printf, 3, 0))) static void take_log(cyaml_log_t level, vo
     if (level < CYAML_LOG_ERROR || used + 2 >= 200)
         return;
     (void)vsnprintf(said + used, 200 - used, fmt, args);
-    said[strcspn(said, "\n")] = ' ';
+    char *end = strchr(said, '\n'); /* none where it was cut */
+    if (end != NULL)
+        *end = ' ';
 }
 
 /* "mon 07:00-20:00"; 24:00 ends a day, and an end before its start lies on the next day. */
@@ -147,6 +149,8 @@ enum b_code policy_file_read(const char *path, const char *text, size_t n, struc
         cyaml_load_data((const uint8_t *)text, n, &config, &schema, (cyaml_data_t **)&f, NULL);
     if (r != CYAML_OK)
         return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s(%s)", path, said, cyaml_strerror(r));
+    if (f == NULL)
+        return b_err_set(err, B_E_CONFIG, 0, "%s: the file is empty", path);
     policy_default(ret);
     ret->rule_count = 0;
     bool has_default = false;

@@ -24,7 +24,7 @@ static const struct policy_rule *find_rule(const struct policy *p, const char *g
 
 static bool is_open(const struct policy_rule *r, uint16_t minute)
 {
-    for (size_t i = 0; i < r->hours_count; i++) {
+    for (size_t i = 0; minute < POLICY_WEEK_MINUTES && i < r->hours_count; i++) {
         const struct policy_hours *h = &r->hours[i];
         bool goes_over = h->to <= h->from;
         if (goes_over ? minute >= h->from || minute < h->to : minute >= h->from && minute < h->to)
@@ -46,8 +46,8 @@ int64_t policy_next_try(const struct policy *p, uint32_t tries, int64_t failed_a
     if (tries == 0 || p->pause_count == 0)
         return now;
     size_t i = tries - 1 < p->pause_count ? tries - 1 : p->pause_count - 1u;
-    int64_t from = failed_at < now ? failed_at : now;
-    return from + p->pause_seconds[i];
+    int64_t pause = p->pause_seconds[i];
+    return failed_at > now + pause ? now : failed_at + pause;
 }
 
 static enum b_code judge_badge(const struct policy_facts *f)
@@ -88,8 +88,11 @@ static enum b_code judge_pin(const struct policy *p, const struct policy_facts *
         return B_E_PIN_MISSING;
     if (f->is_pin_locked || policy_locks(p, f->pin_tries))
         return B_E_PIN_LOCKED;
-    *ret_retry_at = policy_next_try(p, f->pin_tries, f->pin_failed_at, f->now);
-    return *ret_retry_at > f->now ? B_E_PIN_THROTTLED : B_E_PIN_REQUIRED;
+    int64_t next = policy_next_try(p, f->pin_tries, f->pin_failed_at, f->now);
+    if (next <= f->now)
+        return B_E_PIN_REQUIRED;
+    *ret_retry_at = next;
+    return B_E_PIN_THROTTLED;
 }
 
 void policy_decide(const struct policy *p, const struct policy_facts *f,
@@ -107,13 +110,16 @@ void policy_decide(const struct policy *p, const struct policy_facts *f,
                      (rule->factor == POLICY_PIN_SHIFT && !is_in_shift(rule, f));
     if (rule->factor != POLICY_BADGE && f->is_pin_locked)
         needs_pin = true; /* a shift does not outlive the lock */
-    if (!needs_pin || (f->has_given_pin && !f->is_pin_locked)) {
+    if (!needs_pin) {
         ret->verdict = POLICY_GRANT;
         return;
     }
     ret->reason = judge_pin(p, f, &ret->retry_at);
-    if (ret->reason == B_E_PIN_REQUIRED)
-        ret->verdict = POLICY_NEED_PIN;
+    if (ret->reason != B_E_PIN_REQUIRED)
+        return;
+    ret->verdict = f->has_given_pin ? POLICY_GRANT : POLICY_NEED_PIN;
+    if (f->has_given_pin)
+        ret->reason = B_OK;
 }
 
 /* --- sentences ---------------------------------------------------------------------------------

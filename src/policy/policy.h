@@ -64,7 +64,7 @@ struct policy_facts {
     int64_t pin_failed_at;
     int64_t full_at; /* last badge and PIN together; 0: never */
     char full_zone[POLICY_NAME_MAX];
-    bool has_given_pin; /* with this tap, and it was right */
+    bool has_given_pin; /* with this tap, and it was right; not heard in a pause or a lock */
     int64_t now;        /* seconds since 1970 */
     uint16_t minute;    /* of the week, local time */
 };
@@ -80,8 +80,10 @@ struct policy_decision {
 void policy_decide(const struct policy *p, const struct policy_facts *f,
                    struct policy_decision *ret);
 
-/* When the next PIN is heard after `tries` wrong ones, the last at failed_at. A time in the future
- * (a clock that went back) counts as now: nobody waits longer than the longest pause. */
+/* When the next PIN is heard after `tries` wrong ones, the last at failed_at. One further in the
+ * future than the pause is long is of a clock that was wrong: believed, it could shut a holder out
+ * for years. So nobody waits longer than twice the pause; the tries count to the lock all the same.
+ */
 int64_t policy_next_try(const struct policy *p, uint32_t tries, int64_t failed_at, int64_t now);
 static inline bool policy_locks(const struct policy *p, uint32_t tries)
 {

@@ -1,0 +1,157 @@
+/* The policy's file: what is read, and what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/file.h"
+
+static const char good[] = "pin: {tries: 7, pauses: [0, 9]}\n"
+                           "rules:\n"
+                           "  - group: \"\"\n"
+                           "    factor: badge\n"
+                           "  - group: ward\n"
+                           "    factor: pin-shift\n"
+                           "    shift-hours: 8\n"
+                           "  - group: pharmacy\n"
+                           "    factor: pin-always\n"
+                           "    hours: [\"mon 07:00-20:00\", \"fri 22:00-06:00\", "
+                           "\"sun 00:00-24:00\", \"sun 23:30-01:00\"]\n";
+
+static void a_whole_policy_is_read(void **state)
+{
+    (void)state;
+    enum { DAY = 24 * 60 };
+    static const struct policy_hours hours[] = {{7 * 60, 20 * 60},
+                                                {4 * DAY + 22 * 60, 5 * DAY + 6 * 60},
+                                                {6 * DAY, 0},
+                                                {6 * DAY + 23 * 60 + 30, 60}};
+    static struct policy p;
+    struct b_err err = {0};
+    if (policy_file_read("p.yaml", good, strlen(good), &p, &err) != B_OK)
+        fail_msg("%s", err.msg);
+    assert_int_equal(p.pin_tries, 7);
+    assert_int_equal(p.pause_count, 2);
+    assert_int_equal(p.pause_seconds[1], 9);
+    assert_int_equal(p.rule_count, 3);
+    assert_string_equal(p.rules[0].group, "");
+    assert_int_equal(p.rules[0].factor, POLICY_BADGE);
+    assert_int_equal(p.rules[1].factor, POLICY_PIN_SHIFT);
+    assert_int_equal(p.rules[1].shift_hours, 8);
+    assert_string_equal(p.rules[2].group, "pharmacy");
+    assert_int_equal(p.rules[2].hours_count, B_COUNT(hours));
+    for (size_t i = 0; i < B_COUNT(hours); i++) {
+        assert_int_equal(p.rules[2].hours[i].from, hours[i].from);
+        assert_int_equal(p.rules[2].hours[i].to, hours[i].to);
+    }
+}
+
+/* One change of the good policy that must be refused, and a word that must be said of it. */
+static const struct mistake {
+    const char *from, *to, *says;
+} mistakes[] = {
+    {"factor: badge", "facteur: badge", "facteur"},
+    {"factor: badge", "factor: bagde", "factor"},
+    {"factor: badge", "group: again", "group"},
+    {"    factor: badge\n", "", "factor"},
+    {"    shift-hours: 8\n", "", "shift-hours"},
+    {"shift-hours: 8", "shift-hours: 25", "shift-hours"},
+    {"shift-hours: 8", "shift-hours: -1", "shift-hours"},
+    {"shift-hours: 8", "shift-hours: 99999999999", "shift-hours"},
+    {"tries: 7", "tries: 21", "tries"},
+    {"tries: 7", "tries: many", "tries"},
+    {"[0, 9]", "[0, 86401]", "pauses"},
+    {"[0, 9]", "[0, -9]", "pauses"},
+    {"[0, 9]", "[1, 2, 3, 4, 5, 6, 7, 8, 9]", "pauses"},
+    {"group: \"\"", "group: other", "\"\""},
+    {"group: pharmacy", "group: ward", "ward"},
+    {"mon 07:00", "lun 07:00", "hours"},
+    {"mon 07:00", "mon 24:00", "hours"},
+    {"mon 07:00", "mon 07:60", "hours"},
+    {"20:00\"", "24:01\"", "hours"},
+    {"20:00\"", "20:00 \"", "hours"},
+    {"mon 07:00-20:00", "mon 7", "hours"},
+    {"mon 07:00-20:00", "", "hours"},
+    {"rules:", "rule:", "rule"},
+    {"pin: {", "pin: [", "p.yaml"},
+};
+
+static void each_mistake_is_refused_and_named(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < B_COUNT(mistakes); i++) {
+        const struct mistake *m = &mistakes[i];
+        static struct policy p;
+        struct b_err err = {0};
+        char *text = NULL;
+        const char *at = strstr(good, m->from);
+        assert_non_null(at);
+        assert_true(
+            asprintf(&text, "%.*s%s%s", (int)(at - good), good, m->to, at + strlen(m->from)) > 0);
+        enum b_code r = policy_file_read("p.yaml", text, strlen(text), &p, &err);
+        if (r != B_E_CONFIG || strstr(err.msg, "p.yaml") == NULL ||
+            strstr(err.msg, m->says) == NULL)
+            fail_msg("%s -> %s: code %d, \"%s\"", m->from, m->to, (int)r, err.msg);
+        free(text);
+    }
+}
+
+static void a_file_without_anything_is_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "\n", "# nothing\n", "---\n", "7\n", "rules: []\n"};
+    for (size_t i = 0; i < B_COUNT(texts); i++) {
+        static struct policy p;
+        struct b_err err = {0};
+        assert_int_equal(policy_file_read("p.yaml", texts[i], strlen(texts[i]), &p, &err),
+                         B_E_CONFIG);
+    }
+}
+
+/* What libcyaml says is kept in bounded room: it may say more. */
+static void a_long_complaint_is_cut_not_overrun(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n < 600; n += 7) {
+        static struct policy p;
+        struct b_err err = {0};
+        char text[700];
+        int len = snprintf(text, sizeof(text), "rules:\n  - %0*d: x\n", (int)n, 7);
+        assert_int_equal(policy_file_read("p.yaml", text, (size_t)len, &p, &err), B_E_CONFIG);
+        assert_true(memchr(err.msg, '\0', sizeof(err.msg)) != NULL);
+    }
+}
+
+static void the_policy_we_ship_is_good(void **state)
+{
+    (void)state;
+    static char text[8192];
+    static struct policy p;
+    struct b_err err = {0};
+    char path[1024];
+    (void)snprintf(path, sizeof(path), "%s/hospital.yaml", getenv("TESSERE_POLICIES"));
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    size_t n = fread(text, 1, sizeof(text), f);
+    (void)fclose(f);
+    if (policy_file_read("hospital.yaml", text, n, &p, &err) != B_OK)
+        fail_msg("%s", err.msg);
+    assert_true(p.rule_count > 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_whole_policy_is_read),
+        cmocka_unit_test(each_mistake_is_refused_and_named),
+        cmocka_unit_test(a_file_without_anything_is_refused),
+        cmocka_unit_test(a_long_complaint_is_cut_not_overrun),
+        cmocka_unit_test(the_policy_we_ship_is_good),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
