@@ -6,7 +6,7 @@
 #include "http/http.h"
 
 struct file {
-    char *address, *certificate, *key, *trust, *ca_certificate, *ca_key;
+    char *address, *certificate, *key, *trust, *ca_certificate, *ca_key, *syslog;
     uint16_t port;
     uint32_t vault_workers, connections, connections_per_address, requests_per_second,
         stall_seconds;
@@ -33,6 +33,7 @@ static const cyaml_schema_field_t fields[] = {
     NUMBER("connections-per-address", connections_per_address),
     NUMBER("requests-per-second", requests_per_second),
     NUMBER("stall-seconds", stall_seconds),
+    OPTIONAL("syslog", syslog),
     CYAML_FIELD_BOOL("log-requests", CYAML_FLAG_OPTIONAL, struct file, log_requests),
     CYAML_FIELD_END,
 };
@@ -100,6 +101,7 @@ enum b_code http_config_read(const char *path, struct http_config *ret, struct b
     take_text(ret->trust, sizeof(ret->trust), f->trust, "");
     take_text(ret->ca_certificate, sizeof(ret->ca_certificate), f->ca_certificate, "");
     take_text(ret->ca_key, sizeof(ret->ca_key), f->ca_key, "");
+    take_text(ret->syslog, sizeof(ret->syslog), f->syslog, "");
     (void)cyaml_free(&config, &schema, f, 0);
     return check(path, ret, err);
 }

@@ -8,6 +8,7 @@
  *   guard.c    ends connections that stall before they say who they are, or in mid-request
  *   routes.def the table of routes; one file of handlers for each family
  *   config.c   server.yaml
+ *   syslog.c   the journal, told to a SIEM
  *   main.c     starts and stops everything
  */
 #ifndef TESSERE_HTTP_HTTP_H
@@ -34,6 +35,7 @@ struct http_config {
     char key[HTTP_PATH_MAX];
     char trust[HTTP_PATH_MAX];                                 /* CAs of stations and people */
     char ca_certificate[HTTP_PATH_MAX], ca_key[HTTP_PATH_MAX]; /* the built-in CA, or empty */
+    char syslog[HTTP_PATH_MAX]; /* where a SIEM listens (syslog.h), or empty */
     unsigned vault_workers;
     unsigned connections;
     unsigned connections_per_address;
@@ -87,6 +89,7 @@ struct http_server {
     pthread_cond_t reader_freed;
     struct http_guard *guard;
     struct http_counts counts;
+    struct http_syslog *syslog; /* NULL: none */
     struct MHD_Daemon *daemon;
     char *certificate, *key, *trust; /* PEM texts */
 };

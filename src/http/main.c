@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "http/http.h"
+#include "http/syslog.h"
 #include "service/home.h"
 #include "service/journal.h"
 
@@ -56,6 +57,20 @@ static enum b_code open_ca(const char *home, struct b_err *err)
     return r == B_OK ? pki_ca_open(cert, key, &server.ca, err) : r;
 }
 
+static enum b_code open_syslog(struct b_err *err)
+{
+    uint64_t next = 0;
+    if (server.config.syslog[0] == '\0')
+        return B_OK;
+    enum b_code r = store_entry_count(server.service.store, &next, err);
+    if (r == B_OK)
+        r = http_syslog_open(server.config.syslog, next, &server.syslog, err);
+    if (r != B_E_SYSTEM)
+        return r;
+    (void)fprintf(stderr, "tessered: %s; no SIEM is told until the next start\n", err->msg);
+    return B_OK; /* taps go on */
+}
+
 static enum b_code open_all(const char *home, struct b_err *err)
 {
     static struct service_config conf;
@@ -83,15 +98,25 @@ static enum b_code open_all(const char *home, struct b_err *err)
     sv->policy = &policy;
     if (r == B_OK)
         r = open_ca(home, err);
+    if (r == B_OK)
+        r = open_syslog(err);
     if (r == B_OK && (server.taps = service_taps_new()) == NULL)
         r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
     return r == B_OK ? start_vault(&conf, err) : r;
+}
+
+static void tell_siem(void)
+{
+    while (server.syslog != NULL && http_syslog_follow(server.syslog, server.service.store))
+        continue;
 }
 
 static void close_all(void)
 {
     http_server_stop(&server);
     service_writer_close(&server.service.writer);
+    tell_siem();
+    http_syslog_free(&server.syslog);
     vault_free(&server.service.vault);
     for (size_t i = 0; i < HTTP_READERS; i++)
         store_free(&server.readers[i]);
@@ -145,6 +170,7 @@ static void attend(const sigset_t *signals)
             return;
         time_t now = time(NULL);
         keep_checkpoint(now);
+        tell_siem();
         vault_look(server.service.vault);
         tell_manager(now, vault_is_gone(server.service.vault));
         if (!vault_is_gone(server.service.vault) || now < not_before)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "http/http.h"
+#include "http/syslog.h"
 
 struct metric {
     const char *name, *type, *help;
@@ -26,6 +27,7 @@ enum b_code http_metrics(struct http_call *c, struct b_err *err)
     enum { ROOM = 8192 };
     const struct http_server *s = c->server;
     const struct service_counts k = service_writer_counts(s->service.writer);
+    const struct http_syslog_counts siem = http_syslog_counted(s->syslog);
     const struct metric metrics[] = {
         {"tessere_requests", "counter", "requests answered",
          (double)atomic_load(&s->counts.requests)},
@@ -38,6 +40,9 @@ enum b_code http_metrics(struct http_call *c, struct b_err *err)
         {"tessere_commits", "counter", "transactions; changes share them", (double)k.commits},
         {"tessere_commit_seconds", "gauge", "time of the last transaction", k.commit_us / 1e6},
         {"tessere_journal_entries", "gauge", "entries in the journal", (double)k.size},
+        {"tessere_syslog_sent", "counter", "entries told to the SIEM", (double)siem.sent},
+        {"tessere_syslog_dropped", "counter", "entries that could not be told to the SIEM",
+         (double)siem.dropped},
         {"tessere_vault_up", "gauge", "1 while the vault runs",
          vault_is_gone(s->service.vault) ? 0 : 1},
     };
