@@ -16,10 +16,32 @@
 
 /* A request while its body comes in. */
 struct incoming {
-    size_t len;
+    size_t len, cap;
     bool is_too_long;
-    char body[]; /* HTTP_BODY_MAX */
+    char *body;
 };
+
+/* Room for so many more bytes; what was there is wiped when it moves. */
+static bool make_room(struct incoming *in, size_t more)
+{
+    enum { FIRST = 2048 };
+    if (more > HTTP_BODY_MAX - in->len)
+        return false;
+    if (in->cap - in->len >= more)
+        return true;
+    size_t cap = in->len + more > FIRST ? HTTP_BODY_MAX : FIRST;
+    char *body = malloc(cap);
+    if (body == NULL)
+        return false;
+    if (in->len > 0) {
+        memcpy(body, in->body, in->len);
+        b_wipe(in->body, in->len);
+    }
+    free(in->body);
+    in->body = body;
+    in->cap = cap;
+    return true;
+}
 
 /* --- who it is ---------------------------------------------------------------------------------
  */
@@ -111,13 +133,12 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
     if (p == NULL)
         return MHD_NO;
     if (in == NULL) { /* headers are whole; the body comes */
-        bool has_body = strcmp(method, "GET") != 0;
-        in = calloc(1, sizeof(*in) + (has_body ? HTTP_BODY_MAX : 0));
+        in = calloc(1, sizeof(*in));
         *request = in;
         return in != NULL ? MHD_YES : MHD_NO;
     }
     if (*upload_len > 0) {
-        if (strcmp(method, "GET") == 0 || *upload_len > HTTP_BODY_MAX - in->len)
+        if (strcmp(method, "GET") == 0 || !make_room(in, *upload_len))
             in->is_too_long = true;
         else
             memcpy(in->body + in->len, upload, *upload_len);
@@ -136,7 +157,9 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         .idempotency = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Idempotency-Key"),
         .query = query,
         .query_ctx = connection,
-        .body = in->is_too_long ? NULL : in->body,
+        .body = in->is_too_long    ? NULL
+                : in->body != NULL ? in->body
+                                   : "",
         .body_len = in->len,
         .is_too_often = !is_within_rate(s, p)};
     struct http_answer a;
@@ -167,8 +190,11 @@ static void request_ends(void *cls, struct MHD_Connection *connection, void **re
     (void)connection;
     (void)code;
     struct incoming *in = *request;
-    if (in != NULL)
-        b_wipe(in->body, in->len);
+    if (in != NULL) {
+        if (in->len > 0)
+            b_wipe(in->body, in->len);
+        free(in->body);
+    }
     free(in);
     *request = NULL;
 }
