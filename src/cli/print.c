@@ -53,6 +53,9 @@ void cli_print_error(const struct cli *c, const struct b_err *err)
             json_pack("{s:{s:s, s:s, s:s, s:s, s:i}}", "error", "code", b_code_name(err->code),
                       "text", _(b_code_text(err->code)), "context", err->msg, "remedy",
                       _(b_code_remedy(err->code)), "exit", b_code_exit(err->code));
+        json_t *checks = json_object_get(c->out, "checks"); /* of the doctor, who found it */
+        if (checks != NULL)
+            (void)json_object_set(o, "checks", checks);
         (void)(o != NULL && json_dumpf(o, stdout, JSON_INDENT(2)) == 0 && putchar('\n'));
         json_decref(o);
         return;
