@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# The doctor on an establishment that is well, and on one trouble after the other. TAP output. A server's
+# home: no reader, and no PC/SC service, is needed.
+set -u
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export TESSERE_HOME=$work/home LC_ALL=C.UTF-8 LANGUAGE=en
+home=$TESSERE_HOME n=0 status=0
+
+result() { # ok|not ok, name
+    n=$((n + 1))
+    echo "$1 $n - $2"
+    [ "$1" = ok ] || status=1
+}
+
+# finds EXIT CHECK CODE NAME: this check and no other is in trouble; EXIT 0: none is
+finds() {
+    local out got
+    out=$("$TESSERE" --json doctor 2>/dev/null </dev/null)
+    got=$?
+    if [ "$got" = "$1" ] && python3 - "$2" "$3" "$out" <<'PYTHON'
+import json, sys
+checks = json.loads(sys.argv[3])["checks"]
+found = [(c["check"], c["code"]) for c in checks if c["result"] == "trouble"]
+wanted = [(sys.argv[1], sys.argv[2])] if sys.argv[1] else []
+sys.exit(found != wanted or len(checks) != 14)
+PYTHON
+    then
+        result ok "$4"
+    else
+        result "not ok" "$4"
+        printf '%s\n' "exit status $got" "$out" | sed 's/^/# /'
+    fi
+}
+
+"$TESSERE" init --finess 750000001 --name Test --profile "$PROFILE" >"$work/log" 2>&1 &&
+    "$TESSERE" server setup --hosts DNS:localhost >>"$work/log" 2>&1 &&
+    "$TESSERE" journal checkpoint >>"$work/log" 2>&1 || sed 's/^/# /' "$work/log"
+finds 0 "" "" "an establishment that is well has no trouble"
+
+chmod 644 "$home/pki/ca.key"
+finds 2 key-files key-file "a key that others can read"
+chmod 600 "$home/pki/ca.key"
+
+chmod 777 "$home"
+finds 2 home config "a directory that others can write"
+chmod 700 "$home"
+
+# an older store in the place of the newer one, whose checkpoint is kept beside it
+for f in "$home"/store.db*; do cp "$f" "$work/"; done
+"$TESSERE" person add alice --roles operator --out "$work/alice" >/dev/null 2>&1
+"$TESSERE" journal checkpoint >/dev/null 2>&1
+rm -f "$home"/store.db*
+cp "$work"/store.db* "$home/"
+finds 7 journal journal-rollback "an older store in the newer one's place"
+"$TESSERE" person add bob --roles operator --out "$work/bob" >/dev/null 2>&1
+"$TESSERE" person add carol --roles operator --out "$work/carol" >/dev/null 2>&1
+finds 7 journal journal-fork "another journal than the one that was signed"
+rm -f "$home/checkpoint"
+finds 0 "" "" "well again"
+
+mv "$home/pki/server.pem" "$work/"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=x -days 5 \
+    -out "$home/pki/server.pem" 2>/dev/null
+finds 3 certificate certificate-expired "a certificate that ends soon"
+mv "$work/server.pem" "$home/pki/"
+
+sqlite3 "$home/store.db" "UPDATE generation SET kcv = x'000000' WHERE role = (SELECT min(role) FROM generation)"
+finds 6 master-keys key-missing "a master key that is another than it was"
+
+echo "1..$n"
+exit "$status"
