@@ -33,9 +33,12 @@ PYTHON
     fi
 }
 
-"$TESSERE" init --finess 750000001 --name Test --profile "$PROFILE" >"$work/log" 2>&1 &&
-    "$TESSERE" server setup --hosts DNS:localhost >>"$work/log" 2>&1 &&
-    "$TESSERE" journal checkpoint >>"$work/log" 2>&1 || sed 's/^/# /' "$work/log"
+set_up() {
+    "$TESSERE" init --finess 750000001 --name Test --profile "$PROFILE" &&
+        "$TESSERE" server setup --hosts DNS:localhost &&
+        "$TESSERE" journal checkpoint
+}
+set_up >"$work/log" 2>&1 || sed 's/^/# /' "$work/log"
 finds 0 "" "" "an establishment that is well has no trouble"
 
 chmod 644 "$home/pki/ca.key"
