@@ -436,6 +436,20 @@ static enum b_code run(struct http_call *c, const struct http_request *r, struct
     return B_OK;
 }
 
+/* One line of JSON: who, what, how it ended. No body, no query, no path of the peer's own. */
+static void log_call(const struct http_call *c, const struct http_answer *a, enum b_code code)
+{
+    json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s}", "request", c->request, "caller",
+                             c->actor, "method", c->route != NULL ? c->route->method : "?", "route",
+                             c->route != NULL ? c->route->path : "?", "status", a->status, "code",
+                             b_code_name(code));
+    char *text = line != NULL ? json_dumps(line, JSON_COMPACT) : NULL;
+    if (text != NULL)
+        (void)fprintf(stderr, "%s\n", text);
+    free(text);
+    json_decref(line);
+}
+
 static bool is_french(const char *language)
 {
     return language == NULL || strncmp(language, "en", 2) != 0;
@@ -483,6 +497,8 @@ void http_carry_out(struct http_server *s, struct http_peer *peer, const struct 
         atomic_fetch_add(&s->counts.problems, 1);
     }
     atomic_fetch_add(&s->counts.requests, 1);
+    if (s->config.logs_requests)
+        log_call(&c, ret, code);
     memcpy(ret->request, c.request, sizeof(ret->request));
     json_decref(c.out);
     json_decref(c.body);

@@ -1,8 +1,8 @@
 /* server.yaml, through libcyaml with a schema: what is absent has a default. */
-#include <cyaml/cyaml.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/yaml.h"
 #include "http/http.h"
 
 struct file {
@@ -40,18 +40,6 @@ static const cyaml_schema_field_t fields[] = {
 static const cyaml_schema_value_t schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file, fields)};
 
-/* The last things that libcyaml says name field and line. */
-__attribute__((format(printf, 3, 0))) static void take_log(cyaml_log_t level, void *ctx,
-                                                           const char *fmt, va_list args)
-{
-    char *said = ctx;
-    size_t used = strlen(said);
-    if (level < CYAML_LOG_ERROR || used + 2 >= 200)
-        return;
-    (void)vsnprintf(said + used, 200 - used, fmt, args);
-    said[strcspn(said, "\n")] = ' ';
-}
-
 static void take_text(char *to, size_t cap, const char *from, const char *otherwise)
 {
     (void)snprintf(to, cap, "%s", from != NULL ? from : otherwise);
@@ -81,13 +69,15 @@ static enum b_code check(const char *path, const struct http_config *c, struct b
 
 enum b_code http_config_read(const char *path, struct http_config *ret, struct b_err *err)
 {
-    char said[200] = "";
-    cyaml_config_t config = {
-        .log_fn = take_log, .log_ctx = said, .log_level = CYAML_LOG_ERROR, .mem_fn = cyaml_mem};
+    struct config_said said = {.text = ""};
+    cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
     cyaml_err_t r = cyaml_load_file(path, &config, &schema, (cyaml_data_t **)&f, NULL);
     if (r != CYAML_OK)
-        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s(%s)", path, said, cyaml_strerror(r));
+        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s(%s)", path, said.text,
+                         cyaml_strerror(r));
+    if (f == NULL)
+        return b_err_set(err, B_E_CONFIG, 0, "%s: the file is empty", path);
     *ret = (struct http_config){.port = f->port != 0 ? f->port : 8443,
                                 .vault_workers = or_else(f->vault_workers, 4),
                                 .connections = or_else(f->connections, 4000),

@@ -1,6 +1,6 @@
 #include "policy/file.h"
+#include "config/yaml.h"
 
-#include <cyaml/cyaml.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,19 +49,6 @@ static const cyaml_schema_field_t file_fields[] = {
 };
 static const cyaml_schema_value_t schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file, file_fields)};
-
-__attribute__((format(printf, 3, 0))) static void take_log(cyaml_log_t level, void *ctx,
-                                                           const char *fmt, va_list args)
-{
-    char *said = ctx;
-    size_t used = strlen(said);
-    if (level < CYAML_LOG_ERROR || used + 2 >= 200)
-        return;
-    (void)vsnprintf(said + used, 200 - used, fmt, args);
-    char *end = strchr(said, '\n'); /* none where it was cut */
-    if (end != NULL)
-        *end = ' ';
-}
 
 /* "mon 07:00-20:00"; 24:00 ends a day, and an end before its start lies on the next day. */
 static bool parse_hours(const char *text, struct policy_hours *ret)
@@ -141,14 +128,14 @@ static enum b_code take_pin(const char *path, const struct pin *from, struct pol
 enum b_code policy_file_read(const char *path, const char *text, size_t n, struct policy *ret,
                              struct b_err *err)
 {
-    char said[200] = "";
-    cyaml_config_t config = {
-        .log_fn = take_log, .log_ctx = said, .log_level = CYAML_LOG_ERROR, .mem_fn = cyaml_mem};
+    struct config_said said = {.text = ""};
+    cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
     cyaml_err_t r =
         cyaml_load_data((const uint8_t *)text, n, &config, &schema, (cyaml_data_t **)&f, NULL);
     if (r != CYAML_OK)
-        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s(%s)", path, said, cyaml_strerror(r));
+        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s(%s)", path, said.text,
+                         cyaml_strerror(r));
     if (f == NULL)
         return b_err_set(err, B_E_CONFIG, 0, "%s: the file is empty", path);
     policy_default(ret);

@@ -1,10 +1,10 @@
 /* Opening a home; tessere.yaml, through libcyaml with a schema. */
-#include <cyaml/cyaml.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "config/yaml.h"
 #include "policy/file.h"
 #include "profile/file.h"
 #include "service/home.h"
@@ -26,30 +26,19 @@ static const cyaml_schema_field_t fields[] = {
 static const cyaml_schema_value_t schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file, fields)};
 
-/* The last thing that libcyaml says names the field and the line. */
-__attribute__((format(printf, 3, 0))) static void take_log(cyaml_log_t level, void *ctx,
-                                                           const char *fmt, va_list args)
-{
-    char *said = ctx;
-    size_t used = strlen(said);
-    if (level < CYAML_LOG_ERROR || used + 2 >= 200)
-        return;
-    (void)vsnprintf(said + used, 200 - used, fmt, args);
-    said[strcspn(said, "\n")] = ' ';
-}
-
 enum b_code service_config_read(const char *path, struct service_config *ret, struct b_err *err)
 {
-    char said[200] = "";
-    cyaml_config_t config = {
-        .log_fn = take_log, .log_ctx = said, .log_level = CYAML_LOG_ERROR, .mem_fn = cyaml_mem};
+    struct config_said said = {.text = ""};
+    cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
     cyaml_err_t r = cyaml_load_file(path, &config, &schema, (cyaml_data_t **)&f, NULL);
     if (r == CYAML_ERR_FILE_OPEN)
         return b_err_set(err, B_E_NOT_INITIALISED, 0, "%s", path);
     if (r != CYAML_OK)
-        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s (%s)", path, said,
+        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s (%s)", path, said.text,
                          cyaml_strerror(r));
+    if (f == NULL)
+        return b_err_set(err, B_E_CONFIG, 0, "%s: the file is empty", path);
     *ret = (struct service_config){0};
     (void)snprintf(ret->finess, sizeof(ret->finess), "%s", f->finess);
     (void)snprintf(ret->token_uri, sizeof(ret->token_uri), "%s", f->token);
@@ -69,12 +58,9 @@ enum b_code service_config_write(const char *path, const struct service_config *
                      .token = copy.token_uri,
                      .softhsm_conf = copy.softhsm_conf[0] != '\0' ? copy.softhsm_conf : NULL,
                      .pin_file = copy.pin_file[0] != '\0' ? copy.pin_file : NULL};
-    char said[200] = "";
-    cyaml_config_t settings = {.log_fn = take_log,
-                               .log_ctx = said,
-                               .log_level = CYAML_LOG_ERROR,
-                               .mem_fn = cyaml_mem,
-                               .flags = CYAML_CFG_STYLE_BLOCK};
+    struct config_said said = {.text = ""};
+    cyaml_config_t settings = config_yaml(&said);
+    settings.flags = CYAML_CFG_STYLE_BLOCK;
     cyaml_err_t r = cyaml_save_file(path, &settings, &schema, &f, 0);
     if (r == CYAML_OK)
         return B_OK;

@@ -99,7 +99,7 @@ check "an unknown command is refused" eval "'$TESSERE' bogus; [ \$? = 2 ]"
 check "no establishment: said" exits 2 not-initialised key list
 check "an establishment is set up" tessere init --finess 750712184 --name "Hôpital d'essai"
 check "it is not set up twice" eval "! tessere init --finess 750712184 --name again"
-check "five roles have a key" eval '[ "$(tessere --json key list | grep -c "\"kcv\"")" = 5 ]'
+check "six roles have a key" eval '[ "$(tessere --json key list | grep -c "\"kcv\"")" = 6 ]'
 check "the PIN stands in no file but its own" no_secret_in "$work/home/tessere.yaml" "$work/home/store.db"
 check "a wrong PIN is refused" wrong_pin
 check "pcscd down: said" without_pcscd

@@ -1,0 +1,19 @@
+/*
+ * config: what the readers of YAML configuration share. A reader has a libcyaml schema and a file;
+ * what libcyaml says of a mistake, with field and line, is kept for the error.
+ */
+#ifndef TESSERE_CONFIG_YAML_H
+#define TESSERE_CONFIG_YAML_H
+
+#include <cyaml/cyaml.h>
+
+enum { CONFIG_SAID = 200 };
+
+/* What libcyaml said of mistakes; start from zero. */
+struct config_said {
+    char text[CONFIG_SAID];
+};
+/* Settings for cyaml_load_*: errors are gathered in said, which must outlive them. */
+cyaml_config_t config_yaml(struct config_said *said);
+
+#endif
