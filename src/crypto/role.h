@@ -12,8 +12,8 @@ enum key_role {
     KEY_ROLE_AUTH, /* proves the badge at a tap */
     KEY_ROLE_READ,
     KEY_ROLE_WRITE,
-    KEY_ROLE_COUNT,                  /* of the roles that a key on a card may have */
-    KEY_ROLE_SEAL = KEY_ROLE_COUNT,  /* on no card: the vault's own secrets are derived from it */
+    KEY_ROLE_COUNT,                 /* of the roles that a key on a card may have */
+    KEY_ROLE_SEAL = KEY_ROLE_COUNT, /* on no card: the vault's own secrets are derived from it */
     KEY_ROLE_ALL,
 };
 

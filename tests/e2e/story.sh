@@ -7,7 +7,7 @@ export LC_ALL=C.UTF-8
 unset LANGUAGE
 home=$work/home
 port=18450
-server_pid= agent_pid=
+server_pid="" agent_pid=""
 
 tessere() {
     "$TESSERE" --home "$home" --wait 5 "$@" </dev/null

@@ -236,7 +236,8 @@ void fleet_fill(const struct fleet *f, size_t badges)
     (void)snprintf(
         sql, sizeof(sql),
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %zu)"
-        " INSERT OR IGNORE INTO badge (uid, state, holder_ref, holder_name, profile_id, profile_revision, ev,"
+        " INSERT OR IGNORE INTO badge (uid, state, holder_ref, holder_name, profile_id, "
+        "profile_revision, ev,"
         " generations, reason, created_at, changed_at, tapped_at, salt) SELECT"
         " CAST(printf('%%07d', i) AS BLOB), 1, 'full-' || i, 'Holder number ' || i, 'hospital', 1,"
         " 2, x'0101010101', '', 0, 0, 0, x'00' FROM n",

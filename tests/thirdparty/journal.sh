@@ -18,5 +18,5 @@ key=$("$tessere" --home "$work/home" --json journal checkpoint >/dev/null && "$t
 for entry in 0 1 100 255 256; do
     "$tessere" --home "$work/home" journal prove "$entry" >"$work/$entry.tlog-proof"
 done
-export GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$work/cache" GOFLAGS= HOME="$work"
+export GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$work/cache" GOFLAGS="" HOME="$work"
 go run "$here/journal.go" "$work/tiles" "$key" "$work"/*.tlog-proof
