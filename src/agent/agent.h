@@ -3,6 +3,7 @@
  * the server, and holds no secret but the key of its own certificate.
  *
  *   tap.c      the two messages of a tap (docs/api.md)
+ *   desk.c     the desk's order for a card on a reader here
  *   enrol.c    from a one-time code to a certificate; renewal
  *   readers.c  every reader of the station, as they come and go
  *   main.c     the command line
@@ -52,6 +53,7 @@ B_NODISCARD enum b_code agent_self(struct remote *r, struct agent_self *ret, str
 
 struct agent_outcome {
     enum b_code code; /* B_OK: granted */
+    bool is_desk;     /* not a tap: the desk's order is done, or has failed */
     char sentence[AGENT_TEXT_MAX];
     char holder_ref[64], holder_name[128];
     int64_t badge;
@@ -68,6 +70,14 @@ B_NODISCARD enum b_code agent_tap(struct remote *r, const struct agent_self *sel
                                   struct channel *ch, const char *challenge,
                                   const struct agent_pin *pin, struct agent_outcome *ret,
                                   struct b_err *err);
+
+/* --- the desk (desk.c) -------------------------------------------------------------------------
+ */
+
+/* After a tap whose outcome is in *ret: carries out the order that the desk has for this card, if
+ * there is one, and puts its outcome in place; else all stays as it was. Returns ret->code. */
+B_NODISCARD enum b_code agent_desk(struct remote *r, struct channel *ch, struct agent_outcome *ret,
+                                   struct b_err *err);
 
 /* --- readers (readers.c) -----------------------------------------------------------------------
  */

@@ -65,6 +65,7 @@ static void say_outcome(void *ctx, const char *reader, const struct agent_outcom
             json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s}", "outcome", b_code_name(o->code),
                       "sentence", o->sentence, "reader", reader, "badge", (json_int_t)o->badge,
                       "holder", o->holder_ref, "name", o->holder_name, "assertion", o->assertion);
+        (void)json_object_set_new(line, "desk", json_boolean(o->is_desk));
         (void)json_dumpf(line, stdout, JSON_COMPACT);
         (void)putchar('\n');
         json_decref(line);

@@ -134,6 +134,8 @@ static void *serve(void *arg)
             continue;
         }
         code = agent_tap(r, &self, ch, "", &run->watch->pin, &outcome, &err);
+        if (code != B_OK)
+            code = agent_desk(r, ch, &outcome, &err);
         tell_outcome(run, me->name, &outcome);
         if (code == B_E_SERVER_GONE) {
             remote_free(&r);

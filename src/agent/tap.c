@@ -209,12 +209,6 @@ static void take_text(char *to, size_t cap, const json_t *o, const char *name)
     (void)snprintf(to, cap, "%s", text != NULL ? text : "");
 }
 
-static const char *text_of(const json_t *o, const char *name)
-{
-    const char *text = json_string_value(json_object_get(o, name));
-    return text != NULL ? text : "";
-}
-
 static void take_outcome(const json_t *answer, struct agent_outcome *ret)
 {
     const json_t *holder = json_object_get(answer, "holder");
@@ -276,7 +270,7 @@ static enum b_code second_message(const struct tap *t, struct remote *r, const c
     if (code != B_OK)
         return code;
     take_outcome(answer, ret);
-    bool needs_pin = strcmp(text_of(answer, "outcome"), "pin") == 0;
+    bool needs_pin = strcmp(remote_text(answer, "outcome"), "pin") == 0;
     json_decref(answer);
     return needs_pin ? b_err_set(err, B_E_PIN_REQUIRED, 0, "tap %s", name) : B_OK;
 }

@@ -5,31 +5,6 @@
 
 #include "cli/cli.h"
 
-/* --- watching the work
- * ---------------------------------------------------------------------------------- */
-
-static bool approve(void *ctx, const struct profile_state *state, const struct profile_plan *plan)
-{
-    const struct cli *c = ctx;
-    (void)state;
-    cli_say_plan(c, plan);
-    return cli_ask(c, _("Write this to the card? [y/N] "));
-}
-
-static void progress(void *ctx, const struct profile_plan *plan, size_t step, bool is_done)
-{
-    const struct cli *c = ctx;
-    if (c->out != NULL || !isatty(STDOUT_FILENO))
-        return;
-    size_t done = step + (is_done ? 1 : 0), width = 30;
-    size_t filled = width * done / plan->step_count;
-    (void)printf("\r  [%.*s%.*s] %zu/%u ", (int)filled, "##############################",
-                 (int)(width - filled), "..............................", done, plan->step_count);
-    if (done == plan->step_count)
-        (void)putchar('\n');
-    (void)fflush(stdout);
-}
-
 static void answer_badge(struct cli *c, const struct store_badge *b)
 {
     if (c->out == NULL)
@@ -38,102 +13,54 @@ static void answer_badge(struct cli *c, const struct store_badge *b)
     c->out = cli_json_badge(b);
 }
 
-typedef enum b_code work_fn(struct service *sv, struct channel *ch,
-                            const struct service_watch *watch, struct store_badge *ret,
-                            struct b_err *err);
-
-static bool is_torn(enum b_code r)
-{
-    return r == B_E_CARD_REMOVED || r == B_E_CHANNEL;
-}
-
-/* The card that the work began on. One that shows a random UID cannot be told from another: then
- * the plan of what is left is asked for again. */
-static void remember_card(struct cli *c, const struct channel *ch)
-{
-    const struct channel_card *card = channel_card(ch);
-    if (card->uid_len != 7)
-        return;
-    memcpy(c->awaited, card->uid, card->uid_len);
-    c->awaited_len = card->uid_len;
-}
-
-/* Works on the card; when it left in the middle and --wait was given, waits for the same card and
- * goes on: the engine converges from whatever it finds. */
-static enum b_code at_desk(struct cli *c, work_fn *work, struct store_badge *ret, struct b_err *err)
-{
-    enum { TRIES = 20 };
-    struct service_watch watch = {approve, progress, c};
-    struct channel *ch = NULL;
-    enum b_code r = cli_open(c, true, err);
-    for (int tries = 0; r == B_OK && tries < TRIES; tries++) {
-        r = cli_open_card(c, 0, &ch, err);
-        if (r == B_OK)
-            remember_card(c, ch);
-        if (r == B_OK)
-            r = work(&c->service, ch, &watch, ret, err);
-        channel_free(&ch);
-        if (!is_torn(r) || tries + 1 == TRIES || !cli_has(c, CLI_OPT_WAIT) || cli_is_stopped(NULL))
-            break;
-        cli_say(c, CLI_YELLOW, _("\nThe card left before the work was done. Put it back.\n"));
-        if (c->awaited_len > 0)
-            c->options[CLI_OPT_YES] = ""; /* the plan was approved; what is left of it is too */
-        r = B_OK;
-    }
-    return r;
-}
-
 /* --- on the reader
  * ----------------------------------------------------------------------------------------- */
 
-static const struct cli *enrolling;
-
-static enum b_code enrol(struct service *sv, struct channel *ch, const struct service_watch *watch,
-                         struct store_badge *ret, struct b_err *err)
-{
-    struct service_holder holder = {.ref = enrolling->options[CLI_OPT_REF],
-                                    .name = enrolling->options[CLI_OPT_NAME]};
-    return service_enrol(sv, ch, holder, watch, ret, err);
-}
-
 enum b_code cli_badge_enrol(struct cli *c, struct b_err *err)
 {
-    struct store_badge b;
+    static struct service_done done;
+    struct service_order order = {.what = SERVICE_ENROL};
     const char *ref = c->options[CLI_OPT_REF], *name = c->options[CLI_OPT_NAME];
     if (ref == NULL || ref[0] == '\0' || name == NULL || name[0] == '\0')
         return b_err_set(err, B_E_USAGE, 0, _("badge enrol needs --ref and --name of the holder"));
-    if (strlen(ref) >= sizeof(b.holder_ref) || strlen(name) >= sizeof(b.holder_name))
+    if (strlen(ref) >= sizeof(order.ref) || strlen(name) >= sizeof(order.name))
         return b_err_set(err, B_E_USAGE, 0, _("--ref takes up to 63 characters, --name 127"));
-    enrolling = c;
-    enum b_code r = at_desk(c, enrol, &b, err);
+    memcpy(order.ref, ref, strlen(ref) + 1);
+    memcpy(order.name, name, strlen(name) + 1);
+    enum b_code r = cli_at_desk(c, &order, &done, err);
     if (r != B_OK)
         return r;
-    answer_badge(c, &b);
-    cli_say(c, CLI_GREEN, _("Badge %lld is ready for %s (%s).\n"), (long long)b.id, b.holder_name,
-            b.holder_ref);
+    const struct store_badge *b = &done.badge;
+    answer_badge(c, b);
+    cli_say(c, CLI_GREEN, _("Badge %lld is ready for %s (%s).\n"), (long long)b->id, b->holder_name,
+            b->holder_ref);
     return B_OK;
 }
 
 enum b_code cli_badge_repair(struct cli *c, struct b_err *err)
 {
-    struct store_badge b;
-    enum b_code r = at_desk(c, service_repair, &b, err);
+    static struct service_done done;
+    const struct service_order order = {.what = SERVICE_REPAIR};
+    enum b_code r = cli_at_desk(c, &order, &done, err);
     if (r != B_OK)
         return r;
-    answer_badge(c, &b);
-    cli_say(c, CLI_GREEN, _("Badge %lld of %s is as its profile says.\n"), (long long)b.id,
-            b.holder_name);
+    const struct store_badge *b = &done.badge;
+    answer_badge(c, b);
+    cli_say(c, CLI_GREEN, _("Badge %lld of %s is as its profile says.\n"), (long long)b->id,
+            b->holder_name);
     return B_OK;
 }
 
 enum b_code cli_badge_blank(struct cli *c, struct b_err *err)
 {
-    struct store_badge b;
-    enum b_code r = at_desk(c, service_blank, &b, err);
+    static struct service_done done;
+    const struct service_order order = {.what = SERVICE_BLANK};
+    enum b_code r = cli_at_desk(c, &order, &done, err);
     if (r != B_OK)
         return r;
-    answer_badge(c, &b);
-    cli_say(c, CLI_GREEN, _("The card of badge %lld is blank.\n"), (long long)b.id);
+    const struct store_badge *b = &done.badge;
+    answer_badge(c, b);
+    cli_say(c, CLI_GREEN, _("The card of badge %lld is blank.\n"), (long long)b->id);
     return B_OK;
 }
 

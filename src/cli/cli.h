@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "desfire/trace.h"
+#include "service/desk.h"
 #include "service/home.h"
 #include "service/service.h"
 
@@ -52,6 +53,7 @@ enum cli_option {
     CLI_OPT_KEY,
     CLI_OPT_CHECKPOINT,
     CLI_OPT_COUNT,
+    CLI_OPT_STATION,
     CLI_OPT_COUNT_OF,
 };
 
@@ -121,11 +123,15 @@ bool cli_ask(const struct cli *c, const char *question);
 void cli_say(const struct cli *c, enum cli_color color, const char *fmt, ...) B_PRINTF(3, 4);
 void cli_print_error(const struct cli *c, const struct b_err *err);
 void cli_say_plan(const struct cli *c, const struct profile_plan *plan);
-json_t *cli_json_plan(const struct profile_plan *plan);
 json_t *cli_json_badge(const struct store_badge *b);
 void cli_time(int64_t at, char *ret, size_t cap);
 /* The word for a badge's state in the person's language. */
 const char *cli_badge_state(enum store_badge_state st);
+
+/* desk.c: carries an order out on the card of a reader here, by the vault here or, with --server,
+ * by the server's. With --wait, work that is torn goes on when the card is put back. */
+B_NODISCARD enum b_code cli_at_desk(struct cli *c, const struct service_order *order,
+                                    struct service_done *ret, struct b_err *err);
 
 struct remote;
 /* proposal.c: the server, as the person of --identity. */

@@ -150,34 +150,6 @@ void cli_say_plan(const struct cli *c, const struct profile_plan *plan)
     }
 }
 
-json_t *cli_json_plan(const struct profile_plan *plan)
-{
-    json_t *steps = json_array(), *notes = json_array();
-    char line[160];
-    for (uint8_t i = 0; i < plan->step_count; i++) {
-        const struct profile_step *s = &plan->steps[i];
-        char aid[9];
-        (void)snprintf(aid, sizeof(aid), "%06X", s->aid);
-        profile_step_print(s, line, sizeof(line));
-        (void)json_array_append_new(
-            steps, json_pack("{s:s, s:s, s:i, s:s?, s:i, s:i, s:s}", "step",
-                             profile_step_name(s->kind), "application", aid, "number", (int)s->no,
-                             "role", is_key_step(s->kind) ? key_role_name(s->role) : NULL, "from",
-                             (int)s->from_generation, "to", (int)s->to_generation, "text", line));
-    }
-    static const char *const severities[] = {"info", "warning", "forbidden"};
-    for (uint8_t i = 0; i < plan->note_count; i++) {
-        const struct profile_note *n = &plan->notes[i];
-        (void)json_array_append_new(
-            notes,
-            json_pack("{s:s, s:s, s:s, s:o}", "note", profile_note_name(n->id), "severity",
-                      severities[profile_note_severity(n->id)], "text", profile_note_text(n->id),
-                      "number", n->key_no == 0xFF ? json_null() : json_integer(n->key_no)));
-    }
-    return json_pack("{s:b, s:s, s:o, s:o}", "blocked", plan->is_blocked, "obstacle",
-                     plan->is_blocked ? plan->blocker.msg : "", "steps", steps, "notes", notes);
-}
-
 json_t *cli_json_badge(const struct store_badge *b)
 {
     char uid[15], serial[17] = "";

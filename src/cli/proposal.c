@@ -45,18 +45,12 @@ enum b_code cli_connect(const struct cli *c, struct remote **ret, struct b_err *
     return remote_open(&config, ret, err);
 }
 
-static const char *text_of(const json_t *o, const char *name)
-{
-    const char *text = json_string_value(json_object_get(o, name));
-    return text != NULL ? text : "";
-}
-
 static void answer(struct cli *c, json_t *o)
 {
     if (c->out != NULL)
         (void)json_object_update(c->out, o);
     cli_say(c, CLI_PLAIN, _("Proposal %lld is %s.\n"),
-            (long long)json_integer_value(json_object_get(o, "id")), text_of(o, "state"));
+            (long long)json_integer_value(json_object_get(o, "id")), remote_text(o, "state"));
 }
 
 enum b_code cli_proposal_make(struct cli *c, struct b_err *err)
@@ -68,7 +62,7 @@ enum b_code cli_proposal_make(struct cli *c, struct b_err *err)
     if (code == B_OK)
         code = remote_call(r, "POST", "/v1/proposals", body, &o, err);
     if (code == B_OK) {
-        cli_say(c, CLI_PLAIN, "%s", text_of(o, "text"));
+        cli_say(c, CLI_PLAIN, "%s", remote_text(o, "text"));
         answer(c, o);
     }
     json_decref(body);
@@ -88,8 +82,8 @@ enum b_code cli_proposal_list(struct cli *c, struct b_err *err)
         code = remote_call(r, "GET", "/v1/proposals?limit=200", NULL, &o, err);
     json_array_foreach(json_object_get(o, "items"), i, item)
         cli_say(c, CLI_PLAIN, "%5lld  %-9s %s\n",
-                (long long)json_integer_value(json_object_get(item, "id")), text_of(item, "state"),
-                text_of(item, "action"));
+                (long long)json_integer_value(json_object_get(item, "id")),
+                remote_text(item, "state"), remote_text(item, "action"));
     if (code == B_OK && c->out != NULL)
         (void)json_object_update(c->out, o);
     json_decref(o);
@@ -113,7 +107,7 @@ enum b_code cli_proposal_approve(struct cli *c, struct b_err *err)
     if (code == B_OK)
         code = remote_call(r, "GET", path, NULL, &o, err);
     if (code == B_OK) {
-        cli_say(c, CLI_PLAIN, "%s", text_of(o, "text"));
+        cli_say(c, CLI_PLAIN, "%s", remote_text(o, "text"));
         if (!cli_ask(c, _("Approve exactly this?")))
             code = b_err_set(err, B_E_CANCELLED, 0, "%s", path);
     }
@@ -122,7 +116,8 @@ enum b_code cli_proposal_approve(struct cli *c, struct b_err *err)
     if (code == B_OK)
         code = pki_key_read(key_path, &key, err);
     if (code == B_OK)
-        code = pki_sign(key, text_of(o, "text"), strlen(text_of(o, "text")), signature, err);
+        code =
+            pki_sign(key, remote_text(o, "text"), strlen(remote_text(o, "text")), signature, err);
     b_hex(hex, signature, sizeof(signature));
     (void)snprintf(path, sizeof(path), "/v1/proposals/%.40s/approve", c->operand);
     json_t *body = json_pack("{s:s}", "signature", hex);

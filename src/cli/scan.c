@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "service/json.h"
 
 /* Keys of others, one in hexadecimal a line: 16 bytes AES. The text is wiped by the caller. */
 static enum b_code parse_keys(const char *path, char *text, struct df_key *keys, size_t *ret_count,
@@ -50,9 +51,6 @@ static enum b_code read_keys(const struct cli *c, struct df_key *keys, size_t *r
     b_wipe(text, sizeof(text));
     return r;
 }
-
-static const char *const kinds[] = {"unknown", "factory",     "known",
-                                    "given",   "diversified", "not-tried"};
 
 static void say_name(const struct cli *c, const char *name)
 {
@@ -112,74 +110,39 @@ static void say_keys(const struct cli *c, const struct profile_state *s)
     }
 }
 
-static bool is_conform(const struct profile_plan *plan)
+static void answer_json(struct cli *c, const struct service_done *done)
 {
-    for (uint8_t i = 0; i < plan->note_count; i++) {
-        if (profile_note_severity(plan->notes[i].id) == PROFILE_FORBIDDEN)
-            return false;
-    }
-    return !plan->is_blocked && plan->step_count == 0;
-}
-
-static json_t *json_slot(const struct profile_slot *s)
-{
-    return json_pack("{s:s, s:i, s:i, s:b}", "kind", kinds[s->kind], "version", (int)s->version,
-                     "generation", (int)s->generation, "proved", s->is_proven);
-}
-
-static void answer_json(struct cli *c, const struct profile_state *s,
-                        const struct profile_plan *plan, const struct store_badge *badge)
-{
-    char uid[15] = "";
-    json_t *keys = json_array(), *apps = json_array();
-    b_hex(uid, s->uid, s->uid_len);
-    for (uint8_t i = 0; s->has_app && i < s->slot_count; i++)
-        (void)json_array_append_new(keys, json_slot(&s->slots[i]));
-    for (uint8_t i = 0; i < s->app_count; i++) {
-        char aid[7];
-        (void)snprintf(aid, sizeof(aid), "%06X", s->apps[i] & 0xFFFFFF);
-        (void)json_array_append_new(apps, json_string(aid));
-    }
+    json_t *badge = done->badge.id != 0 ? cli_json_badge(&done->badge) : json_null();
     json_decref(c->out);
-    c->out = json_pack("{s:s, s:i, s:i, s:s, s:b, s:b, s:s, s:o, s:o, s:o, s:b, s:o, s:o}", "card",
-                       df_ev_name(s->ev), "memory", (int)df_storage_bytes(s->version.hw_storage),
-                       "free", (int)s->free_bytes, "uid", uid, "random_uid", s->is_random_uid,
-                       "genuine", s->is_genuine, "product", s->product, "applications", apps,
-                       "card_key", json_slot(&s->card_key), "keys", keys, "conform",
-                       is_conform(plan), "plan", cli_json_plan(plan), "badge",
-                       badge->id != 0 ? cli_json_badge(badge) : json_null());
+    c->out = service_json_state(&c->service.profile, &done->state);
+    (void)json_object_set_new(c->out, "conform", json_boolean(service_is_conform(&done->plan)));
+    (void)json_object_set_new(c->out, "plan", service_json_plan(&done->plan));
+    (void)json_object_set_new(c->out, "badge", badge);
 }
 
 enum b_code cli_card_scan(struct cli *c, struct b_err *err)
 {
     static struct df_key keys[PROFILE_GIVEN_KEYS_MAX];
-    static struct profile_state state;
-    static struct profile_plan plan;
-    struct store_badge badge;
-    struct channel *ch = NULL;
-    size_t count = 0;
-    enum b_code r = read_keys(c, keys, &count, err);
+    static struct service_done done;
+    struct service_order order = {.what = SERVICE_SCAN, .given = keys};
+    enum b_code r = read_keys(c, keys, &order.given_count, err);
     if (r == B_OK)
-        r = cli_open(c, true, err);
-    if (r == B_OK)
-        r = cli_open_card(c, 0, &ch, err);
-    if (r == B_OK)
-        r = service_scan(&c->service, ch, keys, count, &state, &plan, &badge, err);
-    channel_free(&ch);
+        r = cli_at_desk(c, &order, &done, err);
     b_wipe(keys, sizeof(keys));
     if (r != B_OK)
         return r;
     if (c->out != NULL) {
-        answer_json(c, &state, &plan, &badge);
+        answer_json(c, &done);
         return B_OK;
     }
-    say_card(c, &state);
-    say_keys(c, &state);
-    if (badge.id != 0)
-        cli_say(c, CLI_PLAIN, _("  badge %lld of %s, %s\n"), (long long)badge.id, badge.holder_name,
-                cli_badge_state(badge.state));
-    bool is_good = is_conform(&plan);
+    say_card(c, &done.state);
+    say_keys(c, &done.state);
+    const struct store_badge *badge = &done.badge;
+    if (badge->id != 0)
+        cli_say(c, CLI_PLAIN, _("  badge %lld of %s, %s\n"), (long long)badge->id,
+                badge->holder_name, cli_badge_state(badge->state));
+    bool is_good = service_is_conform(&done.plan);
     cli_say(c, is_good ? CLI_GREEN : CLI_RED, is_good ? _("Conform.\n") : _("Not conform.\n"));
-    cli_say_plan(c, &plan);
+    cli_say_plan(c, &done.plan);
     return B_OK;
 }

@@ -3,32 +3,11 @@
 
 #include "desfire/desfire.h"
 #include "http/http.h"
-
-static json_t *badge_json(const struct store_badge *b)
-{
-    char uid[15];
-    char serial[2 * sizeof(b->serial) + 1];
-    b_hex(uid, b->uid, sizeof(b->uid));
-    b_hex(serial, b->serial, b->serial_len);
-    json_t *keys = json_object();
-    for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
-        (void)json_object_set_new(keys, key_role_name((enum key_role)i),
-                                  json_integer(b->generation[i]));
-    return json_pack("{s:I, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:s, s:i, s:o, s:I, s:I, s:I, "
-                     "s:I, s:I, s:b}",
-                     "id", (json_int_t)b->id, "uid", uid, "serial", serial, "state",
-                     store_badge_state_name(b->state), "holder", "ref", b->holder_ref, "name",
-                     b->holder_name, "reason", b->reason, "card", df_ev_name((enum df_ev)b->ev),
-                     "profile", b->profile_id, "profile_revision", (int)b->profile_revision,
-                     "generations", keys, "created_at", (json_int_t)b->created_at, "changed_at",
-                     (json_int_t)b->changed_at, "tapped_at", (json_int_t)b->tapped_at, "not_before",
-                     (json_int_t)b->not_before, "not_after", (json_int_t)b->not_after, "temporary",
-                     (int)b->is_temporary);
-}
+#include "service/json.h"
 
 static bool add_badge(void *ctx, const struct store_badge *b)
 {
-    return http_page_add(ctx, b->id, badge_json(b));
+    return http_page_add(ctx, b->id, service_json_badge(b));
 }
 
 enum b_code http_badge_list(struct http_call *c, struct b_err *err)
@@ -62,7 +41,7 @@ enum b_code http_badge_show(struct http_call *c, struct b_err *err)
     if (r != B_OK)
         return r;
     json_t *history = json_array();
-    json_t *badge = badge_json(&b);
+    json_t *badge = service_json_badge(&b);
     (void)json_object_update(c->out, badge);
     json_decref(badge);
     (void)json_object_set_new(c->out, "history", history);
@@ -87,7 +66,7 @@ static enum b_code change(struct http_call *c,
         r = store_badge_by_id(c->service.store, id, &b, err);
     if (r != B_OK)
         return r;
-    json_t *badge = badge_json(&b);
+    json_t *badge = service_json_badge(&b);
     (void)json_object_update(c->out, badge);
     json_decref(badge);
     return B_OK;
@@ -132,7 +111,7 @@ enum b_code http_badge_validity(struct http_call *c, struct b_err *err)
         r = store_badge_by_id(c->service.store, id, &b, err);
     if (r != B_OK)
         return r;
-    json_t *badge = badge_json(&b);
+    json_t *badge = service_json_badge(&b);
     (void)json_object_update(c->out, badge);
     json_decref(badge);
     return B_OK;

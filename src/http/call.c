@@ -34,6 +34,7 @@ static const struct {
     {B_E_MEDIA_TYPE, 415},
     {B_E_TOO_OFTEN, 429},
     {B_E_DUPLICATE, 409},
+    {B_E_ORDER_WAITS, 409},
     {B_E_KEY_REUSED, 422},
     {B_E_KEY_EXISTS, 409},
 };
@@ -382,8 +383,13 @@ static struct store *borrow_reader(struct http_server *s)
     }
 }
 
-static void return_reader(struct http_server *s, const struct store *reader)
+void http_return_reader(struct http_call *c)
 {
+    struct http_server *s = c->server;
+    const struct store *reader = c->service.store;
+    if (reader == NULL)
+        return;
+    c->service.store = NULL;
     (void)pthread_mutex_lock(&s->readers_lock);
     for (size_t i = 0; i < HTTP_READERS; i++)
         if (s->readers[i] == reader)
@@ -485,7 +491,7 @@ void http_carry_out(struct http_server *s, struct http_peer *peer, const struct 
         ret->ends_connection = code != B_OK && c.station.id == 0 && c.person.id == 0;
         if (code == B_OK)
             code = run(&c, r, ret, &err);
-        return_reader(s, c.service.store);
+        http_return_reader(&c);
     }
     if (code != B_OK) {
         free(ret->text);

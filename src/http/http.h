@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "service/desk.h"
 #include "service/party.h"
 #include "service/service.h"
 #include "service/station.h"
@@ -82,6 +83,7 @@ struct http_server {
     char home[HTTP_PATH_MAX];
     struct service service; /* what calls copy; its store is not used */
     struct service_taps *taps;
+    struct service_desk *desk;
     struct pki_ca *ca; /* NULL: the hospital's own PKI makes certificates */
     struct store *readers[HTTP_READERS];
     bool is_reader_used[HTTP_READERS];
@@ -163,6 +165,8 @@ struct http_answer {
 /* Carries out one request of a peer. Never fails: a failure is an answer. */
 void http_carry_out(struct http_server *s, struct http_peer *peer, const struct http_request *r,
                     struct http_answer *ret);
+/* Gives the call's reader of the store back before the end, for a handler that waits long. */
+void http_return_reader(struct http_call *c);
 /* Whether a route could match, before a body is taken in. */
 bool http_has_path(const char *url);
 int http_status_of(enum b_code code);

@@ -92,6 +92,8 @@ static enum b_code open_all(const char *home, struct b_err *err)
         r = service_home_load(home, sv, err);
     for (size_t i = 0; r == B_OK && i < HTTP_READERS; i++)
         r = store_open(path, false, &server.readers[i], err);
+    if (r == B_OK && (server.desk = service_desk_new(path)) == NULL)
+        r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
     static struct policy policy;
     if (r == B_OK)
         r = service_home_policy(home, &policy, err);
@@ -113,7 +115,9 @@ static void tell_siem(void)
 
 static void close_all(void)
 {
+    service_desk_stop(server.desk);
     http_server_stop(&server);
+    service_desk_free(&server.desk);
     service_writer_close(&server.service.writer);
     tell_siem();
     http_syslog_free(&server.syslog);

@@ -45,7 +45,11 @@ enum b_code http_tap_open(struct http_call *c, struct b_err *err)
     char name[SERVICE_TAP_NAME];
     uint8_t frame[32];
     char hex[65];
+    char order[SERVICE_DESK_NAME];
+    struct b_err none;
     enum b_code r = read_first(c, &m, err);
+    if (r == B_OK && service_desk_waiting(c->server->desk, c->station.id, order, &none) == B_OK)
+        r = b_err_set(err, B_E_ORDER_WAITS, 0, "station %s", c->station.name);
     if (r == B_OK)
         r = service_tap_first(&c->service, c->server->taps, &c->station, &m, name, frame, err);
     if (r != B_OK)

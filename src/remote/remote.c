@@ -192,3 +192,9 @@ enum b_code remote_call(struct remote *r, const char *method, const char *path, 
     json_decref(answer);
     return code;
 }
+
+const char *remote_text(const json_t *o, const char *name)
+{
+    const char *text = json_string_value(json_object_get(o, name));
+    return text != NULL ? text : "";
+}

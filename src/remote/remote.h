@@ -30,8 +30,25 @@ B_NODISCARD enum b_code remote_call(struct remote *r, const char *method, const 
                                     const json_t *body, json_t **ret, struct b_err *err);
 /* The sentence for a person that came with the last problem, or "". */
 const char *remote_sentence(const struct remote *r);
+/* A field of an answer as text, borrowed; "" when it is absent or no text. */
+const char *remote_text(const json_t *o, const char *name);
 /* How long to wait before the n-th new try, n from 1: doubling up to half a minute, with chance in
  * it, so that a thousand stations do not come back at once. */
 unsigned remote_pause_ms(unsigned n);
+
+/* --- the desk (desk.c) -------------------------------------------------------------------------
+ */
+
+struct channel;
+
+/* One step of an order of the desk, from its last event: sends its frames to the card and brings
+ * the answers, or waits for what comes next (ch NULL: another has the card). *ret: the next event.
+ * B_E_CARD_REMOVED and the like when the card left; what the order failed with. */
+B_NODISCARD enum b_code remote_desk_step(struct remote *r, struct channel *ch, const json_t *event,
+                                         json_t **ret, struct b_err *err);
+/* Approves the plan of this event, exactly. */
+B_NODISCARD enum b_code remote_desk_approve(struct remote *r, const json_t *event, json_t **ret,
+                                            struct b_err *err);
+void remote_desk_cancel(struct remote *r, const json_t *event);
 
 #endif

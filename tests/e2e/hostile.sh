@@ -44,6 +44,7 @@ json=(-H 'Content-Type: application/json')
 "$TESSERE" --home "$home" server setup --hosts DNS:localhost --address 127.0.0.1 --port "$port" >/dev/null
 printf 'stall-seconds: 2\nrequests-per-second: 20\n' >>"$home/server.yaml"
 "$TESSERE" --home "$home" person add admin --roles administrator,operator --out "$work/admin" >/dev/null
+"$TESSERE" --home "$home" person add paul --roles operator --out "$work/paul" >/dev/null
 "$TESSERED" --home "$home" 2>"$work/log" &
 server=$!
 for ((i = 0; i < 100; i++)); do grep -q ready "$work/log" && break; sleep 0.1; done
@@ -110,6 +111,25 @@ flood() { # one connection, more than its rate
     grep -q '"code":"too-often"' <<<"$out"
 }
 check "who asks too often on a connection is told so" flood
+
+# --- the desk
+sleep 2 # within the rate again
+check "an order of something else" gets 400 bad-input admin "${json[@]}" -d '{"what":"clone","uid":"04A1B2C3D4E5F6"}' "$url/v1/desk"
+check "an order for a card with half a UID" gets 400 bad-input admin "${json[@]}" -d '{"what":"scan","uid":"04A1"}' "$url/v1/desk"
+check "an order for a station that is none" gets 404 not-found admin "${json[@]}" -d '{"what":"scan","station":99}' "$url/v1/desk"
+check "a station orders nothing" gets 403 not-permitted one "${json[@]}" -d '{"what":"scan","uid":"04A1B2C3D4E5F6"}' "$url/v1/desk"
+order=$(api admin "${json[@]}" -d '{"what":"scan","uid":"04A1B2C3D4E5F6"}' "$url/v1/desk" | sed 's/.*"order":"\([^"]*\)".*/\1/')
+check "another operator's order is not to be seen" gets 404 not-found paul "$url/v1/desk/$order"
+check "nor moved" gets 404 not-found paul "${json[@]}" -d '{"step":1,"answers":["9100"]}' "$url/v1/desk/$order/answers"
+check "nor by a station" gets 404 not-found one "${json[@]}" -d '{"step":1,"answers":["9100"]}' "$url/v1/desk/$order/answers"
+check "an order that nobody gave" gets 404 not-found admin "$url/v1/desk/0123"
+check "answers that are no list" gets 400 bad-input admin "${json[@]}" -d '{"step":1,"answers":"9100"}' "$url/v1/desk/$order/answers"
+check "answers that are too many" gets 400 bad-input admin "${json[@]}" -d '{"step":1,"answers":["9100","9100","9100","9100"]}' "$url/v1/desk/$order/answers"
+check "an answer without its status" gets 400 bad-input admin "${json[@]}" -d '{"step":1,"answers":["91"]}' "$url/v1/desk/$order/answers"
+check "a step that was not reached" gets 400 bad-input admin "${json[@]}" -d '{"step":9,"answers":["9100"]}' "$url/v1/desk/$order/answers"
+check "a plan that was never shown is not approved" gets 400 bad-input admin "${json[@]}" -d '{"step":1,"digest":"'"$(printf '00%.0s' {1..32})"'"}' "$url/v1/desk/$order/approve"
+check "an answer that no DESFire gives ends the order" gets 422 not-desfire admin "${json[@]}" -d '{"step":1,"answers":["6D00"]}' "$url/v1/desk/$order/answers"
+check "a card that is for no order" gets 404 not-found one "${json[@]}" -d '{"uid":"04A1B2C3D4E5F6"}' "$url/v1/station/desk"
 
 # --- slowness
 stalls() { # a connection that says a byte now and then ends; others are served meanwhile

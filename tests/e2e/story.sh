@@ -138,7 +138,53 @@ check "the code is good for one station" \
     bash -c "! '$TESSERE_AGENT' --state '$work/st2' enrol --server https://localhost:$port --code '$code'"
 check "a badge is enrolled for nurse Anne" enrol_badge ev2 04A1B2C3D4E5F6 anne 10001234567 "Anne Martin"
 check "an old EV1 badge is enrolled for Bruno" enrol_badge ev1 04B1B2B3B4B5B6 bruno 10007654321 "Bruno Petit"
+olga=(--server "https://localhost:$port" --identity "$work/olga" --ca "$home/pki/ca.pem" --wait 5)
+on_desk() { # IMAGE COMMAND...: Olga's own reader, the server's vault
+    local image=$1 status=0
+    shift
+    insert 0 "$work/$image" || return 1
+    "$TESSERE" "$@" "${olga[@]}" </dev/null || status=$?
+    remove 0
+    return $status
+}
+same_scan() { # what the server tells of a card is what the desk sees itself
+    insert 0 "$work/anne" && tessere card scan >"$work/scan.here" &&
+        "$TESSERE" card scan "${olga[@]}" >"$work/scan.there" </dev/null && remove 0 &&
+        diff "$work/scan.here" "$work/scan.there"
+}
+for name in chloe denis; do "$TESSERE_CARD" new --ev ev3 --uid "04C1C2C3C4C5$(printf %02X $((${#name})))" "$work/$name" >/dev/null; done
+check "Olga asks the server what card this is: it says what the desk would say" same_scan
+refused_without_yes() {
+    on_desk chloe badge enrol --ref 10001112223 --name "Chloe Roux"
+    [ $? = 3 ] && on_desk chloe --json card scan | grep -q '"has_application": *false'
+}
+check "a plan that Olga does not approve is not written" refused_without_yes
+check "she enrols Chloe's badge through the server" on_desk chloe badge enrol --ref 10001112223 --name "Chloe Roux" --yes
+torn_at_server() {
+    insert 0 "$work/denis" --tear after:2:C4
+    ! "$TESSERE" badge enrol --ref 10003334445 --name "Denis Blanc" --yes "${olga[@]}" </dev/null &&
+        remove 0 && on_desk denis badge repair --yes && on_desk denis card scan --json | grep -q '"conform": *true'
+}
+check "Denis's is lifted in the middle of a key change: repaired through the server" torn_at_server
 check "the station's agent starts" start_agent st
+ordered() { # IMAGE COMMAND...: at the desk's word, on the station's reader
+    local image=$1 pid i
+    shift
+    "$TESSERE" "$@" "${olga[@]}" --station 1 </dev/null >"$work/ordered" 2>&1 &
+    pid=$!
+    for ((i = 0; i < 100; i++)); do
+        grep -q "reader of station 1" "$work/ordered" && break
+        sleep 0.1
+    done
+    outcome ok "$image" && tail -1 "$work/agent.out" | grep -q '"desk":true'
+    wait $pid && cat "$work/ordered"
+}
+"$TESSERE_CARD" new --ev ev2 --uid 04D1D2D3D4D5D6 "$work/emma" >/dev/null
+check "Olga orders Emma's badge, the card is put down in the ward" ordered emma badge enrol --ref 10005556667 --name "Emma Noir" --yes
+check "Emma taps there: granted" outcome ok emma
+check "Olga has the badge made blank there" ordered emma badge blank --yes
+check "then it is not one of ours" outcome card-foreign emma
+check "Chloe taps: granted" outcome ok chloe
 check "Anne taps: granted" outcome ok anne
 check "the assertion of her tap verifies with the published keys" assertion_verifies
 check "Bruno taps with AuthenticateAES: granted" outcome ok bruno

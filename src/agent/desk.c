@@ -1,0 +1,54 @@
+/* The encoding desk over this station's reader: docs/api.md, "The desk". */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/agent.h"
+
+/* A card that a tap has no use for may be the one that the desk waits for. */
+static bool may_be_for_desk(enum b_code code)
+{
+    return code == B_E_ORDER_WAITS || code == B_E_CARD_FOREIGN || code == B_E_CARD_REFUSED;
+}
+
+static enum b_code present(struct remote *r, const struct channel *ch, json_t **ret,
+                           struct b_err *err)
+{
+    const struct channel_card *card = channel_card(ch);
+    char uid[2 * sizeof(card->uid) + 1];
+    b_hex(uid, card->uid, card->uid_len);
+    json_t *body = json_pack("{s:s}", "uid", uid);
+    enum b_code code = remote_call(r, "POST", "/v1/station/desk", body, ret, err);
+    json_decref(body);
+    return code;
+}
+
+static bool is_done(const json_t *event)
+{
+    return strcmp(remote_text(event, "state"), "done") == 0;
+}
+
+enum b_code agent_desk(struct remote *r, struct channel *ch, struct agent_outcome *ret,
+                       struct b_err *err)
+{
+    json_t *event = NULL;
+    struct b_err none;
+    if (!may_be_for_desk(ret->code))
+        return ret->code;
+    enum b_code code = present(r, ch, &event, &none);
+    if (code == B_E_NOT_FOUND)
+        return ret->code; /* no order: what was said of the tap stands */
+    if (code != B_OK)
+        *err = none;
+    while (code == B_OK && !is_done(event)) {
+        json_t *next = NULL;
+        code = remote_desk_step(r, ch, event, &next, err);
+        json_decref(event);
+        event = next;
+    }
+    const char *sentence = code == B_OK ? remote_text(event, "sentence") : remote_sentence(r);
+    *ret = (struct agent_outcome){.code = code, .is_desk = true};
+    (void)snprintf(ret->sentence, sizeof(ret->sentence), "%s",
+                   sentence[0] != '\0' ? sentence : b_code_text(code));
+    json_decref(event);
+    return code;
+}
