@@ -394,8 +394,8 @@ void http_return_reader(struct http_call *c)
     for (size_t i = 0; i < HTTP_READERS; i++)
         if (s->readers[i] == reader)
             s->is_reader_used[i] = false;
-    (void)pthread_cond_signal(&s->reader_freed);
     (void)pthread_mutex_unlock(&s->readers_lock);
+    (void)pthread_cond_signal(&s->reader_freed);
 }
 
 /* Runs the handler, and keeps its answer where the caller named a key. */

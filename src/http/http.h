@@ -72,7 +72,9 @@ uint64_t http_now_ms(void);
 /* --- server ------------------------------------------------------------------------------------
  */
 
-enum { HTTP_READERS = 8 };
+/* A call holds its reader while it waits for the vault or the writer: enough that calls under way
+ * do not wait for one another's. */
+enum { HTTP_READERS = 32 };
 
 struct http_counts {
     atomic_uint_least64_t requests, problems, refused_connections, stalled;

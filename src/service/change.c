@@ -1,6 +1,8 @@
 #include "service/change.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,8 +17,7 @@ struct item {
     struct service_asker asker;
     struct b_err err;
     enum b_code code;
-    bool is_done;
-    pthread_cond_t done;
+    sem_t done; /* posted without the writer's lock: who is woken need not wait again */
     struct item *next;
 };
 
@@ -152,13 +153,10 @@ static void *write_all(void *arg)
     struct service_writer *w = arg;
     for (struct item *batch; (batch = take_batch(w)) != NULL;) {
         run_batch(w, batch);
-        (void)pthread_mutex_lock(&w->lock);
         for (struct item *i = batch, *next; i != NULL; i = next) {
             next = i->next; /* its owner's stack may be gone once it is told */
-            i->is_done = true;
-            (void)pthread_cond_signal(&i->done);
+            b_check(sem_post(&i->done) == 0);
         }
-        (void)pthread_mutex_unlock(&w->lock);
     }
     return NULL;
 }
@@ -220,15 +218,15 @@ enum b_code service_writer_run(struct service_writer *w, struct service_asker as
     if (!w->is_threaded) {
         run_batch(w, &i);
     } else {
-        b_check(pthread_cond_init(&i.done, NULL) == 0);
+        b_check(sem_init(&i.done, 0, 0) == 0);
         (void)pthread_mutex_lock(&w->lock);
         *w->last = &i;
         w->last = &i.next;
-        (void)pthread_cond_signal(&w->waiting);
-        while (!i.is_done)
-            (void)pthread_cond_wait(&i.done, &w->lock);
         (void)pthread_mutex_unlock(&w->lock);
-        (void)pthread_cond_destroy(&i.done);
+        (void)pthread_cond_signal(&w->waiting);
+        while (sem_wait(&i.done) != 0)
+            b_check(errno == EINTR);
+        (void)sem_destroy(&i.done);
     }
     if (i.code != B_OK && err != NULL)
         *err = i.err;

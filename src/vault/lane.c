@@ -29,8 +29,8 @@ static void give(struct lane *k)
     (void)pthread_mutex_lock(&v->lock);
     k->next_free = v->free;
     v->free = k;
-    (void)pthread_cond_signal(&v->freed);
     (void)pthread_mutex_unlock(&v->lock);
+    (void)pthread_cond_signal(&v->freed);
 }
 
 /* A lane that goes back by itself when the call that took it returns. */
