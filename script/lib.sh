@@ -12,7 +12,7 @@ declare -A packages=(
         libssl-dev libpcsclite-dev libp11-kit-dev libsqlite3-dev libjansson-dev libcyaml-dev libyaml-dev
         libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libargon2-dev libseccomp-dev libsystemd-dev
         libcmocka-dev libfreefare-dev libnfc-dev"
-    [run]="softhsm2 p11-kit pcscd vsmartcard-vpcd util-linux iproute2"
+    [run]="softhsm2 tzdata p11-kit pcscd vsmartcard-vpcd util-linux iproute2"
     [test]="openssl curl sqlite3 opensc pcsc-tools libfreefare-bin mandoc systemd golang-go golang-golang-x-mod-dev"
     [clang]="clang-14 libclang-rt-14-dev llvm-14"
     [lint]="clang-format-14 clang-tidy-14 cppcheck shellcheck mandoc"

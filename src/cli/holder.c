@@ -33,11 +33,17 @@ static bool read_pin(const char *question, char pin[static PIN_TEXT])
     return length >= 4 && length <= 12;
 }
 
-/* Typed twice at a terminal: what nobody sees may be mistyped. */
-static bool ask(char pin[static PIN_TEXT])
+/* Typed twice at a terminal: what nobody sees may be mistyped. limits: the server's answer, which
+ * says what the policy asks. */
+static bool ask(const json_t *limits, char pin[static PIN_TEXT])
 {
     char again[PIN_TEXT] = {0};
-    bool is_good = read_pin(_("New PIN, 4 to 12 digits: "), pin);
+    char question[80];
+    json_int_t min = json_integer_value(json_object_get(limits, "min_digits"));
+    json_int_t max = json_integer_value(json_object_get(limits, "max_digits"));
+    (void)snprintf(question, sizeof(question), _("New PIN, %lld to %lld digits: "), (long long)min,
+                   (long long)max);
+    bool is_good = read_pin(question, pin);
     if (is_good && isatty(STDIN_FILENO) != 0)
         is_good = read_pin(_("The same again: "), again) && b_ct_eq(pin, again, PIN_TEXT);
     b_wipe(again, sizeof(again));
@@ -60,12 +66,12 @@ static enum b_code seal(const struct cli *c, struct remote *r, char hex[static 2
     const char *text = json_string_value(json_object_get(o, "pin_key"));
     if (text == NULL || !b_unhex(&w, text) || w.len != sizeof(point))
         code = b_err_set(err, B_E_SERVER_GONE, 0, "the server's answer has no key for PINs");
-    json_decref(o);
-    if (code == B_OK && !ask(pin))
+    if (code == B_OK && !ask(o, pin))
         code = b_err_set(err, B_E_PIN_FORMAT, 0, "%s", c->operand);
     if (code == B_OK && !crypto_hpke_seal(point, &context, b_rd_from(pin, sizeof(pin)), box))
         code = b_err_set(err, B_E_INTERNAL, 0, "sealing a PIN");
     b_wipe(pin, sizeof(pin));
+    json_decref(o);
     if (code == B_OK)
         b_hex(hex, box, sizeof(box));
     return code;

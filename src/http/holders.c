@@ -84,11 +84,14 @@ enum b_code http_holder_unlock(struct http_call *c, struct b_err *err)
 enum b_code http_pin_key(struct http_call *c, struct b_err *err)
 {
     struct vault_identity id;
+    const struct policy *policy = service_policy(&c->service);
     char hex[2 * sizeof(id.pin) + 1];
     enum b_code r = vault_identity(c->service.vault, &id, err);
     if (r != B_OK)
         return r;
     b_hex(hex, id.pin, sizeof(id.pin));
     (void)json_object_set_new(c->out, "pin_key", json_string(hex));
+    (void)json_object_set_new(c->out, "min_digits", json_integer(policy->pin_min));
+    (void)json_object_set_new(c->out, "max_digits", json_integer(policy->pin_max));
     return B_OK;
 }

@@ -1,10 +1,12 @@
 /*
  * policy.yaml:
  *
- *   pin: {tries: 5, pauses: [0, 0, 5, 30]}
+ *   timezone: Europe/Paris
+ *   pin: {tries: 5, pauses: [0, 0, 5, 30], min-digits: 6, max-digits: 8}
  *   rules:
  *     - {group: "", factor: badge}
- *     - {group: pharmacy, factor: pin-always, hours: ["mon 07:00-20:00", "sat 08:00-12:00"]}
+ *     - {group: pharmacy, factor: pin-always, hours: ["mon-fri 07:00-20:00", "sat,sun
+ * 08:00-12:00"]}
  *     - {group: ward, factor: pin-shift, shift-hours: 8}
  */
 #ifndef TESSERE_POLICY_FILE_H
@@ -12,7 +14,7 @@
 
 #include "policy/policy.h"
 
-/* B_E_CONFIG names file, and field or line. Exactly one rule has an empty group. */
+/* B_E_CONFIG names file, line and field. Exactly one rule has an empty group. */
 B_NODISCARD enum b_code policy_file_read(const char *path, const char *text, size_t n,
                                          struct policy *ret, struct b_err *err);
 

@@ -5,8 +5,12 @@
 
 void policy_default(struct policy *ret)
 {
-    *ret = (struct policy){
-        .rule_count = 1, .pin_tries = 5, .pause_count = 4, .pause_seconds = {0, 0, 5, 30}};
+    *ret = (struct policy){.rule_count = 1,
+                           .pin_min = POLICY_PIN_MIN,
+                           .pin_max = POLICY_PIN_MAX,
+                           .pin_tries = 5,
+                           .pause_count = 4,
+                           .pause_seconds = {0, 0, 5, 30}};
 }
 
 static const struct policy_rule *find_rule(const struct policy *p, const char *group)

@@ -2,6 +2,7 @@
  * policy: what a tap is worth, here and now. A pure function from facts to grant, PIN or refusal.
  *
  *   policy.h     rules, facts, decision
+ *   zone.h       the clock on the wall
  *   file.h       reads the rules from YAML; the only part here that opens a file
  *   sentence.def what a person at a reader is told, in French and English
  *
@@ -10,14 +11,16 @@
 #ifndef TESSERE_POLICY_POLICY_H
 #define TESSERE_POLICY_POLICY_H
 
-#include "base/base.h"
+#include "policy/zone.h"
 
 enum {
     POLICY_RULES_MAX = 32,
-    POLICY_HOURS_MAX = 8,
+    POLICY_HOURS_MAX = 8 * 7, /* eight windows, each on up to seven days */
     POLICY_NAME_MAX = 64,
     POLICY_PAUSES_MAX = 8,
     POLICY_WEEK_MINUTES = 7 * 24 * 60,
+    POLICY_PIN_MIN = 4, /* the least and the most that the vault takes, whatever the policy says */
+    POLICY_PIN_MAX = 12,
 };
 
 enum policy_factor {
@@ -41,8 +44,10 @@ struct policy_rule {
 };
 
 struct policy {
+    struct policy_zone zone; /* of the hours */
     uint8_t rule_count;
     struct policy_rule rules[POLICY_RULES_MAX];
+    uint8_t pin_min, pin_max;                  /* digits of a new PIN */
     uint32_t pin_tries;                        /* wrong ones in a row until it locks */
     uint8_t pause_count;                       /* after the n-th wrong one, seconds to wait */
     uint32_t pause_seconds[POLICY_PAUSES_MAX]; /* the last counts for all after it */
@@ -66,7 +71,7 @@ struct policy_facts {
     char full_zone[POLICY_NAME_MAX];
     bool has_given_pin; /* with this tap, and it was right; not heard in a pause or a lock */
     int64_t now;        /* seconds since 1970 */
-    uint16_t minute;    /* of the week, local time */
+    uint16_t minute;    /* of the week, in the policy's time zone */
 };
 
 enum policy_verdict { POLICY_REFUSE, POLICY_NEED_PIN, POLICY_GRANT };

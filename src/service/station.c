@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "service/relay.h"
 
@@ -164,15 +163,6 @@ static enum b_code find_badge(struct store *s, const struct service_tap_first *m
     return store_badge_by_uid(s, m->uid, ret, err);
 }
 
-static uint16_t minute_of_week(int64_t now)
-{
-    time_t at = (time_t)now;
-    struct tm t;
-    if (localtime_r(&at, &t) == NULL)
-        return 0;
-    return (uint16_t)(((t.tm_wday + 6) % 7 * 24 + t.tm_hour) * 60 + t.tm_min);
-}
-
 static enum policy_state state_of(enum store_party_state st)
 {
     return st == STORE_PARTY_ACTIVE      ? POLICY_ACTIVE
@@ -197,7 +187,7 @@ static void make_default(void)
     policy_default(&default_policy);
 }
 
-static const struct policy *policy_of(const struct service *sv)
+const struct policy *service_policy(const struct service *sv)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (sv->policy != NULL)
@@ -226,7 +216,7 @@ static void decide(const struct policy *policy, const struct store_station *stat
                              .full_at = h->full_at,
                              .has_given_pin = has_given_pin,
                              .now = now,
-                             .minute = minute_of_week(now)};
+                             .minute = policy_zone_minute(&policy->zone, now)};
     (void)snprintf(f.group, sizeof(f.group), "%s", station->group);
     (void)snprintf(f.zone, sizeof(f.zone), "%s", station->zone);
     (void)snprintf(f.full_zone, sizeof(f.full_zone), "%s", h->full_zone);
@@ -397,7 +387,7 @@ enum b_code service_tap_first(struct service *sv, struct service_taps *taps,
     if (r != B_OK) {
         static _Thread_local struct service_verdict ignored;
         struct outcome o = {.place = p,
-                            .policy = policy_of(sv),
+                            .policy = service_policy(sv),
                             .station = station,
                             .code = r,
                             .verdict = &ignored};
@@ -437,7 +427,7 @@ static enum b_code prove(struct service *sv, struct place *p, const struct servi
         enum b_code r = find_parties(sv->store, &p->first, v, err);
         if (r != B_OK)
             return r;
-        decide(policy_of(sv), station, v, false, service_now(), &d);
+        decide(service_policy(sv), station, v, false, service_now(), &d);
         claim(sv, p, station, v, &claims);
         proof.claims = d.verdict == POLICY_GRANT ? &claims : NULL;
         proof.keeps = p->is_proven = d.verdict == POLICY_NEED_PIN;
@@ -460,7 +450,8 @@ enum b_code service_tap_second(struct service *sv, struct service_taps *taps,
         return b_err_set(err, B_E_NOT_FOUND, 0, "this tap has ended, or is another station's");
     p->is_proven = false;
     ret->generation = p->first.generation;
-    struct outcome o = {.place = p, .policy = policy_of(sv), .station = station, .verdict = ret};
+    struct outcome o = {
+        .place = p, .policy = service_policy(sv), .station = station, .verdict = ret};
     o.code = prove(sv, p, m, station, ret, err);
     enum b_code r = conclude(sv, &o, err);
     if (r != B_OK)
@@ -484,7 +475,7 @@ enum b_code service_tap_pin(struct service *sv, struct service_taps *taps,
         return b_err_set(err, B_E_NOT_FOUND, 0, "this tap has ended, or is another station's");
     ret->generation = p->first.generation;
     struct outcome o = {.place = p,
-                        .policy = policy_of(sv),
+                        .policy = service_policy(sv),
                         .station = station,
                         .has_given_pin = true,
                         .verdict = ret};
@@ -538,8 +529,10 @@ static enum b_code note_pin(struct service_change *c, void *ctx, struct b_err *e
 enum b_code service_pin_set(struct service *sv, const char *ref, struct b_rd box, struct b_err *err)
 {
     uint8_t record[VAULT_PIN_RECORD_MAX];
+    const struct policy *policy = service_policy(sv);
     struct pin_change k = {.ref = ref, .kind = "pin-set", .record = record};
-    const struct vault_pin pin = {.aad = ref, .box = box};
+    const struct vault_pin pin = {
+        .aad = ref, .box = box, .min = policy->pin_min, .max = policy->pin_max};
     static_assert(sizeof(record) <= STORE_PIN_RECORD_MAX, "a record fits its row");
     enum b_code r = vault_pin_set(sv->vault, &pin, record, &k.record_len, err);
     return r == B_OK ? service_change(sv, note_pin, &k, err) : r;

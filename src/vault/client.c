@@ -213,6 +213,8 @@ enum b_code vault_pin_set(struct vault *v, const struct vault_pin *pin, uint8_t 
     struct wire_in in;
     wire_put_string(&o, pin->aad);
     wire_put_bytes(&o, pin->box.p, pin->box.left);
+    wire_put_u8(&o, pin->min);
+    wire_put_u8(&o, pin->max);
     enum b_code r = vault_lane_call(k, &o, &in, err);
     if (r != B_OK)
         return r;

@@ -32,6 +32,14 @@ static size_t count_digits(const uint8_t *pin)
     return n >= VAULTD_PIN_MIN && n <= VAULTD_PIN_MAX ? n : 0;
 }
 
+enum b_code vaultd_pin_fits(const uint8_t *pin, uint8_t min, uint8_t max, struct b_err *err)
+{
+    size_t n = count_digits(pin);
+    return n != 0 && n >= min && n <= max
+               ? B_OK
+               : b_err_set(err, B_E_PIN_FORMAT, 0, "%u to %u digits", min, max);
+}
+
 static enum b_code hash(const uint8_t *pin, const uint8_t pepper[static 32], const uint8_t *salt,
                         struct cost cost, uint8_t tag[static TAG], struct b_err *err)
 {

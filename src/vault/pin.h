@@ -21,6 +21,10 @@ enum {
 B_NODISCARD enum b_code vaultd_pin_hash(const uint8_t *pin, const uint8_t pepper[static 32],
                                         const uint8_t salt[static 16], uint8_t *record,
                                         struct b_err *err);
+/* Whether a new PIN has as many digits as the policy asks, within what a vault takes: PIN_FORMAT.
+ */
+B_NODISCARD enum b_code vaultd_pin_fits(const uint8_t *pin, uint8_t min, uint8_t max,
+                                        struct b_err *err);
 /* B_E_PIN_WRONG; B_E_BAD_INPUT for a record that is none, or asks for more than we ever write. */
 B_NODISCARD enum b_code vaultd_pin_check(const uint8_t *pin, const uint8_t pepper[static 32],
                                          struct b_rd record, struct b_err *err);

@@ -257,6 +257,8 @@ enum b_code vaultd_pin_set(struct vaultd *d, const struct vaultd_pin *pin, struc
         r = open_box(id, pin, &text, err);
     d->random.fill(d->random.ctx, salt, sizeof(salt));
     if (r == B_OK)
+        r = vaultd_pin_fits(text, pin->min, pin->max, err);
+    if (r == B_OK)
         r = vaultd_pin_hash(text, id->pepper, salt, record, err);
     b_secret_free(text);
     if (r == B_OK)

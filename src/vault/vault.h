@@ -133,6 +133,7 @@ B_NODISCARD enum b_code vault_tap_prove(struct vault *v, const struct vault_proo
 struct vault_pin {
     const char *aad;
     struct b_rd box, record;
+    uint8_t min, max; /* digits of a new one; the vault itself takes 4 to 12 */
 };
 enum { VAULT_PIN_RECORD_MAX = 128 };
 B_NODISCARD enum b_code vault_pin_set(struct vault *v, const struct vault_pin *pin, uint8_t *record,

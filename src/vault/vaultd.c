@@ -251,6 +251,8 @@ static enum b_code handle_pin_set(struct vaultd *d, struct wire_in *in, struct w
     char aad[128];
     wire_get_string(in, aad, sizeof(aad));
     struct vaultd_pin pin = {.aad = aad, .box = wire_get_bytes(in)};
+    pin.min = wire_get_u8(in);
+    pin.max = wire_get_u8(in);
     return wire_in_end(in) ? vaultd_pin_set(d, &pin, out, err) : broken(err);
 }
 

@@ -143,6 +143,7 @@ enum b_code vaultd_tap_prove(struct vaultd *d, uint32_t id, const struct vaultd_
 struct vaultd_pin {
     const char *aad;
     struct b_rd box, record;
+    uint8_t min, max; /* digits of a new one, by the peer's policy */
 };
 enum b_code vaultd_pin_set(struct vaultd *d, const struct vaultd_pin *pin, struct wire_out *answer,
                            struct b_err *err);

@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             struct policy_decision d;
             f.minute = (uint16_t)m;
             policy_decide(&p, &f, &d);
+            b_check(policy_zone_minute(&p.zone, (int64_t)m * 123456789) < POLICY_WEEK_MINUTES);
             b_check(d.verdict == POLICY_GRANT || d.reason != B_OK);
         }
     }

@@ -11,7 +11,8 @@
 
 #include "policy/file.h"
 
-static const char good[] = "pin: {tries: 7, pauses: [0, 9]}\n"
+static const char good[] = "timezone: Europe/Paris # of the hours:\n"
+                           "pin: {tries: 7, pauses: [0, 9], min-digits: 6, max-digits: 8}\n"
                            "rules:\n"
                            "  - group: \"\"\n"
                            "    factor: badge\n"
@@ -35,7 +36,10 @@ static void a_whole_policy_is_read(void **state)
     struct b_err err = {0};
     if (policy_file_read("p.yaml", good, strlen(good), &p, &err) != B_OK)
         fail_msg("%s", err.msg);
+    assert_string_equal(p.zone.name, "Europe/Paris");
     assert_int_equal(p.pin_tries, 7);
+    assert_int_equal(p.pin_min, 6);
+    assert_int_equal(p.pin_max, 8);
     assert_int_equal(p.pause_count, 2);
     assert_int_equal(p.pause_seconds[1], 9);
     assert_int_equal(p.rule_count, 3);
@@ -56,20 +60,42 @@ static const struct mistake {
     const char *from, *to, *says;
 } mistakes[] = {
     {"factor: badge", "facteur: badge", "facteur"},
-    {"factor: badge", "factor: bagde", "factor"},
+    {"factor: badge", "factor: bagde", "line 5: factor"},
     {"factor: badge", "group: again", "group"},
     {"    factor: badge\n", "", "factor"},
     {"    shift-hours: 8\n", "", "shift-hours"},
-    {"shift-hours: 8", "shift-hours: 25", "shift-hours"},
+    {"shift-hours: 8", "shift-hours: 25", "line 7: group \"ward\": give shift-hours"},
     {"shift-hours: 8", "shift-hours: -1", "shift-hours"},
     {"shift-hours: 8", "shift-hours: 99999999999", "shift-hours"},
-    {"tries: 7", "tries: 21", "tries"},
+    {"tries: 7", "tries: 21", "line 2: pin: tries: 1 to 20"},
+    {"tries: 7", "tries: 0", "line 2: pin: tries: 1 to 20; leave it out for 5"},
+    {"min-digits: 6", "min-digits: 3", "line 2: pin: min-digits"},
+    {"min-digits: 6", "min-digits: 9", "line 2: pin: min-digits"},
+    {"max-digits: 8", "max-digits: 13", "line 2: pin: min-digits"},
+    {"max-digits: 8", "max-digits: 0", "line 2: pin: min-digits"},
+    {"Europe/Paris", "Europe/Pariss", "line 1: timezone"},
+    {"Europe/Paris", "../../../etc/passwd", "line 1: timezone"},
+    {"Europe/Paris", "Europe", "line 1: timezone"},
+    {"Europe/Paris", "/Europe/Paris", "line 1: timezone"},
+    {"Europe/Paris", "tzdata.zi", "line 1: timezone"},
+    {"Europe/Paris", "leapseconds", "line 1: timezone"},
+    {"Europe/Paris", "right/Europe/Paris", "line 1: timezone"},
+    {"timezone: Europe/Paris", "", "line 11: where a rule has hours"},
+    {"mon 07:00", "mon-lun 07:00", "line 11: hours"},
+    {"mon 07:00", "mon- 07:00", "line 11: hours"},
+    {"mon 07:00", "mon, 07:00", "line 11: hours"},
+    {"mon 07:00", "mon,,tue 07:00", "line 11: hours"},
+    {"mon 07:00", "-fri 07:00", "line 11: hours"},
+    {"mon 07:00", "mon-wed-fri 07:00", "line 11: hours"},
+    {"mon 07:00", "mon  07:00", "line 11: hours"},
+    {"mon 07:00", "mon +7:00", "line 11: hours"},
+    {"mon 07:00", "monday 07:00", "line 11: hours"},
     {"tries: 7", "tries: many", "tries"},
-    {"[0, 9]", "[0, 86401]", "pauses"},
+    {"[0, 9]", "[0, 86401]", "line 2: pin: pauses"},
     {"[0, 9]", "[0, -9]", "pauses"},
     {"[0, 9]", "[1, 2, 3, 4, 5, 6, 7, 8, 9]", "pauses"},
     {"group: \"\"", "group: other", "\"\""},
-    {"group: pharmacy", "group: ward", "ward"},
+    {"group: pharmacy", "group: ward", "line 9: two rules for group \"ward\""},
     {"mon 07:00", "lun 07:00", "hours"},
     {"mon 07:00", "mon 24:00", "hours"},
     {"mon 07:00", "mon 07:60", "hours"},
@@ -99,6 +125,51 @@ static void each_mistake_is_refused_and_named(void **state)
             fail_msg("%s -> %s: code %d, \"%s\"", m->from, m->to, (int)r, err.msg);
         free(text);
     }
+}
+
+static void days_are_told_as_lists_and_ranges(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *days, *which; /* from Monday */
+    } cases[] = {
+        {"mon", "x------"},         {"mon-fri", "xxxxx--"},     {"sat,sun", "-----xx"},
+        {"fri-mon", "x---xxx"},     {"mon,wed,fri", "x-x-x--"}, {"mon-tue,sat-sun", "xx---xx"},
+        {"mon-mon", "x------"},     {"sun-mon", "x-----x"},     {"tue-mon", "xxxxxxx"},
+        {"mon-sun,mon", "xxxxxxx"},
+    };
+    for (size_t i = 0; i < B_COUNT(cases); i++) {
+        static struct policy p;
+        struct b_err err = {0};
+        char text[256];
+        int n = snprintf(text, sizeof(text),
+                         "timezone: UTC\nrules:\n  - {group: \"\", factor: badge, hours: "
+                         "[\"%s 08:00-09:00\"]}\n",
+                         cases[i].days);
+        if (policy_file_read("p.yaml", text, (size_t)n, &p, &err) != B_OK)
+            fail_msg("%s: %s", cases[i].days, err.msg);
+        for (unsigned day = 0; day < 7; day++) {
+            struct policy_facts f = {.now = 1, .minute = (uint16_t)(day * 24 * 60 + 8 * 60)};
+            struct policy_decision d;
+            policy_decide(&p, &f, &d);
+            if ((d.verdict == POLICY_GRANT) != (cases[i].which[day] == 'x'))
+                fail_msg("%s, day %u", cases[i].days, day);
+        }
+    }
+}
+
+static void eight_windows_on_every_day_fit(void **state)
+{
+    (void)state;
+    static struct policy p;
+    struct b_err err = {0};
+    static const char text[] =
+        "timezone: UTC\nrules:\n  - {group: \"\", factor: badge, hours: [\"mon-sun 00:00-00:30\", "
+        "\"mon-sun 01:00-01:30\", \"mon-sun 02:00-02:30\", \"mon-sun 03:00-03:30\", "
+        "\"mon-sun 04:00-04:30\", \"mon-sun 05:00-05:30\", \"mon-sun 06:00-06:30\", "
+        "\"mon-sun 07:00-07:30\"]}\n";
+    assert_int_equal(policy_file_read("p.yaml", text, strlen(text), &p, &err), B_OK);
+    assert_int_equal(p.rules[0].hours_count, 56);
 }
 
 static void a_file_without_anything_is_refused(void **state)
@@ -149,6 +220,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_policy_is_read),
         cmocka_unit_test(each_mistake_is_refused_and_named),
+        cmocka_unit_test(days_are_told_as_lists_and_ranges),
+        cmocka_unit_test(eight_windows_on_every_day_fit),
         cmocka_unit_test(a_file_without_anything_is_refused),
         cmocka_unit_test(a_long_complaint_is_cut_not_overrun),
         cmocka_unit_test(the_policy_we_ship_is_good),

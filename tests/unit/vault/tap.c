@@ -290,6 +290,8 @@ static void seal(const char *digits, const char *aad, uint8_t *box)
 
 enum { BOX = CRYPTO_HPKE_OVERHEAD + 16, RECORD = 58 };
 
+static uint8_t least = 0, most = 255; /* digits, by the policy */
+
 static enum b_code set_pin(const char *digits, uint8_t *record)
 {
     struct request q;
@@ -299,6 +301,8 @@ static enum b_code set_pin(const char *digits, uint8_t *record)
     struct wire_out *o = begin(&q, VAULT_MSG_PIN_SET);
     wire_put_string(o, "ref");
     wire_put_bytes(o, box, sizeof(box));
+    wire_put_u8(o, least);
+    wire_put_u8(o, most);
     enum b_code r = finish(&q, VAULT_MSG_PIN_SET, &in);
     if (r == B_OK) {
         struct b_rd bytes = wire_get_bytes(&in);
@@ -445,6 +449,31 @@ static void the_same_master_gives_the_same_keys_again(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
+static void a_new_pin_has_as_many_digits_as_the_policy_asks(void **state)
+{
+    (void)state;
+    uint8_t record[RECORD];
+    static const struct {
+        uint8_t least, most;
+        const char *digits;
+        enum b_code code;
+    } cases[] = {{6, 8, "12345", B_E_PIN_FORMAT},
+                 {6, 8, "123456", B_OK},
+                 {6, 8, "12345678", B_OK},
+                 {6, 8, "123456789", B_E_PIN_FORMAT},
+                 {0, 255, "123", B_E_PIN_FORMAT},
+                 {0, 255, "123456789012", B_OK},
+                 {0, 255, "1234567890123", B_E_PIN_FORMAT}};
+    for (size_t i = 0; i < B_COUNT(cases); i++) {
+        least = cases[i].least;
+        most = cases[i].most;
+        enum b_code r = set_pin(cases[i].digits, record);
+        least = 0;
+        most = 255;
+        assert_int_equal(r, cases[i].code);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,6 +484,7 @@ int main(void)
         TEST(a_pin_is_asked_of_a_proved_tap_and_may_be_typed_again),
         TEST(a_pin_sealed_for_another_tap_is_refused),
         TEST(what_is_no_pin_is_refused),
+        TEST(a_new_pin_has_as_many_digits_as_the_policy_asks),
         TEST(only_what_continues_the_last_checkpoint_is_signed),
         TEST(the_same_master_gives_the_same_keys_again),
     };
