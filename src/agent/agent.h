@@ -6,27 +6,33 @@
  *   desk.c     the desk's order for a card on a reader here
  *   enrol.c    from a one-time code to a certificate; renewal
  *   readers.c  every reader of the station, as they come and go
+ *   config.c   agent.yaml; live.c, the one that holds now
  *   main.c     the command line
  */
 #ifndef TESSERE_AGENT_AGENT_H
 #define TESSERE_AGENT_AGENT_H
 
+#include "agent/config.h"
 #include "channel/channel.h"
 #include "desfire/desfire.h"
 #include "remote/remote.h"
 
-enum { AGENT_PATH_MAX = 512, AGENT_TEXT_MAX = 256, AGENT_ASSERTION_MAX = 2048 };
+enum { AGENT_TEXT_MAX = 256, AGENT_ASSERTION_MAX = 2048 };
 
 /* --- the station's directory (enrol.c) ---------------------------------------------------------
  */
 
-/* station.json, station.pem, station.key, ca.pem below dir. */
+/* station.json, station.pem, station.key, ca.pem below dir, or what the configuration names. */
 struct agent_home {
     char dir[AGENT_PATH_MAX];
     char url[AGENT_PATH_MAX];
     char cert[AGENT_PATH_MAX + 32], key[AGENT_PATH_MAX + 32], ca[AGENT_PATH_MAX + 32];
+    char language[8];   /* "": fr */
+    bool is_pki_theirs; /* the identity is of the hospital's own PKI, which also renews it */
 };
-B_NODISCARD enum b_code agent_home_open(const char *dir, struct agent_home *ret, struct b_err *err);
+/* B_E_NOT_INITIALISED: not enrolled, and the configuration does not say all three. */
+B_NODISCARD enum b_code agent_home_open(const struct agent_config *c, struct agent_home *ret,
+                                        struct b_err *err);
 /* A key made here, a request, a certificate for the code. B_E_INITIALISED when there is one. */
 B_NODISCARD enum b_code agent_enrol(const char *dir, const char *url, const char *code,
                                     struct b_err *err);
@@ -83,15 +89,17 @@ B_NODISCARD enum b_code agent_desk(struct remote *r, struct channel *ch, struct 
  */
 
 struct agent_watch {
-    void (*outcome)(void *ctx, const char *reader, const struct agent_outcome *o);
+    void (*outcome)(void *ctx, const struct agent_self *self, const char *reader,
+                    const struct agent_outcome *o);
     void (*status)(void *ctx, const char *line); /* one line that a person understands */
     bool (*is_stopped)(void *ctx);
     void (*alive)(void *ctx); /* NULL, or called every second by the loop that finds readers */
     void *ctx;
     struct agent_pin pin; /* ask NULL: taps that need one are refused */
 };
-/* Serves every reader until it is told to stop. taps: 0, or end after so many. */
-B_NODISCARD enum b_code agent_run(const struct agent_home *home, const struct agent_watch *watch,
+/* Serves the readers that the configuration wants until it is told to stop. A reader takes a new
+ * configuration up after the tap that it is at. taps: 0, or end after so many. */
+B_NODISCARD enum b_code agent_run(struct agent_live *live, const struct agent_watch *watch,
                                   unsigned taps, struct b_err *err);
 
 #endif

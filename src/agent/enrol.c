@@ -23,21 +23,40 @@ static enum b_code name_files(const char *dir, struct agent_home *ret, struct b_
     return B_OK;
 }
 
-enum b_code agent_home_open(const char *dir, struct agent_home *ret, struct b_err *err)
+/* The server's address as the enrolment left it. */
+static enum b_code read_station(struct agent_home *h, struct b_err *err)
 {
     char path[AGENT_PATH_MAX + 32];
-    enum b_code r = name_files(dir, ret, err);
-    if (r != B_OK)
-        return r;
-    (void)snprintf(path, sizeof(path), "%s/station.json", ret->dir);
+    (void)snprintf(path, sizeof(path), "%s/station.json", h->dir);
     json_t *o = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
     const char *url = json_string_value(json_object_get(o, "server"));
-    if (url == NULL || strlen(url) >= sizeof(ret->url))
+    enum b_code r = B_OK;
+    if (url == NULL || strlen(url) >= sizeof(h->url))
         r = b_err_set(err, B_E_NOT_INITIALISED, 0,
                       "%s: this station is not enrolled: tessere-agent enrol", path);
     else
-        (void)snprintf(ret->url, sizeof(ret->url), "%s", url);
+        (void)snprintf(h->url, sizeof(h->url), "%s", url);
     json_decref(o);
+    return r;
+}
+
+enum b_code agent_home_open(const struct agent_config *c, struct agent_home *ret, struct b_err *err)
+{
+    enum b_code r = name_files(c->state, ret, err);
+    if (r != B_OK)
+        return r;
+    bool is_complete = c->server[0] != '\0' && c->identity[0] != '\0' && c->ca[0] != '\0';
+    r = is_complete ? B_OK : read_station(ret, err);
+    if (c->server[0] != '\0')
+        (void)snprintf(ret->url, sizeof(ret->url), "%s", c->server);
+    if (c->ca[0] != '\0')
+        (void)snprintf(ret->ca, sizeof(ret->ca), "%s", c->ca);
+    if (c->identity[0] != '\0') {
+        (void)snprintf(ret->cert, sizeof(ret->cert), "%s.pem", c->identity);
+        (void)snprintf(ret->key, sizeof(ret->key), "%s.key", c->identity);
+        ret->is_pki_theirs = true;
+    }
+    (void)snprintf(ret->language, sizeof(ret->language), "%s", c->language);
     return r;
 }
 
@@ -153,7 +172,8 @@ enum b_code agent_connect(const struct agent_home *home, struct remote **ret, st
                                          .ca = home->ca,
                                          .cert = home->cert,
                                          .key = home->key,
-                                         .language = "fr",
+                                         .language =
+                                             home->language[0] != '\0' ? home->language : "fr",
                                          .timeout_ms = TIMEOUT_MS};
     return remote_open(&config, ret, err);
 }
@@ -170,6 +190,8 @@ enum b_code agent_renew(const struct agent_home *home, struct remote *r, bool *r
     struct pki_cert cert;
     struct pki_key *key = NULL;
     *ret_is_new = false;
+    if (home->is_pki_theirs)
+        return B_OK;
     FILE *f = fopen(home->cert, "re");
     size_t n = f != NULL ? fread(pem, 1, sizeof(pem) - 1, f) : 0;
     if (f != NULL)

@@ -10,12 +10,18 @@
 
 #include "agent/agent.h"
 
-static volatile sig_atomic_t is_over;
+static volatile sig_atomic_t is_over, must_reload;
 
 static void stop(int signal)
 {
     (void)signal;
     is_over = 1;
+}
+
+static void reload_soon(int signal)
+{
+    (void)signal;
+    must_reload = 1;
 }
 
 static bool is_stopped(void *ctx)
@@ -31,8 +37,10 @@ static int fail(const struct b_err *err)
     return b_code_exit(err->code);
 }
 
-struct output {
+struct station {
     bool is_json;
+    const struct agent_options *options;
+    struct agent_live *live;
 };
 
 static void say_status(void *ctx, const char *line)
@@ -42,25 +50,52 @@ static void say_status(void *ctx, const char *line)
     (void)sd_notifyf(0, "STATUS=%s", line);
 }
 
+/* One that cannot be used leaves the old one in place, and says what is wrong with it. */
+static void reload(struct station *st)
+{
+    static struct agent_config config;
+    static struct agent_home home;
+    struct b_err err;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                     (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    enum b_code r = agent_config_load(st->options, &config, &err);
+    if (r == B_OK)
+        r = agent_home_open(&config, &home, &err);
+    if (r == B_OK)
+        agent_live_set(st->live, &config);
+    (void)fprintf(stderr, "tessere-agent: %s%s\n",
+                  r == B_OK ? "configuration taken up" : "the configuration stays as it was: ",
+                  r == B_OK ? "" : err.msg);
+    (void)sd_notify(0, "READY=1");
+}
+
 /* The loop that looks after the readers. A server that is away is no reason to be started again. */
-static void say_alive(void *ctx)
+static void look_after(void *ctx)
 {
     static time_t last;
     static bool is_told;
+    struct station *st = ctx;
     time_t now = time(NULL);
-    (void)ctx;
     if (!is_told)
         (void)sd_notify(0, "READY=1");
     is_told = true;
     if (now != last)
         (void)sd_notify(0, "WATCHDOG=1");
     last = now;
+    if (must_reload) {
+        must_reload = 0;
+        reload(st);
+    }
 }
 
-static void say_outcome(void *ctx, const char *reader, const struct agent_outcome *o)
+static void say_outcome(void *ctx, const struct agent_self *self, const char *reader,
+                        const struct agent_outcome *o)
 {
-    const struct output *out = ctx;
-    if (out->is_json) {
+    const struct station *st = ctx;
+    (void)self;
+    if (st->is_json) {
         json_t *line =
             json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s}", "outcome", b_code_name(o->code),
                       "sentence", o->sentence, "reader", reader, "badge", (json_int_t)o->badge,
@@ -93,80 +128,120 @@ static bool ask_pin(void *ctx, const char *sentence, char pin[static 16])
 
 static int usage(void)
 {
-    (void)fputs("usage: tessere-agent [--state DIR] enrol --server URL --code CODE\n"
-                "       tessere-agent [--state DIR] [--json] [--ask-pin] [--count N] run\n",
-                stderr);
+    (void)fputs(
+        "usage: tessere-agent [--config FILE] [--state DIR] enrol --server URL --code CODE\n"
+        "       tessere-agent [--config FILE] [--state DIR] [--server URL] [--identity PREFIX]\n"
+        "                     [--ca FILE] [--reader PATTERN]... [--language fr|en]\n"
+        "                     [--socket PATH] [--hooks DIR] [--json] [--ask-pin] [--count N] run\n",
+        stderr);
     return 2;
+}
+
+struct arguments {
+    struct agent_options options;
+    const char *code, *command;
+    unsigned count;
+    bool is_json, asks_pin, wants_version;
+};
+
+/* False: what was typed cannot be understood. */
+static bool read_arguments(int argc, char **argv, struct arguments *a)
+{
+    enum { JSON = 256, ASK_PIN, COUNT, VERSION, READER };
+    struct agent_options *o = &a->options;
+    const char **const texts[] = {&o->config, &o->state,    &o->server, &o->identity, &o->ca,
+                                  &a->code,   &o->language, &o->socket, &o->hooks};
+    static const struct option options[] = {{"config", required_argument, NULL, 0},
+                                            {"state", required_argument, NULL, 1},
+                                            {"server", required_argument, NULL, 2},
+                                            {"identity", required_argument, NULL, 3},
+                                            {"ca", required_argument, NULL, 4},
+                                            {"code", required_argument, NULL, 5},
+                                            {"language", required_argument, NULL, 6},
+                                            {"socket", required_argument, NULL, 7},
+                                            {"hooks", required_argument, NULL, 8},
+                                            {"reader", required_argument, NULL, READER},
+                                            {"json", no_argument, NULL, JSON},
+                                            {"ask-pin", no_argument, NULL, ASK_PIN},
+                                            {"count", required_argument, NULL, COUNT},
+                                            {"version", no_argument, NULL, VERSION},
+                                            {0}};
+    for (int k = 0; (k = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (k >= 0 && (size_t)k < B_COUNT(texts))
+            *texts[k] = optarg;
+        else if (k == READER && o->reader_count < AGENT_PATTERNS_MAX)
+            o->readers[o->reader_count++] = optarg;
+        else if (k == JSON)
+            a->is_json = true;
+        else if (k == ASK_PIN)
+            a->asks_pin = true;
+        else if (k == COUNT)
+            a->count = (unsigned)strtoul(optarg, NULL, 10);
+        else if (k == VERSION)
+            a->wants_version = true;
+        else
+            return false;
+    }
+    a->command = optind + 1 == argc ? argv[optind] : "";
+    return a->wants_version || a->command[0] != '\0';
+}
+
+static enum b_code run(const struct arguments *a, struct b_err *err)
+{
+    static struct agent_config config;
+    static struct agent_home home;
+    struct station st = {.is_json = a->is_json, .options = &a->options};
+    const struct agent_watch watch = {.outcome = say_outcome,
+                                      .status = say_status,
+                                      .is_stopped = is_stopped,
+                                      .alive = look_after,
+                                      .ctx = &st,
+                                      .pin = {.ask = a->asks_pin ? ask_pin : NULL}};
+    enum b_code r = agent_config_load(&a->options, &config, err);
+    if (r == B_OK)
+        r = agent_home_open(&config, &home, err);
+    if (r == B_OK && (st.live = agent_live_new(&config)) == NULL)
+        r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the station");
+    if (r == B_OK) {
+        r = agent_run(st.live, &watch, a->count, err);
+        (void)sd_notify(0, "STOPPING=1");
+    }
+    agent_live_free(&st.live);
+    return r;
+}
+
+static enum b_code enrol(const struct arguments *a, struct b_err *err)
+{
+    static struct agent_config config;
+    enum b_code r = agent_config_load(&a->options, &config, err);
+    if (r == B_OK && (config.server[0] == '\0' || a->code == NULL))
+        r = b_err_set(err, B_E_USAGE, 0, "enrol: --server and --code are needed");
+    return r == B_OK ? agent_enrol(config.state, config.server, a->code, err) : r;
 }
 
 int main(int argc, char **argv)
 {
-    enum { STATE, SERVER, CODE, JSON, ASK_PIN, COUNT, VERSION };
-    static const struct option options[] = {
-        {"state", required_argument, NULL, STATE}, {"server", required_argument, NULL, SERVER},
-        {"code", required_argument, NULL, CODE},   {"json", no_argument, NULL, JSON},
-        {"ask-pin", no_argument, NULL, ASK_PIN},   {"count", required_argument, NULL, COUNT},
-        {"version", no_argument, NULL, VERSION},   {0}};
-    const char *state = "/var/lib/tessere-agent";
-    const char *server = NULL;
-    const char *code = NULL;
-    unsigned count = 0;
-    bool asks_pin = false;
-    struct output out = {.is_json = false};
-    for (int o = 0; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        switch (o) {
-        case STATE:
-            state = optarg;
-            break;
-        case SERVER:
-            server = optarg;
-            break;
-        case CODE:
-            code = optarg;
-            break;
-        case JSON:
-            out.is_json = true;
-            break;
-        case ASK_PIN:
-            asks_pin = true;
-            break;
-        case COUNT:
-            count = (unsigned)strtoul(optarg, NULL, 10);
-            break;
-        case VERSION:
-            return puts("tessere-agent " TESSERE_VERSION) < 0;
-        default:
-            return usage();
-        }
-    }
-    if (optind + 1 != argc)
-        return usage();
+    struct arguments a = {.code = NULL};
     struct b_err err = {0};
-    struct agent_home home;
     const struct sigaction on_end = {.sa_handler = stop};
+    const struct sigaction on_reload = {.sa_handler = reload_soon, .sa_flags = SA_RESTART};
+    if (!read_arguments(argc, argv, &a))
+        return usage();
+    if (a.wants_version)
+        return puts("tessere-agent " TESSERE_VERSION) < 0;
     (void)setvbuf(stdin, NULL, _IONBF, 0); /* no buffer keeps a PIN */
     (void)umask(077);
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)sigaction(SIGINT, &on_end, NULL);
     (void)sigaction(SIGTERM, &on_end, NULL);
-    enum b_code r = B_OK;
-    if (strcmp(argv[optind], "enrol") == 0) {
-        if (server == NULL || code == NULL)
-            return usage();
-        r = agent_enrol(state, server, code, &err);
-    } else if (strcmp(argv[optind], "run") == 0) {
-        const struct agent_watch watch = {.outcome = say_outcome,
-                                          .status = say_status,
-                                          .is_stopped = is_stopped,
-                                          .alive = say_alive,
-                                          .ctx = &out,
-                                          .pin = {.ask = asks_pin ? ask_pin : NULL}};
-        r = agent_home_open(state, &home, &err);
-        if (r == B_OK)
-            r = agent_run(&home, &watch, count, &err);
-    } else {
+    (void)sigaction(SIGHUP, &on_reload, NULL);
+    enum b_code r;
+    if (strcmp(a.command, "enrol") == 0)
+        r = enrol(&a, &err);
+    else if (strcmp(a.command, "run") == 0)
+        r = run(&a, &err);
+    else
         return usage();
-    }
     return r == B_OK ? 0 : fail(&err);
 }

@@ -20,10 +20,13 @@ struct reader {
     bool is_used, has_ended;
     pthread_t thread;
     struct run *run;
+    struct agent_config config; /* as of this generation; of the reader's thread */
+    unsigned generation;
+    struct agent_home home;
 };
 
 struct run {
-    const struct agent_home *home;
+    struct agent_live *live;
     const struct agent_watch *watch;
     unsigned taps_left; /* 0: without end */
     bool is_over;
@@ -40,6 +43,13 @@ static bool is_stopped(void *ctx)
     return is || (run->watch->is_stopped != NULL && run->watch->is_stopped(run->watch->ctx));
 }
 
+/* To be asked where a reader waits: it ends, or has a new configuration to take up. */
+static bool is_interrupted(void *ctx)
+{
+    struct reader *me = ctx;
+    return is_stopped(me->run) || agent_live_generation(me->run->live) != me->generation;
+}
+
 static void tell(struct run *run, const char *line)
 {
     (void)pthread_mutex_lock(&run->lock);
@@ -48,29 +58,32 @@ static void tell(struct run *run, const char *line)
     (void)pthread_mutex_unlock(&run->lock);
 }
 
-static void tell_outcome(struct run *run, const char *reader, const struct agent_outcome *o)
+static void tell_outcome(struct run *run, const struct agent_self *self, const char *reader,
+                         const struct agent_outcome *o)
 {
     (void)pthread_mutex_lock(&run->lock);
-    run->watch->outcome(run->watch->ctx, reader, o);
+    run->watch->outcome(run->watch->ctx, self, reader, o);
     if (run->taps_left > 0 && --run->taps_left == 0)
         run->is_over = true;
     (void)pthread_mutex_unlock(&run->lock);
 }
 
-static void rest(struct run *run, unsigned ms)
+static void rest(bool (*is_over)(void *ctx), void *ctx, unsigned ms)
 {
-    for (unsigned waited = 0; waited < ms && !is_stopped(run); waited += 100)
+    for (unsigned waited = 0; waited < ms && !is_over(ctx); waited += 100)
         (void)usleep(100 * 1000);
 }
 
-/* Connects, however long it takes, and learns what this station is. */
-static struct remote *reach_server(struct run *run, struct agent_self *self)
+/* Connects, however long it takes, and learns what this station is. NULL: interrupted. */
+static struct remote *reach_server(struct reader *me, struct agent_self *self)
 {
+    struct run *run = me->run;
     struct remote *r = NULL;
     struct b_err err;
     char line[AGENT_TEXT_MAX + 64];
-    for (unsigned n = 1; !is_stopped(run); n++) {
-        enum b_code code = r == NULL ? agent_connect(run->home, &r, &err) : B_OK;
+    unsigned most_ms = me->config.back_off_seconds * 1000;
+    for (unsigned n = 1; !is_interrupted(me); n++) {
+        enum b_code code = r == NULL ? agent_connect(&me->home, &r, &err) : B_OK;
         if (code == B_OK)
             code = agent_self(r, self, &err);
         if (code == B_OK) {
@@ -80,7 +93,8 @@ static struct remote *reach_server(struct run *run, struct agent_self *self)
         }
         (void)snprintf(line, sizeof(line), "%s (%.160s); trying again", b_code_text(code), err.msg);
         tell(run, line);
-        rest(run, remote_pause_ms(n));
+        unsigned pause_ms = remote_pause_ms(n);
+        rest(is_interrupted, me, pause_ms < most_ms ? pause_ms : most_ms);
     }
     remote_free(&r);
     return NULL;
@@ -95,52 +109,75 @@ static void wait_removed(struct run *run, struct channel *ch)
         r = channel_pcsc_wait_removed(ch, REMOVED_MS, &ignored);
 }
 
-static void renew(struct run *run, struct remote **r, struct agent_self *self)
+static void renew(struct reader *me, struct remote **r)
 {
     bool is_new = false;
     struct b_err err;
-    if (agent_renew(run->home, *r, &is_new, &err) != B_OK)
-        tell(run, err.msg);
-    if (is_new) {
-        remote_free(r);
-        *r = reach_server(run, self);
-    }
+    if (agent_renew(&me->home, *r, &is_new, &err) != B_OK)
+        tell(me->run, err.msg);
+    if (is_new)
+        remote_free(r); /* the loop connects again */
+}
+
+/* The configuration that holds now, and a connection by it. NULL: interrupted. */
+static struct remote *begin(struct reader *me, struct agent_self *self)
+{
+    struct b_err err;
+    me->generation = agent_live_get(me->run->live, &me->config);
+    if (agent_home_open(&me->config, &me->home, &err) == B_OK)
+        return reach_server(me, self);
+    tell(me->run, err.msg);
+    rest(is_interrupted, me, me->config.back_off_seconds * 1000);
+    return NULL;
+}
+
+/* One card, from its coming to its going. Returns the tap's code. */
+static enum b_code serve_card(struct reader *me, struct remote *r, const struct agent_self *self,
+                              struct channel *ch)
+{
+    static _Thread_local struct agent_outcome outcome;
+    struct b_err err;
+    enum b_code code = agent_tap(r, self, ch, "", &me->run->watch->pin, &outcome, &err);
+    if (code != B_OK)
+        code = agent_desk(r, ch, &outcome, &err);
+    tell_outcome(me->run, self, me->name, &outcome);
+    return code;
 }
 
 static void *serve(void *arg)
 {
     enum { RENEW_EVERY_S = 3600 };
-    static _Thread_local struct agent_outcome outcome;
     struct reader *me = arg;
     struct run *run = me->run;
     struct agent_self self = {.key_no = 0};
     struct b_err err;
     time_t renewed = 0;
-    struct remote *r = reach_server(run, &self);
+    struct remote *r = NULL;
     const struct channel_pcsc_wanted wanted = {
-        .reader = me->name, .wait_ms = -1, .is_stopped = is_stopped, .ctx = run};
-    while (r != NULL && !is_stopped(run)) {
+        .reader = me->name, .wait_ms = -1, .is_stopped = is_interrupted, .ctx = me};
+    while (!is_stopped(run)) {
         struct channel *ch = NULL;
+        if (r == NULL || is_interrupted(me)) {
+            remote_free(&r);
+            r = begin(me, &self);
+            if (!agent_config_has_reader(&me->config, me->name))
+                break;
+            continue;
+        }
         if (time(NULL) - renewed > RENEW_EVERY_S) {
-            renew(run, &r, &self);
+            renew(me, &r);
             renewed = time(NULL);
             continue;
         }
         enum b_code code = channel_pcsc_open(&wanted, &ch, &err);
-        if (code == B_E_NO_READER || code == B_E_PCSC_DOWN || code == B_E_CANCELLED)
+        if (code == B_E_NO_READER || code == B_E_PCSC_DOWN)
             break; /* the reader is gone; it is taken up again when it is back */
         if (code != B_OK) {
-            rest(run, LOOK_MS);
+            rest(is_interrupted, me, LOOK_MS);
             continue;
         }
-        code = agent_tap(r, &self, ch, "", &run->watch->pin, &outcome, &err);
-        if (code != B_OK)
-            code = agent_desk(r, ch, &outcome, &err);
-        tell_outcome(run, me->name, &outcome);
-        if (code == B_E_SERVER_GONE) {
+        if (serve_card(me, r, &self, ch) == B_E_SERVER_GONE)
             remote_free(&r);
-            r = reach_server(run, &self);
-        }
         wait_removed(run, ch);
         channel_free(&ch);
     }
@@ -165,7 +202,10 @@ static void take_up(struct run *run, const struct channel_reader *found)
     }
     if (free_one == NULL)
         return;
-    *free_one = (struct reader){.is_used = true, .run = run};
+    memset(free_one, 0, sizeof(*free_one));
+    free_one->is_used = true;
+    free_one->run = run;
+    free_one->generation = agent_live_generation(run->live);
     static_assert(sizeof(free_one->name) == sizeof(found->name), "one length of a reader's name");
     memcpy(free_one->name, name, sizeof(free_one->name));
     if (pthread_create(&free_one->thread, NULL, serve, free_one) != 0)
@@ -186,19 +226,21 @@ static void reap(struct run *run, bool all)
     }
 }
 
-enum b_code agent_run(const struct agent_home *home, const struct agent_watch *watch, unsigned taps,
+enum b_code agent_run(struct agent_live *live, const struct agent_watch *watch, unsigned taps,
                       struct b_err *err)
 {
     struct run *run = calloc(1, sizeof(*run));
     if (run == NULL)
         return b_err_set(err, B_E_NO_MEMORY, 0, "serving the readers");
-    run->home = home;
+    run->live = live;
     run->watch = watch;
     run->taps_left = taps;
     b_check(pthread_mutex_init(&run->lock, NULL) == 0);
     enum b_code told = B_OK;
     while (!is_stopped(run)) {
         static struct channel_reader found[READERS];
+        static struct agent_config config;
+        (void)agent_live_get(live, &config);
         size_t count = 0;
         struct b_err trouble;
         enum b_code r = channel_pcsc_list(found, READERS, &count, &trouble);
@@ -208,11 +250,12 @@ enum b_code agent_run(const struct agent_home *home, const struct agent_watch *w
             tell(run, b_code_text(r));
         told = r;
         for (size_t i = 0; r == B_OK && i < count; i++)
-            take_up(run, &found[i]);
+            if (agent_config_has_reader(&config, found[i].name))
+                take_up(run, &found[i]);
         reap(run, false);
         if (run->watch->alive != NULL)
             run->watch->alive(run->watch->ctx);
-        rest(run, LOOK_MS);
+        rest(is_stopped, run, LOOK_MS);
     }
     reap(run, true);
     (void)pthread_mutex_destroy(&run->lock);

@@ -6,6 +6,7 @@
 #define TESSERE_CONFIG_YAML_H
 
 #include <cyaml/cyaml.h>
+#include <stdbool.h>
 
 enum { CONFIG_SAID = 200 };
 
@@ -15,5 +16,13 @@ struct config_said {
 };
 /* Settings for cyaml_load_*: errors are gathered in said, which must outlive them. */
 cyaml_config_t config_yaml(struct config_said *said);
+/* The line, from 1, that first names this field in a file's text, for what only its reader can see
+ * to be wrong; 0 when none does. */
+unsigned config_line_of(const char *text, size_t n, const char *field);
+
+/* What libcyaml says of a key that it does not know names the line before: puts the right one
+ * first.
+ */
+void config_place(struct config_said *said, const char *text, size_t n);
 
 #endif

@@ -286,6 +286,7 @@ enum b_code policy_file_read(const char *path, const char *text, size_t n, struc
     struct file *f = NULL;
     cyaml_err_t r =
         cyaml_load_data((const uint8_t *)text, n, &config, &schema, (cyaml_data_t **)&f, NULL);
+    config_place(&said, text, n);
     if (r != CYAML_OK)
         return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s(%s)", path, said.text,
                          cyaml_strerror(r));
