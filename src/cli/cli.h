@@ -54,6 +54,7 @@ enum cli_option {
     CLI_OPT_CHECKPOINT,
     CLI_OPT_COUNT,
     CLI_OPT_STATION,
+    CLI_OPT_ONCE,
     CLI_OPT_COUNT_OF,
 };
 

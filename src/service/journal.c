@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "service/relay.h"
 
 static enum b_code read_hash(void *ctx, uint64_t id, uint8_t out[static JOURNAL_HASH],
@@ -65,22 +66,8 @@ static enum b_code keep_note(struct service_change *c, void *ctx, struct b_err *
 static enum b_code write_file(const char *home, const char *text, struct b_err *err)
 {
     char path[1024];
-    char part[1040];
     (void)snprintf(path, sizeof(path), "%s/checkpoint", home);
-    (void)snprintf(part, sizeof(part), "%s.part", path);
-    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    size_t n = strlen(text);
-    bool is_done = fd >= 0 && write(fd, text, n) == (ssize_t)n && fsync(fd) == 0;
-    int cause = errno;
-    if (fd >= 0)
-        (void)close(fd);
-    if (is_done && rename(part, path) != 0) {
-        is_done = false;
-        cause = errno;
-    }
-    return is_done ? B_OK
-                   : b_err_set(err, B_E_SYSTEM, (uint32_t)cause, "writing %s: %s", path,
-                               strerror(cause));
+    return b_file_replace(path, text, strlen(text), 0644, err);
 }
 
 static enum b_code sign(struct service *sv, uint64_t old, struct note *note, struct b_err *err)

@@ -1,0 +1,67 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FILE_PATH_MAX = 1280 };
+
+static bool write_all(int fd, const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(fd, p, n);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        p += done;
+        n -= (size_t)done;
+    }
+    return true;
+}
+
+/* The new name itself is durable only when its directory is. */
+static bool flush_directory(const char *path)
+{
+    char dir[FILE_PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash != NULL ? (size_t)(slash - path) : 0;
+    if (n >= sizeof(dir))
+        return false;
+    memcpy(dir, path, n);
+    dir[n] = '\0';
+    const char *name = n > 0 ? dir : slash != NULL ? "/" : ".";
+    int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool is_done = fd >= 0 && fsync(fd) == 0;
+    int cause = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    errno = cause;
+    return is_done;
+}
+
+enum b_code b_file_replace(const char *path, const void *data, size_t n, mode_t mode,
+                           struct b_err *err)
+{
+    char part[FILE_PATH_MAX];
+    if ((size_t)snprintf(part, sizeof(part), "%s.part", path) >= sizeof(part))
+        return b_err_set(err, B_E_SYSTEM, ENAMETOOLONG, "writing %.200s...: the name is too long",
+                         path);
+    (void)unlink(part); /* of a run that was cut, perhaps with other permissions */
+    int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    bool is_done = fd >= 0 && write_all(fd, data, n) && fsync(fd) == 0;
+    int cause = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    if (is_done) {
+        is_done = rename(part, path) == 0 && flush_directory(path);
+        cause = errno;
+    }
+    if (is_done)
+        return B_OK;
+    (void)unlink(part);
+    return b_err_set(err, B_E_SYSTEM, (uint32_t)cause, "writing %s: %s", path, strerror(cause));
+}

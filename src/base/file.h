@@ -1,0 +1,16 @@
+/* Files that are either as they were or as they were meant to be, whenever the machine stops. */
+#ifndef TESSERE_BASE_FILE_H
+#define TESSERE_BASE_FILE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* Puts n bytes in the place of whatever path holds: written beside it (path.part), flushed,
+ * renamed, and the directory flushed. mode: permissions of the new file. B_E_SYSTEM names path and
+ * cause; then what was there is there. */
+B_NODISCARD enum b_code b_file_replace(const char *path, const void *data, size_t n, mode_t mode,
+                                       struct b_err *err);
+
+#endif
