@@ -33,6 +33,7 @@ enum cli_option {
     CLI_OPT_NAME,
     CLI_OPT_PROFILE,
     CLI_OPT_TOKEN,
+    CLI_OPT_IN_TOKEN,
     CLI_OPT_REF,
     CLI_OPT_YES,
     CLI_OPT_REASON,
@@ -73,6 +74,9 @@ struct cli {
     struct df_trace trace;
     uint8_t awaited[10]; /* work goes on with this card and no other; length 0: any card */
     uint8_t awaited_len;
+    /* The command encodes no card: keys of roles that are in-token need not leave the token. Who
+     * encodes must put the key on the card, so the vault of the desk has it for that long. */
+    bool keeps_in_token;
 };
 
 typedef enum b_code cli_fn(struct cli *c, struct b_err *err);

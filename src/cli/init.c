@@ -175,8 +175,9 @@ static enum b_code find_token(struct cli *c, const char *config_path, struct b_e
     const char *uri = c->options[CLI_OPT_TOKEN];
     if (uri == NULL && service_config_read(part, &old, err) == B_OK &&
         old.softhsm_conf[0] != '\0' && strcmp(old.finess, c->config.finess) == 0) {
+        old.in_token = c->config.in_token;
         c->config = old;
-        return B_OK;
+        return service_config_write(part, &c->config, err);
     }
     if (uri != NULL)
         (void)snprintf(c->config.token_uri, sizeof(c->config.token_uri), "%s", uri);
@@ -203,12 +204,25 @@ static enum b_code make_home_absolute(struct cli *c, struct b_err *err)
     return r;
 }
 
+static enum b_code take_roles(struct cli *c, struct b_err *err)
+{
+    const char *names = c->options[CLI_OPT_IN_TOKEN];
+    if (!key_stay_read(names != NULL ? names : "", &c->config.in_token))
+        return b_err_set(err, B_E_USAGE, 0,
+                         _("--in-token takes roles with commas, such as auth or auth:2, not %.40s"),
+                         names);
+    c->keeps_in_token = true;
+    return B_OK;
+}
+
 enum b_code cli_init(struct cli *c, struct b_err *err)
 {
     static char text[65536];
     char path[CLI_PATH_MAX], part[CLI_PATH_MAX];
     size_t n = 0;
     enum b_code r = check_finess(c->options[CLI_OPT_FINESS], err);
+    if (r == B_OK)
+        r = take_roles(c, err);
     if (r == B_OK)
         r = read_profile(c, text, sizeof(text), &n, err);
     if (r == B_OK)

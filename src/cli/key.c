@@ -35,28 +35,42 @@ static void list_confinement(struct cli *c, const struct vault_token *t)
                       t->is_module_apart, "seccomp", t->has_seccomp, "landlock", (int)t->landlock));
 }
 
+/* What is wrong with a key as the token has it, or "". */
+static const char *trouble_of(const struct cli *c, const struct store_generation *g,
+                              const struct vault_key *k)
+{
+    bool must_stay = key_stays(&c->config.in_token, g->role, g->generation);
+    bool is_used = g->state == STORE_GENERATION_ACTIVE || g->state == STORE_GENERATION_RETIRING;
+    if (k == NULL)
+        return _("missing from the token");
+    if (!k->is_safe)
+        return _("not kept safely in the token");
+    if (!b_ct_eq(k->kcv, g->kcv, sizeof(g->kcv)))
+        return _("another key than it was");
+    return must_stay && is_used && !k->derives_inside ? _("its badge keys cannot stay in the token")
+                                                      : "";
+}
+
 static void list_one(struct cli *c, const struct store_generation *g, const struct vault_key *k)
 {
     char kcv[7], at[24];
     bool is_there = k != NULL && k->is_safe && b_ct_eq(k->kcv, g->kcv, sizeof(g->kcv));
-    const char *trouble = k == NULL     ? _("missing from the token")
-                          : !k->is_safe ? _("not kept safely in the token")
-                          : !is_there   ? _("another key than it was")
-                                        : "";
+    bool stays = is_there && k->derives_inside;
     b_hex(kcv, g->kcv, sizeof(g->kcv));
     cli_time(g->created_at, at, sizeof(at));
     cli_say(c, CLI_PLAIN, "%-6s %3u  %-*s  %s (%s)  %s  ", key_role_name(g->role), g->generation,
             cli_width(state_text(g->state), 12), state_text(g->state), kcv, g->kcv_method, at);
-    cli_say(c, CLI_RED, "%s", trouble);
+    cli_say(c, CLI_PLAIN, "%s", stays ? _("stays in the token  ") : "");
+    cli_say(c, CLI_RED, "%s", trouble_of(c, g, k));
     cli_say(c, CLI_PLAIN, "\n");
     if (c->out != NULL)
-        (void)json_array_append_new(json_object_get(c->out, "keys"),
-                                    json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:b}", "role",
-                                              key_role_name(g->role), "generation",
-                                              (int)g->generation, "state",
-                                              store_generation_state_name(g->state), "kcv", kcv,
-                                              "kcv_method", g->kcv_method, "created_at",
-                                              (json_int_t)g->created_at, "in_token", is_there));
+        (void)json_array_append_new(
+            json_object_get(c->out, "keys"),
+            json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:b, s:b}", "role", key_role_name(g->role),
+                      "generation", (int)g->generation, "state",
+                      store_generation_state_name(g->state), "kcv", kcv, "kcv_method",
+                      g->kcv_method, "created_at", (json_int_t)g->created_at, "in_token", is_there,
+                      "derives_inside", stays));
 }
 
 enum b_code cli_key_list(struct cli *c, struct b_err *err)
@@ -65,6 +79,7 @@ enum b_code cli_key_list(struct cli *c, struct b_err *err)
     static struct vault_key keys[64];
     struct vault_token token;
     size_t count = 0, key_count = 0;
+    c->keeps_in_token = true;
     enum b_code r = cli_open(c, true, err);
     if (r == B_OK)
         r = store_generation_list(c->service.store, gs, B_COUNT(gs), &count, err);
@@ -91,6 +106,7 @@ enum b_code cli_key_rotate(struct cli *c, struct b_err *err)
     if (role == KEY_ROLE_COUNT)
         return b_err_set(err, B_E_USAGE, 0,
                          _("no role \"%.40s\": they are picc, app, auth, read, write"), c->operand);
+    c->keeps_in_token = true; /* so that the new one is made for it */
     enum b_code r = cli_open(c, true, err);
     if (r == B_OK && isatty(STDIN_FILENO) &&
         !cli_ask(c, _("Make a new generation, to which every badge must be brought? [y/N] ")))

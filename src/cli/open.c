@@ -58,6 +58,8 @@ enum b_code cli_open_vault(struct cli *c, struct b_err *err)
         .pin_file = cli_has(c, CLI_OPT_PIN_FILE) ? c->options[CLI_OPT_PIN_FILE] : pin_file,
         .pin_fd = -1,
         .may_use_last_try = cli_has(c, CLI_OPT_LAST_TRY)};
+    if (c->keeps_in_token)
+        config.in_token = conf->in_token;
     if (cli_has(c, CLI_OPT_ASK_PIN)) {
         config.pin_file = NULL;
         config.pin_fd = ask_pin();

@@ -3,6 +3,7 @@
 #ifndef TESSERE_CRYPTO_ROLE_H
 #define TESSERE_CRYPTO_ROLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,5 +25,16 @@ enum key_role key_role_from(const char *name);
 
 /* Generations: 1..255, the version byte on the card; 0 is a factory key. */
 enum { KEY_GENERATION_FACTORY = 0, KEY_GENERATION_MAX = 255 };
+
+/* Roles whose badge keys stay in the token, each from a generation on; 0: none of that role. As a
+ * text, roles with commas: "auth", all its generations; "auth:3,read", those of auth from 3 on. */
+struct key_stay {
+    uint8_t from[KEY_ROLE_COUNT];
+};
+enum { KEY_STAY_TEXT = 64 }; /* the longest text and a NUL fit */
+bool key_stays(const struct key_stay *k, enum key_role role, uint8_t generation);
+/* False when the text is none; an empty one says that nothing stays. */
+bool key_stay_read(const char *text, struct key_stay *ret);
+void key_stay_write(const struct key_stay *k, char out[static KEY_STAY_TEXT]);
 
 #endif

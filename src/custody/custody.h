@@ -3,9 +3,10 @@
  *
  * A token is named by an RFC 7512 URI and loaded through p11-kit. Masters are AES-128, generated
  * in the token, sensitive, not extractable, usable only for what deriving needs. Deriving computes
- * AN10922 as AES-CMAC in the token (CKM_AES_CMAC), or by CBC or ECB where a token lacks it. The
- * only folder that includes pkcs11.h; linked into the vault alone. It must never learn what a card
- * is.
+ * AN10922 as AES-CMAC in the token (CKM_AES_CMAC), or by CBC or ECB where a token lacks it. Badge
+ * keys of roles that are set in-token do not leave it: they are objects there for the length of one
+ * piece of work (inside.c). The only folder that includes pkcs11.h; linked into the vault alone. It
+ * must never learn what a card is.
  *
  * A struct custody is one session, used by one thread at a time; a process may have several on one
  * token. The application's login is theirs together.
@@ -29,6 +30,7 @@ struct custody_config {
     const char *establishment; /* FINESS number: part of every label */
     const char *pin;           /* secret memory of the caller */
     bool may_use_last_try;     /* else CKF_USER_PIN_FINAL_TRY refuses to log in */
+    struct key_stay in_token;  /* whose badge keys stay in the token */
 };
 
 struct custody_kcv {
@@ -40,7 +42,8 @@ struct custody_key {
     enum key_role role;
     uint8_t generation;
     struct custody_kcv kcv;
-    bool is_safe; /* sensitive, never extractable, made in the token, right mechanisms */
+    bool is_safe;        /* sensitive, never extractable, made in the token, right mechanisms */
+    bool derives_inside; /* made so that its badge keys can be used without leaving the token */
 };
 
 struct custody_token {
@@ -65,10 +68,33 @@ B_NODISCARD enum b_code custody_generate(struct custody *c, enum key_role role, 
 B_NODISCARD enum b_code custody_list(struct custody *c, struct custody_key *keys, size_t cap,
                                      size_t *ret_count, struct b_err *err);
 /* AN10922 AES-128 (constant 01, input 1..31 bytes). out: 16 bytes of secret memory. Takes the
- * token up again once if its session was lost. B_E_KEY_MISSING, B_E_TOKEN_*. */
+ * token up again once if its session was lost. B_E_KEY_MISSING, B_E_TOKEN_*; B_E_KEY_STAYS for a
+ * role that is set in-token. */
 B_NODISCARD enum b_code custody_derive(struct custody *c, enum key_role role, uint8_t generation,
                                        const uint8_t *input, size_t n, uint8_t *out,
                                        struct b_err *err);
+
+/* --- badge keys that stay in the token (inside.c) -----------------------------------------------
+ */
+
+struct custody_which {
+    enum key_role role;
+    uint8_t generation;
+    struct b_rd input; /* diversification, as for custody_derive */
+};
+struct custody_badge; /* such a key, while the work on it lasts */
+/* It may be run a second time from its start, when the token was lost and taken up again. */
+typedef enum b_code custody_badge_work(struct custody_badge *badge, void *arg, struct b_err *err);
+/* Derives the badge key as an object that is sensitive, cannot be extracted, and belongs to this
+ * session; works; destroys it. B_E_KEY_NOT_INSIDE, naming what the token or the master lacks. */
+B_NODISCARD enum b_code custody_use_badge(struct custody *c, const struct custody_which *which,
+                                          custody_badge_work *work, void *arg, struct b_err *err);
+/* CBC with the badge key over 16 or 32 bytes, in the token; iv is left as it was. Fits struct
+ * df_prove_cipher. False: custody_badge_error tells. */
+bool custody_badge_cbc(void *badge, bool is_encrypt, uint8_t *iv, const uint8_t *in, uint8_t *out,
+                       size_t n);
+/* B_OK, or why the last custody_badge_cbc failed. */
+enum b_code custody_badge_error(const struct custody_badge *badge, struct b_err *err);
 
 /* Anchors: up to CUSTODY_ANCHOR_MAX bytes under a name, in the token, so that a server that was
  * taken over or restored cannot take them back. Replaced whole: a crash leaves the old or the new

@@ -10,7 +10,7 @@
 
 #include "custody/token.h"
 
-enum { BLOCK = 16, MESSAGE_MAX = 32 };
+enum { BLOCK = 16, MESSAGE_MAX = CUSTODY_M_MAX };
 
 static const struct {
     const char *name;
@@ -44,13 +44,20 @@ static enum b_code sign(struct custody *c, CK_OBJECT_HANDLE key, uint8_t *in, si
     return rv == CKR_OK ? B_OK : custody_fail(c, rv, "computing AES-CMAC", err);
 }
 
-static enum b_code encrypt(struct custody *c, CK_OBJECT_HANDLE key, uint8_t *in, size_t n,
+/* How this master is used: as the token's masters are, or block by block when it derives inside. */
+static enum custody_method method_of(const struct custody *c, const struct custody_entry *e)
+{
+    return e->key.derives_inside ? CUSTODY_ECB : c->token.method;
+}
+
+static enum b_code encrypt(struct custody *c, const struct custody_entry *e, uint8_t *in, size_t n,
                            uint8_t *out, struct b_err *err)
 {
     uint8_t iv[BLOCK] = {0};
-    bool is_cbc = c->token.method == CUSTODY_CBC;
-    CK_MECHANISM m = {methods[c->token.method].mechanism, is_cbc ? iv : NULL, is_cbc ? BLOCK : 0};
-    CK_RV rv = c->module->C_EncryptInit(c->session, &m, key);
+    enum custody_method method = method_of(c, e);
+    bool is_cbc = method == CUSTODY_CBC;
+    CK_MECHANISM m = {methods[method].mechanism, is_cbc ? iv : NULL, is_cbc ? BLOCK : 0};
+    CK_RV rv = c->module->C_EncryptInit(c->session, &m, e->handle);
     CK_ULONG out_len = n;
     if (rv == CKR_OK)
         rv = c->module->C_Encrypt(c->session, in, n, out, &out_len);
@@ -78,7 +85,7 @@ static enum b_code take_subkeys(struct custody *c, struct custody_entry *e, stru
     if (keys == NULL || zero == NULL)
         r = b_err_set(err, B_E_NO_MEMORY, 0, "computing CMAC subkeys");
     else
-        r = encrypt(c, e->handle, zero, BLOCK, keys + BLOCK, err);
+        r = encrypt(c, e, zero, BLOCK, keys + BLOCK, err);
     if (r == B_OK) {
         twice(keys, keys + BLOCK);
         twice(keys + BLOCK, keys);
@@ -90,43 +97,73 @@ static enum b_code take_subkeys(struct custody *c, struct custody_entry *e, stru
     return r;
 }
 
-/* The chain over padded blocks (n: 16 or 32 bytes) whose last one has its subkey in it already.
- * work: blocks, then room for the ciphertext; all secret memory. */
-static enum b_code chain(struct custody *c, struct custody_entry *e, uint8_t *work, size_t n,
-                         struct b_err *err)
-{
-    uint8_t *cipher = work + MESSAGE_MAX;
-    if (c->token.method == CUSTODY_CBC)
-        return encrypt(c, e->handle, work, n, cipher, err);
-    enum b_code r = encrypt(c, e->handle, work, BLOCK, cipher, err);
-    if (r != B_OK || n == BLOCK)
-        return r;
-    for (size_t i = 0; i < BLOCK; i++)
-        work[BLOCK + i] ^= cipher[i];
-    return encrypt(c, e->handle, work + BLOCK, BLOCK, cipher + BLOCK, err);
-}
-
-/* CMAC's last step over a message padded to `padded` bytes: K1 for a whole one, K2 for a padded. */
-static enum b_code by_blocks(struct custody *c, struct custody_entry *e, const struct b_rd *in,
-                             size_t padded, uint8_t *out, struct b_err *err)
+/* The message padded to n bytes (16 or 32), with CMAC's subkey in its last block: K1 for a whole
+ * one, K2 for a padded one. */
+static enum b_code prepare(struct custody *c, struct custody_entry *e, const struct b_rd *in,
+                           uint8_t *work, size_t n, struct b_err *err)
 {
     enum b_code r = take_subkeys(c, e, err);
     if (r != B_OK)
         return r;
-    uint8_t *work = b_secret_alloc(2 * MESSAGE_MAX);
-    if (work == NULL)
-        return b_err_set(err, B_E_NO_MEMORY, 0, "deriving a badge key");
     memcpy(work, in->p, in->left);
     const uint8_t *subkey = e->subkeys;
-    if (in->left < padded) {
+    if (in->left < n) {
         work[in->left] = 0x80;
         subkey += BLOCK;
     }
     for (size_t i = 0; i < BLOCK; i++)
-        work[padded - BLOCK + i] ^= subkey[i];
-    r = chain(c, e, work, padded, err);
+        work[n - BLOCK + i] ^= subkey[i];
+    return B_OK;
+}
+
+/* Block by block, all but the last, which is then ready to be encrypted. */
+static enum b_code chain(struct custody *c, struct custody_entry *e, uint8_t *work, size_t n,
+                         struct b_err *err)
+{
+    uint8_t *cipher = work + MESSAGE_MAX;
+    if (n == BLOCK)
+        return B_OK;
+    enum b_code r = encrypt(c, e, work, BLOCK, cipher, err);
+    for (size_t i = 0; r == B_OK && i < BLOCK; i++)
+        work[BLOCK + i] ^= cipher[i];
+    return r;
+}
+
+/* work: the padded blocks, then room for the ciphertext; all secret memory. */
+static enum b_code by_blocks(struct custody *c, struct custody_entry *e, const struct b_rd *in,
+                             size_t padded, uint8_t *out, struct b_err *err)
+{
+    uint8_t *work = b_secret_alloc(2 * MESSAGE_MAX);
+    if (work == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "deriving a badge key");
+    uint8_t *cipher = work + MESSAGE_MAX;
+    size_t last = padded - BLOCK;
+    enum b_code r = prepare(c, e, in, work, padded, err);
+    if (r == B_OK && method_of(c, e) == CUSTODY_CBC) {
+        r = encrypt(c, e, work, padded, cipher, err);
+    } else if (r == B_OK) {
+        r = chain(c, e, work, padded, err);
+        if (r == B_OK)
+            r = encrypt(c, e, work + last, BLOCK, cipher + last, err);
+    }
     if (r == B_OK)
-        memcpy(out, work + MESSAGE_MAX + padded - BLOCK, BLOCK);
+        memcpy(out, cipher + last, BLOCK);
+    b_secret_free(work);
+    return r;
+}
+
+enum b_code custody_last_block(struct custody *c, struct custody_entry *e, const uint8_t *m,
+                               size_t n, uint8_t *out, struct b_err *err)
+{
+    uint8_t *work = b_secret_alloc(2 * MESSAGE_MAX);
+    if (work == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "deriving a badge key");
+    struct b_rd message = b_rd_from(m, n);
+    enum b_code r = prepare(c, e, &message, work, MESSAGE_MAX, err);
+    if (r == B_OK)
+        r = chain(c, e, work, MESSAGE_MAX, err);
+    if (r == B_OK)
+        memcpy(out, work + BLOCK, BLOCK);
     b_secret_free(work);
     return r;
 }
@@ -135,7 +172,7 @@ enum b_code custody_cmac(struct custody *c, struct custody_entry *e, const uint8
                          uint8_t *out, struct b_err *err)
 {
     b_check(n >= 1 && n <= MESSAGE_MAX);
-    if (c->token.method == CUSTODY_CMAC) {
+    if (method_of(c, e) == CUSTODY_CMAC) {
         uint8_t copy[MESSAGE_MAX]; /* PKCS#11 wants it writable; not a secret */
         memcpy(copy, in, n);
         return sign(c, e->handle, copy, n, out, err);
@@ -149,7 +186,7 @@ enum b_code custody_an10922(struct custody *c, struct custody_entry *e, const ui
 {
     if (n > BLOCK)
         return custody_cmac(c, e, m, n, out, err);
-    if (c->token.method == CUSTODY_CMAC)
+    if (method_of(c, e) == CUSTODY_CMAC)
         return b_err_set(err, B_E_KEY_LENGTH, 0,
                          "diversification data of %zu bytes: AN10922 below 16 bytes is not a CMAC, "
                          "and the keys of token \"%s\" may do nothing else; lengthen the system "
@@ -159,36 +196,56 @@ enum b_code custody_an10922(struct custody *c, struct custody_entry *e, const ui
     return by_blocks(c, e, &message, MESSAGE_MAX, out, err);
 }
 
+enum b_code custody_message(const struct custody_which *which, struct b_wr *m, struct b_err *err)
+{
+    size_t n = which->input.left;
+    if (n < 1 || n > CRYPTO_DIV_INPUT_MAX)
+        return b_err_set(err, B_E_KEY_LENGTH, 0, "diversification data of %zu bytes; 1..31 fit", n);
+    if ((unsigned)which->role >= KEY_ROLE_ALL || which->generation == KEY_GENERATION_FACTORY)
+        return b_err_set(err, B_E_BAD_INPUT, 0, "a factory key is not derived");
+    b_wr_u8(m, 0x01); /* AN10922 §2.2: the constant of AES-128 */
+    b_wr_bytes(m, which->input.p, n);
+    return B_OK;
+}
+
+struct custody_entry *custody_find_safe(struct custody *c, enum key_role role, uint8_t generation,
+                                        struct b_err *err)
+{
+    struct custody_entry *e = custody_find(c, role, generation, err);
+    if (e == NULL || e->key.is_safe)
+        return e;
+    (void)b_err_set(err, B_E_KEY_UNSAFE, 0,
+                    "token \"%s\": master key %s of generation %u is not used", c->token.label,
+                    key_role_name(role), generation);
+    return NULL;
+}
+
 struct derive_work {
     enum key_role role;
     uint8_t generation;
-    const uint8_t *m;
-    size_t n;
+    struct b_rd m;
     uint8_t *out;
 };
 
 static enum b_code derive(struct custody *c, void *arg, struct b_err *err)
 {
     const struct derive_work *d = arg;
-    struct custody_entry *e = custody_find(c, d->role, d->generation, err);
-    if (e == NULL)
-        return err != NULL ? err->code : B_E_KEY_MISSING;
-    if (!e->key.is_safe)
-        return b_err_set(err, B_E_KEY_UNSAFE, 0,
-                         "token \"%s\": master key %s of generation %u is not used", c->token.label,
-                         key_role_name(d->role), d->generation);
-    return custody_an10922(c, e, d->m, d->n, d->out, err);
+    struct custody_entry *e = custody_find_safe(c, d->role, d->generation, err);
+    return e != NULL ? custody_an10922(c, e, d->m.p, d->m.left, d->out, err) : err->code;
 }
 
 enum b_code custody_derive(struct custody *c, enum key_role role, uint8_t generation,
                            const uint8_t *input, size_t n, uint8_t *out, struct b_err *err)
 {
-    if (n < 1 || n > CRYPTO_DIV_INPUT_MAX)
-        return b_err_set(err, B_E_KEY_LENGTH, 0, "diversification data of %zu bytes; 1..31 fit", n);
-    if ((unsigned)role >= KEY_ROLE_ALL || generation == KEY_GENERATION_FACTORY)
-        return b_err_set(err, B_E_BAD_INPUT, 0, "a factory key is not derived");
-    uint8_t m[MESSAGE_MAX] = {0x01}; /* AN10922 §2.2: the constant of AES-128 */
-    memcpy(m + 1, input, n);
-    struct derive_work d = {role, generation, m, n + 1, out};
+    const struct custody_which which = {role, generation, b_rd_from(input, n)};
+    uint8_t m[CUSTODY_M_MAX];
+    struct b_wr w = b_wr_from(m, sizeof(m));
+    enum b_code r = custody_message(&which, &w, err);
+    if (r != B_OK)
+        return r;
+    if (key_stays(&c->in_token, role, generation))
+        return b_err_set(err, B_E_KEY_STAYS, 0, "deriving key %s of generation %u",
+                         key_role_name(role), generation);
+    struct derive_work d = {role, generation, b_wr_reader(&w), out};
     return custody_run(c, derive, &d, err);
 }

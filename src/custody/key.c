@@ -21,8 +21,8 @@ static const struct {
     {CKA_EXTRACTABLE, CK_FALSE}, {CKA_NEVER_EXTRACTABLE, CK_TRUE},
     {CKA_LOCAL, CK_TRUE},        {CKA_PRIVATE, CK_TRUE},
     {CKA_MODIFIABLE, CK_FALSE},  {CKA_WRAP, CK_FALSE},
-    {CKA_UNWRAP, CK_FALSE},      {CKA_DERIVE, CK_FALSE},
-    {CKA_DECRYPT, CK_FALSE},     {CKA_VERIFY, CK_FALSE},
+    {CKA_UNWRAP, CK_FALSE},      {CKA_DECRYPT, CK_FALSE},
+    {CKA_VERIFY, CK_FALSE},
 };
 
 static void label_of(const struct custody *c, enum key_role role, uint8_t generation, char *out)
@@ -67,14 +67,17 @@ static CK_BBOOL flag_of(struct custody *c, CK_OBJECT_HANDLE key, CK_ATTRIBUTE_TY
     return rv == CKR_OK && a.ulValueLen == sizeof(value) ? value : CK_FALSE;
 }
 
-static bool is_safe(struct custody *c, CK_OBJECT_HANDLE key)
+/* A master does one thing: sign by CMAC, or encrypt blocks. One that derives inside encrypts too:
+ * the chain up to its last block. */
+static bool is_safe(struct custody *c, CK_OBJECT_HANDLE key, bool derives_inside)
 {
     for (size_t i = 0; i < B_COUNT(safety); i++)
         if (flag_of(c, key, safety[i].type) != safety[i].wanted)
             return false;
     bool signs = flag_of(c, key, CKA_SIGN) == CK_TRUE;
     bool encrypts = flag_of(c, key, CKA_ENCRYPT) == CK_TRUE;
-    return c->token.method == CUSTODY_CMAC ? signs && !encrypts : encrypts && !signs;
+    bool should_sign = !derives_inside && c->token.method == CUSTODY_CMAC;
+    return signs == should_sign && encrypts != should_sign;
 }
 
 static bool is_aes128(struct custody *c, CK_OBJECT_HANDLE key)
@@ -178,7 +181,8 @@ static enum b_code take_object(struct custody *c, CK_OBJECT_HANDLE object, struc
                          c->token.label, CUSTODY_KEYS_MAX);
     struct custody_entry *slot = &c->entries[c->entry_count];
     *slot = e;
-    slot->key.is_safe = is_safe(c, object);
+    slot->key.derives_inside = flag_of(c, object, CKA_DERIVE) == CK_TRUE;
+    slot->key.is_safe = is_safe(c, object, slot->key.derives_inside);
     c->entry_count++;
     c->last_rv = CKR_OK;
     enum b_code r = take_kcv(c, slot, err);
@@ -242,7 +246,8 @@ struct generate_work {
     struct custody_key *ret;
 };
 
-/* strict: also what newer tokens know: the one mechanism, and no copies. */
+/* What the key may do follows its role: sign or encrypt as the token derives; or, in-token, encrypt
+ * and derive. strict: also what newer tokens know: only these mechanisms, and no copies. */
 static CK_RV make_key(struct custody *c, const struct generate_work *g, bool strict)
 {
     char label[LABEL_MAX];
@@ -254,10 +259,14 @@ static CK_RV make_key(struct custody *c, const struct generate_work *g, bool str
     b_wr_u8(&w, g->generation);
     CK_BBOOL yes = CK_TRUE;
     CK_BBOOL no = CK_FALSE;
-    CK_BBOOL by_sign = c->token.method == CUSTODY_CMAC ? CK_TRUE : CK_FALSE;
-    CK_BBOOL by_encrypt = c->token.method == CUSTODY_CMAC ? CK_FALSE : CK_TRUE;
+    bool stays = key_stays(&c->in_token, g->role, g->generation);
+    bool signs = !stays && c->token.method == CUSTODY_CMAC;
+    CK_BBOOL by_sign = signs ? CK_TRUE : CK_FALSE;
+    CK_BBOOL by_encrypt = signs ? CK_FALSE : CK_TRUE;
+    CK_BBOOL by_derive = stays ? CK_TRUE : CK_FALSE;
     CK_ULONG size = 16;
-    CK_MECHANISM_TYPE only = custody_mechanism(c->token.method);
+    CK_MECHANISM_TYPE only[] = {stays ? CKM_AES_ECB : custody_mechanism(c->token.method),
+                                CKM_AES_ECB_ENCRYPT_DATA};
     CK_ATTRIBUTE t[] = {
         {CKA_TOKEN, &yes, 1},
         {CKA_PRIVATE, &yes, 1},
@@ -270,11 +279,11 @@ static CK_RV make_key(struct custody *c, const struct generate_work *g, bool str
         {CKA_DECRYPT, &no, 1},
         {CKA_WRAP, &no, 1},
         {CKA_UNWRAP, &no, 1},
-        {CKA_DERIVE, &no, 1},
+        {CKA_DERIVE, &by_derive, 1},
         {CKA_LABEL, label, strlen(label)},
         {CKA_ID, id, w.len},
         {CKA_VALUE_LEN, &size, sizeof(size)},
-        {CKA_ALLOWED_MECHANISMS, &only, sizeof(only)},
+        {CKA_ALLOWED_MECHANISMS, only, stays ? sizeof(only) : sizeof(only[0])},
         {CKA_COPYABLE, &no, 1},
     };
     CK_MECHANISM make = {CKM_AES_KEY_GEN, NULL, 0};
@@ -292,6 +301,10 @@ static enum b_code generate_key(struct custody *c, void *arg, struct b_err *err)
         return b_err_set(err, B_E_KEY_EXISTS, 0,
                          "token \"%s\" has a master key %s of generation %u already",
                          c->token.label, key_role_name(g->role), g->generation);
+    if (key_stays(&c->in_token, g->role, g->generation))
+        r = custody_check_inside(c, err);
+    if (r != B_OK)
+        return r;
     CK_RV rv = make_key(c, g, true);
     if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_VALUE_INVALID ||
         rv == CKR_TEMPLATE_INCONSISTENT)

@@ -250,6 +250,7 @@ static enum b_code open_session(struct custody *c, struct b_err *err)
         return r;
     }
     c->is_connected = true;
+    c->keeps_badges = false;
     c->session_count++;
     c->token.is_connected = true;
     return B_OK;
@@ -376,6 +377,7 @@ static enum b_code take_config(struct custody *c, const struct custody_config *c
                          CUSTODY_ESTABLISHMENT_MAX);
     memcpy(c->establishment, config->establishment, n + 1);
     c->may_use_last_try = config->may_use_last_try;
+    c->in_token = config->in_token;
     if (config->pin != NULL) {
         size_t pin_len = strlen(config->pin);
         if (pin_len == 0 || pin_len > CUSTODY_PIN_MAX)

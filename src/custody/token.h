@@ -20,6 +20,7 @@ struct custody {
     char establishment[CUSTODY_ESTABLISHMENT_MAX + 1];
     char *pin; /* secret memory, or NULL: the token has its own keypad or asks for none */
     bool may_use_last_try;
+    struct key_stay in_token;
 
     CK_FUNCTION_LIST **modules; /* NULL when loaded by module-path */
     CK_FUNCTION_LIST *module;   /* loaded; initialised when is_initialised */
@@ -31,7 +32,8 @@ struct custody {
     bool seems_gone;        /* ... unless another session on it still answers */
     uint32_t session_count; /* which session this is: handles of those before mean nothing */
     struct custody_token token;
-    CK_RV last_rv; /* of the last failed call: tells a lost session from a refusal */
+    bool keeps_badges; /* this session's token was seen to keep a derived key to itself */
+    CK_RV last_rv;     /* of the last failed call: tells a lost session from a refusal */
 
     struct custody_entry entries[CUSTODY_KEYS_MAX];
     size_t entry_count;
@@ -79,6 +81,21 @@ B_NODISCARD enum b_code custody_cmac(struct custody *c, struct custody_entry *e,
 B_NODISCARD enum b_code custody_an10922(struct custody *c, struct custody_entry *e,
                                         const uint8_t *m, size_t n, uint8_t *out,
                                         struct b_err *err);
+/* What is encrypted to give that key: the last block of the chain, ready for the master. out: 16
+ * bytes of secret memory. For masters that derive inside. */
+B_NODISCARD enum b_code custody_last_block(struct custody *c, struct custody_entry *e,
+                                           const uint8_t *m, size_t n, uint8_t *out,
+                                           struct b_err *err);
+/* The entry when it may be used at all: B_E_KEY_MISSING, B_E_KEY_UNSAFE. */
+struct custody_entry *custody_find_safe(struct custody *c, enum key_role role, uint8_t generation,
+                                        struct b_err *err);
+/* M = 01 || input (AN10922 section 2.2), 2..32 bytes. B_E_KEY_LENGTH, B_E_BAD_INPUT. */
+enum { CUSTODY_M_MAX = 32 };
+B_NODISCARD enum b_code custody_message(const struct custody_which *which, struct b_wr *m,
+                                        struct b_err *err);
 CK_MECHANISM_TYPE custody_mechanism(enum custody_method m);
+
+/* inside.c. B_E_KEY_NOT_INSIDE with the mechanism's name when the token lacks one that it takes. */
+B_NODISCARD enum b_code custody_check_inside(struct custody *c, struct b_err *err);
 
 #endif

@@ -35,14 +35,23 @@ static void wipe_free(void *p)
 
 static enum b_code start_vault(const struct service_config *conf, struct b_err *err)
 {
+    enum { DESK_WORKERS = 2 };
+    static const struct key_stay nothing;
     struct vault_config config = {.token_uri = conf->token_uri,
                                   .softhsm_conf =
                                       conf->softhsm_conf[0] != '\0' ? conf->softhsm_conf : NULL,
                                   .establishment = conf->finess,
                                   .pin_file = conf->pin_file[0] != '\0' ? conf->pin_file : NULL,
                                   .pin_fd = -1,
-                                  .workers = server.config.vault_workers};
-    return vault_spawn(&config, &server.service.vault, err);
+                                  .workers = server.config.vault_workers,
+                                  .in_token = conf->in_token};
+    enum b_code r = vault_spawn(&config, &server.service.vault, err);
+    if (r != B_OK || memcmp(&config.in_token, &nothing, sizeof(nothing)) == 0)
+        return r;
+    /* The one that meets the cards of all stations never has such a key; the desk's must. */
+    config.in_token = nothing;
+    config.workers = DESK_WORKERS;
+    return vault_spawn(&config, &server.service.desk_vault, err);
 }
 
 static enum b_code open_ca(const char *home, struct b_err *err)
@@ -122,6 +131,7 @@ static void close_all(void)
     tell_siem();
     http_syslog_free(&server.syslog);
     vault_free(&server.service.vault);
+    vault_free(&server.service.desk_vault);
     for (size_t i = 0; i < HTTP_READERS; i++)
         store_free(&server.readers[i]);
     store_free(&server.service.store);
@@ -161,12 +171,33 @@ static void tell_manager(time_t now, bool is_vault_gone)
     was_gone = is_vault_gone;
 }
 
-/* Waits for the signal to stop; starts the vault again when it has ended, more slowly each time. */
-static void attend(const sigset_t *signals)
+/* A vault that has ended is started again, more slowly each time. */
+struct attended {
+    struct vault *vault;
+    time_t pause, not_before;
+};
+
+static void keep_alive(struct attended *a, time_t now)
 {
     enum { PAUSE_MAX_S = 30 };
-    time_t pause = 0;
-    time_t not_before = 0;
+    if (a->vault == NULL)
+        return;
+    vault_look(a->vault);
+    if (!vault_is_gone(a->vault) || now < a->not_before)
+        return;
+    struct b_err err;
+    enum b_code r = vault_restart(a->vault, &err);
+    (void)fprintf(stderr, "tessered: the vault had ended; %s\n",
+                  r == B_OK ? "it runs again" : err.msg);
+    a->pause = r == B_OK ? 0 : a->pause * 2 + 1;
+    a->not_before = now + (a->pause < PAUSE_MAX_S ? a->pause : PAUSE_MAX_S);
+}
+
+/* Waits for the signal to stop. */
+static void attend(const sigset_t *signals)
+{
+    struct attended vaults[] = {{.vault = server.service.vault},
+                                {.vault = server.service.desk_vault}};
     for (;;) {
         struct timespec second = {.tv_nsec = 200 * 1000 * 1000};
         int got = sigtimedwait(signals, NULL, &second);
@@ -177,14 +208,8 @@ static void attend(const sigset_t *signals)
         tell_siem();
         vault_look(server.service.vault);
         tell_manager(now, vault_is_gone(server.service.vault));
-        if (!vault_is_gone(server.service.vault) || now < not_before)
-            continue;
-        struct b_err err;
-        enum b_code r = vault_restart(server.service.vault, &err);
-        (void)fprintf(stderr, "tessered: the vault had ended; %s\n",
-                      r == B_OK ? "it runs again" : err.msg);
-        pause = r == B_OK ? 0 : pause * 2 + 1;
-        not_before = now + (pause < PAUSE_MAX_S ? pause : PAUSE_MAX_S);
+        for (size_t i = 0; i < B_COUNT(vaults); i++)
+            keep_alive(&vaults[i], now);
     }
 }
 

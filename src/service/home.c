@@ -11,7 +11,7 @@
 
 /* The file: everything is a string, absent ones are NULL. */
 struct file {
-    char *finess, *token, *softhsm_conf, *pin_file;
+    char *finess, *token, *softhsm_conf, *pin_file, *in_token;
 };
 
 static const cyaml_schema_field_t fields[] = {
@@ -21,6 +21,8 @@ static const cyaml_schema_field_t fields[] = {
                            softhsm_conf, 1, SERVICE_PATH_MAX - 1),
     CYAML_FIELD_STRING_PTR("pin-file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
                            pin_file, 1, SERVICE_PATH_MAX - 1),
+    CYAML_FIELD_STRING_PTR("in-token", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
+                           in_token, 1, KEY_STAY_TEXT - 1),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t schema = {
@@ -46,7 +48,11 @@ enum b_code service_config_read(const char *path, struct service_config *ret, st
                    f->softhsm_conf != NULL ? f->softhsm_conf : "");
     (void)snprintf(ret->pin_file, sizeof(ret->pin_file), "%s",
                    f->pin_file != NULL ? f->pin_file : "");
+    bool is_known = key_stay_read(f->in_token != NULL ? f->in_token : "", &ret->in_token);
     (void)cyaml_free(&config, &schema, f, 0);
+    if (!is_known)
+        return b_err_set(err, B_E_CONFIG, 0,
+                         "%s: in-token: takes roles with commas, such as auth or auth:2", path);
     return B_OK;
 }
 
@@ -54,10 +60,13 @@ enum b_code service_config_write(const char *path, const struct service_config *
                                  struct b_err *err)
 {
     struct service_config copy = *config;
+    char in_token[KEY_STAY_TEXT];
+    key_stay_write(&config->in_token, in_token);
     struct file f = {.finess = copy.finess,
                      .token = copy.token_uri,
                      .softhsm_conf = copy.softhsm_conf[0] != '\0' ? copy.softhsm_conf : NULL,
-                     .pin_file = copy.pin_file[0] != '\0' ? copy.pin_file : NULL};
+                     .pin_file = copy.pin_file[0] != '\0' ? copy.pin_file : NULL,
+                     .in_token = in_token[0] != '\0' ? in_token : NULL};
     struct config_said said = {.text = ""};
     cyaml_config_t settings = config_yaml(&said);
     settings.flags = CYAML_CFG_STYLE_BLOCK;

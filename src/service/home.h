@@ -22,6 +22,7 @@ struct service_config {
     char token_uri[SERVICE_URI_MAX];
     char softhsm_conf[SERVICE_PATH_MAX]; /* empty: not the embedded token */
     char pin_file[SERVICE_PATH_MAX];     /* empty: credential or prompt */
+    struct key_stay in_token;            /* whose badge keys stay in the token at a tap */
 };
 B_NODISCARD enum b_code service_config_read(const char *path, struct service_config *ret,
                                             struct b_err *err);

@@ -233,7 +233,8 @@ enum b_code service_relay(struct service *sv, struct channel *ch, struct service
     uint8_t room[DF_RAPDU_MAX];
     struct b_wr rapdu = b_wr_from(room, sizeof(room));
     uint32_t session = 0;
-    enum b_code r = vault_session_open(sv->vault, &w->job, &session, &w->event, err);
+    struct vault *vault = sv->desk_vault != NULL ? sv->desk_vault : sv->vault;
+    enum b_code r = vault_session_open(vault, &w->job, &session, &w->event, err);
     while (r == B_OK && w->event.want != PROFILE_DONE) {
         rapdu.len = 0;
         switch (w->event.want) {
@@ -255,9 +256,9 @@ enum b_code service_relay(struct service *sv, struct channel *ch, struct service
             break;
         }
         if (r != B_OK)
-            vault_session_close(sv->vault, session);
+            vault_session_close(vault, session);
         else
-            r = vault_session_step(sv->vault, session, b_wr_reader(&rapdu), &w->event, err);
+            r = vault_session_step(vault, session, b_wr_reader(&rapdu), &w->event, err);
     }
     if (r == B_OK)
         w->tap = w->event.tap;

@@ -22,6 +22,9 @@ struct service {
     struct store *store; /* to read, by this thread alone; every change goes through the writer */
     struct service_writer *writer;
     struct vault *vault;
+    /* For work on cards, where badge keys of some roles stay in the token of `vault`: who encodes
+     * must put the key on the card. NULL: `vault` does it. */
+    struct vault *desk_vault;
     struct service_asker asker; /* who is told in the journal */
     struct store_establishment establishment;
     const struct policy *policy; /* of taps at stations; NULL: the default */

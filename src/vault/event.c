@@ -1,5 +1,5 @@
 /*
- * key     role:1 generation:1 kcv:3 is_safe:1 method:16 (zero padded)
+ * key     role:1 generation:1 kcv:3 is_safe:1 derives_inside:1 method:16 (zero padded)
  * event   want:1 vault_us:4, then
  *           TX         the APDU to the end
  *           INSPECTED  profile_state_encode
@@ -18,6 +18,7 @@ void vault_key_encode(const struct vault_key *k, struct b_wr *w)
     b_wr_u8(w, k->generation);
     b_wr_bytes(w, k->kcv, sizeof(k->kcv));
     b_wr_u8(w, k->is_safe ? 1 : 0);
+    b_wr_u8(w, k->derives_inside ? 1 : 0);
     b_wr_bytes(w, k->kcv_method, sizeof(k->kcv_method));
 }
 
@@ -28,6 +29,7 @@ bool vault_key_decode(struct b_rd *r, struct vault_key *ret)
     ret->generation = b_rd_u8(r);
     b_rd_bytes(r, ret->kcv, sizeof(ret->kcv));
     ret->is_safe = b_rd_u8(r) == 1;
+    ret->derives_inside = b_rd_u8(r) == 1;
     b_rd_bytes(r, ret->kcv_method, sizeof(ret->kcv_method));
     if (role >= KEY_ROLE_ALL || ret->kcv_method[sizeof(ret->kcv_method) - 1] != '\0')
         r->bad = true;

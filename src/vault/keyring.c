@@ -119,7 +119,8 @@ static enum b_code ready(struct keyring *k, const struct vaultd_config *config, 
     struct custody_config c = {.uri = config->token_uri,
                                .establishment = config->establishment,
                                .pin = k->pin,
-                               .may_use_last_try = config->may_use_last_try};
+                               .may_use_last_try = config->may_use_last_try,
+                               .in_token = config->in_token};
     r = custody_open(&c, &k->custody, err);
     if (r == B_E_TOKEN_PIN_WRONG || r == B_E_TOKEN_LOCKED)
         k->refused = *err;
@@ -162,6 +163,60 @@ static enum b_code keyring_derive(void *ctx, const struct vaultd_config *config,
         return r;
     return custody_derive(k->custody, which->role, which->generation, input.p, input.left, out,
                           err);
+}
+
+/* --- badge keys that stay in the token ---------------------------------------------------------
+ */
+
+struct proof {
+    const struct vaultd_inside *inside;
+    const uint8_t *a, *challenge;
+    uint8_t *frame;
+    struct b_rd answer;
+};
+
+static enum b_code make_frame(struct custody_badge *badge, void *arg, struct b_err *err)
+{
+    const struct proof *p = arg;
+    const struct df_prove_cipher cipher = {custody_badge_cbc, badge};
+    bool is_made =
+        df_prove_token(p->inside->prove, p->inside->how, &cipher, p->challenge, p->a, p->frame);
+    return is_made ? B_OK : custody_badge_error(badge, err);
+}
+
+static enum b_code check_answer(struct custody_badge *badge, void *arg, struct b_err *err)
+{
+    const struct proof *p = arg;
+    const struct df_prove_cipher cipher = {custody_badge_cbc, badge};
+    if (df_prove_check(p->inside->prove, &cipher, p->answer.p))
+        return B_OK;
+    enum b_code r = custody_badge_error(badge, err);
+    return r != B_OK ? r : b_err_set(err, B_E_CARD_AUTH, 0, "the card's proof is wrong");
+}
+
+static enum b_code keyring_prove(void *ctx, const struct vaultd_config *config,
+                                 const struct vaultd_inside *inside, const uint8_t *challenge,
+                                 uint8_t *frame, struct b_err *err)
+{
+    struct keyring *k = ctx;
+    uint8_t a[DF_PROVE_BLOCK];
+    struct proof p = {.inside = inside, .a = a, .challenge = challenge, .frame = frame};
+    enum b_code r = ready(k, config, err);
+    crypto_random(a, sizeof(a));
+    if (r == B_OK)
+        r = custody_use_badge(k->custody, &inside->which, make_frame, &p, err);
+    b_wipe(a, sizeof(a));
+    return r;
+}
+
+static enum b_code keyring_check(void *ctx, const struct vaultd_config *config,
+                                 const struct vaultd_inside *inside, struct b_rd answer,
+                                 struct b_err *err)
+{
+    struct keyring *k = ctx;
+    struct proof p = {.inside = inside, .answer = answer};
+    enum b_code r = ready(k, config, err);
+    return r == B_OK ? custody_use_badge(k->custody, &inside->which, check_answer, &p, err) : r;
 }
 
 static enum b_code keyring_anchor_get(void *ctx, const struct vaultd_config *config,
@@ -228,6 +283,8 @@ struct vaultd_keyring vaultd_keyring_token(void)
                                    .generate = keyring_generate,
                                    .list = keyring_list,
                                    .derive = keyring_derive,
+                                   .prove = keyring_prove,
+                                   .check = keyring_check,
                                    .anchor_get = keyring_anchor_get,
                                    .anchor_put = keyring_anchor_put,
                                    .create = keyring_create};

@@ -7,7 +7,6 @@
 
 #include "crypto/crypto.h"
 #include "crypto/hpke.h"
-#include "desfire/prove.h"
 #include "vault/identity.h"
 #include "vault/pin.h"
 #include "vault/vaultd.h"
@@ -26,7 +25,9 @@ struct tap {
     uint32_t count; /* how often the place was used */
     uint64_t since_us;
     struct df_prove prove;
-    uint8_t key[16];
+    uint8_t key[16];                     /* of a key that does not stay in the token */
+    uint8_t input[CRYPTO_DIV_INPUT_MAX]; /* to derive the key again inside the token */
+    uint8_t input_len;
     uint8_t generation;
     bool is_proven;                       /* waits for its PIN */
     char card[2 * CRYPTO_SERIAL_MAX + 1]; /* UID or serial, as the key was derived */
@@ -131,21 +132,51 @@ static bool cbc(void *ctx, bool is_encrypt, uint8_t *iv, const uint8_t *in, uint
     return true;
 }
 
-static enum b_code derive(struct vaultd *d, const struct vaultd_tap_facts *f, struct tap *t,
-                          struct b_err *err)
+static bool stays_in_token(const struct vaultd *d, const struct tap *t)
+{
+    return key_stays(&vaultd_config(d)->in_token, KEY_ROLE_AUTH, t->generation);
+}
+
+static enum b_code derive(struct vaultd *d, struct tap *t, struct b_err *err)
 {
     static const uint8_t zeros[sizeof(t->key)];
-    uint8_t input[CRYPTO_DIV_INPUT_MAX];
-    struct b_wr w = b_wr_from(input, sizeof(input));
-    enum b_code r = crypto_div_input(f->diversification, &f->facts, &w, err);
-    if (r != B_OK)
-        return r;
-    struct custody_key which = {.role = KEY_ROLE_AUTH, .generation = f->generation};
-    r = d->keyring.derive(d->keyring.ctx, vaultd_config(d), &which, b_wr_reader(&w), t->key, err);
+    struct custody_key which = {.role = KEY_ROLE_AUTH, .generation = t->generation};
+    enum b_code r = d->keyring.derive(d->keyring.ctx, vaultd_config(d), &which,
+                                      b_rd_from(t->input, t->input_len), t->key, err);
     if (r == B_OK && b_ct_eq(t->key, zeros, sizeof(zeros)))
         r = b_err_set(err, B_E_KEY_TOO_WEAK, 0, "deriving key auth of generation %u",
-                      f->generation);
+                      t->generation);
     return r;
+}
+
+/* The key as the token knows it: derived anew for each message, so that nothing of a tap stays in
+ * the token between them. */
+static struct vaultd_inside inside_of(struct tap *t, enum df_auth how)
+{
+    return (struct vaultd_inside){.which = {.role = KEY_ROLE_AUTH,
+                                            .generation = t->generation,
+                                            .input = b_rd_from(t->input, t->input_len)},
+                                  .how = how,
+                                  .prove = &t->prove};
+}
+
+/* The second frame, by the badge key here or in the token. */
+static enum b_code make_frame(struct vaultd *d, struct tap *t, const struct vaultd_tap_facts *f,
+                              uint8_t frame[static DF_PROVE_TOKEN], struct b_err *err)
+{
+    if (stays_in_token(d, t)) {
+        const struct vaultd_inside inside = inside_of(t, f->how);
+        return d->keyring.prove(d->keyring.ctx, vaultd_config(d), &inside, f->challenge.p, frame,
+                                err);
+    }
+    const struct df_prove_cipher cipher = {cbc, t};
+    uint8_t a[DF_PROVE_BLOCK];
+    enum b_code r = derive(d, t, err);
+    if (r != B_OK)
+        return r;
+    d->random.fill(d->random.ctx, a, sizeof(a));
+    bool is_made = df_prove_token(&t->prove, f->how, &cipher, f->challenge.p, a, frame);
+    return is_made ? B_OK : b_err_set(err, B_E_TOKEN_FAILED, 0, "answering the card");
 }
 
 enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *facts,
@@ -155,8 +186,8 @@ enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *fac
     struct tap *t = take_place(d, &id);
     if (t == NULL)
         return b_err_set(err, B_E_VAULT_BUSY, 0, "too many taps are under way");
-    uint8_t a[DF_PROVE_BLOCK];
-    uint8_t token[DF_PROVE_TOKEN];
+    uint8_t frame[DF_PROVE_TOKEN];
+    struct b_wr input = b_wr_from(t->input, sizeof(t->input));
     t->since_us = d->now_us();
     t->is_proven = false;
     t->generation = facts->generation;
@@ -164,16 +195,13 @@ enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *fac
         b_hex(t->card, facts->facts.serial, facts->facts.serial_len);
     else
         b_hex(t->card, facts->facts.uid, facts->facts.uid_len);
-    enum b_code r = derive(d, facts, t, err);
-    if (r == B_OK) {
-        const struct df_prove_cipher cipher = {cbc, t};
-        d->random.fill(d->random.ctx, a, sizeof(a));
-        bool is_made = df_prove_token(&t->prove, facts->how, &cipher, facts->challenge.p, a, token);
-        r = is_made ? B_OK : b_err_set(err, B_E_TOKEN_FAILED, 0, "answering the card");
-    }
+    enum b_code r = crypto_div_input(facts->diversification, &facts->facts, &input, err);
+    t->input_len = (uint8_t)input.len;
+    if (r == B_OK)
+        r = make_frame(d, t, facts, frame, err);
     if (r == B_OK) {
         wire_put_u32(answer, id);
-        wire_put_bytes(answer, token, sizeof(token));
+        wire_put_bytes(answer, frame, sizeof(frame));
     }
     leave(d, t, r == B_OK ? TAP_ASKED : TAP_FREE);
     return r;
@@ -188,6 +216,10 @@ static enum b_code check_proof(struct vaultd *d, struct tap *t, struct b_rd proo
     if (proof.left != df_prove_answer_size(t->prove.how))
         return b_err_set(err, B_E_CARD_PROTOCOL, 0, "%zu bytes instead of the card's proof",
                          proof.left);
+    if (stays_in_token(d, t)) {
+        const struct vaultd_inside inside = inside_of(t, t->prove.how);
+        return d->keyring.check(d->keyring.ctx, vaultd_config(d), &inside, proof, err);
+    }
     if (!df_prove_check(&t->prove, &cipher, proof.p))
         return b_err_set(err, B_E_CARD_AUTH, 0, "the card's proof is wrong");
     return B_OK;

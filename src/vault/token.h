@@ -16,8 +16,9 @@
 #include "vault/vaultd.h"
 
 enum {
-    TOKEN_MESSAGE_MAX = 8192, /* the longest: all keys of the token */
-    TOKEN_KEY_BYTES = 23,     /* a key as token_key_put lays it out */
+    TOKEN_MESSAGE_MAX = 8192,               /* the longest: all keys of the token */
+    TOKEN_KEY_BYTES = 23,                   /* a key as token_key_put lays it out */
+    TOKEN_STATE_BYTES = 2 * DF_PROVE_BLOCK, /* of an authentication between its halves */
     /* an answer with a key in it, or an error in its place */
     TOKEN_SECRET_MAX = sizeof(((struct b_err *)NULL)->msg) + 96,
 };
@@ -37,11 +38,14 @@ struct token_row {
 /* NULL for an id that is not in the table. */
 const struct token_row *token_row(uint8_t id);
 
-/* A key as it travels: role:1 generation:1 is_safe:1 method:16 (zero padded) kcv:3, and a zero. */
+/* A key as it travels: role:1 generation:1 is_safe:1 method:16 (zero padded) kcv:3
+ * derives_inside:1. */
 void token_key_put(struct b_wr *w, const struct custody_key *key);
 B_NODISCARD bool token_key_get(struct b_rd *r, struct custody_key *ret);
 
-/* token_process.c. Starts tessere-token beside this program; its lanes begin at VAULT_TOKEN_FD. */
+/* token_process.c. Starts tessere-token beside this program; its lanes begin at VAULT_TOKEN_FD. Its
+ * one argument says which keys stay in the token: TOKEN_IN_TOKEN and a struct key_stay as text. */
+#define TOKEN_IN_TOKEN "--in-token="
 B_NODISCARD enum b_code token_start(const struct vaultd_config *config, struct b_err *err);
 
 /* token_client.c. The keyring of one worker. peer: the worker's socket; whoever waits for the

@@ -213,6 +213,65 @@ static enum b_code remote_derive(void *ctx, const struct vaultd_config *config,
     return r;
 }
 
+static void put_inside(struct wire_out *o, const struct vaultd_inside *inside)
+{
+    wire_put_u8(o, (uint8_t)inside->which.role);
+    wire_put_u8(o, inside->which.generation);
+    wire_put_bytes(o, inside->which.input.p, inside->which.input.left);
+    wire_put_u8(o, inside->how == DF_AUTH_AES ? 1 : 0);
+}
+
+static enum b_code remote_prove(void *ctx, const struct vaultd_config *config,
+                                const struct vaultd_inside *inside, const uint8_t *challenge,
+                                uint8_t *frame, struct b_err *err)
+{
+    struct lane *k;
+    struct wire_in in;
+    enum b_code r = ready(ctx, config, &k, err);
+    if (r != B_OK)
+        return r;
+    struct wire_out o = begin(k, TOKEN_MSG_PROVE);
+    put_inside(&o, inside);
+    wire_put_bytes(&o, challenge, DF_PROVE_BLOCK);
+    r = call_into(k, &o, b_wr_from(k->secret, TOKEN_SECRET_MAX), &in, err);
+    if (r == B_OK) {
+        struct b_rd state = wire_get_bytes(&in);
+        struct b_rd bytes = wire_get_bytes(&in);
+        inside->prove->how = inside->how;
+        b_rd_bytes(&state, inside->prove->a, sizeof(inside->prove->a));
+        b_rd_bytes(&state, inside->prove->last, sizeof(inside->prove->last));
+        b_rd_bytes(&bytes, frame, DF_PROVE_TOKEN);
+        if (!wire_in_end(&in) || !b_rd_end(&state) || !b_rd_end(&bytes))
+            r = misread(TOKEN_MSG_PROVE, err);
+    }
+    b_wipe(k->secret, TOKEN_SECRET_MAX);
+    return r;
+}
+
+static enum b_code remote_check(void *ctx, const struct vaultd_config *config,
+                                const struct vaultd_inside *inside, struct b_rd answer,
+                                struct b_err *err)
+{
+    struct lane *k;
+    struct wire_in in;
+    enum b_code r = ready(ctx, config, &k, err);
+    if (r != B_OK)
+        return r;
+    struct wire_out o = begin(k, TOKEN_MSG_CHECK);
+    put_inside(&o, inside);
+    size_t mark = wire_open_bytes(&o);
+    b_wr_bytes(&k->request, inside->prove->a, sizeof(inside->prove->a));
+    b_wr_bytes(&k->request, inside->prove->last, sizeof(inside->prove->last));
+    wire_close_bytes(&o, mark);
+    wire_put_bytes(&o, answer.p, answer.left);
+    r = call_into(k, &o, b_wr_from(k->secret, TOKEN_SECRET_MAX), &in, err);
+    b_wipe(k->buf, k->request.len);
+    if (r == B_OK && !wire_in_end(&in))
+        r = misread(TOKEN_MSG_CHECK, err);
+    b_wipe(k->secret, TOKEN_SECRET_MAX);
+    return r;
+}
+
 static enum b_code remote_anchor_get(void *ctx, const struct vaultd_config *config,
                                      const char *name, struct b_wr *out, struct b_err *err)
 {
@@ -286,6 +345,8 @@ struct vaultd_keyring token_keyring(unsigned worker, int peer)
                                    .generate = remote_generate,
                                    .list = remote_list,
                                    .derive = remote_derive,
+                                   .prove = remote_prove,
+                                   .check = remote_check,
                                    .anchor_get = remote_anchor_get,
                                    .anchor_put = remote_anchor_put,
                                    .create = remote_create};

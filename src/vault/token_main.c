@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,8 +17,8 @@
 struct server {
     struct token_lane lane;
     int fd;
-    uint8_t *answer; /* secret memory: derived keys pass */
-    uint8_t request[TOKEN_MESSAGE_MAX];
+    uint8_t *answer;                    /* secret memory: derived keys pass */
+    uint8_t request[TOKEN_MESSAGE_MAX]; /* no key; what is kept between the halves of a proof */
 };
 static struct server servers[VAULT_WORKERS_MAX];
 
@@ -52,6 +53,7 @@ static int serve(struct server *s)
             return VAULT_EXIT_PROTOCOL;
         bool is_sent = answer_with(s->fd, &w);
         b_wipe(s->answer, w.len);
+        b_wipe(s->request, (size_t)n);
         vaultd_scrub_stack();
         if (!is_sent)
             return 1;
@@ -77,7 +79,14 @@ static int refuse(const struct b_err *err)
     return 1;
 }
 
-static enum b_code prepare(unsigned count, struct b_err *err)
+static bool read_arguments(int argc, char **argv, struct key_stay *ret)
+{
+    static const char name[] = TOKEN_IN_TOKEN;
+    return argc == 2 && strncmp(argv[1], name, sizeof(name) - 1) == 0 &&
+           key_stay_read(argv[1] + sizeof(name) - 1, ret);
+}
+
+static enum b_code prepare(unsigned count, const struct key_stay *in_token, struct b_err *err)
 {
     enum { PIN_AND_SUBKEYS = 16384 };
     enum b_code r = vaultd_harden(err);
@@ -87,23 +96,25 @@ static enum b_code prepare(unsigned count, struct b_err *err)
         servers[i].fd = VAULT_TOKEN_FD + (int)i;
         servers[i].answer = b_secret_alloc(TOKEN_MESSAGE_MAX);
         servers[i].lane.keyring = vaultd_keyring_token();
+        servers[i].lane.config.in_token = *in_token;
         b_check(servers[i].answer != NULL);
     }
     return r;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct b_err err = {0};
+    struct key_stay in_token;
     unsigned count = 0;
     while (count < VAULT_WORKERS_MAX && is_lane(VAULT_TOKEN_FD + (int)count))
         count++;
-    if (count == 0) {
+    if (count == 0 || !read_arguments(argc, argv, &in_token)) {
         (void)fputs("tessere-token is started by tessere-vault; it is of no use by hand\n", stderr);
         return 2;
     }
     /* Also when a module hangs. A vault that ended before this line is seen on its lanes. */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prepare(count, &err) != B_OK)
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prepare(count, &in_token, &err) != B_OK)
         return refuse(&err);
     for (unsigned i = 1; i < count; i++) {
         pthread_t thread;

@@ -63,12 +63,16 @@ static int describe(posix_spawn_file_actions_t *a, const int theirs[], unsigned 
     return r;
 }
 
-static int run(const char *program, const int theirs[], unsigned count)
+/* What stays in the token is an argument: no message can take it back later. */
+static int run(const char *program, const struct vaultd_config *config, const int theirs[])
 {
     posix_spawn_file_actions_t actions;
+    unsigned count = config->workers;
     char name[] = "tessere-token";
-    char *argv[] = {name, NULL};
+    char in_token[sizeof(TOKEN_IN_TOKEN) + KEY_STAY_TEXT] = TOKEN_IN_TOKEN;
+    char *argv[] = {name, in_token, NULL};
     int pid;
+    key_stay_write(&config->in_token, in_token + sizeof(TOKEN_IN_TOKEN) - 1);
     int r = posix_spawn_file_actions_init(&actions);
     if (r != 0)
         return r;
@@ -91,7 +95,7 @@ enum b_code token_start(const struct vaultd_config *config, struct b_err *err)
     for (int i = 0; cause == 0 && i < config->workers; i++)
         cause = make_lane(VAULT_TOKEN_FD + i, &theirs[i]);
     if (cause == 0)
-        cause = run(program, theirs, config->workers);
+        cause = run(program, config, theirs);
     for (unsigned i = 0; i < B_COUNT(theirs); i++)
         if (theirs[i] >= 0)
             (void)close(theirs[i]);

@@ -26,7 +26,7 @@ void token_key_put(struct b_wr *w, const struct custody_key *key)
     b_wr_u8(w, key->is_safe ? 1 : 0);
     b_wr_bytes(w, key->kcv.method, sizeof(key->kcv.method));
     b_wr_bytes(w, key->kcv.value, sizeof(key->kcv.value));
-    b_wr_u8(w, 0);
+    b_wr_u8(w, key->derives_inside ? 1 : 0);
 }
 
 bool token_key_get(struct b_rd *r, struct custody_key *ret)
@@ -37,7 +37,7 @@ bool token_key_get(struct b_rd *r, struct custody_key *ret)
     ret->is_safe = b_rd_u8(r) == 1;
     b_rd_bytes(r, ret->kcv.method, sizeof(ret->kcv.method));
     b_rd_bytes(r, ret->kcv.value, sizeof(ret->kcv.value));
-    b_rd_skip(r, 1);
+    ret->derives_inside = b_rd_u8(r) == 1;
     if (role >= KEY_ROLE_ALL || ret->kcv.method[sizeof(ret->kcv.method) - 1] != '\0')
         r->bad = true;
     else
@@ -134,6 +134,62 @@ static enum b_code handle_derive(struct token_lane *k, struct wire_in *in, struc
     enum b_code r = k->keyring.derive(k->keyring.ctx, &k->config, &which, input, key, err);
     if (r == B_OK)
         wire_close_bytes(out, mark);
+    return r;
+}
+
+/* Which key and which method; false when they do not exist. */
+static bool get_inside(struct wire_in *in, struct vaultd_inside *ret)
+{
+    uint8_t role = wire_get_u8(in);
+    ret->which.generation = wire_get_u8(in);
+    ret->which.input = wire_get_bytes(in);
+    uint8_t method = wire_get_u8(in);
+    ret->which.role = (enum key_role)(role < KEY_ROLE_COUNT ? role : 0);
+    ret->how = method == 0 ? DF_AUTH_EV2_FIRST : DF_AUTH_AES;
+    return role < KEY_ROLE_COUNT && method < 2;
+}
+
+/* Answer and request hold what is kept between the halves: the answer lies in secret memory, and
+ * token_main.c wipes the request. */
+static enum b_code handle_prove(struct token_lane *k, struct wire_in *in, struct wire_out *out,
+                                struct b_err *err)
+{
+    struct df_prove prove = {0};
+    struct vaultd_inside inside = {.prove = &prove};
+    uint8_t frame[DF_PROVE_TOKEN];
+    bool is_sound = get_inside(in, &inside);
+    struct b_rd challenge = wire_get_bytes(in);
+    if (!wire_in_end(in) || !is_sound || challenge.left != DF_PROVE_BLOCK)
+        return broken(err);
+    enum b_code r = k->keyring.prove(k->keyring.ctx, &k->config, &inside, challenge.p, frame, err);
+    if (r == B_OK) {
+        size_t mark = wire_open_bytes(out);
+        b_wr_bytes(out->w, prove.a, sizeof(prove.a));
+        b_wr_bytes(out->w, prove.last, sizeof(prove.last));
+        wire_close_bytes(out, mark);
+        wire_put_bytes(out, frame, sizeof(frame));
+    }
+    b_wipe(&prove, sizeof(prove));
+    return r;
+}
+
+static enum b_code handle_check(struct token_lane *k, struct wire_in *in, struct wire_out *out,
+                                struct b_err *err)
+{
+    (void)out;
+    struct df_prove prove = {0};
+    struct vaultd_inside inside = {.prove = &prove};
+    bool is_sound = get_inside(in, &inside);
+    struct b_rd state = wire_get_bytes(in);
+    struct b_rd answer = wire_get_bytes(in);
+    prove.how = inside.how;
+    b_rd_bytes(&state, prove.a, sizeof(prove.a));
+    b_rd_bytes(&state, prove.last, sizeof(prove.last));
+    if (!wire_in_end(in) || !is_sound || !b_rd_end(&state) ||
+        answer.left != df_prove_answer_size(inside.how))
+        return broken(err);
+    enum b_code r = k->keyring.check(k->keyring.ctx, &k->config, &inside, answer, err);
+    b_wipe(&prove, sizeof(prove));
     return r;
 }
 

@@ -27,6 +27,9 @@ struct vault_config {
     bool may_use_last_try;
     bool is_strict;   /* B_E_UNCONFINED where the kernel lacks seccomp or Landlock */
     unsigned workers; /* 0: one; more let as many threads talk to the vault at once */
+    /* Whose badge keys stay in the token: taps are computed there, and whatever would bring a key
+     * out is answered B_E_KEY_STAYS. Masters of these generations are made for it. */
+    struct key_stay in_token;
 };
 
 /* Spawns the process on socketpairs and configures it; the token is opened at the first need. Calls
@@ -48,6 +51,7 @@ struct vault_key {
     char kcv_method[16];
     uint8_t kcv[3];
     bool is_safe;
+    bool derives_inside; /* its badge keys can be used without leaving the token */
 };
 struct vault_token {
     char label[33];

@@ -21,6 +21,7 @@ static enum b_code handle_configure(struct vaultd *d, struct wire_in *in, struct
 {
     (void)out;
     struct vaultd_config *c = &d->shared->config;
+    char in_token[KEY_STAY_TEXT];
     uint32_t protocol = wire_get_u32(in);
     wire_get_string(in, c->token_uri, sizeof(c->token_uri));
     wire_get_string(in, c->establishment, sizeof(c->establishment));
@@ -29,8 +30,9 @@ static enum b_code handle_configure(struct vaultd *d, struct wire_in *in, struct
     c->may_use_last_try = wire_get_bool(in);
     c->is_strict = wire_get_bool(in);
     c->workers = wire_get_u8(in);
+    wire_get_string(in, in_token, sizeof(in_token));
     if (!wire_in_end(in) || protocol != VAULT_PROTOCOL || c->workers < 1 ||
-        c->workers > VAULT_WORKERS_MAX)
+        c->workers > VAULT_WORKERS_MAX || !key_stay_read(in_token, &c->in_token))
         return broken(err);
     d->shared->phase = VAULT_PHASE_READY;
     return B_OK;
@@ -60,8 +62,10 @@ static enum b_code handle_token(struct vaultd *d, struct wire_in *in, struct wir
 
 void vaultd_put_key(const struct custody_key *key, struct b_wr *w)
 {
-    struct vault_key k = {
-        .role = key->role, .generation = key->generation, .is_safe = key->is_safe};
+    struct vault_key k = {.role = key->role,
+                          .generation = key->generation,
+                          .is_safe = key->is_safe,
+                          .derives_inside = key->derives_inside};
     static_assert(sizeof(k.kcv_method) == sizeof(key->kcv.method), "one name of a KCV's method");
     memcpy(k.kcv_method, key->kcv.method, sizeof(k.kcv_method));
     memcpy(k.kcv, key->kcv.value, sizeof(k.kcv));

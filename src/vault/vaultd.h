@@ -18,6 +18,7 @@
 #include <pthread.h>
 
 #include "custody/custody.h"
+#include "desfire/prove.h"
 #include "vault/event.h"
 
 enum { VAULTD_SESSIONS_MAX = 64, VAULTD_TAPS_MAX = 4096, VAULTD_PATH_MAX = VAULT_STRING_MAX };
@@ -31,6 +32,7 @@ struct vaultd_config {
     bool may_use_last_try;
     bool is_strict; /* end where the process cannot be confined as it must */
     uint8_t workers;
+    struct key_stay in_token; /* whose badge keys stay in the token */
 };
 
 /* How far the process is confined. */
@@ -38,6 +40,14 @@ struct vaultd_confinement {
     bool is_module_apart; /* the token's module runs in another process */
     bool has_seccomp;
     uint8_t landlock; /* the version of its interface, or 0 */
+};
+
+/* An authentication by a badge key that stays in the token: which key, and what is kept between the
+ * two halves (desfire/prove.h). */
+struct vaultd_inside {
+    struct custody_which which;
+    enum df_auth how;
+    struct df_prove *prove; /* secret memory */
 };
 
 /* The master keys, behind an interface. Each opens the token when that is still to be done. */
@@ -53,6 +63,13 @@ struct vaultd_keyring {
     enum b_code (*derive)(void *ctx, const struct vaultd_config *config,
                           const struct custody_key *which, struct b_rd input, uint8_t *out,
                           struct b_err *err);
+    /* The reader's halves of an authentication, for roles that are set in-token. The random number
+     * is made beside the token. B_E_CARD_AUTH when the card's answer does not prove the key. */
+    enum b_code (*prove)(void *ctx, const struct vaultd_config *config,
+                         const struct vaultd_inside *inside, const uint8_t *challenge,
+                         uint8_t *frame, struct b_err *err);
+    enum b_code (*check)(void *ctx, const struct vaultd_config *config,
+                         const struct vaultd_inside *inside, struct b_rd answer, struct b_err *err);
     /* out: room for CUSTODY_ANCHOR_MAX bytes. */
     enum b_code (*anchor_get)(void *ctx, const struct vaultd_config *config, const char *name,
                               struct b_wr *out, struct b_err *err);

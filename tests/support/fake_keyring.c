@@ -54,6 +54,56 @@ static enum b_code derive(void *ctx, const struct vaultd_config *config,
     return r;
 }
 
+/* As the token would: the key in a cipher that its user does not see into. */
+static bool cbc(void *ctx, bool is_encrypt, uint8_t *iv, const uint8_t *in, uint8_t *out, size_t n)
+{
+    const struct crypto_key *key = ctx;
+    if (is_encrypt)
+        crypto_cbc_encrypt(key, iv, in, out, n);
+    else
+        crypto_cbc_decrypt(key, iv, in, out, n);
+    return true;
+}
+
+static enum b_code inside_key(struct fake_keyring *f, const struct vaultd_inside *inside,
+                              struct crypto_key *ret, struct b_err *err)
+{
+    uint8_t bytes[16];
+    struct custody_key which = {.role = inside->which.role};
+    enum b_code r = derive(f, NULL, &which, inside->which.input, bytes, err);
+    f->inside++;
+    crypto_key_init(ret, CRYPTO_AES128, bytes);
+    return r;
+}
+
+static enum b_code prove(void *ctx, const struct vaultd_config *config,
+                         const struct vaultd_inside *inside, const uint8_t *challenge,
+                         uint8_t *frame, struct b_err *err)
+{
+    (void)config;
+    struct crypto_key key;
+    const struct df_prove_cipher cipher = {cbc, &key};
+    const uint8_t a[DF_PROVE_BLOCK] = {7, 7, 7};
+    enum b_code r = inside_key(ctx, inside, &key, err);
+    if (r == B_OK && !df_prove_token(inside->prove, inside->how, &cipher, challenge, a, frame))
+        r = B_E_TOKEN_FAILED;
+    crypto_key_drop(&key);
+    return r;
+}
+
+static enum b_code check(void *ctx, const struct vaultd_config *config,
+                         const struct vaultd_inside *inside, struct b_rd answer, struct b_err *err)
+{
+    (void)config;
+    struct crypto_key key;
+    const struct df_prove_cipher cipher = {cbc, &key};
+    enum b_code r = inside_key(ctx, inside, &key, err);
+    if (r == B_OK && !df_prove_check(inside->prove, &cipher, answer.p))
+        r = b_err_set(err, B_E_CARD_AUTH, 0, "as the card answered");
+    crypto_key_drop(&key);
+    return r;
+}
+
 static enum b_code anchor_get(void *ctx, const struct vaultd_config *config, const char *name,
                               struct b_wr *out, struct b_err *err)
 {
@@ -102,6 +152,8 @@ struct vaultd_keyring fake_keyring(struct fake_keyring *f)
                                    .generate = generate,
                                    .list = list,
                                    .derive = derive,
+                                   .prove = prove,
+                                   .check = check,
                                    .anchor_get = anchor_get,
                                    .anchor_put = anchor_put,
                                    .create = create};

@@ -8,6 +8,7 @@
 struct fake_keyring {
     enum b_code fails;
     bool gives_zero; /* derives the zero key */
+    unsigned inside; /* how often a key was used in the token */
     struct {
         char name[CUSTODY_ANCHOR_NAME_MAX + 1]; /* "": free */
         uint8_t bytes[CUSTODY_ANCHOR_MAX];

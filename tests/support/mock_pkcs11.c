@@ -2,10 +2,15 @@
  * A PKCS#11 module that misbehaves on request: SoftHSM2 behind a copy of its function list in
  * which some entries are ours. What to do is read at each call from the file $SOFTHSM2_CONF.fault
  * (words apart by spaces); "…-once" faults remove the file when they strike. C_Login is counted in
- * $SOFTHSM2_CONF.logins, a byte per call.
+ * $SOFTHSM2_CONF.logins, a byte per call; keys derived and objects destroyed, in .derived and
+ * .destroyed.
  *
  *   no-cmac no-cbc       the token lacks the mechanism
+ *   no-inside            ... CKM_AES_ECB_ENCRYPT_DATA
  *   device-error         C_SignInit fails; device-error-once
+ *   drop-in-use-once     the session is closed while a derived key is in use
+ *   no-destroy           an object cannot be destroyed
+ *   leaks                derived keys can be read
  *   drop-session-once    the session is closed under its user
  *   no-data              the token keeps no data objects
  *   vanish               no token present; what was open fails as removed
@@ -83,7 +88,8 @@ static CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 
 static CK_RV get_mechanism_info(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info)
 {
-    if ((type == CKM_AES_CMAC && asked("no-cmac")) || (type == CKM_AES_CBC && asked("no-cbc")))
+    if ((type == CKM_AES_CMAC && asked("no-cmac")) || (type == CKM_AES_CBC && asked("no-cbc")) ||
+        (type == CKM_AES_ECB_ENCRYPT_DATA && asked("no-inside")))
         return CKR_MECHANISM_INVALID;
     return real->C_GetMechanismInfo(slot, type, info);
 }
@@ -99,16 +105,22 @@ static CK_RV get_session_info(CK_SESSION_HANDLE session, CK_SESSION_INFO *info)
     return real->C_GetSessionInfo(session, info);
 }
 
-static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char *pin, CK_ULONG n)
+/* A byte more in the file that counts. */
+static void count(const char *suffix)
 {
     char path[1100];
-    beside_config(path, sizeof(path), ".logins");
+    beside_config(path, sizeof(path), suffix);
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-        if (write(fd, "L", 1) != 1)
-            abort();
-        (void)close(fd);
-    }
+    if (fd < 0)
+        return;
+    if (write(fd, "+", 1) != 1)
+        abort();
+    (void)close(fd);
+}
+
+static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char *pin, CK_ULONG n)
+{
+    count(".logins");
     if (asked("login-locked"))
         return CKR_PIN_LOCKED;
     return real->C_Login(session, user, pin, n);
@@ -129,6 +141,32 @@ static CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_OBJECT_HAN
     return real->C_SignInit(session, m, key);
 }
 
+static CK_RV derive_key(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_OBJECT_HANDLE base,
+                        CK_ATTRIBUTE *a, CK_ULONG n, CK_OBJECT_HANDLE *key)
+{
+    if (asked("no-inside"))
+        return CKR_MECHANISM_INVALID;
+    CK_RV rv = real->C_DeriveKey(session, m, base, a, n, key);
+    if (rv == CKR_OK)
+        count(".derived");
+    return rv;
+}
+
+static CK_RV encrypt_init(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+{
+    if (m->mechanism == CKM_AES_CBC && asked("drop-in-use-once"))
+        (void)real->C_CloseSession(session);
+    return real->C_EncryptInit(session, m, key);
+}
+
+static CK_RV destroy_object(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
+{
+    if (asked("no-destroy"))
+        return CKR_ACTION_PROHIBITED;
+    count(".destroyed");
+    return real->C_DestroyObject(session, object);
+}
+
 static void pretend(CK_ATTRIBUTE *a, CK_ULONG n, CK_ATTRIBUTE_TYPE type, CK_BBOOL value)
 {
     for (CK_ULONG i = 0; i < n; i++)
@@ -140,6 +178,8 @@ static CK_RV get_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key
                                  CK_ULONG n)
 {
     CK_RV rv = real->C_GetAttributeValue(session, key, a, n);
+    if (rv == CKR_ATTRIBUTE_SENSITIVE && asked("leaks"))
+        return CKR_OK;
     if (rv == CKR_OK && asked("extractable"))
         pretend(a, n, CKA_EXTRACTABLE, CK_TRUE);
     if (rv == CKR_OK && asked("says-local")) {
@@ -181,6 +221,9 @@ EXPORT CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
     patched.C_GetSessionInfo = get_session_info;
     patched.C_Login = login;
     patched.C_SignInit = sign_init;
+    patched.C_DeriveKey = derive_key;
+    patched.C_EncryptInit = encrypt_init;
+    patched.C_DestroyObject = destroy_object;
     patched.C_GetAttributeValue = get_attribute_value;
     patched.C_CreateObject = create_object;
     *list = &patched;

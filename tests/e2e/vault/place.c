@@ -95,11 +95,11 @@ void place_fault(const char *words)
     assert_int_equal(fclose(f), 0);
 }
 
-long place_logins(void)
+long place_count(const char *what)
 {
     char path[160];
     struct stat st;
-    (void)snprintf(path, sizeof(path), "%s.logins", place_conf);
+    (void)snprintf(path, sizeof(path), "%s.%s", place_conf, what);
     return stat(path, &st) == 0 ? (long)st.st_size : 0;
 }
 

@@ -19,8 +19,9 @@ struct vault_config place_config(void);
 struct vault *place_spawn(const struct vault_config *config);
 /* What the misbehaving module must do, see tests/support/mock_pkcs11.c; NULL: behave. */
 void place_fault(const char *words);
-/* How often C_Login was called through the misbehaving module. */
-long place_logins(void);
+/* How often the misbehaving module counted "logins" (C_Login), "derived" keys, "destroyed" objects.
+ */
+long place_count(const char *what);
 /* The tessere-token of a vault, or -1. */
 int place_token_pid(int vault);
 

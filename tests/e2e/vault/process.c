@@ -185,7 +185,7 @@ static void a_refused_pin_is_offered_once(void **state)
     assert_int_equal(vault_token(v, &t, &err), B_E_TOKEN_PIN_WRONG);
     assert_int_equal(vault_token(v, &t, &err), B_E_TOKEN_PIN_WRONG);
     assert_int_equal(vault_key_generate(v, KEY_ROLE_APP, 1, &key, &err), B_E_TOKEN_PIN_WRONG);
-    assert_int_equal(place_logins(), 1);
+    assert_int_equal(place_count("logins"), 1);
     vault_free(&v);
 }
 
@@ -197,7 +197,7 @@ static void the_last_try_needs_leave(void **state)
     config.token_uri = place_mock;
     place_fault("final-try");
     assert_int_equal(token_with(&config, &err), B_E_TOKEN_PIN_LAST_TRY);
-    assert_int_equal(place_logins(), 0);
+    assert_int_equal(place_count("logins"), 0);
     config.may_use_last_try = true;
     assert_int_equal(token_with(&config, &err), B_OK);
     place_fault(NULL);

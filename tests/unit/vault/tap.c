@@ -61,13 +61,13 @@ static enum b_code finish(struct request *q, enum vault_msg id, struct wire_in *
     return e.code;
 }
 
-static int start(void **state)
+static int start_with(const char *in_token)
 {
-    (void)state;
     struct request q;
     struct wire_in in;
     assert_int_equal(b_secret_init(4 << 20, false, NULL), B_OK);
     clock_us = 1000;
+    keyring = (struct fake_keyring){0};
     vaultd_init(&d, fake_keyring(&keyring), (struct df_random){.fill = fill}, now_us);
     struct wire_out *o = begin(&q, VAULT_MSG_CONFIGURE);
     wire_put_u32(o, VAULT_PROTOCOL);
@@ -78,8 +78,21 @@ static int start(void **state)
     wire_put_u8(o, 0);
     wire_put_u8(o, 0);
     wire_put_u8(o, 1);
+    wire_put_string(o, in_token);
     assert_int_equal(finish(&q, VAULT_MSG_CONFIGURE, &in), B_OK);
     return 0;
+}
+
+static int start(void **state)
+{
+    (void)state;
+    return start_with("");
+}
+
+static int start_in_token(void **state)
+{
+    (void)state;
+    return start_with("auth");
 }
 
 static int stop(void **state)
@@ -246,6 +259,77 @@ static void a_wrong_proof_gets_no_assertion_and_ends_the_tap(void **state)
     assert_int_equal(prove(tap, proof, true, true, jwt), B_E_CARD_AUTH);
     proof[5] ^= 1;
     assert_int_equal(prove(tap, proof, true, true, jwt), B_E_NOT_FOUND);
+}
+
+/* The memory of all taps, searched for the card's key. */
+static bool holds_the_key(const uint8_t key[static 16])
+{
+    const uint8_t *p = (const uint8_t *)d.shared->taps;
+    for (size_t i = 0; i < 16384; i++) /* the first places; a tap is some hundred bytes */
+        if (memcmp(p + i, key, 16) == 0)
+            return true;
+    return false;
+}
+
+static void key_of_card(uint8_t bytes[static 16])
+{
+    uint8_t input[CRYPTO_DIV_INPUT_MAX] = {4,    1,    2,    3,   4,   5,   6,
+                                           0x34, 0x12, 0xF5, 'T', 'E', 'S', 'S'};
+    struct custody_key which = {.role = KEY_ROLE_AUTH, .generation = 1};
+    assert_int_equal(
+        d.keyring.derive(d.keyring.ctx, NULL, &which, b_rd_from(input, 14), bytes, NULL), B_OK);
+}
+
+static void a_tap_in_the_token_is_proved_there_and_its_key_is_nowhere_here(void **state)
+{
+    (void)state;
+    uint32_t tap = 0;
+    uint8_t frame[32], proof[32], key[16];
+    char jwt[VAULT_ASSERTION_MAX];
+    make_card();
+    key_of_card(key);
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    assert_int_equal(keyring.inside, 1);
+    assert_false(holds_the_key(key));
+    card_answers(frame, proof);
+    assert_int_equal(prove(tap, proof, false, true, jwt), B_OK);
+    assert_int_equal(keyring.inside, 2);
+    check_assertion(jwt, "\"amr\":[\"hwk\"]");
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    card_answers(frame, proof);
+    proof[5] ^= 1;
+    assert_int_equal(prove(tap, proof, true, true, jwt), B_E_CARD_AUTH);
+}
+
+static void a_tap_that_is_not_in_the_token_has_its_key_while_it_lasts(void **state)
+{
+    (void)state;
+    uint32_t tap = 0;
+    uint8_t frame[32], proof[32], key[16];
+    char jwt[VAULT_ASSERTION_MAX];
+    make_card();
+    key_of_card(key);
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    assert_int_equal(keyring.inside, 0);
+    assert_true(holds_the_key(key)); /* so that the search of the test before means something */
+    card_answers(frame, proof);
+    assert_int_equal(prove(tap, proof, false, false, jwt), B_OK);
+    assert_false(holds_the_key(key));
+}
+
+static void a_token_that_fails_in_the_middle_of_a_tap_ends_it(void **state)
+{
+    (void)state;
+    uint32_t tap = 0;
+    uint8_t frame[32], proof[32];
+    char jwt[VAULT_ASSERTION_MAX];
+    make_card();
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    card_answers(frame, proof);
+    keyring.fails = B_E_TOKEN_ABSENT;
+    assert_int_equal(prove(tap, proof, true, false, jwt), B_E_TOKEN_ABSENT);
+    keyring.fails = B_OK;
+    assert_int_equal(prove(tap, proof, true, false, jwt), B_E_NOT_FOUND);
 }
 
 static void a_tap_that_stalls_is_refused_when_it_comes_late(void **state)
@@ -479,6 +563,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_proved_tap_is_asserted_once),
         TEST(a_wrong_proof_gets_no_assertion_and_ends_the_tap),
+        cmocka_unit_test_setup_teardown(
+            a_tap_in_the_token_is_proved_there_and_its_key_is_nowhere_here, start_in_token, stop),
+        TEST(a_tap_that_is_not_in_the_token_has_its_key_while_it_lasts),
+        cmocka_unit_test_setup_teardown(a_token_that_fails_in_the_middle_of_a_tap_ends_it,
+                                        start_in_token, stop),
         TEST(a_tap_that_stalls_is_refused_when_it_comes_late),
         TEST(thousands_of_taps_are_in_flight_and_stalled_ones_make_room),
         TEST(a_pin_is_asked_of_a_proved_tap_and_may_be_typed_again),

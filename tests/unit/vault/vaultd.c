@@ -72,6 +72,7 @@ static void make_configure(struct request *q)
     wire_put_u8(o, 0);
     wire_put_u8(o, 0);
     wire_put_u8(o, 1);
+    wire_put_string(o, NULL);
 }
 
 static int start(void **state)
