@@ -7,6 +7,7 @@
  *   enrol.c    from a one-time code to a certificate; renewal
  *   readers.c  every reader of the station, as they come and go
  *   config.c   agent.yaml; live.c, the one that holds now
+ *   local.c    the socket for PAM and other programs of the station; message.c, what they may say
  *   main.c     the command line
  */
 #ifndef TESSERE_AGENT_AGENT_H
@@ -88,6 +89,8 @@ B_NODISCARD enum b_code agent_desk(struct remote *r, struct channel *ch, struct 
 /* --- readers (readers.c) -----------------------------------------------------------------------
  */
 
+struct agent_local;
+
 struct agent_watch {
     void (*outcome)(void *ctx, const struct agent_self *self, const char *reader,
                     const struct agent_outcome *o);
@@ -95,7 +98,8 @@ struct agent_watch {
     bool (*is_stopped)(void *ctx);
     void (*alive)(void *ctx); /* NULL, or called every second by the loop that finds readers */
     void *ctx;
-    struct agent_pin pin; /* ask NULL: taps that need one are refused */
+    struct agent_pin pin; /* where no program asked for the tap; ask NULL: none is given */
+    struct agent_local *local;
 };
 /* Serves the readers that the configuration wants until it is told to stop. A reader takes a new
  * configuration up after the tap that it is at. taps: 0, or end after so many. */

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "agent/agent.h"
+#include "agent/local.h"
 
 static volatile sig_atomic_t is_over, must_reload;
 
@@ -41,6 +42,7 @@ struct station {
     bool is_json;
     const struct agent_options *options;
     struct agent_live *live;
+    struct agent_local *local;
 };
 
 static void say_status(void *ctx, const char *line)
@@ -63,6 +65,8 @@ static void reload(struct station *st)
     enum b_code r = agent_config_load(st->options, &config, &err);
     if (r == B_OK)
         r = agent_home_open(&config, &home, &err);
+    if (r == B_OK)
+        r = agent_local_set(st->local, &config.socket, &err);
     if (r == B_OK)
         agent_live_set(st->live, &config);
     (void)fprintf(stderr, "tessere-agent: %s%s\n",
@@ -188,24 +192,31 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
 
 static enum b_code run(const struct arguments *a, struct b_err *err)
 {
+    enum { SECRETS = 16384 };
     static struct agent_config config;
     static struct agent_home home;
     struct station st = {.is_json = a->is_json, .options = &a->options};
-    const struct agent_watch watch = {.outcome = say_outcome,
-                                      .status = say_status,
-                                      .is_stopped = is_stopped,
-                                      .alive = look_after,
-                                      .ctx = &st,
-                                      .pin = {.ask = a->asks_pin ? ask_pin : NULL}};
+    struct agent_watch watch = {.outcome = say_outcome,
+                                .status = say_status,
+                                .is_stopped = is_stopped,
+                                .alive = look_after,
+                                .ctx = &st,
+                                .pin = {.ask = a->asks_pin ? ask_pin : NULL}};
     enum b_code r = agent_config_load(&a->options, &config, err);
     if (r == B_OK)
         r = agent_home_open(&config, &home, err);
     if (r == B_OK && (st.live = agent_live_new(&config)) == NULL)
         r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the station");
+    if (r == B_OK)
+        r = b_secret_init(SECRETS, false, err);
+    if (r == B_OK)
+        r = agent_local_new(&config.socket, &st.local, err);
+    watch.local = st.local;
     if (r == B_OK) {
         r = agent_run(st.live, &watch, a->count, err);
         (void)sd_notify(0, "STOPPING=1");
     }
+    agent_local_free(&st.local);
     agent_live_free(&st.live);
     return r;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/local.h"
 
 enum { READERS = 16, LOOK_MS = 300, REMOVED_MS = 400 };
 
@@ -89,10 +90,12 @@ static struct remote *reach_server(struct reader *me, struct agent_self *self)
         if (code == B_OK) {
             (void)snprintf(line, sizeof(line), "%s: ready", self->name);
             tell(run, line);
+            agent_local_server(run->watch->local, self->name, true);
             return r;
         }
         (void)snprintf(line, sizeof(line), "%s (%.160s); trying again", b_code_text(code), err.msg);
         tell(run, line);
+        agent_local_server(run->watch->local, NULL, false);
         unsigned pause_ms = remote_pause_ms(n);
         rest(is_interrupted, me, pause_ms < most_ms ? pause_ms : most_ms);
     }
@@ -136,10 +139,14 @@ static enum b_code serve_card(struct reader *me, struct remote *r, const struct 
                               struct channel *ch)
 {
     static _Thread_local struct agent_outcome outcome;
+    const struct agent_watch *watch = me->run->watch;
+    struct agent_turn turn;
     struct b_err err;
-    enum b_code code = agent_tap(r, self, ch, "", &me->run->watch->pin, &outcome, &err);
+    agent_turn_begin(watch->local, me->name, &watch->pin, &turn);
+    enum b_code code = agent_tap(r, self, ch, turn.challenge, &turn.pin, &outcome, &err);
     if (code != B_OK)
         code = agent_desk(r, ch, &outcome, &err);
+    agent_turn_end(&turn, me->name, &outcome);
     tell_outcome(me->run, self, me->name, &outcome);
     return code;
 }
@@ -155,6 +162,7 @@ static void *serve(void *arg)
     struct remote *r = NULL;
     const struct channel_pcsc_wanted wanted = {
         .reader = me->name, .wait_ms = -1, .is_stopped = is_interrupted, .ctx = me};
+    agent_local_reader(run->watch->local, me->name, true);
     while (!is_stopped(run)) {
         struct channel *ch = NULL;
         if (r == NULL || is_interrupted(me)) {
@@ -182,6 +190,7 @@ static void *serve(void *arg)
         channel_free(&ch);
     }
     remote_free(&r);
+    agent_local_reader(run->watch->local, me->name, false);
     (void)pthread_mutex_lock(&run->lock);
     me->has_ended = true;
     (void)pthread_mutex_unlock(&run->lock);
@@ -257,6 +266,7 @@ enum b_code agent_run(struct agent_live *live, const struct agent_watch *watch, 
             run->watch->alive(run->watch->ctx);
         rest(is_stopped, run, LOOK_MS);
     }
+    agent_local_end(watch->local);
     reap(run, true);
     (void)pthread_mutex_destroy(&run->lock);
     free(run);

@@ -224,21 +224,23 @@ static enum b_code pin_messages(const struct agent_self *self, struct remote *r,
                                 const struct agent_pin *pin, struct agent_outcome *ret,
                                 struct b_err *err)
 {
-    enum { TEXT = 16, BOX = TEXT + CRYPTO_HPKE_OVERHEAD };
+    enum { TEXT = 16, BOX = TEXT + CRYPTO_HPKE_OVERHEAD, SECRETS = 4096 };
     const struct crypto_hpke context = {b_rd_from("tessere-pin/v1", 14),
                                         b_rd_from(name, strlen(name))};
     char path[128];
     char hex[2 * BOX + 1];
     enum b_code code = B_E_PIN_WRONG;
     (void)snprintf(path, sizeof(path), "/v1/taps/%s/pin", name);
+    if (b_secret_init(SECRETS, false, err) != B_OK) /* unless it is there already */
+        return err->code;
     while (code == B_E_PIN_WRONG || code == B_E_PIN_FORMAT) {
-        char text[TEXT] = {0};
+        char *text = b_secret_alloc(TEXT);
         uint8_t box[BOX];
         json_t *answer = NULL;
-        bool is_given = pin->ask != NULL && pin->ask(pin->ctx, ret->sentence, text);
-        bool is_sealed = is_given && crypto_hpke_seal(self->pin_key, &context,
-                                                      b_rd_from(text, sizeof(text)), box);
-        b_wipe(text, sizeof(text));
+        bool is_given = text != NULL && pin->ask != NULL && pin->ask(pin->ctx, ret->sentence, text);
+        bool is_sealed =
+            is_given && crypto_hpke_seal(self->pin_key, &context, b_rd_from(text, TEXT), box);
+        b_secret_free(text);
         if (!is_sealed)
             return b_err_set(err, B_E_PIN_REQUIRED, 0, "no PIN was given");
         b_hex(hex, box, sizeof(box));

@@ -1,0 +1,52 @@
+/*
+ * local: the agent's socket for programs of this station (PAM, a screen lock, a browser's helper):
+ * docs/agent-socket.md. A program waits for a tap; the reader's thread that gets the next card
+ * takes the wait up before it reads it, and what comes of that tap goes to that program alone.
+ * Programs are heard by one thread that never waits for any of them.
+ */
+#ifndef TESSERE_AGENT_LOCAL_H
+#define TESSERE_AGENT_LOCAL_H
+
+#include "agent/agent.h"
+#include "agent/message.h"
+
+/* Without a path in the configuration nobody is listened to; all else works. Needs b_secret_init.
+ */
+B_NODISCARD enum b_code agent_local_new(const struct agent_socket_config *c,
+                                        struct agent_local **ret, struct b_err *err);
+/* Listens as c says from now on; when it cannot, all stays as it was. Those who are connected stay.
+ */
+B_NODISCARD enum b_code agent_local_set(struct agent_local *l, const struct agent_socket_config *c,
+                                        struct b_err *err);
+/* Nobody is waited for any more; readers' threads that ask for a PIN come back. */
+void agent_local_end(struct agent_local *l);
+void agent_local_free(struct agent_local **l);
+
+/* The socket's file alone (listener.c): *ret a descriptor, or -1 when no path is configured. */
+B_NODISCARD enum b_code agent_listener_open(const struct agent_socket_config *c, int *ret,
+                                            struct b_err *err);
+B_NODISCARD enum b_code agent_listener_rights(const struct agent_socket_config *c,
+                                              struct b_err *err);
+
+/* --- what `status` tells -----------------------------------------------------------------------
+ */
+
+/* station: NULL leaves the name as it was. */
+void agent_local_server(struct agent_local *l, const char *station, bool is_reached);
+void agent_local_reader(struct agent_local *l, const char *reader, bool is_there);
+
+/* --- a tap -------------------------------------------------------------------------------------
+ */
+
+/* From a card's coming to the outcome of its tap. */
+struct agent_turn {
+    struct agent_local *local;
+    uint64_t wait; /* of the program that gets the outcome; 0: none */
+    char challenge[AGENT_CHALLENGE_MAX + 1];
+    struct agent_pin pin; /* asks that program, or as it was asked before */
+};
+void agent_turn_begin(struct agent_local *l, const char *reader, const struct agent_pin *otherwise,
+                      struct agent_turn *ret);
+void agent_turn_end(struct agent_turn *t, const char *reader, const struct agent_outcome *o);
+
+#endif
