@@ -85,6 +85,19 @@ enum b_code cli_journal_checkpoint(struct cli *c, struct b_err *err)
     return B_OK;
 }
 
+enum b_code cli_journal_accept(struct cli *c, struct b_err *err)
+{
+    enum b_code r = cli_open(c, true, err);
+    if (r == B_OK && !cli_ask(c, _("Was this database restored on purpose? What it lacks is lost. "
+                                   "[y/N] ")))
+        r = b_err_set(err, B_E_CANCELLED, 0, "accepting the journal");
+    if (r == B_OK)
+        r = service_journal_accept(&c->service, c->home, err);
+    if (r == B_OK)
+        cli_say(c, CLI_GREEN, _("The journal goes on from here, and says so.\n"));
+    return r;
+}
+
 enum b_code cli_journal_key(struct cli *c, struct b_err *err)
 {
     struct journal_signer signer;

@@ -70,18 +70,21 @@ static enum b_code write_file(const char *home, const char *text, struct b_err *
     return b_file_replace(path, text, strlen(text), 0644, err);
 }
 
-static enum b_code sign(struct service *sv, uint64_t old, struct note *note, struct b_err *err)
+static enum b_code sign(struct service *sv, struct note *note, struct b_err *err)
 {
     static _Thread_local struct journal_edge edge;
     static _Thread_local struct journal_proof proof;
     struct journal_checkpoint c = {.size = note->size};
     struct journal_signer signer;
     uint8_t signature[64];
+    uint64_t old = 0;
     enum b_code r = service_journal_signer(sv, &signer, err);
+    if (r == B_OK)
+        r = vault_journal_seen(sv->vault, &old, err);
     if (r == B_OK)
         r = journal_edge_load(&edge, note->size, reader_of(sv), err);
     proof.count = 0;
-    if (r == B_OK && old != 0)
+    if (r == B_OK && old != 0 && old <= note->size) /* else the vault says what it is */
         r = journal_prove_consistency(old, note->size, reader_of(sv), &proof, err);
     if (r != B_OK)
         return r;
@@ -112,10 +115,40 @@ enum b_code service_journal_checkpoint(struct service *sv, const char *home, str
     if (r != B_OK || size == 0 || (old != 0 && size <= old + 1))
         return r;
     note.size = size;
-    r = sign(sv, old, &note, err);
+    r = sign(sv, &note, err);
     if (r == B_OK)
         r = service_change(sv, keep_note, &note, err);
     return r == B_OK && home != NULL ? write_file(home, note.text, err) : r;
+}
+
+static enum b_code note_acceptance(struct service_change *c, void *ctx, struct b_err *err)
+{
+    return service_log(
+        c,
+        (struct service_entry){.kind = "journal-accept",
+                               .detail = json_pack("{s:I}", "signed", *(const json_int_t *)ctx)},
+        err);
+}
+
+enum b_code service_journal_accept(struct service *sv, const char *home, struct b_err *err)
+{
+    static _Thread_local struct journal_edge edge;
+    uint8_t root[JOURNAL_HASH];
+    uint64_t seen = 0;
+    uint64_t size = 0;
+    enum b_code r = vault_journal_seen(sv->vault, &seen, err);
+    json_int_t told = (json_int_t)seen;
+    if (r == B_OK)
+        r = service_change(sv, note_acceptance, &told, err);
+    if (r == B_OK)
+        r = store_entry_count(sv->store, &size, err);
+    if (r == B_OK)
+        r = journal_edge_load(&edge, size, reader_of(sv), err);
+    if (r != B_OK)
+        return r;
+    journal_edge_root(&edge, root);
+    r = vault_journal_accept(sv->vault, size, root, err);
+    return r == B_OK ? service_journal_checkpoint(sv, home, err) : r;
 }
 
 /* --- proofs ------------------------------------------------------------------------------------

@@ -14,6 +14,11 @@ B_NODISCARD enum b_code service_journal_checkpoint(struct service *sv, const cha
 /* Keeps a signed checkpoint, in a change. */
 B_NODISCARD enum b_code service_note_checkpoint(struct service_change *c, uint64_t size,
                                                 const char *note, struct b_err *err);
+/* The vault goes on from the journal as it is, although it, or one before it, signed another: after
+ * a restoration that the establishment decided. Journalled, with the size that was signed, and
+ * signed. B_E_QUORUM once there is a roster. */
+B_NODISCARD enum b_code service_journal_accept(struct service *sv, const char *home,
+                                               struct b_err *err);
 /* Proofs over the tree of `size` entries (0: of the newest checkpoint, which goes to *size). */
 B_NODISCARD enum b_code service_journal_inclusion(struct service *sv, uint64_t index,
                                                   uint64_t *size, struct journal_proof *ret,

@@ -317,6 +317,30 @@ enum b_code vault_checkpoint(struct vault *v, const struct vault_tree *tree,
     return B_OK;
 }
 
+enum b_code vault_journal_seen(struct vault *v, uint64_t *ret, struct b_err *err)
+{
+    LANE *k = vault_lane_take(v);
+    struct wire_out o = vault_lane_begin(k, VAULT_MSG_JOURNAL_SEEN);
+    struct wire_in in;
+    enum b_code r = vault_lane_call(k, &o, &in, err);
+    if (r != B_OK)
+        return r;
+    *ret = wire_get_u32(&in);
+    *ret |= (uint64_t)wire_get_u32(&in) << 32;
+    return wire_in_end(&in) ? B_OK : vault_lane_misread(k, "journal_seen", err);
+}
+
+enum b_code vault_journal_accept(struct vault *v, uint64_t size, const uint8_t root[static 32],
+                                 struct b_err *err)
+{
+    LANE *k = vault_lane_take(v);
+    struct wire_out o = vault_lane_begin(k, VAULT_MSG_JOURNAL_ACCEPT);
+    wire_put_u32(&o, (uint32_t)size);
+    wire_put_u32(&o, (uint32_t)(size >> 32));
+    wire_put_bytes(&o, root, 32);
+    return vault_lane_call_void(k, &o, "journal_accept", err);
+}
+
 void vault_tap_close(struct vault *v, uint32_t tap)
 {
     if (vault_is_gone(v))

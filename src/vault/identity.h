@@ -34,6 +34,11 @@ void vaultd_identity_drop(struct vaultd *d);
 B_NODISCARD enum b_code vaultd_checkpoint(struct vaultd *d, const char *origin, uint64_t size,
                                           struct b_rd root, struct b_rd proof,
                                           struct wire_out *answer, struct b_err *err);
+/* The size that the next proof must start from; 0: none was signed. */
+B_NODISCARD enum b_code vaultd_journal_seen(struct vaultd *d, uint64_t *ret, struct b_err *err);
+/* Goes on from this state, whatever was signed: the caller has seen to it that this may be. */
+B_NODISCARD enum b_code vaultd_journal_accept(struct vaultd *d, uint64_t size,
+                                              const uint8_t root[static 32], struct b_err *err);
 
 /* assertion.c: a JWT (RFC 7519) for a tap that this vault has verified. */
 struct vaultd_proven {

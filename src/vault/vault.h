@@ -169,8 +169,8 @@ struct vault_carry {
 B_NODISCARD enum b_code vault_carry_out(struct vault *v, const struct vault_carry *carry,
                                         uint8_t receipt[static 64], struct vault_key *key,
                                         struct b_err *err);
-/* A state of the journal to be signed. proof: from the last that this vault signed, hashes of 32
- * bytes; the first since its start needs none. B_E_JOURNAL_FORK, B_E_JOURNAL_ROLLBACK. */
+/* A state of the journal to be signed. proof: from the last that was signed, as vault_journal_seen
+ * tells it, hashes of 32 bytes. B_E_JOURNAL_FORK, B_E_JOURNAL_ROLLBACK. */
 struct vault_tree {
     const char *origin;
     uint64_t size;
@@ -179,5 +179,12 @@ struct vault_tree {
 };
 B_NODISCARD enum b_code vault_checkpoint(struct vault *v, const struct vault_tree *tree,
                                          uint8_t signature[static 64], struct b_err *err);
+/* The size of the checkpoint that this vault signed last, or that one before it anchored in the
+ * token; 0: none. */
+B_NODISCARD enum b_code vault_journal_seen(struct vault *v, uint64_t *ret, struct b_err *err);
+/* The vault goes on from this state, whatever was signed before: after a restoration that was
+ * decided. B_E_QUORUM once there is a roster. */
+B_NODISCARD enum b_code vault_journal_accept(struct vault *v, uint64_t size,
+                                             const uint8_t root[static 32], struct b_err *err);
 
 #endif

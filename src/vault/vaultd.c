@@ -238,6 +238,35 @@ static enum b_code handle_checkpoint(struct vaultd *d, struct wire_in *in, struc
     return vaultd_checkpoint(d, origin, size, root, proof, out, err);
 }
 
+static enum b_code handle_journal_seen(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                       struct b_err *err)
+{
+    uint64_t size = 0;
+    if (!wire_in_end(in))
+        return broken(err);
+    enum b_code r = vaultd_journal_seen(d, &size, err);
+    wire_put_u32(out, (uint32_t)size);
+    wire_put_u32(out, (uint32_t)(size >> 32));
+    return r;
+}
+
+static enum b_code handle_journal_accept(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                         struct b_err *err)
+{
+    (void)out;
+    uint64_t size = wire_get_u32(in);
+    size |= (uint64_t)wire_get_u32(in) << 32;
+    struct b_rd root = wire_get_bytes(in);
+    if (!wire_in_end(in) || root.left != 32)
+        return broken(err);
+    bool has_roster = false;
+    enum b_code r = vaultd_has_roster(d, &has_roster, err);
+    if (r == B_OK && has_roster)
+        r = b_err_set(err, B_E_QUORUM, 0,
+                      "another history is accepted by a proposal that a quorum approves");
+    return r == B_OK ? vaultd_journal_accept(d, size, root.p, err) : r;
+}
+
 static enum b_code handle_tap_close(struct vaultd *d, struct wire_in *in, struct wire_out *out,
                                     struct b_err *err)
 {

@@ -100,8 +100,10 @@ struct vaultd_shared {
     pthread_mutex_t identity_lock;
     struct vaultd_identity *identity; /* secret memory; NULL until the first need */
     struct vaultd_signed {
-        uint64_t size; /* of the last checkpoint that was signed; 0: none since the start */
+        uint64_t size; /* of the last checkpoint that was signed, or anchored before; 0: none */
         uint8_t root[32];
+        uint64_t anchored, anchored_us; /* size in the token; when this vault put it there */
+        bool is_recalled, has_anchored, has_no_anchors;
     } last_signed;
 };
 

@@ -155,5 +155,28 @@ goes_on() { # the witness runs, is killed, and has forgotten nothing
 }
 check "a witness that runs cosigns what grows, and goes on where it was killed" goes_on
 stop
+
+# --- the database alone goes back: the token remembers
+cp "$work/yesterday/store.db" "$home/store.db"
+rm -f "$home"/store.db-*
+not_signed() { # the server says so, and signs nothing
+    local before
+    before=$(cat "$home/checkpoint")
+    tessere station add ward-77 >/dev/null
+    start && sleep 2
+    cat "$work/log"
+    grep -q "cannot be signed.*were signed" "$work/log" && [ "$before" = "$(cat "$home/checkpoint")" ]
+}
+rm -f "$seen/conflict"
+check "yesterday's database, today's token: the vault does not sign it" not_signed
+stop
+check "nobody accepts it by accident" bash -c "! '$TESSERE' --home '$home' journal accept </dev/null"
+check "after a restoration on purpose it is accepted" tessere journal accept --yes
+check "and the journal says so" bash -c "'$TESSERE' --home '$home' journal verify && '$TESSERE' --home '$home' journal prove \$(( \$(sed -n 2p '$home/checkpoint') - 1 )) --json | grep -q journal-accept"
+check "the server starts" start
+tessere station add ward-78 >/dev/null
+check "its journal is signed" settled
+check "for the witness it is another history" alarms 7 'journal-[a-z]*'
+stop
 echo "1..$tests"
 [ "$failures" = 0 ]

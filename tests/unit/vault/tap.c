@@ -66,8 +66,7 @@ static int start_with(const char *in_token)
     struct request q;
     struct wire_in in;
     assert_int_equal(b_secret_init(4 << 20, false, NULL), B_OK);
-    clock_us = 1000;
-    keyring = (struct fake_keyring){0};
+    clock_us = clock_us > 0 ? clock_us : 1000;
     vaultd_init(&d, fake_keyring(&keyring), (struct df_random){.fill = fill}, now_us);
     struct wire_out *o = begin(&q, VAULT_MSG_CONFIGURE);
     wire_put_u32(o, VAULT_PROTOCOL);
@@ -100,6 +99,7 @@ static int stop(void **state)
     (void)state;
     vaultd_drop(&d);
     assert_int_equal(b_secret_in_use(), 0);
+    keyring = (struct fake_keyring){.fails = B_OK}; /* a token of its own for each test */
     return 0;
 }
 
@@ -486,14 +486,14 @@ static enum b_code get(void *ctx, uint64_t id, uint8_t out[static 32], struct b_
     return B_OK;
 }
 
-static void only_what_continues_the_last_checkpoint_is_signed(void **state)
+static uint8_t roots[9][32];
+static struct journal_proof proof;
+
+static void grow_a_journal(void)
 {
-    (void)state;
     struct journal_edge edge = {.size = 0};
-    static uint8_t roots[9][32];
     static uint8_t out[64][32];
     uint8_t leaf[32];
-    static struct journal_proof proof;
     size_t n = 0;
     for (uint8_t i = 0; i < 8; i++) {
         journal_leaf_hash(&i, 1, leaf);
@@ -503,16 +503,94 @@ static void only_what_continues_the_last_checkpoint_is_signed(void **state)
         journal_edge_root(&edge, roots[i + 1]);
     }
     proof.count = 0;
+}
+
+static void prove_growth(uint64_t old, uint64_t size)
+{
+    struct journal_reader reader = {get, NULL};
+    assert_int_equal(journal_prove_consistency(old, size, reader, &proof, NULL), B_OK);
+}
+
+static uint64_t seen(void)
+{
+    struct request q;
+    struct wire_in in;
+    (void)begin(&q, VAULT_MSG_JOURNAL_SEEN);
+    assert_int_equal(finish(&q, VAULT_MSG_JOURNAL_SEEN, &in), B_OK);
+    uint64_t size = wire_get_u32(&in);
+    return size | (uint64_t)wire_get_u32(&in) << 32;
+}
+
+static void only_what_continues_the_last_checkpoint_is_signed(void **state)
+{
+    (void)state;
+    grow_a_journal();
     assert_int_equal(sign(3, roots[3], &proof), B_OK); /* the first since the start */
     assert_int_equal(sign(2, roots[2], &proof), B_E_JOURNAL_ROLLBACK);
     assert_int_equal(sign(7, roots[7], &proof), B_E_JOURNAL_FORK);
-    assert_int_equal(
-        journal_prove_consistency(3, 7, (struct journal_reader){get, NULL}, &proof, NULL), B_OK);
+    prove_growth(3, 7);
     assert_int_equal(sign(7, roots[6], &proof), B_E_JOURNAL_FORK);
     assert_int_equal(sign(7, roots[7], &proof), B_OK);
     proof.count = 0;
     assert_int_equal(sign(7, roots[7], &proof), B_OK);
     assert_int_equal(sign(7, roots[6], &proof), B_E_JOURNAL_FORK);
+}
+
+static void a_vault_that_starts_goes_on_from_the_checkpoint_in_its_token(void **state)
+{
+    grow_a_journal();
+    assert_int_equal(seen(), 0);
+    assert_int_equal(sign(3, roots[3], &proof), B_OK);
+    prove_growth(3, 5);
+    assert_int_equal(sign(5, roots[5], &proof), B_OK); /* too soon for the token */
+    vaultd_drop(&d);
+    start(state);
+    assert_int_equal(seen(), 3);
+    proof.count = 0;
+    assert_int_equal(sign(2, roots[2], &proof), B_E_JOURNAL_ROLLBACK);
+    assert_int_equal(sign(7, roots[7], &proof), B_E_JOURNAL_FORK);
+    prove_growth(3, 7);
+    assert_int_equal(sign(7, roots[7], &proof), B_OK); /* the first after a start is anchored */
+    clock_us += 601ull * 1000 * 1000;
+    prove_growth(7, 8);
+    assert_int_equal(sign(8, roots[8], &proof), B_OK);
+    vaultd_drop(&d);
+    start(state);
+    assert_int_equal(seen(), 8);
+    keyring.fails = B_E_TOKEN_ABSENT; /* what cannot be remembered is not signed */
+    vaultd_drop(&d);
+    start(state);
+    proof.count = 0;
+    assert_int_equal(sign(8, roots[8], &proof), B_E_TOKEN_ABSENT);
+    keyring.fails = B_OK;
+}
+
+static enum b_code accept_journal(uint64_t size, const uint8_t *root)
+{
+    struct request q;
+    struct wire_in in;
+    struct wire_out *o = begin(&q, VAULT_MSG_JOURNAL_ACCEPT);
+    wire_put_u32(o, (uint32_t)size);
+    wire_put_u32(o, (uint32_t)(size >> 32));
+    wire_put_bytes(o, root, 32);
+    return finish(&q, VAULT_MSG_JOURNAL_ACCEPT, &in);
+}
+
+static void a_restored_journal_is_gone_on_with_when_it_is_accepted(void **state)
+{
+    grow_a_journal();
+    assert_int_equal(sign(7, roots[7], &proof), B_OK);
+    assert_int_equal(sign(4, roots[4], &proof), B_E_JOURNAL_ROLLBACK);
+    assert_int_equal(accept_journal(4, roots[4]), B_OK);
+    assert_int_equal(sign(4, roots[4], &proof), B_OK);
+    vaultd_drop(&d);
+    start(state);
+    assert_int_equal(seen(), 4);
+    uint8_t digest[32] = {1};
+    assert_int_equal(
+        d.keyring.anchor_put(d.keyring.ctx, NULL, "roster", b_rd_from(digest, 32), NULL), B_OK);
+    assert_int_equal(accept_journal(2, roots[2]), B_E_QUORUM);
+    assert_int_equal(seen(), 4);
 }
 
 static void the_same_master_gives_the_same_keys_again(void **state)
@@ -575,6 +653,8 @@ int main(void)
         TEST(what_is_no_pin_is_refused),
         TEST(a_new_pin_has_as_many_digits_as_the_policy_asks),
         TEST(only_what_continues_the_last_checkpoint_is_signed),
+        TEST(a_vault_that_starts_goes_on_from_the_checkpoint_in_its_token),
+        TEST(a_restored_journal_is_gone_on_with_when_it_is_accepted),
         TEST(the_same_master_gives_the_same_keys_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
