@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "agent/agent.h"
+#include "agent/hooks.h"
 #include "agent/local.h"
 
 static volatile sig_atomic_t is_over, must_reload;
@@ -43,6 +44,7 @@ struct station {
     const struct agent_options *options;
     struct agent_live *live;
     struct agent_local *local;
+    struct agent_hooks *hooks;
 };
 
 static void say_status(void *ctx, const char *line)
@@ -69,6 +71,8 @@ static void reload(struct station *st)
         r = agent_local_set(st->local, &config.socket, &err);
     if (r == B_OK)
         agent_live_set(st->live, &config);
+    if (r == B_OK)
+        agent_hooks_set(st->hooks, &config.hooks);
     (void)fprintf(stderr, "tessere-agent: %s%s\n",
                   r == B_OK ? "configuration taken up" : "the configuration stays as it was: ",
                   r == B_OK ? "" : err.msg);
@@ -94,11 +98,16 @@ static void look_after(void *ctx)
     }
 }
 
+static void say_hook(const char *line)
+{
+    (void)fprintf(stderr, "tessere-agent: %s\n", line);
+}
+
 static void say_outcome(void *ctx, const struct agent_self *self, const char *reader,
                         const struct agent_outcome *o)
 {
     const struct station *st = ctx;
-    (void)self;
+    agent_hooks_run(st->hooks, self->name, reader, o);
     if (st->is_json) {
         json_t *line =
             json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s}", "outcome", b_code_name(o->code),
@@ -211,12 +220,15 @@ static enum b_code run(const struct arguments *a, struct b_err *err)
         r = b_secret_init(SECRETS, false, err);
     if (r == B_OK)
         r = agent_local_new(&config.socket, &st.local, err);
+    if (r == B_OK)
+        r = agent_hooks_new(&config.hooks, say_hook, &st.hooks, err);
     watch.local = st.local;
     if (r == B_OK) {
         r = agent_run(st.live, &watch, a->count, err);
         (void)sd_notify(0, "STOPPING=1");
     }
     agent_local_free(&st.local);
+    agent_hooks_free(&st.hooks);
     agent_live_free(&st.live);
     return r;
 }
