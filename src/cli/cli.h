@@ -46,6 +46,7 @@ enum cli_option {
     CLI_OPT_SERVER,
     CLI_OPT_IDENTITY,
     CLI_OPT_CA,
+    CLI_OPT_FILE,
     CLI_OPT_ROLES,
     CLI_OPT_OUT,
     CLI_OPT_CERTIFICATE,

@@ -109,6 +109,7 @@ static enum b_code note_establishment(struct service_change *k, void *ctx, struc
     enum b_code r = store_establishment_put(k->store, e, err);
     if (r != B_OK)
         return r;
+    service_vouch_establishment(k, e);
     return service_log(
         k,
         (struct service_entry){.kind = "establishment",
@@ -162,7 +163,8 @@ static enum b_code fill_store(struct cli *c, struct b_err *err)
         r = service_change(&c->service, note_establishment, &e, err);
     for (size_t i = 0; r == B_OK && i < KEY_ROLE_ALL; i++)
         r = make_key(c, (enum key_role)i, err);
-    return r;
+    bool ignored = false;
+    return r == B_OK ? service_home_policy(c->home, &c->service, &ignored, err) : r;
 }
 
 /* The token: the one that is named, else the embedded one that a cut init made, else a new one. A

@@ -128,14 +128,6 @@ enum b_code cli_server_setup(struct cli *c, struct b_err *err)
 /* --- people ------------------------------------------------------------------------------------
  */
 
-/* Once two can approve each other's proposals, nobody is made an administrator by one alone. */
-static bool count_administrators(void *ctx, const struct store_person *p)
-{
-    *(unsigned *)ctx +=
-        p->state == STORE_PARTY_ACTIVE && (p->roles & STORE_ROLE_ADMINISTRATOR) != 0;
-    return true;
-}
-
 static enum b_code new_certificate(struct cli *c, char *pem, struct b_err *err)
 {
     char key[CLI_PATH_MAX];
@@ -159,7 +151,6 @@ enum b_code cli_person_add(struct cli *c, struct b_err *err)
 {
     static char pem[PKI_PEM_MAX];
     struct store_person p;
-    unsigned administrators = 0;
     size_t n = 0;
     const char *list = c->options[CLI_OPT_ROLES];
     const char *given = c->options[CLI_OPT_CERTIFICATE];
@@ -172,11 +163,7 @@ enum b_code cli_person_add(struct cli *c, struct b_err *err)
                          _("give --certificate FILE, or --out PATH for a new one"));
     enum b_code r = cli_open(c, false, err);
     if (r == B_OK)
-        r = store_person_each(c->service.store, 0, count_administrators, &administrators, err);
-    if (r == B_OK && administrators >= 2 && (roles & STORE_ROLE_ADMINISTRATOR) != 0)
-        r = b_err_set(err, B_E_QUORUM, 0,
-                      _("enough administrators are registered: the next is proposed and approved "
-                        "on the server"));
+        r = service_person_may_add(&c->service, roles, err);
     if (r == B_OK && given != NULL)
         r = service_read_file(given, pem, sizeof(pem) - 1, &n, err);
     else if (r == B_OK)

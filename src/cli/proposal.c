@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "pki/pki.h"
 #include "remote/remote.h"
+#include "service/policy.h"
 #include "service/proposal.h"
 
 enum b_code cli_roster_found(struct cli *c, struct b_err *err)
@@ -17,15 +18,32 @@ enum b_code cli_roster_found(struct cli *c, struct b_err *err)
         if (*end != '\0' || quorum < 2 || quorum > 16)
             return b_err_set(err, B_E_USAGE, 0, _("--quorum takes a number from 2 on"));
     }
+    bool ignored = false;
     enum b_code r = cli_open(c, true, err);
+    if (r == B_OK)
+        r = service_home_policy(c->home, &c->service, &ignored, err);
     if (r == B_OK)
         r = service_roster_found(&c->service, quorum, err);
     if (r == B_OK)
         cli_say(c, CLI_GREEN,
-                _("From now on master keys are made, and approvers changed, by proposals that %u "
-                  "approve.\n"),
+                _("From now on master keys are made, and policy and approvers changed, by "
+                  "proposals that %u approve.\n"),
                 quorum);
     return r;
+}
+
+enum b_code cli_policy_show(struct cli *c, struct b_err *err)
+{
+    static char text[SERVICE_TEXT_MAX];
+    enum b_code r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = service_policy_text(&c->service, text, err);
+    if (r != B_OK)
+        return r;
+    cli_say(c, CLI_PLAIN, "%s", text);
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, "policy", json_string(text));
+    return B_OK;
 }
 
 enum b_code cli_connect(const struct cli *c, struct remote **ret, struct b_err *err)
@@ -57,8 +75,15 @@ enum b_code cli_proposal_make(struct cli *c, struct b_err *err)
 {
     struct remote *r = NULL;
     json_t *o = NULL;
+    static char text[SERVICE_TEXT_MAX];
+    size_t n = 0;
     enum b_code code = cli_connect(c, &r, err);
-    json_t *body = json_pack("{s:s}", "what", c->operand);
+    if (code == B_OK && cli_has(c, CLI_OPT_FILE))
+        code = service_read_file(c->options[CLI_OPT_FILE], text, sizeof(text) - 1, &n, err);
+    text[code == B_OK ? n : 0] = '\0';
+    json_t *body = json_pack("{s:s, s:s}", "what", c->operand, "text", text);
+    if (code == B_OK && (body == NULL || strlen(text) != n))
+        code = b_err_set(err, B_E_BAD_INPUT, 0, "%s", c->options[CLI_OPT_FILE]);
     if (code == B_OK)
         code = remote_call(r, "POST", "/v1/proposals", body, &o, err);
     if (code == B_OK) {
@@ -91,6 +116,25 @@ enum b_code cli_proposal_list(struct cli *c, struct b_err *err)
     return code;
 }
 
+/* Shows the policy, roster or certificate that a proposal names by its digest. The digest is taken
+ * here: a server that shows another text than the one that will count is found out. */
+static enum b_code show_attached(struct cli *c, const json_t *o, struct b_err *err)
+{
+    const char *text = remote_text(o, "attached");
+    const char *argument = strstr(remote_text(o, "text"), "\nargument ");
+    uint8_t digest[32];
+    char hex[65];
+    size_t n = argument != NULL ? strspn(argument + 10, "0123456789ABCDEF") : 0;
+    crypto_sha256(text, strlen(text), digest);
+    b_hex(hex, digest, sizeof(digest));
+    if (n == sizeof(hex) - 1 && strncmp(argument + 10, hex, n) != 0)
+        return b_err_set(err, B_E_APPROVAL_BAD, 0,
+                         _("the server does not show the text that the proposal is about"));
+    if (text[0] != '\0')
+        cli_say(c, CLI_PLAIN, "----\n%s----\n", text);
+    return B_OK;
+}
+
 /* What is signed is the text that the person has read, not one that the server sends afterwards. */
 enum b_code cli_proposal_approve(struct cli *c, struct b_err *err)
 {
@@ -108,7 +152,8 @@ enum b_code cli_proposal_approve(struct cli *c, struct b_err *err)
         code = remote_call(r, "GET", path, NULL, &o, err);
     if (code == B_OK) {
         cli_say(c, CLI_PLAIN, "%s", remote_text(o, "text"));
-        if (!cli_ask(c, _("Approve exactly this?")))
+        code = show_attached(c, o, err);
+        if (code == B_OK && !cli_ask(c, _("Approve exactly this?")))
             code = b_err_set(err, B_E_CANCELLED, 0, "%s", path);
     }
     (void)snprintf(key_path, sizeof(key_path), "%.500s.key",

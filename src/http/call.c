@@ -357,12 +357,18 @@ static enum b_code recall(struct http_call *c, const struct http_request *r,
         return b_err_set(err, B_E_ANSWER_LOST, 0, "key %s", r->idempotency);
     memcpy(reply->request, digest, sizeof(digest));
     reply->at = (int64_t)time(NULL);
+    crypto_random(reply->salt, sizeof(reply->salt));
     return code == B_E_NOT_FOUND ? B_OK : code;
 }
 
 static enum b_code keep_answer(struct service_change *c, void *ctx, struct b_err *err)
 {
-    return store_reply_put(c->store, ctx, err);
+    struct store_reply *reply = ctx;
+    enum b_code r = store_reply_put(c->store, reply, err);
+    if (r != B_OK)
+        return r;
+    service_vouch_reply(c, reply);
+    return service_log(c, (struct service_entry){.kind = "answer"}, err);
 }
 
 /* --- the call ----------------------------------------------------------------------------------

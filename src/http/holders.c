@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "http/http.h"
+#include "service/policy.h"
 
 static json_t *holder_json(const struct store_holder *h)
 {

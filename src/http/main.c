@@ -15,6 +15,7 @@
 #include "http/syslog.h"
 #include "service/home.h"
 #include "service/journal.h"
+#include "service/policy.h"
 
 static struct http_server server;
 
@@ -80,6 +81,27 @@ static enum b_code open_syslog(struct b_err *err)
     return B_OK; /* taps go on */
 }
 
+/* Once a roster is founded, the policy is the one that a quorum approved, whatever the file says.
+ */
+static enum b_code open_policy(const char *home, struct b_err *err)
+{
+    struct service *sv = &server.service;
+    bool is_refused = false;
+    sv->asker = (struct service_asker){.actor = "server", .request = ""};
+    sv->policies = service_policies_new();
+    if (sv->policies == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
+    enum b_code r = service_home_policy(home, sv, &is_refused, err);
+    if (is_refused)
+        (void)fprintf(
+            stderr,
+            "tessered: %s/policy.yaml is not the policy that was approved, which stays in "
+            "force\n  have it approved: tessere proposal make policy --file "
+            "%s/policy.yaml, or write the approved one there: tessere policy show\n",
+            home, home);
+    return r;
+}
+
 static enum b_code open_all(const char *home, struct b_err *err)
 {
     static struct service_config conf;
@@ -103,17 +125,15 @@ static enum b_code open_all(const char *home, struct b_err *err)
         r = store_open(path, false, &server.readers[i], err);
     if (r == B_OK && (server.desk = service_desk_new(path)) == NULL)
         r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
-    static struct policy policy;
-    if (r == B_OK)
-        r = service_home_policy(home, &policy, err);
-    sv->policy = &policy;
     if (r == B_OK)
         r = open_ca(home, err);
     if (r == B_OK)
         r = open_syslog(err);
     if (r == B_OK && (server.taps = service_taps_new()) == NULL)
         r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
-    return r == B_OK ? start_vault(&conf, err) : r;
+    if (r == B_OK)
+        r = start_vault(&conf, err);
+    return r == B_OK ? open_policy(home, err) : r;
 }
 
 static void tell_siem(void)
@@ -136,7 +156,33 @@ static void close_all(void)
         store_free(&server.readers[i]);
     store_free(&server.service.store);
     service_taps_free(&server.taps);
+    service_policies_free(&server.service.policies);
     pki_ca_free(&server.ca);
+}
+
+/* A policy that was changed at the desk, or by another server, is followed within a second. */
+static void follow_policy(void)
+{
+    static enum b_code told;
+    struct b_err err = {0};
+    if (vault_is_gone(server.service.vault))
+        return;
+    enum b_code r = service_policy_follow(&server.service, &err);
+    if (r != told && r != B_OK)
+        (void)fprintf(stderr, "tessered: the policy cannot be changed: %s\n", err.msg);
+    told = r;
+}
+
+/* Once an hour, what was kept for repeated requests is forgotten after a day. */
+static void forget_answers(time_t now)
+{
+    enum { HOUR = 3600, DAY = 24 * HOUR };
+    static time_t next;
+    struct b_err ignored;
+    if (now < next)
+        return;
+    next = now + HOUR;
+    (void)!service_forget_answers(&server.service, now - DAY, &ignored);
 }
 
 /* Once a second, when something was added, the journal is signed as it is. */
@@ -149,6 +195,8 @@ static void keep_checkpoint(time_t now)
     if (now == last || vault_is_gone(server.service.vault))
         return;
     last = now;
+    follow_policy();
+    forget_answers(now);
     sv = server.service;
     sv.asker = (struct service_asker){.actor = "server", .request = ""};
     enum b_code r = service_journal_checkpoint(&sv, server.home, &err);

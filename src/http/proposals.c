@@ -36,23 +36,32 @@ static enum b_code answer(struct http_call *c, const struct store_proposal *p)
     return B_OK;
 }
 
+/* With the text that belongs to it: who approves must be able to read it. */
 enum b_code http_proposal_show(struct http_call *c, struct b_err *err)
 {
     int64_t id = 0;
     static _Thread_local struct store_proposal p;
+    static _Thread_local char text[SERVICE_TEXT_MAX];
     enum b_code r = http_id(c, &id, err);
     if (r == B_OK)
         r = store_proposal_by_id(c->service.store, id, &p, err);
+    if (r == B_OK)
+        r = service_proposal_kept(c->service.store, &p, text, err);
+    if (r == B_OK && text[0] != '\0')
+        (void)json_object_set_new(c->out, "attached", json_string(text));
     return r == B_OK ? answer(c, &p) : r;
 }
 
 enum b_code http_proposal_make(struct http_call *c, struct b_err *err)
 {
     const char *what = NULL;
+    const char *text = NULL;
     static _Thread_local struct store_proposal p;
     enum b_code r = http_text(c, "what", 200, &what, err);
     if (r == B_OK)
-        r = service_propose(&c->service, &c->person, what, &p, err);
+        r = http_optional(c, "text", SERVICE_TEXT_MAX - 1, &text, err);
+    if (r == B_OK)
+        r = service_propose(&c->service, &c->person, what, text, &p, err);
     c->status = 201;
     return r == B_OK ? answer(c, &p) : r;
 }

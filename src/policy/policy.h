@@ -44,6 +44,7 @@ struct policy_rule {
 };
 
 struct policy {
+    char digest[65];         /* SHA-256 of its text, by whoever read it; "" for the default */
     struct policy_zone zone; /* of the hours */
     uint8_t rule_count;
     struct policy_rule rules[POLICY_RULES_MAX];

@@ -174,7 +174,7 @@ static enum b_code note_ending(struct service_change *c, void *ctx, struct b_err
                                                            : e->work->job.generations[i].target;
     enum b_code r = store_badge_put(c->store, b, err);
     if (r == B_OK)
-        r = store_intent_settle(c->store, b->uid, err);
+        r = service_settle_intents(c, b->uid, err);
     if (r != B_OK)
         return r;
     return service_log(

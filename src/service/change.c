@@ -68,10 +68,15 @@ static void run_one(struct service_writer *w, struct item *i)
     if (i->code != B_OK)
         return;
     struct service_once *once = i->asker.once;
-    if (once != NULL && !once->is_kept)
+    if (once != NULL && !once->is_kept) {
         i->code = store_reply_put(w->store, &once->reply, &i->err);
+        if (i->code == B_OK)
+            service_vouch_reply(&c, &once->reply);
+    }
     if (i->code == B_OK)
         i->code = i->fn(&c, i->ctx, &i->err);
+    if (i->code == B_OK && c.vouched_count > 0) /* rows that no entry has told of yet */
+        i->code = service_log(&c, (struct service_entry){.kind = "records"}, &i->err);
     struct b_err second;
     if (i->code != B_OK) {
         w->edge = before;

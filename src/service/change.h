@@ -31,9 +31,19 @@ struct service_entry {
     const struct store_generation *generation;
 };
 
+/* A row that the next entry of a change vouches for: its digest as it is now. */
+struct service_vouched {
+    const char *what; /* "setting", … */
+    int64_t id;
+    uint8_t digest[32];
+};
+enum { SERVICE_VOUCHED_MAX = 8 };
+
 /* Passed to a change: the writer's store, and who asks. */
 struct service_change {
     struct store *store;
+    struct service_vouched vouched[SERVICE_VOUCHED_MAX];
+    size_t vouched_count;
     const char *actor;   /* "desk", "person:3", "station:7", "server" */
     const char *request; /* the request's id, or "" */
     int64_t now;
@@ -69,9 +79,24 @@ struct service_asker {
 B_NODISCARD enum b_code service_writer_run(struct service_writer *w, struct service_asker asker,
                                            service_change_fn *fn, void *ctx, struct b_err *err);
 
-/* Appends an entry; only inside a change. */
+/* Appends an entry; only inside a change. It vouches for what it names and for all rows that wait.
+ */
 B_NODISCARD enum b_code service_log(struct service_change *c, struct service_entry e,
                                     struct b_err *err);
+/* Forgets the answers kept for requests before then, and says in the journal up to which. */
+struct service;
+B_NODISCARD enum b_code service_forget_answers(struct service *sv, int64_t before,
+                                               struct b_err *err);
+/* Rows that were written: the next entry vouches for them; where the change writes none, one is
+ * added. At most SERVICE_VOUCHED_MAX wait at once. */
+void service_vouch_intent(struct service_change *c, const struct store_intent *i);
+void service_vouch_reply(struct service_change *c, const struct store_reply *r);
+void service_vouch_proposal(struct service_change *c, const struct store_proposal *p);
+void service_vouch_approval(struct service_change *c, const struct store_approval *a);
+void service_vouch_establishment(struct service_change *c, const struct store_establishment *e);
+/* Writes a setting, and has it vouched for: the only way to write one. */
+B_NODISCARD enum b_code service_setting_put(struct service_change *c, const char *name,
+                                            const void *p, size_t n, struct b_err *err);
 
 /* What the journal keeps of a record: SHA-256(salt || all fields in canonical form). */
 void service_digest_badge(const struct store_badge *b, uint8_t out[static 32]);
@@ -79,5 +104,11 @@ void service_digest_holder(const struct store_holder *h, uint8_t out[static 32])
 void service_digest_station(const struct store_station *t, uint8_t out[static 32]);
 void service_digest_person(const struct store_person *p, uint8_t out[static 32]);
 void service_digest_generation(const struct store_generation *g, uint8_t out[static 32]);
+void service_digest_intent(const struct store_intent *i, uint8_t out[static 32]);
+void service_digest_reply(const struct store_reply *r, uint8_t out[static 32]);
+void service_digest_proposal(const struct store_proposal *p, uint8_t out[static 32]);
+void service_digest_approval(const struct store_approval *a, uint8_t out[static 32]);
+void service_digest_setting(const struct store_setting *v, uint8_t out[static 32]);
+void service_digest_establishment(const struct store_establishment *e, uint8_t out[static 32]);
 
 #endif

@@ -140,6 +140,143 @@ void service_digest_generation(const struct store_generation *g, uint8_t out[sta
     end(&k, out);
 }
 
+void service_digest_intent(const struct store_intent *i, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, i->id);
+    block(&k, i->uid, sizeof(i->uid));
+    block(&k, i->plan_digest, sizeof(i->plan_digest));
+    number(&k, i->step);
+    text(&k, i->action);
+    number(&k, i->aid);
+    number(&k, i->no);
+    number(&k, i->from_generation);
+    number(&k, i->to_generation);
+    number(&k, i->at);
+    number(&k, i->is_effective);
+    end(&k, out);
+}
+
+/* A long field goes in as its own digest. */
+static void long_block(struct record *k, const void *p, size_t n)
+{
+    uint8_t digest[32];
+    crypto_sha256(p, n, digest);
+    number(k, (int64_t)n);
+    block(k, digest, sizeof(digest));
+}
+
+void service_digest_reply(const struct store_reply *r, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, r->salt, sizeof(r->salt));
+    number(&k, r->id);
+    text(&k, r->caller);
+    text(&k, r->key);
+    block(&k, r->request, sizeof(r->request));
+    number(&k, r->status);
+    number(&k, r->at);
+    long_block(&k, r->body, strlen(r->body));
+    end(&k, out);
+}
+
+void service_digest_proposal(const struct store_proposal *p, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, p->id);
+    text(&k, p->action);
+    long_block(&k, p->text, strlen(p->text));
+    number(&k, p->proposer);
+    number(&k, p->state);
+    number(&k, p->created_at);
+    number(&k, p->expires_at);
+    end(&k, out);
+}
+
+void service_digest_approval(const struct store_approval *a, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, a->id);
+    number(&k, a->proposal);
+    number(&k, a->person);
+    block(&k, a->signature, sizeof(a->signature));
+    end(&k, out);
+}
+
+void service_digest_setting(const struct store_setting *v, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, v->id);
+    text(&k, v->name);
+    long_block(&k, v->value, v->n);
+    end(&k, out);
+}
+
+void service_digest_establishment(const struct store_establishment *e, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    text(&k, e->finess);
+    text(&k, e->name);
+    block(&k, e->system, e->system_len);
+    text(&k, e->profile_id);
+    end(&k, out);
+}
+
+/* --- rows that wait for an entry ---------------------------------------------------------------
+ */
+
+static uint8_t *vouch(struct service_change *c, const char *what, int64_t id)
+{
+    b_check(c->vouched_count < SERVICE_VOUCHED_MAX);
+    struct service_vouched *v = &c->vouched[c->vouched_count++];
+    v->what = what;
+    v->id = id;
+    return v->digest;
+}
+
+void service_vouch_intent(struct service_change *c, const struct store_intent *i)
+{
+    service_digest_intent(i, vouch(c, "intent", i->id));
+}
+
+void service_vouch_reply(struct service_change *c, const struct store_reply *r)
+{
+    service_digest_reply(r, vouch(c, "reply", r->id));
+}
+
+void service_vouch_proposal(struct service_change *c, const struct store_proposal *p)
+{
+    service_digest_proposal(p, vouch(c, "proposal", p->id));
+}
+
+void service_vouch_approval(struct service_change *c, const struct store_approval *a)
+{
+    service_digest_approval(a, vouch(c, "approval", a->id));
+}
+
+void service_vouch_establishment(struct service_change *c, const struct store_establishment *e)
+{
+    service_digest_establishment(e, vouch(c, "establishment", 1));
+}
+
+enum b_code service_setting_put(struct service_change *c, const char *name, const void *p, size_t n,
+                                struct b_err *err)
+{
+    struct store_setting v = {.value = p, .n = n};
+    (void)snprintf(v.name, sizeof(v.name), "%s", name);
+    enum b_code r = store_setting_put(c->store, name, p, n, err);
+    if (r == B_OK)
+        r = store_setting_id(c->store, name, &v.id, err);
+    if (r == B_OK)
+        service_digest_setting(&v, vouch(c, "setting", v.id));
+    return r;
+}
+
 /* --- the entry ---------------------------------------------------------------------------------
  */
 
@@ -157,10 +294,12 @@ static void put_state(json_t *state, const char *what, int64_t id, const uint8_t
     put_digest(state, name, digest);
 }
 
-static json_t *states(const struct service_entry *e)
+static json_t *states(const struct service_change *c, const struct service_entry *e)
 {
     json_t *state = json_object();
     uint8_t digest[32];
+    for (size_t i = 0; i < c->vouched_count; i++)
+        put_state(state, c->vouched[i].what, c->vouched[i].id, c->vouched[i].digest);
     if (e->badge != NULL) {
         service_digest_badge(e->badge, digest);
         put_state(state, "badge", e->badge->id, digest);
@@ -208,7 +347,7 @@ static json_t *describe(const struct service_change *c, const struct service_ent
     int64_t station = e->station != NULL ? e->station->id : e->station_id;
     json_t *body = json_pack("{s:s, s:I, s:s, s:s}", "actor", c->actor, "at", (json_int_t)c->now,
                              "kind", e->kind, "outcome", b_code_name(e->outcome));
-    json_t *state = states(e);
+    json_t *state = states(c, e);
     if (json_object_size(state) > 0)
         (void)json_object_set(body, "state", state);
     json_decref(state);
@@ -244,6 +383,7 @@ enum b_code service_log(struct service_change *c, struct service_entry e, struct
     uint8_t salt[16];
     char *beside = NULL;
     json_t *body = describe(c, &e);
+    c->vouched_count = 0;
     if (e.personal != NULL)
         put_personal(body, e.personal, &row, salt, &beside);
     char *leaf = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);

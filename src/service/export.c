@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "service/journal.h"
+#include "service/proposal.h"
 
 enum { PATH_CAP = 1024 };
 
@@ -90,6 +91,39 @@ static bool add_entry(void *ctx, const struct store_entry *e)
     return b->code == B_OK;
 }
 
+/* How far: to the newest checkpoint, or to the one that was allowed. */
+static enum b_code find_end(struct service *sv, uint64_t *ret_size, char *note, int64_t *ret_by,
+                            struct b_err *err)
+{
+    static _Thread_local struct store_proposal allowed;
+    char argument[64];
+    uint64_t most = UINT64_MAX;
+    enum b_code r = service_allowed(sv, "export", &allowed, err);
+    if (r == B_OK && allowed.id != 0) {
+        service_proposal_argument(&allowed, argument, sizeof(argument));
+        most = strtoull(argument, NULL, 10);
+    }
+    if (r == B_OK)
+        r = store_checkpoint_get(sv->store, most, ret_size, note, JOURNAL_NOTE_MAX, err);
+    *ret_by = allowed.id;
+    return r == B_E_NOT_FOUND ? b_err_set(err, r, 0, "no checkpoint was signed yet") : r;
+}
+
+struct taken {
+    uint64_t size;
+    int64_t by;
+};
+
+static enum b_code note_export(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct taken *t = ctx;
+    json_t *detail = json_pack("{s:I}", "size", (json_int_t)t->size);
+    if (t->by != 0)
+        (void)json_object_set_new(detail, "proposal", json_integer(t->by));
+    return service_log(c, (struct service_entry){.kind = "export", .detail = detail}, err);
+}
+
+/* Journalled first: what is taken out is known, also when the writing fails half way. */
 enum b_code service_journal_export(struct service *sv, const char *dir, uint64_t *ret_size,
                                    struct b_err *err)
 {
@@ -97,9 +131,11 @@ enum b_code service_journal_export(struct service *sv, const char *dir, uint64_t
     static char note[JOURNAL_NOTE_MAX];
     char path[PATH_CAP];
     struct bundle b = {.dir = dir, .err = err};
-    enum b_code r = store_checkpoint_get(sv->store, UINT64_MAX, &b.size, note, sizeof(note), err);
-    if (r == B_E_NOT_FOUND)
-        return b_err_set(err, r, 0, "no checkpoint was signed yet");
+    struct taken taken = {.by = 0};
+    enum b_code r = find_end(sv, &b.size, note, &taken.by, err);
+    taken.size = b.size;
+    if (r == B_OK)
+        r = service_change(sv, note_export, &taken, err);
     void *room = r == B_OK ? malloc(ROOM) : NULL;
     if (room == NULL)
         return r != B_OK ? r : b_err_set(err, B_E_NO_MEMORY, 0, "exporting the journal");

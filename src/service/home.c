@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include "config/yaml.h"
-#include "policy/file.h"
 #include "profile/file.h"
 #include "service/home.h"
+#include "service/policy.h"
 
 /* The file: everything is a string, absent ones are NULL. */
 struct file {
@@ -96,20 +96,22 @@ enum b_code service_home_open_store(const char *path, bool may_create, bool is_t
     return r == B_OK ? service_writer_open(writes, is_threaded, &sv->writer, err) : r;
 }
 
-enum b_code service_home_policy(const char *home, struct policy *ret, struct b_err *err)
+enum b_code service_home_policy(const char *home, struct service *sv, bool *ret_is_refused,
+                                struct b_err *err)
 {
-    static char text[65536];
+    static char text[SERVICE_TEXT_MAX];
     char path[SERVICE_PATH_MAX];
     size_t n = 0;
     enum b_code r = service_home_path(home, "policy.yaml", path, sizeof(path), err);
     if (r != B_OK)
         return r;
-    if (access(path, F_OK) != 0 && errno == ENOENT) {
-        policy_default(ret);
-        return B_OK;
-    }
-    r = service_read_file(path, text, sizeof(text), &n, err);
-    return r == B_OK ? policy_file_read(path, text, n, ret, err) : r;
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        return service_policy_open(sv, NULL, ret_is_refused, err);
+    r = service_read_file(path, text, sizeof(text) - 1, &n, err);
+    if (r == B_OK && memchr(text, '\0', n) != NULL)
+        r = b_err_set(err, B_E_CONFIG, 0, "%s: not a text", path);
+    text[r == B_OK ? n : 0] = '\0';
+    return r == B_OK ? service_policy_open(sv, text, ret_is_refused, err) : r;
 }
 
 enum b_code service_home_load(const char *home, struct service *sv, struct b_err *err)

@@ -3,7 +3,7 @@
  *
  *   tessere.yaml   the token, and where its PIN is
  *   profile.yaml   the badge profile
- *   policy.yaml    what a tap at a station needs; may be missing
+ *   policy.yaml    what a tap at a station needs, until a quorum approves that; may be missing
  *   store.db       the store
  *   server.yaml    tessered's configuration, where there is a server
  *
@@ -38,9 +38,10 @@ B_NODISCARD enum b_code service_read_file(const char *path, char *ret, size_t ca
 /* Store to read from and writer (threaded or not), into sv. */
 B_NODISCARD enum b_code service_home_open_store(const char *path, bool may_create, bool is_threaded,
                                                 struct service *sv, struct b_err *err);
-/* The tap policy of a home: policy.yaml, or the default where there is none. */
-B_NODISCARD enum b_code service_home_policy(const char *home, struct policy *ret,
-                                            struct b_err *err);
+/* The tap policy of a home, taken into use: service_policy_open with policy.yaml, if there is one.
+ */
+B_NODISCARD enum b_code service_home_policy(const char *home, struct service *sv,
+                                            bool *ret_is_refused, struct b_err *err);
 /* Establishment and badge profile of a home whose store is open, into sv. */
 B_NODISCARD enum b_code service_home_load(const char *home, struct service *sv, struct b_err *err);
 

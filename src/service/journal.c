@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "service/control.h"
 #include "service/relay.h"
 
 static enum b_code read_hash(void *ctx, uint64_t id, uint8_t out[static JOURNAL_HASH],
@@ -226,9 +227,8 @@ static enum b_code erase_badge(struct service_change *c, int64_t id, const char 
                : r;
 }
 
-static enum b_code note_erasure(struct service_change *c, void *ctx, struct b_err *err)
+static enum b_code note_erasure(struct service_change *c, struct erasure *e, struct b_err *err)
 {
-    struct erasure *e = ctx;
     struct store_holder h;
     uint8_t random[8];
     enum b_code r = store_holder_by_ref(c->store, e->ref, &h, err);
@@ -261,11 +261,32 @@ static enum b_code note_erasure(struct service_change *c, void *ctx, struct b_er
         err);
 }
 
+enum b_code service_note_erasure(struct service_change *c, const char *ref, uint64_t *ret_count,
+                                 struct b_err *err)
+{
+    struct erasure e = {.ref = ref};
+    enum b_code r = note_erasure(c, &e, err);
+    *ret_count = e.count;
+    return r;
+}
+
+struct alone {
+    const char *ref;
+    uint64_t count;
+};
+
+static enum b_code note_erasure_alone(struct service_change *c, void *ctx, struct b_err *err)
+{
+    struct alone *a = ctx;
+    enum b_code r = service_refuse_alone(c->store, "erase REF", err);
+    return r == B_OK ? service_note_erasure(c, a->ref, &a->count, err) : r;
+}
+
 enum b_code service_journal_erase(struct service *sv, const char *ref, uint64_t *ret_count,
                                   struct b_err *err)
 {
-    struct erasure e = {.ref = ref};
-    enum b_code r = service_change(sv, note_erasure, &e, err);
-    *ret_count = e.count;
+    struct alone a = {.ref = ref};
+    enum b_code r = service_change(sv, note_erasure_alone, &a, err);
+    *ret_count = a.count;
     return r;
 }

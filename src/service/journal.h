@@ -26,12 +26,17 @@ B_NODISCARD enum b_code service_journal_inclusion(struct service *sv, uint64_t i
 B_NODISCARD enum b_code service_journal_consistency(struct service *sv, uint64_t old,
                                                     uint64_t *size, struct journal_proof *ret,
                                                     struct b_err *err);
-/* Writes the journal up to the newest checkpoint as static tiles below dir. */
+/* Writes the journal up to the newest checkpoint as static tiles below dir; once a roster is
+ * founded, up to the one that a quorum allowed to take out (B_E_QUORUM). The export is journalled.
+ */
 B_NODISCARD enum b_code service_journal_export(struct service *sv, const char *dir,
                                                uint64_t *ret_size, struct b_err *err);
 /* Forgets a person: personal data beside the journal, name and reference in the records. Badges
- * that still open something must be revoked or blank first (B_E_BADGE_STATE). */
+ * that still open something must be revoked or blank first (B_E_BADGE_STATE). Refused once a roster
+ * is founded (B_E_QUORUM): then service_note_erasure is part of carrying out a proposal. */
 B_NODISCARD enum b_code service_journal_erase(struct service *sv, const char *ref,
                                               uint64_t *ret_count, struct b_err *err);
+B_NODISCARD enum b_code service_note_erasure(struct service_change *c, const char *ref,
+                                             uint64_t *ret_count, struct b_err *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "service/control.h"
 #include "service/relay.h"
 
 static const char *const role_names[] = {"administrator", "operator", "custodian", "auditor"};
@@ -220,34 +221,18 @@ enum b_code service_station_state(struct service *sv, int64_t id, enum store_par
 /* --- people ------------------------------------------------------------------------------------
  */
 
-struct person_work {
-    struct store_person *person;
-    const char *kind;
-    enum store_party_state to;
-};
-
-static enum b_code put_person(struct service_change *c, const struct person_work *k,
+static enum b_code put_person(struct service_change *c, struct store_person *p, const char *kind,
                               struct b_err *err)
 {
-    k->person->changed_at = c->now;
-    enum b_code r = store_person_put(c->store, k->person, err);
-    return r == B_OK
-               ? service_log(c, (struct service_entry){.kind = k->kind, .person = k->person}, err)
-               : r;
+    p->changed_at = c->now;
+    enum b_code r = store_person_put(c->store, p, err);
+    return r == B_OK ? service_log(c, (struct service_entry){.kind = kind, .person = p}, err) : r;
 }
 
-static enum b_code note_person(struct service_change *c, void *ctx, struct b_err *err)
-{
-    const struct person_work *k = ctx;
-    k->person->created_at = c->now;
-    return put_person(c, k, err);
-}
-
-enum b_code service_person_add(struct service *sv, const char *name, uint8_t roles,
-                               const char *cert_pem, struct store_person *ret, struct b_err *err)
+enum b_code service_person_read(const char *name, uint8_t roles, const char *cert_pem,
+                                struct store_person *ret, struct b_err *err)
 {
     struct pki_cert cert;
-    struct person_work k = {.person = ret, .kind = "person-add"};
     enum b_code r = pki_cert_read(cert_pem, &cert, err);
     if (r == B_OK && !cert.is_p256)
         r = b_err_set(err, B_E_CERT_BAD, 0,
@@ -258,21 +243,119 @@ enum b_code service_person_add(struct service *sv, const char *name, uint8_t rol
     (void)snprintf(ret->name, sizeof(ret->name), "%s", name);
     memcpy(ret->fingerprint, cert.fingerprint, sizeof(ret->fingerprint));
     memcpy(ret->key, cert.point, sizeof(ret->key));
-    return service_change(sv, note_person, &k, err);
+    return B_OK;
 }
 
-static enum b_code note_person_state(struct service_change *c, void *ctx, struct b_err *err)
+enum b_code service_note_person(struct service_change *c, struct store_person *io, const char *kind,
+                                struct b_err *err)
+{
+    io->created_at = c->now;
+    return put_person(c, io, kind, err);
+}
+
+enum b_code service_note_person_state(struct service_change *c, struct store_person *io,
+                                      enum store_party_state to, const char *kind,
+                                      struct b_err *err)
+{
+    if (!may_become(io->state, to))
+        return b_err_set(err, B_E_BADGE_STATE, 0, "%s is %s", io->name,
+                         store_party_state_name(io->state));
+    io->state = to;
+    return put_person(c, io, kind, err);
+}
+
+struct search {
+    const char *name;
+    struct store_person *ret;
+    bool is_found;
+};
+
+static bool compare_name(void *ctx, const struct store_person *p)
+{
+    struct search *k = ctx;
+    k->is_found = strcmp(p->name, k->name) == 0;
+    if (k->is_found)
+        *k->ret = *p;
+    return !k->is_found;
+}
+
+enum b_code service_person_find(struct store *s, const char *name, struct store_person *ret,
+                                struct b_err *err)
+{
+    struct search k = {.name = name, .ret = ret};
+    *ret = (struct store_person){.id = 0};
+    enum b_code r = store_person_each(s, 0, compare_name, &k, err);
+    return r == B_OK && !k.is_found
+               ? b_err_set(err, B_E_NOT_FOUND, 0, "nobody is registered as %.64s", name)
+               : r;
+}
+
+/* --- people, by one person alone: nobody who may approve ---------------------------------------
+ */
+
+static bool count_administrators(void *ctx, const struct store_person *p)
+{
+    *(unsigned *)ctx +=
+        p->state == STORE_PARTY_ACTIVE && (p->roles & STORE_ROLE_ADMINISTRATOR) != 0;
+    return true;
+}
+
+/* Two administrators can found the roster; from there on nobody joins or leaves the approvers by
+ * one person's word. */
+static enum b_code refuse_approver(struct service_change *c, const struct store_person *p,
+                                   const char *what, struct b_err *err)
+{
+    unsigned administrators = 0;
+    if ((p->roles & SERVICE_APPROVERS) == 0)
+        return B_OK;
+    enum b_code r = service_refuse_alone(c->store, what, err);
+    if (r != B_OK || p->id != 0 || (p->roles & STORE_ROLE_ADMINISTRATOR) == 0)
+        return r;
+    r = store_person_each(c->store, 0, count_administrators, &administrators, err);
+    return r == B_OK && administrators >= 2
+               ? b_err_set(err, B_E_QUORUM, 0,
+                           "two administrators are registered: have them found the roster "
+                           "(tessere roster found), then propose the next")
+               : r;
+}
+
+static enum b_code note_person_alone(struct service_change *c, void *ctx, struct b_err *err)
+{
+    struct store_person *p = ctx;
+    enum b_code r = refuse_approver(c, p, "person-add ROLES NAME", err);
+    return r == B_OK ? service_note_person(c, p, "person-add", err) : r;
+}
+
+enum b_code service_person_add(struct service *sv, const char *name, uint8_t roles,
+                               const char *cert_pem, struct store_person *ret, struct b_err *err)
+{
+    enum b_code r = service_person_read(name, roles, cert_pem, ret, err);
+    return r == B_OK ? service_change(sv, note_person_alone, ret, err) : r;
+}
+
+enum b_code service_person_may_add(struct service *sv, uint8_t roles, struct b_err *err)
+{
+    const struct store_person p = {.roles = roles};
+    struct service_change c = {.store = sv->store};
+    return refuse_approver(&c, &p, "person-add ROLES NAME", err);
+}
+
+struct person_work {
+    struct store_person *person;
+    const char *kind;
+    enum store_party_state to;
+};
+
+static enum b_code note_person_state_alone(struct service_change *c, void *ctx, struct b_err *err)
 {
     const struct person_work *k = ctx;
     struct store_person *p = k->person;
+    char what[160];
     enum b_code r = store_person_by_id(c->store, p->id, p, err);
-    if (r != B_OK)
-        return r;
-    if (!may_become(p->state, k->to))
-        return b_err_set(err, B_E_BADGE_STATE, 0, "%s is %s", p->name,
-                         store_party_state_name(p->state));
-    p->state = k->to;
-    return put_person(c, k, err);
+    (void)snprintf(what, sizeof(what), "%s %s", k->kind, p->name);
+    if (r == B_OK)
+        r = refuse_approver(c, p, what, err);
+    return r == B_OK ? service_note_person_state(c, p, k->to, k->kind, err) : r;
 }
 
 enum b_code service_person_state(struct service *sv, int64_t id, enum store_party_state to,
@@ -280,5 +363,5 @@ enum b_code service_person_state(struct service *sv, int64_t id, enum store_part
 {
     struct person_work k = {.person = ret, .kind = kind, .to = to};
     ret->id = id;
-    return service_change(sv, note_person_state, &k, err);
+    return service_change(sv, note_person_state_alone, &k, err);
 }

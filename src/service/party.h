@@ -37,13 +37,27 @@ B_NODISCARD enum b_code service_station_state(struct service *sv, int64_t id,
                                               enum store_party_state to, const char *kind,
                                               struct store_station *ret, struct b_err *err);
 
-/* A person with the certificate that they bring. */
+/* A person with the certificate that they bring. Who may approve (SERVICE_APPROVERS) comes, goes
+ * and is suspended by a quorum alone, once a roster is founded: B_E_QUORUM. */
 B_NODISCARD enum b_code service_person_add(struct service *sv, const char *name, uint8_t roles,
                                            const char *cert_pem, struct store_person *ret,
                                            struct b_err *err);
 B_NODISCARD enum b_code service_person_state(struct service *sv, int64_t id,
                                              enum store_party_state to, const char *kind,
                                              struct store_person *ret, struct b_err *err);
+/* Whether somebody with these roles could be added, before a certificate is made for them. */
+B_NODISCARD enum b_code service_person_may_add(struct service *sv, uint8_t roles,
+                                               struct b_err *err);
+/* The parts of these, for proposals that a quorum approved; the note functions in a change. */
+B_NODISCARD enum b_code service_person_read(const char *name, uint8_t roles, const char *cert_pem,
+                                            struct store_person *ret, struct b_err *err);
+B_NODISCARD enum b_code service_person_find(struct store *s, const char *name,
+                                            struct store_person *ret, struct b_err *err);
+B_NODISCARD enum b_code service_note_person(struct service_change *c, struct store_person *io,
+                                            const char *kind, struct b_err *err);
+B_NODISCARD enum b_code service_note_person_state(struct service_change *c, struct store_person *io,
+                                                  enum store_party_state to, const char *kind,
+                                                  struct b_err *err);
 /* "administrator", … and back: bits of a comma separated list, 0 when one is none. */
 const char *service_role_name(enum store_role role);
 uint8_t service_roles_from(const char *list);

@@ -116,14 +116,49 @@ static void card_uid(const struct service_work *w, uint8_t uid[static 7])
         memcpy(uid, w->job.uid, 7);
 }
 
+enum b_code service_end_intent(struct service_change *c, int64_t id, const char *kind,
+                               struct b_err *err)
+{
+    struct store_intent i;
+    enum b_code r = store_intent_effective(c->store, id, err);
+    if (r == B_OK)
+        r = store_intent_by_id(c->store, id, &i, err);
+    if (r != B_OK)
+        return r;
+    service_vouch_intent(c, &i);
+    return service_log(c, (struct service_entry){.kind = kind}, err);
+}
+
+enum b_code service_settle_intents(struct service_change *c, const uint8_t uid[static 7],
+                                   struct b_err *err)
+{
+    struct store_intent open[16];
+    size_t count = 0;
+    enum b_code r = B_OK;
+    do {
+        r = store_intent_open(c->store, uid, open, B_COUNT(open), &count, err);
+        for (size_t i = 0; r == B_OK && i < count; i++)
+            r = service_end_intent(c, open[i].id, "step-settled", err);
+    } while (r == B_OK && count == B_COUNT(open));
+    return r;
+}
+
 static enum b_code add_intent(struct service_change *c, void *ctx, struct b_err *err)
 {
-    return store_intent_add(c->store, ctx, err);
+    struct store_intent *i = ctx;
+    enum b_code r = store_intent_add(c->store, i, err);
+    if (r != B_OK)
+        return r;
+    service_vouch_intent(c, i);
+    return service_log(c,
+                       (struct service_entry){.kind = "step-begin",
+                                              .detail = json_pack("{s:s}", "step", i->action)},
+                       err);
 }
 
 static enum b_code end_intent(struct service_change *c, void *ctx, struct b_err *err)
 {
-    return store_intent_effective(c->store, *(const int64_t *)ctx, err);
+    return service_end_intent(c, *(const int64_t *)ctx, "step-done", err);
 }
 
 static enum b_code note_intent(struct service *sv, struct service_work *w, size_t step,

@@ -35,6 +35,13 @@ B_NODISCARD enum b_code service_relay(struct service *sv, struct channel *ch,
                                       struct service_work *w, const struct service_watch *watch,
                                       service_planned_fn *planned, void *ctx, struct b_err *err);
 
+/* In a change: the card has confirmed a step, or an inspection told what it holds. */
+B_NODISCARD enum b_code service_end_intent(struct service_change *c, int64_t id, const char *kind,
+                                           struct b_err *err);
+/* The same for all open steps of a badge. */
+B_NODISCARD enum b_code service_settle_intents(struct service_change *c,
+                                               const uint8_t uid[static 7], struct b_err *err);
+
 /* Fills the generations of a job from the store. with_compromised: to re-key such a badge. */
 B_NODISCARD enum b_code service_generations(const struct service *sv, bool with_compromised,
                                             struct profile_job *job, struct b_err *err);

@@ -17,6 +17,15 @@
 #include "store/store.h"
 #include "vault/vault.h"
 
+struct service_policies;
+
+enum {
+    /* who may approve what others propose */
+    SERVICE_APPROVERS = STORE_ROLE_ADMINISTRATOR | STORE_ROLE_CUSTODIAN,
+    /* room for a policy, a roster or a certificate, with its NUL */
+    SERVICE_TEXT_MAX = 16384,
+};
+
 /* An establishment as one caller sees it: cheap to copy, for another thread or another caller. */
 struct service {
     struct store *store; /* to read, by this thread alone; every change goes through the writer */
@@ -27,7 +36,7 @@ struct service {
     struct vault *desk_vault;
     struct service_asker asker; /* who is told in the journal */
     struct store_establishment establishment;
-    const struct policy *policy; /* of taps at stations; NULL: the default */
+    struct service_policies *policies; /* of taps at stations; NULL: the default (policy.h) */
     struct profile profile; /* the establishment's badge profile, system identifier filled in */
 };
 

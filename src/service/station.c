@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/policy.h"
 #include "service/relay.h"
 
 enum {
@@ -180,22 +181,6 @@ static enum policy_state state_of_badge(const struct store_badge *b)
     return b->id != 0 ? states[b->state] : POLICY_UNKNOWN;
 }
 
-static struct policy default_policy;
-
-static void make_default(void)
-{
-    policy_default(&default_policy);
-}
-
-const struct policy *service_policy(const struct service *sv)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    if (sv->policy != NULL)
-        return sv->policy;
-    (void)pthread_once(&once, make_default);
-    return &default_policy;
-}
-
 /* What the store says of badge, holder and station now, and what the policy makes of it. */
 static void decide(const struct policy *policy, const struct store_station *station,
                    const struct service_verdict *v, bool has_given_pin, int64_t now,
@@ -240,6 +225,8 @@ static enum b_code find_parties(struct store *s, const struct service_tap_first 
 
 /* --- journal -----------------------------------------------------------------------------------
  */
+
+enum { POLICY_SHOWN = 16 }; /* digits of its digest: enough to tell policies apart */
 
 struct outcome {
     const struct place *place;
@@ -317,12 +304,16 @@ static enum b_code note_outcome(struct service_change *c, void *ctx, struct b_er
     bool is_known = v->badge.id != 0;
     return service_log(
         c,
-        (struct service_entry){.kind = "tap",
-                               .outcome = o->code,
-                               .badge = is_known ? &v->badge : NULL,
-                               .holder = is_holder ? &v->holder : NULL,
-                               .personal = is_known ? NULL : personal_of(&o->place->first),
-                               .station_id = o->place->station},
+        (struct service_entry){
+            .kind = "tap",
+            .outcome = o->code,
+            .detail = o->policy->digest[0] != '\0'
+                          ? json_pack("{s:s%}", "policy", o->policy->digest, POLICY_SHOWN)
+                          : NULL,
+            .badge = is_known ? &v->badge : NULL,
+            .holder = is_holder ? &v->holder : NULL,
+            .personal = is_known ? NULL : personal_of(&o->place->first),
+            .station_id = o->place->station},
         err);
 }
 

@@ -10,9 +10,6 @@
 
 enum { SERVICE_TAP_NAME = 33, SERVICE_CHALLENGE_MAX = 128, SERVICE_TAPS_OF_STATION = 16 };
 
-/* The policy in force: the establishment's, or the default. */
-const struct policy *service_policy(const struct service *sv);
-
 struct service_taps;
 struct service_taps *service_taps_new(void);
 void service_taps_free(struct service_taps **t);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "crypto/sign.h"
 #include "service/change.h"
 
 /* What the journal said last of the records of one kind, by their number. */
@@ -17,12 +18,28 @@ struct last {
     size_t cap;
 };
 
-enum kind { BADGE, HOLDER, STATION, PERSON, GENERATION, KINDS };
+enum kind {
+    BADGE,
+    HOLDER,
+    STATION,
+    PERSON,
+    GENERATION,
+    INTENT,
+    REPLY,
+    PROPOSAL,
+    APPROVAL,
+    SETTING,
+    ESTABLISHMENT,
+    KINDS
+};
 
-static const char *const kind_names[] = {"badge", "holder", "station", "person", "key"};
+static const char *const kind_names[KINDS] = {"badge",    "holder",  "station",      "person",
+                                              "key",      "intent",  "reply",        "proposal",
+                                              "approval", "setting", "establishment"};
 
 struct replay {
     struct store *store;
+    const struct journal_signer *signer;
     struct journal_edge edge;
     struct last last[KINDS];
     uint64_t next;
@@ -160,6 +177,38 @@ static bool has_checkpoint(struct replay *k, json_int_t wanted)
            size == (uint64_t)wanted;
 }
 
+/* Answers kept for repeated requests are forgotten after a day, up to one of them. */
+static void take_forgotten(struct replay *k, const json_t *body)
+{
+    struct last *l = &k->last[REPLY];
+    json_int_t up_to =
+        json_integer_value(json_object_get(json_object_get(body, "detail"), "up_to"));
+    for (size_t id = 0; id < l->cap && (json_int_t)id <= up_to; id++)
+        l->is_there[id] = false;
+}
+
+/* What was carried out was witnessed by the vault, which saw the quorum's signatures. */
+static enum b_code take_receipt(struct replay *k, uint64_t index, const json_t *body)
+{
+    static const char head[] = "tessere-receipt/v1\n";
+    static struct store_proposal p;
+    static char message[sizeof(head) + STORE_PROPOSAL_MAX];
+    const json_t *detail = json_object_get(body, "detail");
+    const char *hex = json_string_value(json_object_get(detail, "receipt"));
+    uint8_t receipt[64];
+    struct b_wr w = b_wr_from(receipt, sizeof(receipt));
+    if (k->signer == NULL)
+        return B_OK;
+    if (store_proposal_by_id(k->store, json_integer_value(json_object_get(detail, "proposal")), &p,
+                             k->err) != B_OK)
+        return broken(k, index, "the proposal that was carried out is missing");
+    int n = snprintf(message, sizeof(message), "%s%s", head, p.text);
+    if (hex == NULL || !b_unhex(&w, hex) || w.len != sizeof(receipt) ||
+        !crypto_ed25519_verify(k->signer->key, message, (size_t)n, receipt))
+        return broken(k, index, "the vault's receipt is not for this proposal");
+    return B_OK;
+}
+
 static enum b_code take_body(struct replay *k, const struct store_entry *e, const json_t *body)
 {
     json_int_t badge = json_integer_value(json_object_get(body, "badge"));
@@ -178,6 +227,10 @@ static enum b_code take_body(struct replay *k, const struct store_entry *e, cons
             return broken(k, e->index, "the checkpoint that it tells of is missing");
         k->checkpoints_told++;
     }
+    if (is_text(body, "kind", "forget-answers"))
+        take_forgotten(k, body);
+    if (is_text(body, "kind", "carry-out") && take_receipt(k, e->index, body) != B_OK)
+        return k->code;
     if (is_text(body, "kind", "tap") && is_text(body, "outcome", "ok") && badge > 0) {
         if (!reserve(&k->last[BADGE], (size_t)badge))
             return k->code = b_err_set(k->err, B_E_NO_MEMORY, 0, "verifying the journal");
@@ -289,6 +342,69 @@ static enum b_code check_generations(struct replay *k)
     return r;
 }
 
+static bool take_intent(void *ctx, const struct store_intent *i)
+{
+    uint8_t digest[32];
+    service_digest_intent(i, digest);
+    return compare(ctx, INTENT, (size_t)i->id, digest);
+}
+
+static bool take_reply(void *ctx, const struct store_reply *r)
+{
+    uint8_t digest[32];
+    service_digest_reply(r, digest);
+    return compare(ctx, REPLY, (size_t)r->id, digest);
+}
+
+static bool take_proposal(void *ctx, const struct store_proposal *p)
+{
+    uint8_t digest[32];
+    service_digest_proposal(p, digest);
+    return compare(ctx, PROPOSAL, (size_t)p->id, digest);
+}
+
+static bool take_approval(void *ctx, const struct store_approval *a)
+{
+    uint8_t digest[32];
+    service_digest_approval(a, digest);
+    return compare(ctx, APPROVAL, (size_t)a->id, digest);
+}
+
+static bool take_setting(void *ctx, const struct store_setting *v)
+{
+    uint8_t digest[32];
+    service_digest_setting(v, digest);
+    return compare(ctx, SETTING, (size_t)v->id, digest);
+}
+
+static enum b_code check_establishment(struct replay *k)
+{
+    struct store_establishment e;
+    struct b_err none;
+    uint8_t digest[32];
+    if (store_establishment_get(k->store, &e, &none) != B_OK)
+        return B_OK; /* one that was removed is missed below */
+    service_digest_establishment(&e, digest);
+    return compare(k, ESTABLISHMENT, 1, digest) ? B_OK : k->code;
+}
+
+static enum b_code check_work(struct replay *k)
+{
+    struct store *s = k->store;
+    enum b_code r = store_intent_each(s, take_intent, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_reply_each(s, take_reply, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_proposal_each(s, 0, take_proposal, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_approval_each(s, take_approval, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_setting_each(s, take_setting, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = check_establishment(k);
+    return r;
+}
+
 static enum b_code check_removed(struct replay *k)
 {
     for (size_t kind = 0; kind < KINDS; kind++)
@@ -311,6 +427,8 @@ static enum b_code check_records(struct replay *k)
         r = store_person_each(s, 0, take_person, k, k->err);
     if (r == B_OK && k->code == B_OK)
         r = check_generations(k);
+    if (r == B_OK && k->code == B_OK)
+        r = check_work(k);
     if (r == B_OK && k->code == B_OK)
         r = check_removed(k);
     return r != B_OK ? r : k->code;
@@ -413,6 +531,7 @@ enum b_code service_verify(struct store *s, const struct service_verify *what,
     if (k == NULL)
         return b_err_set(err, B_E_NO_MEMORY, 0, "verifying the journal");
     k->store = s;
+    k->signer = what->signer;
     k->found = ret;
     k->err = err;
     enum b_code r = replay(k);

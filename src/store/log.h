@@ -57,21 +57,39 @@ B_NODISCARD enum b_code store_setting_put(struct store *s, const char *name, con
                                           size_t n, struct b_err *err);
 B_NODISCARD enum b_code store_setting_get(struct store *s, const char *name, void *p, size_t cap,
                                           size_t *ret_n, struct b_err *err);
+struct store_setting {
+    int64_t id;
+    char name[96];
+    const void *value; /* lives as long as the call that gave it */
+    size_t n;
+};
+B_NODISCARD enum b_code store_setting_each(struct store *s,
+                                           bool (*fn)(void *ctx, const struct store_setting *v),
+                                           void *ctx, struct b_err *err);
+B_NODISCARD enum b_code store_setting_id(struct store *s, const char *name, int64_t *ret,
+                                         struct b_err *err);
 
 /* Answers kept for a repeated Idempotency-Key: who, key, digest of the request, status, body. */
 struct store_reply {
+    int64_t id;
     char caller[80];
     char key[65];
     uint8_t request[32];
     int status;
     int64_t at;
+    uint8_t salt[16]; /* of its digest in the journal: the body may name a person */
     char body[STORE_ENTRY_MAX];
 };
 B_NODISCARD enum b_code store_reply_get(struct store *s, struct store_reply *io, struct b_err *err);
-/* status 0: a new one, under way (B_E_DUPLICATE); else the answer of one that is there. */
-B_NODISCARD enum b_code store_reply_put(struct store *s, const struct store_reply *reply,
+/* status 0: a new one, under way (B_E_DUPLICATE), which gets its number; else the answer of one
+ * that is there. */
+B_NODISCARD enum b_code store_reply_put(struct store *s, struct store_reply *reply,
                                         struct b_err *err);
-/* Forgets those that are older. */
-B_NODISCARD enum b_code store_reply_forget(struct store *s, int64_t before, struct b_err *err);
+B_NODISCARD enum b_code store_reply_each(struct store *s,
+                                         bool (*fn)(void *ctx, const struct store_reply *reply),
+                                         void *ctx, struct b_err *err);
+/* Forgets those up to the newest that is older; gives its number, 0 when there was none. */
+B_NODISCARD enum b_code store_reply_forget(struct store *s, int64_t before, int64_t *ret_up_to,
+                                           struct b_err *err);
 
 #endif

@@ -124,6 +124,7 @@ struct store_proposal {
     int64_t created_at, expires_at;
 };
 struct store_approval {
+    int64_t id, proposal;
     int64_t person;
     uint8_t signature[64]; /* ECDSA P-256 SHA-256, r || s */
 };
@@ -134,8 +135,12 @@ B_NODISCARD enum b_code store_proposal_by_id(struct store *s, int64_t id,
 B_NODISCARD enum b_code store_proposal_each(struct store *s, int64_t after_id,
                                             bool (*fn)(void *ctx, const struct store_proposal *p),
                                             void *ctx, struct b_err *err);
-B_NODISCARD enum b_code store_approval_add(struct store *s, int64_t proposal,
-                                           const struct store_approval *a, struct b_err *err);
+B_NODISCARD enum b_code store_approval_add(struct store *s, struct store_approval *a,
+                                           struct b_err *err);
+/* All of them, of every proposal. */
+B_NODISCARD enum b_code store_approval_each(struct store *s,
+                                            bool (*fn)(void *ctx, const struct store_approval *a),
+                                            void *ctx, struct b_err *err);
 B_NODISCARD enum b_code store_approval_list(struct store *s, int64_t proposal,
                                             struct store_approval *as, size_t cap,
                                             size_t *ret_count, struct b_err *err);

@@ -83,21 +83,29 @@ enum b_code store_proposal_each(struct store *s, int64_t after_id,
     return r == B_E_NOT_FOUND ? B_OK : r;
 }
 
-enum b_code store_approval_add(struct store *s, int64_t proposal, const struct store_approval *a,
-                               struct b_err *err)
+enum b_code store_approval_add(struct store *s, struct store_approval *a, struct b_err *err)
 {
     struct statement *st = NULL;
     enum b_code r = store_prepare(
         s, "INSERT INTO approval (proposal, person, signature) VALUES (?, ?, ?)", &st, err);
     if (r != B_OK)
         return r;
-    driver_bind_int(st, 1, proposal);
+    driver_bind_int(st, 1, a->proposal);
     driver_bind_int(st, 2, a->person);
     driver_bind_blob(st, 3, a->signature, sizeof(a->signature));
     r = store_run(&st, err);
     if (r == B_E_DUPLICATE)
         (void)b_err_set(err, r, 0, "this person has approved it already");
+    if (r == B_OK)
+        a->id = driver_last_id(s->driver);
     return r;
+}
+
+static void read_approval(struct statement *st, struct store_approval *a)
+{
+    *a = (struct store_approval){
+        .id = driver_int(st, 0), .proposal = driver_int(st, 1), .person = driver_int(st, 2)};
+    (void)driver_blob(st, 3, a->signature, sizeof(a->signature));
 }
 
 enum b_code store_approval_list(struct store *s, int64_t proposal, struct store_approval *as,
@@ -106,16 +114,32 @@ enum b_code store_approval_list(struct store *s, int64_t proposal, struct store_
     struct statement *st = NULL;
     size_t n = 0;
     enum b_code r = store_prepare(
-        s, "SELECT person, signature FROM approval WHERE proposal = ? ORDER BY person", &st, err);
+        s,
+        "SELECT id, proposal, person, signature FROM approval WHERE proposal = ? ORDER BY person",
+        &st, err);
     if (r != B_OK)
         return r;
     driver_bind_int(st, 1, proposal);
-    while (n < cap && (r = driver_step(st, err)) == B_OK) {
-        as[n].person = driver_int(st, 0);
-        (void)driver_blob(st, 1, as[n].signature, sizeof(as[n].signature));
-        n++;
-    }
+    while (n < cap && (r = driver_step(st, err)) == B_OK)
+        read_approval(st, &as[n++]);
     driver_finish(&st);
     *ret_count = n;
     return r == B_E_NOT_FOUND || n == cap ? B_OK : r;
+}
+
+enum b_code store_approval_each(struct store *s,
+                                bool (*fn)(void *ctx, const struct store_approval *a), void *ctx,
+                                struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(
+        s, "SELECT id, proposal, person, signature FROM approval ORDER BY id", &st, err);
+    while (r == B_OK && (r = driver_step(st, err)) == B_OK) {
+        struct store_approval a;
+        read_approval(st, &a);
+        if (!fn(ctx, &a))
+            break;
+    }
+    driver_finish(&st);
+    return r == B_E_NOT_FOUND ? B_OK : r;
 }

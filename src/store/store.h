@@ -142,8 +142,10 @@ B_NODISCARD enum b_code store_intent_effective(struct store *s, int64_t id, stru
 B_NODISCARD enum b_code store_intent_open(struct store *s, const uint8_t uid[static 7],
                                           struct store_intent *is, size_t cap, size_t *ret_count,
                                           struct b_err *err);
-/* Closes the open intents of a badge: a later inspection told what the card holds. */
-B_NODISCARD enum b_code store_intent_settle(struct store *s, const uint8_t uid[static 7],
-                                            struct b_err *err);
+B_NODISCARD enum b_code store_intent_by_id(struct store *s, int64_t id, struct store_intent *ret,
+                                           struct b_err *err);
+B_NODISCARD enum b_code store_intent_each(struct store *s,
+                                          bool (*fn)(void *ctx, const struct store_intent *i),
+                                          void *ctx, struct b_err *err);
 
 #endif

@@ -264,11 +264,32 @@ enum b_code vault_identity(struct vault *v, struct vault_identity *ret, struct b
     return B_OK;
 }
 
-enum b_code vault_roster_found(struct vault *v, const char *roster, struct b_err *err)
+enum b_code vault_anchors(struct vault *v, struct vault_anchors *ret, struct b_err *err)
+{
+    LANE *k = vault_lane_take(v);
+    struct wire_out o = vault_lane_begin(k, VAULT_MSG_ANCHORS);
+    struct wire_in in;
+    enum b_code r = vault_lane_call(k, &o, &in, err);
+    if (r != B_OK)
+        return r;
+    struct b_rd roster = wire_get_bytes(&in);
+    struct b_rd policy = wire_get_bytes(&in);
+    if (!wire_in_end(&in) || (roster.left != 0 && roster.left != 32) ||
+        (policy.left != 0 && policy.left != 32))
+        return vault_lane_misread(k, "anchors", err);
+    *ret = (struct vault_anchors){.has_roster = roster.left != 0, .has_policy = policy.left != 0};
+    b_rd_bytes(&roster, ret->roster, roster.left);
+    b_rd_bytes(&policy, ret->policy, policy.left);
+    return B_OK;
+}
+
+enum b_code vault_roster_found(struct vault *v, const char *roster, const uint8_t policy[static 32],
+                               struct b_err *err)
 {
     LANE *k = vault_lane_take(v);
     struct wire_out o = vault_lane_begin(k, VAULT_MSG_ROSTER_FOUND);
     wire_put_bytes(&o, roster, strlen(roster));
+    wire_put_bytes(&o, policy, 32);
     return vault_lane_call_void(k, &o, "roster_found", err);
 }
 

@@ -95,54 +95,73 @@ static bool parse_proposal(const struct vaultd *d, struct b_rd r, struct proposa
 /* --- the anchor --------------------------------------------------------------------------------
  */
 
-static const char anchor_name[] = "roster";
+static const char roster_anchor[] = "roster";
+static const char policy_anchor[] = "policy";
 
-static enum b_code read_anchor(struct vaultd *d, uint8_t digest[static 32], bool *ret_is_there,
-                               struct b_err *err)
+static enum b_code read_anchor(struct vaultd *d, const char *name, uint8_t digest[static 32],
+                               bool *ret_is_there, struct b_err *err)
 {
     uint8_t bytes[64];
     struct b_wr w = b_wr_from(bytes, sizeof(bytes));
-    enum b_code r = d->keyring.anchor_get(d->keyring.ctx, vaultd_config(d), anchor_name, &w, err);
+    enum b_code r = d->keyring.anchor_get(d->keyring.ctx, vaultd_config(d), name, &w, err);
     *ret_is_there = r == B_OK;
     if (r == B_E_NOT_FOUND || r == B_E_TOKEN_MECHANISM)
         return B_OK; /* none yet, or a token that keeps none */
     if (r == B_OK && w.len != 32)
-        r = b_err_set(err, B_E_TOKEN_FAILED, 0, "the token's anchor of the roster is broken");
+        r = b_err_set(err, B_E_TOKEN_FAILED, 0, "the token's anchor of the %s is broken", name);
     if (r == B_OK)
         memcpy(digest, bytes, 32);
     return r;
 }
 
-static enum b_code write_anchor(struct vaultd *d, const uint8_t digest[static 32],
+static enum b_code write_anchor(struct vaultd *d, const char *name, const uint8_t digest[static 32],
                                 struct b_err *err)
 {
-    return d->keyring.anchor_put(d->keyring.ctx, vaultd_config(d), anchor_name,
-                                 b_rd_from(digest, 32), err);
+    return d->keyring.anchor_put(d->keyring.ctx, vaultd_config(d), name, b_rd_from(digest, 32),
+                                 err);
 }
 
 enum b_code vaultd_has_roster(struct vaultd *d, bool *ret, struct b_err *err)
 {
     uint8_t digest[32];
-    return read_anchor(d, digest, ret, err);
+    return read_anchor(d, roster_anchor, digest, ret, err);
 }
 
-enum b_code vaultd_found_roster(struct vaultd *d, struct b_rd roster, struct b_err *err)
+enum b_code vaultd_anchors(struct vaultd *d, struct wire_out *answer, struct b_err *err)
+{
+    const char *const names[] = {roster_anchor, policy_anchor};
+    for (size_t i = 0; i < B_COUNT(names); i++) {
+        uint8_t digest[32];
+        bool is_there = false;
+        enum b_code r = read_anchor(d, names[i], digest, &is_there, err);
+        if (r != B_OK)
+            return r;
+        wire_put_bytes(answer, digest, is_there ? sizeof(digest) : 0);
+    }
+    return B_OK;
+}
+
+/* The policy first: with the roster, dual control stands. */
+enum b_code vaultd_found_roster(struct vaultd *d, struct b_rd roster, struct b_rd policy,
+                                struct b_err *err)
 {
     struct roster parsed;
     uint8_t digest[32];
     bool is_there = false;
-    enum b_code r = read_anchor(d, digest, &is_there, err);
+    enum b_code r = read_anchor(d, roster_anchor, digest, &is_there, err);
     if (r != B_OK)
         return r;
     if (is_there)
         return b_err_set(err, B_E_QUORUM, 0,
                          "this establishment has a roster: it is changed by a proposal");
-    if (!parse_roster(d, roster, &parsed))
+    if (!parse_roster(d, roster, &parsed) || policy.left != sizeof(digest))
         return b_err_set(
             err, B_E_BAD_INPUT, 0,
             "the roster: a quorum of at least 2, and as many approvers with their keys");
+    b_rd_bytes(&policy, digest, sizeof(digest));
+    r = write_anchor(d, policy_anchor, digest, err);
     crypto_sha256(roster.p, roster.left, digest);
-    return write_anchor(d, digest, err);
+    return r == B_OK ? write_anchor(d, roster_anchor, digest, err) : r;
 }
 
 /* --- carrying out ------------------------------------------------------------------------------
@@ -193,13 +212,15 @@ static enum b_code rotate(struct vaultd *d, const char *argument, struct custody
                                err);
 }
 
-static enum b_code replace_roster(struct vaultd *d, const char *argument, struct b_err *err)
+/* What is in force from now on, by its digest. */
+static enum b_code replace(struct vaultd *d, const char *name, const char *argument,
+                           struct b_err *err)
 {
     uint8_t digest[32];
     struct b_wr w = b_wr_from(digest, sizeof(digest));
     if (!b_unhex(&w, argument) || w.len != sizeof(digest))
-        return b_err_set(err, B_E_BAD_INPUT, 0, "roster: the digest of the new one");
-    return write_anchor(d, digest, err);
+        return b_err_set(err, B_E_BAD_INPUT, 0, "%s: the digest of the new one", name);
+    return write_anchor(d, name, digest, err);
 }
 
 static void put_receipt(const struct vaultd_identity *id, struct b_rd proposal,
@@ -227,7 +248,7 @@ enum b_code vaultd_carry_out(struct vaultd *d, const struct vaultd_carry *carry,
     bool has_roster = false;
     enum b_code r = vaultd_identity(d, &id, err);
     if (r == B_OK)
-        r = read_anchor(d, anchor, &has_roster, err);
+        r = read_anchor(d, roster_anchor, anchor, &has_roster, err);
     if (r != B_OK)
         return r;
     crypto_sha256(carry->roster.p, carry->roster.left, digest);
@@ -242,8 +263,9 @@ enum b_code vaultd_carry_out(struct vaultd *d, const struct vaultd_carry *carry,
     bool is_rotation = strcmp(p.action, "rotate") == 0;
     if (r == B_OK && is_rotation)
         r = rotate(d, p.argument, &key, err);
-    else if (r == B_OK && strcmp(p.action, "roster") == 0)
-        r = replace_roster(d, p.argument, err);
+    else if (r == B_OK &&
+             (strcmp(p.action, roster_anchor) == 0 || strcmp(p.action, policy_anchor) == 0))
+        r = replace(d, p.action, p.argument, err);
     if (r != B_OK)
         return r;
     put_receipt(id, carry->proposal, answer);

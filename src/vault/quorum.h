@@ -14,9 +14,9 @@
  *                                             expires 1795470000
  *
  * Lines end with a line feed. What the vault does itself: action "rotate", argument "auth 4" (makes
- * that master key); action "roster", argument <digest of the new roster>. For every other action it
- * gives a receipt: an Ed25519 signature by the journal's key over "tessere-receipt/v1\n" and the
- * proposal.
+ * that master key); action "roster", argument <digest of the new roster>; action "policy", argument
+ * <digest of the tap policy>. For every action it gives a receipt: an Ed25519 signature by the
+ * journal's key over "tessere-receipt/v1\n" and the proposal.
  */
 #ifndef TESSERE_VAULT_QUORUM_H
 #define TESSERE_VAULT_QUORUM_H
@@ -34,8 +34,12 @@ struct vaultd_carry {
  * B_E_PROPOSAL_EXPIRED. */
 enum b_code vaultd_carry_out(struct vaultd *d, const struct vaultd_carry *carry,
                              struct wire_out *answer, struct b_err *err);
-/* The first roster of an establishment; B_E_QUORUM when it has one. */
-enum b_code vaultd_found_roster(struct vaultd *d, struct b_rd roster, struct b_err *err);
+/* The first roster of an establishment, and the digest of the policy in force; B_E_QUORUM when it
+ * has one. */
+enum b_code vaultd_found_roster(struct vaultd *d, struct b_rd roster, struct b_rd policy,
+                                struct b_err *err);
+/* The answer's fields: digests of roster and policy, empty where there is none. */
+enum b_code vaultd_anchors(struct vaultd *d, struct wire_out *answer, struct b_err *err);
 /* Whether the token has a roster: then a key is made by carrying out a proposal alone. */
 enum b_code vaultd_has_roster(struct vaultd *d, bool *ret, struct b_err *err);
 

@@ -157,11 +157,19 @@ struct vault_identity { /* public halves */
 };
 B_NODISCARD enum b_code vault_identity(struct vault *v, struct vault_identity *ret,
                                        struct b_err *err);
-/* Dual control (src/vault/quorum.h has the texts). The first roster is founded; after that master
- * keys are made, and the roster changed, by carrying out a proposal with its approvals: signatures
- * of 64 bytes each. key: of a rotation; generation 0 otherwise. B_E_QUORUM, B_E_APPROVAL_BAD,
- * B_E_PROPOSAL_EXPIRED. */
-B_NODISCARD enum b_code vault_roster_found(struct vault *v, const char *roster, struct b_err *err);
+/* Dual control (src/vault/quorum.h has the texts). The first roster is founded, and with it the tap
+ * policy in force, by its digest; after that master keys are made, and roster and policy changed,
+ * by carrying out a proposal with its approvals: signatures of 64 bytes each. key: of a rotation;
+ * generation 0 otherwise. B_E_QUORUM, B_E_APPROVAL_BAD, B_E_PROPOSAL_EXPIRED. */
+B_NODISCARD enum b_code vault_roster_found(struct vault *v, const char *roster,
+                                           const uint8_t policy[static 32], struct b_err *err);
+/* Which are in force, by the token: SHA-256 over their texts. */
+struct vault_anchors {
+    bool has_roster, has_policy;
+    uint8_t roster[32], policy[32];
+};
+B_NODISCARD enum b_code vault_anchors(struct vault *v, struct vault_anchors *ret,
+                                      struct b_err *err);
 struct vault_carry {
     const char *roster, *proposal;
     struct b_rd approvals;

@@ -309,7 +309,14 @@ static enum b_code handle_roster_found(struct vaultd *d, struct wire_in *in, str
 {
     (void)out;
     struct b_rd roster = wire_get_bytes(in);
-    return wire_in_end(in) ? vaultd_found_roster(d, roster, err) : broken(err);
+    struct b_rd policy = wire_get_bytes(in);
+    return wire_in_end(in) ? vaultd_found_roster(d, roster, policy, err) : broken(err);
+}
+
+static enum b_code handle_anchors(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                  struct b_err *err)
+{
+    return wire_in_end(in) ? vaultd_anchors(d, out, err) : broken(err);
 }
 
 static enum b_code handle_carry_out(struct vaultd *d, struct wire_in *in, struct wire_out *out,

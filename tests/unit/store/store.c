@@ -88,7 +88,7 @@ static void two_badges_cannot_have_one_uid(void **state)
     store_free(&s);
 }
 
-static void an_open_intent_stays_until_it_took_effect_or_is_settled(void **state)
+static void an_open_intent_stays_until_it_took_effect(void **state)
 {
     (void)state;
     struct store *s = open_store();
@@ -105,7 +105,10 @@ static void an_open_intent_stays_until_it_took_effect_or_is_settled(void **state
     assert_int_equal(store_intent_effective(s, i.id, &err), B_OK);
     assert_int_equal(store_intent_open(s, i.uid, got, 4, &n, &err), B_OK);
     assert_int_equal(n, 1);
-    assert_int_equal(store_intent_settle(s, i.uid, &err), B_OK);
+    assert_int_equal(got[0].id, j.id);
+    assert_int_equal(store_intent_effective(s, j.id, &err), B_OK);
+    assert_int_equal(store_intent_by_id(s, j.id, &got[0], &err), B_OK);
+    assert_true(got[0].is_effective);
     assert_int_equal(store_intent_open(s, i.uid, got, 4, &n, &err), B_OK);
     assert_int_equal(n, 0);
     store_free(&s);
@@ -401,7 +404,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_badge_comes_back_by_uid_serial_and_id),
         T(two_badges_cannot_have_one_uid),
-        T(an_open_intent_stays_until_it_took_effect_or_is_settled),
+        T(an_open_intent_stays_until_it_took_effect),
         T(what_is_rolled_back_is_gone),
         T(a_store_of_a_newer_version_is_refused),
         T(a_file_that_is_no_store_is_refused),

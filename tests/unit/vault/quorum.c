@@ -50,11 +50,14 @@ static struct wire_out begin(struct b_wr *w, enum vault_msg id)
     return wire_out_from(vault_msg_row((uint8_t)id)->request, w);
 }
 
+static uint8_t policy[32] = {1, 2, 3}; /* digest of the one in force */
+
 static enum b_code found(const char *text)
 {
     struct b_wr w;
     struct wire_out o = begin(&w, VAULT_MSG_ROSTER_FOUND);
     wire_put_bytes(&o, text, strlen(text));
+    wire_put_bytes(&o, policy, sizeof(policy));
     return send_message(&w);
 }
 
@@ -255,6 +258,49 @@ static void a_proposal_that_is_not_exactly_one_is_refused(void **state)
     assert_int_equal(carry((size_t[]){0, 1}, 2), B_E_APPROVAL_BAD);
 }
 
+/* What the token says is in force. */
+static void check_anchors(const char *roster_text, const uint8_t *policy_digest)
+{
+    uint8_t digest[32];
+    struct b_wr w;
+    (void)begin(&w, VAULT_MSG_ANCHORS);
+    assert_int_equal(send_message(&w), B_OK);
+    struct b_rd all = b_rd_from(answer + 1, sizeof(answer) - 1);
+    struct wire_in in = wire_in_from(vault_msg_row(VAULT_MSG_ANCHORS)->answer, all);
+    struct b_rd bytes = wire_get_bytes(&in);
+    assert_int_equal(bytes.left, roster_text != NULL ? 32 : 0);
+    if (roster_text != NULL) {
+        crypto_sha256(roster_text, strlen(roster_text), digest);
+        assert_memory_equal(bytes.p, digest, 32);
+    }
+    bytes = wire_get_bytes(&in);
+    assert_int_equal(bytes.left, policy_digest != NULL ? 32 : 0);
+    if (policy_digest != NULL)
+        assert_memory_equal(bytes.p, policy_digest, 32);
+}
+
+static void the_policy_in_force_is_anchored_and_changes_by_a_quorum_alone(void **state)
+{
+    (void)state;
+    uint8_t next[32] = {9, 8, 7};
+    char hex[65];
+    b_hex(hex, next, sizeof(next));
+    check_anchors(NULL, NULL);
+    assert_int_equal(found(roster), B_OK);
+    check_anchors(roster, policy);
+    propose("policy", hex, later);
+    assert_int_equal(carry((size_t[]){0}, 1), B_E_QUORUM);
+    assert_int_equal(carry((size_t[]){0, 3}, 2), B_E_APPROVAL_BAD);
+    check_anchors(roster, policy);
+    assert_int_equal(carry((size_t[]){0, 2}, 2), B_OK);
+    check_anchors(roster, next);
+    propose("policy", "", later);
+    assert_int_equal(carry((size_t[]){0, 2}, 2), B_E_BAD_INPUT);
+    propose("policy", "99", later);
+    assert_int_equal(carry((size_t[]){0, 2}, 2), B_E_BAD_INPUT);
+    check_anchors(roster, next);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -268,6 +314,7 @@ int main(void)
         TEST(an_expired_proposal_is_refused),
         TEST(a_roster_of_the_servers_own_is_refused),
         TEST(the_roster_changes_by_a_proposal_and_the_old_one_ends),
+        TEST(the_policy_in_force_is_anchored_and_changes_by_a_quorum_alone),
         TEST(a_proposal_that_is_not_exactly_one_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
