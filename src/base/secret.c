@@ -82,11 +82,21 @@ static void list_remove(struct block *b)
     b->next = b->previous = NONE;
 }
 
-static enum b_code map_arena(size_t size, bool must_lock, struct b_err *err)
+static size_t page_size(void)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size = (size + page - 1) / page * page;
-    b_check(size > sizeof(struct block) && size < NONE);
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t in_pages(size_t size)
+{
+    return (size + page_size() - 1) / page_size() * page_size();
+}
+
+/* size: in whole pages. Guards before and behind. */
+static enum b_code map_guarded(size_t size, bool must_lock, uint8_t **ret, bool *ret_is_locked,
+                               struct b_err *err)
+{
+    size_t page = page_size();
     uint8_t *map = mmap(NULL, size + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED)
         return b_err_set(err, B_E_NO_MEMORY, (uint32_t)errno, "mapping memory for keys: %s",
@@ -99,21 +109,49 @@ static enum b_code map_arena(size_t size, bool must_lock, struct b_err *err)
         return b_err_set(err, B_E_SYSTEM, (uint32_t)cause, "protecting memory for keys: %s",
                          strerror(cause));
     }
-    arena.is_locked = mlock(start, size) == 0;
-    if (must_lock && !arena.is_locked) {
+    *ret_is_locked = mlock(start, size) == 0;
+    if (must_lock && !*ret_is_locked) {
         int cause = errno;
         (void)munmap(map, size + 2 * page);
         return b_err_set(err, B_E_LOCK_MEMORY, (uint32_t)cause,
                          "locking %zu KiB of memory for keys: %s", size / 1024, strerror(cause));
     }
-    arena.start = start;
+    *ret = start;
+    return B_OK;
+}
+
+static enum b_code map_arena(size_t size, bool must_lock, struct b_err *err)
+{
+    size = in_pages(size);
+    b_check(size > sizeof(struct block) && size < NONE);
+    enum b_code r = map_guarded(size, must_lock, &arena.start, &arena.is_locked, err);
+    if (r != B_OK)
+        return r;
     arena.size = size;
-    struct block *first = (struct block *)(void *)start;
+    struct block *first = (struct block *)(void *)arena.start;
     *first = (struct block){
         .magic = BLOCK_MAGIC, .size = (uint32_t)(size - sizeof(struct block)), .before = NONE};
     arena.first_free = NONE;
     list_add(first);
     return B_OK;
+}
+
+enum b_code b_secret_map(size_t n, void **ret, struct b_err *err)
+{
+    uint8_t *start = NULL;
+    bool is_locked = false;
+    enum b_code r = map_guarded(in_pages(n), b_secret_is_locked(), &start, &is_locked, err);
+    if (r == B_OK)
+        *ret = start;
+    return r;
+}
+
+void b_secret_unmap(void *p, size_t n)
+{
+    if (p == NULL)
+        return;
+    b_wipe(p, n);
+    (void)munmap((uint8_t *)p - page_size(), in_pages(n) + 2 * page_size());
 }
 
 enum b_code b_secret_init(size_t size, bool must_lock, struct b_err *err)

@@ -21,6 +21,11 @@ bool b_secret_is_locked(void);
 B_NODISCARD void *b_secret_alloc(size_t n);
 /* Wipes and gives back; NULL is allowed. */
 void b_secret_free(void *p);
+/* Zeroed memory of n bytes outside the arena, mapped as the arena is and locked if it is: for a
+ * table whose size is known late. */
+B_NODISCARD enum b_code b_secret_map(size_t n, void **ret, struct b_err *err);
+/* Wipes and unmaps what was mapped with this n; NULL is allowed. */
+void b_secret_unmap(void *p, size_t n);
 /* How many bytes are handed out: 0 after every session has ended (asserted by tests). */
 size_t b_secret_in_use(void);
 

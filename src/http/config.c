@@ -8,8 +8,8 @@
 struct file {
     char *address, *certificate, *key, *trust, *ca_certificate, *ca_key, *syslog;
     uint16_t port;
-    uint32_t vault_workers, connections, connections_per_address, requests_per_second,
-        stall_seconds;
+    uint32_t vault_workers, auth_key_cache, connections, connections_per_address,
+        requests_per_second, stall_seconds;
     bool log_requests;
 };
 
@@ -29,6 +29,7 @@ static const cyaml_schema_field_t fields[] = {
     OPTIONAL("ca-certificate", ca_certificate),
     OPTIONAL("ca-key", ca_key),
     NUMBER("vault-workers", vault_workers),
+    NUMBER("auth-key-cache", auth_key_cache),
     NUMBER("connections", connections),
     NUMBER("connections-per-address", connections_per_address),
     NUMBER("requests-per-second", requests_per_second),
@@ -56,6 +57,7 @@ static enum b_code check(const char *path, const struct http_config *c, struct b
         const char *name;
         unsigned value, most;
     } limits[] = {{"vault-workers", c->vault_workers, 16},
+                  {"auth-key-cache", c->auth_key_cache, 100000},
                   {"connections", c->connections, 20000},
                   {"connections-per-address", c->connections_per_address, 20000},
                   {"requests-per-second", c->requests_per_second, 1000000},
@@ -80,6 +82,7 @@ enum b_code http_config_read(const char *path, struct http_config *ret, struct b
         return b_err_set(err, B_E_CONFIG, 0, "%s: the file is empty", path);
     *ret = (struct http_config){.port = f->port != 0 ? f->port : 8443,
                                 .vault_workers = or_else(f->vault_workers, 4),
+                                .auth_key_cache = f->auth_key_cache,
                                 .connections = or_else(f->connections, 4000),
                                 .connections_per_address = or_else(f->connections_per_address, 64),
                                 .requests_per_second = or_else(f->requests_per_second, 50),

@@ -38,6 +38,7 @@ struct http_config {
     char ca_certificate[HTTP_PATH_MAX], ca_key[HTTP_PATH_MAX]; /* the built-in CA, or empty */
     char syslog[HTTP_PATH_MAX]; /* where a SIEM listens (syslog.h), or empty */
     unsigned vault_workers;
+    unsigned auth_key_cache; /* keys of badges that the vault remembers; 0: none */
     unsigned connections;
     unsigned connections_per_address;
     unsigned requests_per_second; /* of one connection; ten seconds' worth may come at once */

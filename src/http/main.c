@@ -45,12 +45,14 @@ static enum b_code start_vault(const struct service_config *conf, struct b_err *
                                   .pin_file = conf->pin_file[0] != '\0' ? conf->pin_file : NULL,
                                   .pin_fd = -1,
                                   .workers = server.config.vault_workers,
-                                  .in_token = conf->in_token};
+                                  .in_token = conf->in_token,
+                                  .auth_cache = server.config.auth_key_cache};
     enum b_code r = vault_spawn(&config, &server.service.vault, err);
     if (r != B_OK || memcmp(&config.in_token, &nothing, sizeof(nothing)) == 0)
         return r;
     /* The one that meets the cards of all stations never has such a key; the desk's must. */
     config.in_token = nothing;
+    config.auth_cache = 0;
     config.workers = DESK_WORKERS;
     return vault_spawn(&config, &server.service.desk_vault, err);
 }
@@ -231,11 +233,14 @@ static void keep_alive(struct attended *a, time_t now)
     if (a->vault == NULL)
         return;
     vault_look(a->vault);
-    if (!vault_is_gone(a->vault) || now < a->not_before)
+    bool is_gone = vault_is_gone(a->vault);
+    if ((!is_gone && !vault_has_lost_token(a->vault)) || now < a->not_before)
         return;
     struct b_err err;
-    enum b_code r = vault_restart(a->vault, &err);
-    (void)fprintf(stderr, "tessered: the vault had ended; %s\n",
+    /* One that remembers badges serves them until another has a token that answers. */
+    enum b_code r = is_gone ? vault_restart(a->vault, &err) : vault_renew(a->vault, &err);
+    (void)fprintf(stderr, "tessered: the vault had %s; %s\n",
+                  is_gone ? "ended" : "lost its token's process",
                   r == B_OK ? "it runs again" : err.msg);
     a->pause = r == B_OK ? 0 : a->pause * 2 + 1;
     a->not_before = now + (a->pause < PAUSE_MAX_S ? a->pause : PAUSE_MAX_S);

@@ -15,7 +15,7 @@
 struct lane *vault_lane_take(struct vault *v)
 {
     (void)pthread_mutex_lock(&v->lock);
-    while (v->free == NULL)
+    while (v->free == NULL || v->is_changing)
         (void)pthread_cond_wait(&v->freed, &v->lock);
     struct lane *k = v->free;
     v->free = k->next_free;
@@ -29,8 +29,12 @@ static void give(struct lane *k)
     (void)pthread_mutex_lock(&v->lock);
     k->next_free = v->free;
     v->free = k;
+    bool is_changing = v->is_changing;
     (void)pthread_mutex_unlock(&v->lock);
-    (void)pthread_cond_signal(&v->freed);
+    if (is_changing)
+        (void)pthread_cond_broadcast(&v->freed); /* whoever replaces the vault waits for all */
+    else
+        (void)pthread_cond_signal(&v->freed);
 }
 
 /* A lane that goes back by itself when the call that took it returns. */
@@ -120,6 +124,8 @@ enum b_code vault_lane_call(struct lane *k, const struct wire_out *o, struct wir
     }
     if (status != 1 || !wire_get_error(answer, &remote))
         return gone(k, row->name, "an answer that is not understood", err);
+    if (remote.code == B_E_TOKEN_FAILED && remote.aux == VAULT_EXIT_TOKEN)
+        atomic_store(&k->vault->has_lost_token, true);
     if (err != NULL)
         *err = remote;
     return remote.code;
@@ -157,6 +163,7 @@ static enum b_code configure(struct vault *v, const struct vault_config *config,
     wire_put_u8(&o, config->is_strict ? 1 : 0);
     wire_put_u8(&o, (uint8_t)v->process.count);
     wire_put_string(&o, in_token);
+    wire_put_u32(&o, config->auth_cache);
     enum b_code r = vault_lane_call_void(k, &o, "configure", err);
     give(k);
     return r;
@@ -235,25 +242,66 @@ bool vault_is_gone(const struct vault *v)
     return atomic_load(&v->is_gone);
 }
 
-enum b_code vault_restart(struct vault *v, struct b_err *err)
+bool vault_has_lost_token(const struct vault *v)
 {
-    b_check(v->config.pin_fd < 0);
-    (void)pthread_mutex_lock(&v->lock);
+    return atomic_load(&v->has_lost_token);
+}
+
+/* Takes the lock, once no call is under way; none begins until end_change. */
+static void begin_change(struct vault *v)
+{
     unsigned count = 0;
-    do { /* calls under way fail at once: the socket is closed at the other end */
+    (void)pthread_mutex_lock(&v->lock);
+    v->is_changing = true;
+    do {
         count = 0;
         for (const struct lane *k = v->free; k != NULL; k = k->next_free)
             count++;
         if (count < v->process.count)
             (void)pthread_cond_wait(&v->freed, &v->lock);
     } while (count < v->process.count);
+}
+
+static void end_change(struct vault *v, bool is_changed)
+{
+    if (is_changed) {
+        atomic_store(&v->has_lost_token, false);
+        atomic_store(&v->is_gone, false);
+    }
+    v->is_changing = false;
+    (void)pthread_mutex_unlock(&v->lock);
+    (void)pthread_cond_broadcast(&v->freed);
+}
+
+enum b_code vault_restart(struct vault *v, struct b_err *err)
+{
+    b_check(v->config.pin_fd < 0);
+    begin_change(v); /* calls under way fail at once: the socket is closed at the other end */
     vault_process_stop(&v->process);
     enum b_code r = start(v, err);
-    if (r == B_OK)
-        atomic_store(&v->is_gone, false);
-    (void)pthread_cond_broadcast(&v->freed);
-    (void)pthread_mutex_unlock(&v->lock);
+    end_change(v, r == B_OK);
     return r == B_OK ? configure(v, &v->config, err) : r;
+}
+
+enum b_code vault_renew(struct vault *v, struct b_err *err)
+{
+    struct vault *other = NULL;
+    struct vault_token token;
+    b_check(v->config.pin_fd < 0);
+    enum b_code r = vault_spawn(&v->config, &other, err);
+    if (r == B_OK)
+        r = vault_token(other, &token, err);
+    if (r == B_OK) {
+        begin_change(v);
+        struct vault_process old = v->process;
+        v->process = other->process;
+        other->process = old;
+        for (unsigned i = 0; i < v->process.count; i++)
+            v->lanes[i].fd = v->process.fds[i];
+        end_change(v, true);
+    }
+    vault_free(&other); /* the process that was replaced, or the one that was of no use */
+    return r;
 }
 
 void vault_free(struct vault **pv)

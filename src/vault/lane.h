@@ -19,9 +19,11 @@ struct lane {
 struct vault {
     struct vault_process process;
     atomic_bool is_gone;
+    atomic_bool has_lost_token;
     pthread_mutex_t lock;
     pthread_cond_t freed;
     struct lane *free;
+    bool is_changing;           /* the process is being replaced: no lane is taken */
     struct vault_config config; /* its strings are in owned */
     char *owned[5];
     struct lane lanes[];

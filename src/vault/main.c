@@ -123,8 +123,10 @@ static int serve(struct worker *k)
         }
         if (!answer_with(k->fd, &w) || err.code != B_OK)
             return 1;
-        if (token_is_gone())
-            return VAULT_EXIT_TOKEN; /* whoever starts it again starts both */
+        /* Whoever starts it again starts both. One that remembers badges serves them until its peer
+         * has another that can do more. */
+        if (token_is_gone() && vaultd_cache_count(k->d.shared->cache) == 0)
+            return VAULT_EXIT_TOKEN;
     }
 }
 

@@ -194,22 +194,41 @@ static enum b_code count_approvals(const struct roster *roster, const struct vau
 }
 
 /* "auth 4" */
-static enum b_code rotate(struct vaultd *d, const char *argument, struct custody_key *ret,
-                          struct b_err *err)
+static bool parse_key(const char *argument, enum key_role *ret_role, uint8_t *ret_generation)
 {
     char name[16] = "";
     size_t n = strcspn(argument, " ");
     int64_t generation = 0;
     if (n < sizeof(name))
         memcpy(name, argument, n);
-    enum key_role role = key_role_from(name);
-    if (role == KEY_ROLE_COUNT || argument[n] != ' ' ||
+    *ret_role = key_role_from(name);
+    if (*ret_role == KEY_ROLE_COUNT || argument[n] != ' ' ||
         !parse_number(argument + n + 1, &generation) || generation < 1 ||
         generation > KEY_GENERATION_MAX)
+        return false;
+    *ret_generation = (uint8_t)generation;
+    return true;
+}
+
+static enum b_code rotate(struct vaultd *d, const char *argument, struct custody_key *ret,
+                          struct b_err *err)
+{
+    enum key_role role;
+    uint8_t generation = 0;
+    if (!parse_key(argument, &role, &generation))
         return b_err_set(err, B_E_BAD_INPUT, 0, "rotate: a role and a generation, not \"%.40s\"",
                          argument);
-    return d->keyring.generate(d->keyring.ctx, vaultd_config(d), role, (uint8_t)generation, ret,
-                               err);
+    return d->keyring.generate(d->keyring.ctx, vaultd_config(d), role, generation, ret, err);
+}
+
+/* A generation that is retired or compromised: none of its keys is kept here any more. */
+static void forget(struct vaultd *d, const struct proposal *p)
+{
+    enum key_role role;
+    uint8_t generation = 0;
+    bool ends = strcmp(p->action, "retire") == 0 || strcmp(p->action, "compromise") == 0;
+    if (ends && parse_key(p->argument, &role, &generation) && role == KEY_ROLE_AUTH)
+        vaultd_cache_forget(d->shared->cache, generation);
 }
 
 /* What is in force from now on, by its digest. */
@@ -268,6 +287,7 @@ enum b_code vaultd_carry_out(struct vaultd *d, const struct vaultd_carry *carry,
         r = replace(d, p.action, p.argument, err);
     if (r != B_OK)
         return r;
+    forget(d, &p);
     put_receipt(id, carry->proposal, answer);
     size_t mark = wire_open_bytes(answer);
     if (is_rotation)

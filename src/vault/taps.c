@@ -137,8 +137,17 @@ static bool stays_in_token(const struct vaultd *d, const struct tap *t)
     return key_stays(&vaultd_config(d)->in_token, KEY_ROLE_AUTH, t->generation);
 }
 
+static struct vaultd_cached cached_of(const struct tap *t)
+{
+    return (struct vaultd_cached){.generation = t->generation,
+                                  .input = b_rd_from(t->input, t->input_len)};
+}
+
 static enum b_code derive(struct vaultd *d, struct tap *t, struct b_err *err)
 {
+    const struct vaultd_cached cached = cached_of(t);
+    if (vaultd_cache_get(d->shared->cache, &cached, t->key))
+        return B_OK;
     static const uint8_t zeros[sizeof(t->key)];
     struct custody_key which = {.role = KEY_ROLE_AUTH, .generation = t->generation};
     enum b_code r = d->keyring.derive(d->keyring.ctx, vaultd_config(d), &which,
@@ -247,6 +256,10 @@ enum b_code vaultd_tap_prove(struct vaultd *d, uint32_t id, const struct vaultd_
     if (t == NULL)
         return b_err_set(err, B_E_NOT_FOUND, 0, "this tap has ended");
     enum b_code r = check_proof(d, t, proof->bytes, err);
+    if (r == B_OK && !stays_in_token(d, t)) {
+        const struct vaultd_cached cached = cached_of(t);
+        vaultd_cache_put(d->shared->cache, &cached, t->key);
+    }
     b_wipe(t->key, sizeof(t->key)); /* nothing more is asked of the card */
     if (r == B_OK)
         r = answer_proven(d, t, false, proof->claims, answer, err);

@@ -22,8 +22,8 @@ static atomic_bool is_gone;
 static enum b_code gone(const struct token_row *row, const char *cause, struct b_err *err)
 {
     atomic_store(&is_gone, true);
-    return b_err_set(err, B_E_TOKEN_FAILED, 0, "%s: the process of the token's module %s",
-                     row->name, cause);
+    return b_err_set(err, B_E_TOKEN_FAILED, VAULT_EXIT_TOKEN,
+                     "%s: the process of the token's module %s", row->name, cause);
 }
 
 /* A module may take its time, or hang; a vault whose peer left does not wait for it. */

@@ -30,6 +30,9 @@ struct vault_config {
     /* Whose badge keys stay in the token: taps are computed there, and whatever would bring a key
      * out is answered B_E_KEY_STAYS. Masters of these generations are made for it. */
     struct key_stay in_token;
+    /* How many keys of role auth that badges have proved are kept in locked memory, so that these
+     * badges tap on while the token is away; 0: none. At most 100,000. */
+    uint32_t auth_cache;
 };
 
 /* Spawns the process on socketpairs and configures it; the token is opened at the first need. Calls
@@ -44,6 +47,12 @@ bool vault_is_gone(const struct vault *v);
 void vault_look(struct vault *v);
 /* Starts it again as it was started (not with a PIN from a pipe). Sessions and taps are lost. */
 B_NODISCARD enum b_code vault_restart(struct vault *v, struct b_err *err);
+
+/* Its tessere-token has ended, and it lives on for the badges that it remembers. */
+bool vault_has_lost_token(const struct vault *v);
+/* Starts another beside it, and lets that one take its place once its token answers. Sessions and
+ * taps are lost then. Until then, and on failure, all is as it was. */
+B_NODISCARD enum b_code vault_renew(struct vault *v, struct b_err *err);
 
 struct vault_key {
     enum key_role role;

@@ -31,9 +31,15 @@ static enum b_code handle_configure(struct vaultd *d, struct wire_in *in, struct
     c->is_strict = wire_get_bool(in);
     c->workers = wire_get_u8(in);
     wire_get_string(in, in_token, sizeof(in_token));
+    c->auth_cache = wire_get_u32(in);
     if (!wire_in_end(in) || protocol != VAULT_PROTOCOL || c->workers < 1 ||
-        c->workers > VAULT_WORKERS_MAX || !key_stay_read(in_token, &c->in_token))
+        c->workers > VAULT_WORKERS_MAX || !key_stay_read(in_token, &c->in_token) ||
+        c->auth_cache > VAULTD_CACHE_MAX)
         return broken(err);
+    enum b_code r =
+        c->auth_cache > 0 ? vaultd_cache_new(c->auth_cache, &d->shared->cache, err) : B_OK;
+    if (r != B_OK)
+        return r;
     d->shared->phase = VAULT_PHASE_READY;
     return B_OK;
 }
@@ -381,6 +387,7 @@ void vaultd_drop(struct vaultd *d)
         if (d->shared->sessions[i].id != 0)
             vaultd_session_close(d, d->shared->sessions[i].id);
     vaultd_taps_drop(d);
+    vaultd_cache_free(&d->shared->cache);
     vaultd_identity_drop(d);
 }
 

@@ -7,6 +7,7 @@
  *   session.c  card sessions: a machine each, in secret memory
  *   identity.c the vault's own keys; assertion.c and checkpoint.c sign with them
  *   taps.c     taps: a small record each, thousands at once
+ *   cache.c    keys of badges that tapped before, where that is configured
  *   keyring.c  the token for real: custody, opened at the first need, and where its PIN comes from;
  *              runs in tessere-token (vault/token.h)
  *   harden.c   what the process gives up before it hears its peer
@@ -19,6 +20,7 @@
 
 #include "custody/custody.h"
 #include "desfire/prove.h"
+#include "vault/cache.h"
 #include "vault/event.h"
 
 enum { VAULTD_SESSIONS_MAX = 64, VAULTD_TAPS_MAX = 4096, VAULTD_PATH_MAX = VAULT_STRING_MAX };
@@ -33,6 +35,7 @@ struct vaultd_config {
     bool is_strict; /* end where the process cannot be confined as it must */
     uint8_t workers;
     struct key_stay in_token; /* whose badge keys stay in the token */
+    uint32_t auth_cache;      /* how many keys of role auth are kept; 0: none */
 };
 
 /* How far the process is confined. */
@@ -96,7 +99,8 @@ struct vaultd_shared {
     uint32_t seen; /* one bit per message id that may come once and came */
     uint32_t next_session;
     struct vaultd_session sessions[VAULTD_SESSIONS_MAX];
-    struct vaultd_taps *taps; /* secret memory; NULL until the first tap */
+    struct vaultd_taps *taps;   /* secret memory; NULL until the first tap */
+    struct vaultd_cache *cache; /* NULL: off */
     pthread_mutex_t identity_lock;
     struct vaultd_identity *identity; /* secret memory; NULL until the first need */
     struct vaultd_signed {

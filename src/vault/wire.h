@@ -13,7 +13,7 @@
 #include "base/base.h"
 
 enum {
-    VAULT_PROTOCOL = 4,
+    VAULT_PROTOCOL = 5,
     VAULT_WORKERS_MAX = 16,
     VAULT_MESSAGE_MAX = 16384,
     VAULT_STRING_MAX = 1024,
@@ -22,7 +22,7 @@ enum {
     VAULT_LANE_FD = 5, /* sockets of the second worker and those after it */
     VAULT_TOKEN_FD = VAULT_LANE_FD + VAULT_WORKERS_MAX, /* the lanes to tessere-token */
     VAULT_EXIT_PROTOCOL = 65, /* exit status of a vault whose peer broke the protocol */
-    VAULT_EXIT_TOKEN = 66,    /* ... whose tessere-token has ended */
+    VAULT_EXIT_TOKEN = 66,    /* ... whose tessere-token has ended; also an error's aux */
 };
 
 enum vault_msg {

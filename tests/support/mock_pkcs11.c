@@ -144,6 +144,8 @@ static CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_OBJECT_HAN
 static CK_RV derive_key(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_OBJECT_HANDLE base,
                         CK_ATTRIBUTE *a, CK_ULONG n, CK_OBJECT_HANDLE *key)
 {
+    if (asked("vanish"))
+        return CKR_DEVICE_REMOVED;
     if (asked("no-inside"))
         return CKR_MECHANISM_INVALID;
     CK_RV rv = real->C_DeriveKey(session, m, base, a, n, key);
@@ -154,6 +156,8 @@ static CK_RV derive_key(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_OBJECT_HA
 
 static CK_RV encrypt_init(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 {
+    if (asked("vanish"))
+        return CKR_DEVICE_REMOVED;
     if (m->mechanism == CKM_AES_CBC && asked("drop-in-use-once"))
         (void)real->C_CloseSession(session);
     return real->C_EncryptInit(session, m, key);

@@ -126,6 +126,7 @@ static int start(void **state)
     wire_put_u8(&o, 0);
     wire_put_u8(&o, 1);
     wire_put_string(&o, NULL);
+    wire_put_u32(&o, 16);
     assert_int_equal(send_message(&w), B_OK);
     for (size_t i = 0; i < B_COUNT(keys); i++) {
         uint8_t scalar[32] = {[31] = (uint8_t)(i + 1)};
@@ -244,6 +245,39 @@ static void the_roster_changes_by_a_proposal_and_the_old_one_ends(void **state)
     assert_int_equal(carry((size_t[]){0, 1}, 2), B_OK);
 }
 
+static void remember(uint8_t generation)
+{
+    static const uint8_t input[7] = {4, 1, 2, 3, 4, 5, 6};
+    static const uint8_t key[16] = {7};
+    const struct vaultd_cached which = {generation, b_rd_from(input, sizeof(input))};
+    vaultd_cache_put(d.shared->cache, &which, key);
+}
+
+static void a_generation_that_ends_is_forgotten_at_once(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"compromise", "retire"};
+    assert_int_equal(found(roster), B_OK);
+    for (uint8_t i = 0; i < 2; i++) {
+        uint8_t generation = (uint8_t)(i + 1);
+        char argument[16];
+        remember(generation);
+        remember(9);
+        assert_int_equal(vaultd_cache_count(d.shared->cache), 2);
+        (void)snprintf(argument, sizeof(argument), "auth %u", generation);
+        propose(ends[i], argument, later);
+        assert_int_equal(carry((size_t[]){0}, 1), B_E_QUORUM);
+        assert_int_equal(vaultd_cache_count(d.shared->cache), 2);
+        assert_int_equal(carry((size_t[]){0, 1}, 2), B_OK);
+        assert_int_equal(vaultd_cache_count(d.shared->cache), 1);
+        remember(generation); /* a tap that was under way */
+        assert_int_equal(vaultd_cache_count(d.shared->cache), 1);
+    }
+    propose("compromise", "read 9", later); /* another role's */
+    assert_int_equal(carry((size_t[]){0, 1}, 2), B_OK);
+    assert_int_equal(vaultd_cache_count(d.shared->cache), 1);
+}
+
 static void a_proposal_that_is_not_exactly_one_is_refused(void **state)
 {
     (void)state;
@@ -315,6 +349,7 @@ int main(void)
         TEST(a_roster_of_the_servers_own_is_refused),
         TEST(the_roster_changes_by_a_proposal_and_the_old_one_ends),
         TEST(the_policy_in_force_is_anchored_and_changes_by_a_quorum_alone),
+        TEST(a_generation_that_ends_is_forgotten_at_once),
         TEST(a_proposal_that_is_not_exactly_one_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,7 +61,7 @@ static enum b_code finish(struct request *q, enum vault_msg id, struct wire_in *
     return e.code;
 }
 
-static int start_with(const char *in_token)
+static int start_with(const char *in_token, uint32_t cache)
 {
     struct request q;
     struct wire_in in;
@@ -78,6 +78,7 @@ static int start_with(const char *in_token)
     wire_put_u8(o, 0);
     wire_put_u8(o, 1);
     wire_put_string(o, in_token);
+    wire_put_u32(o, cache);
     assert_int_equal(finish(&q, VAULT_MSG_CONFIGURE, &in), B_OK);
     return 0;
 }
@@ -85,13 +86,13 @@ static int start_with(const char *in_token)
 static int start(void **state)
 {
     (void)state;
-    return start_with("");
+    return start_with("", 0);
 }
 
 static int start_in_token(void **state)
 {
     (void)state;
-    return start_with("auth");
+    return start_with("auth", 8);
 }
 
 static int stop(void **state)
