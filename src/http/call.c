@@ -486,7 +486,7 @@ void http_carry_out(struct http_server *s, struct http_peer *peer, const struct 
     c.out = json_object();
     enum b_code code = r->is_too_often
                            ? b_err_set(&err, B_E_TOO_OFTEN, 0, "more than %u requests a second",
-                                       s->config.requests_per_second)
+                                       atomic_load(&s->requests_per_second))
                            : find_route(&c, r, &err);
     if (code == B_OK) {
         c.service.store = borrow_reader(s);
@@ -509,7 +509,7 @@ void http_carry_out(struct http_server *s, struct http_peer *peer, const struct 
         atomic_fetch_add(&s->counts.problems, 1);
     }
     atomic_fetch_add(&s->counts.requests, 1);
-    if (s->config.logs_requests)
+    if (atomic_load(&s->logs_requests))
         log_call(&c, ret, code);
     memcpy(ret->request, c.request, sizeof(ret->request));
     json_decref(c.out);

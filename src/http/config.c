@@ -1,4 +1,6 @@
 /* server.yaml, through libcyaml with a schema: what is absent has a default. */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,7 +53,8 @@ static unsigned or_else(unsigned v, unsigned otherwise)
     return v != 0 ? v : otherwise;
 }
 
-static enum b_code check(const char *path, const struct http_config *c, struct b_err *err)
+static enum b_code check(const char *path, const char *text, size_t n, const struct http_config *c,
+                         struct b_err *err)
 {
     const struct {
         const char *name;
@@ -64,17 +67,21 @@ static enum b_code check(const char *path, const struct http_config *c, struct b
                   {"stall-seconds", c->stall_seconds, 300}};
     for (size_t i = 0; i < B_COUNT(limits); i++)
         if (limits[i].value > limits[i].most)
-            return b_err_set(err, B_E_CONFIG, 0, "%s: %s: at most %u", path, limits[i].name,
+            return b_err_set(err, B_E_CONFIG, 0, "%s: line %u: %s: at most %u", path,
+                             config_line_of(text, n, limits[i].name), limits[i].name,
                              limits[i].most);
     return B_OK;
 }
 
-enum b_code http_config_read(const char *path, struct http_config *ret, struct b_err *err)
+static enum b_code parse(const char *path, const char *text, size_t n, struct http_config *ret,
+                         struct b_err *err)
 {
     struct config_said said = {.text = ""};
     cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
-    cyaml_err_t r = cyaml_load_file(path, &config, &schema, (cyaml_data_t **)&f, NULL);
+    cyaml_err_t r =
+        cyaml_load_data((const uint8_t *)text, n, &config, &schema, (cyaml_data_t **)&f, NULL);
+    config_place(&said, text, n);
     if (r != CYAML_OK)
         return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s(%s)", path, said.text,
                          cyaml_strerror(r));
@@ -96,5 +103,21 @@ enum b_code http_config_read(const char *path, struct http_config *ret, struct b
     take_text(ret->ca_key, sizeof(ret->ca_key), f->ca_key, "");
     take_text(ret->syslog, sizeof(ret->syslog), f->syslog, "");
     (void)cyaml_free(&config, &schema, f, 0);
-    return check(path, ret, err);
+    return check(path, text, n, ret, err);
+}
+
+enum b_code http_config_read(const char *path, struct http_config *ret, struct b_err *err)
+{
+    static char text[65536];
+    FILE *f = fopen(path, "re");
+    size_t n = f != NULL ? fread(text, 1, sizeof(text), f) : 0;
+    int cause = errno;
+    bool is_read = f != NULL && ferror(f) == 0;
+    if (f != NULL)
+        (void)fclose(f);
+    if (!is_read)
+        return b_err_set(err, B_E_CONFIG, (uint32_t)cause, "%s: %s", path, strerror(cause));
+    if (n == sizeof(text))
+        return b_err_set(err, B_E_CONFIG, 0, "%s: the file is too long", path);
+    return parse(path, text, n, ret, err);
 }

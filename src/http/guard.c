@@ -72,6 +72,13 @@ void http_guard_stop(struct http_guard **pg)
     free(g);
 }
 
+void http_guard_set(struct http_guard *g, unsigned stall_seconds)
+{
+    (void)pthread_mutex_lock(&g->lock);
+    g->stall_ms = (uint64_t)stall_seconds * 1000;
+    (void)pthread_mutex_unlock(&g->lock);
+}
+
 struct http_peer *http_guard_add(struct http_guard *g, int fd)
 {
     struct http_peer *p = calloc(1, sizeof(*p));

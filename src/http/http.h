@@ -66,6 +66,7 @@ struct http_peer {
 struct http_guard;
 struct http_guard *http_guard_start(unsigned stall_seconds);
 void http_guard_stop(struct http_guard **g);
+void http_guard_set(struct http_guard *g, unsigned stall_seconds);
 struct http_peer *http_guard_add(struct http_guard *g, int fd);
 void http_guard_remove(struct http_guard *g, struct http_peer *p);
 uint64_t http_now_ms(void);
@@ -75,14 +76,16 @@ uint64_t http_now_ms(void);
 
 /* A call holds its reader while it waits for the vault or the writer: enough that calls under way
  * do not wait for one another's. */
-enum { HTTP_READERS = 32 };
+enum { HTTP_LEAVING = 4, HTTP_READERS = 32 };
 
 struct http_counts {
     atomic_uint_least64_t requests, problems, refused_connections, stalled;
 };
 
 struct http_server {
-    struct http_config config;
+    struct http_config config; /* of the thread that starts and reloads; calls see the next two */
+    atomic_uint requests_per_second;
+    atomic_bool logs_requests;
     char home[HTTP_PATH_MAX];
     struct service service; /* what calls copy; its store is not used */
     struct service_taps *taps;
@@ -95,10 +98,17 @@ struct http_server {
     struct http_guard *guard;
     struct http_counts counts;
     struct http_syslog *syslog; /* NULL: none */
-    struct MHD_Daemon *daemon;
-    char *certificate, *key, *trust; /* PEM texts */
+    _Atomic(struct MHD_Daemon *) daemon;
+    struct MHD_Daemon *leaving[HTTP_LEAVING]; /* take no connection any more; oldest first */
 };
 B_NODISCARD enum b_code http_server_start(struct http_server *s, struct b_err *err);
+/* Certificates, trust and limits as c says, for connections from now on, and at once for what is
+ * asked on those that there are: each gets its next answer and is told to connect again. On an
+ * error all stays as it was. The address and the port stay. */
+B_NODISCARD enum b_code http_server_renew(struct http_server *s, const struct http_config *c,
+                                          struct b_err *err);
+/* To be called now and then: ends what has no connection left. */
+void http_server_sweep(struct http_server *s);
 /* No new connections; those under way get their answers. */
 void http_server_stop(struct http_server *s);
 /* The port that was bound (the configuration may say 0). */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "http/http.h"
+#include "http/reload.h"
 #include "http/syslog.h"
 #include "service/home.h"
 #include "service/journal.h"
@@ -83,27 +84,6 @@ static enum b_code open_syslog(struct b_err *err)
     return B_OK; /* taps go on */
 }
 
-/* Once a roster is founded, the policy is the one that a quorum approved, whatever the file says.
- */
-static enum b_code open_policy(const char *home, struct b_err *err)
-{
-    struct service *sv = &server.service;
-    bool is_refused = false;
-    sv->asker = (struct service_asker){.actor = "server", .request = ""};
-    sv->policies = service_policies_new();
-    if (sv->policies == NULL)
-        return b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
-    enum b_code r = service_home_policy(home, sv, &is_refused, err);
-    if (is_refused)
-        (void)fprintf(
-            stderr,
-            "tessered: %s/policy.yaml is not the policy that was approved, which stays in "
-            "force\n  have it approved: tessere proposal make policy --file "
-            "%s/policy.yaml, or write the approved one there: tessere policy show\n",
-            home, home);
-    return r;
-}
-
 static enum b_code open_all(const char *home, struct b_err *err)
 {
     static struct service_config conf;
@@ -135,7 +115,10 @@ static enum b_code open_all(const char *home, struct b_err *err)
         r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
     if (r == B_OK)
         r = start_vault(&conf, err);
-    return r == B_OK ? open_policy(home, err) : r;
+    if (r == B_OK && (sv->policies = service_policies_new()) == NULL)
+        r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
+    sv->asker = (struct service_asker){.actor = "server", .request = ""};
+    return r == B_OK ? http_reload_policy(&server, err) : r;
 }
 
 static void tell_siem(void)
@@ -246,6 +229,23 @@ static void keep_alive(struct attended *a, time_t now)
     a->not_before = now + (a->pause < PAUSE_MAX_S ? a->pause : PAUSE_MAX_S);
 }
 
+static void reload(void)
+{
+    char note[128] = "";
+    struct b_err err = {0};
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                     (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    enum b_code r = http_reload(&server, note, sizeof(note), &err);
+    if (r != B_OK)
+        (void)fprintf(stderr, "tessered: the configuration stays as it was: %s\n", err.msg);
+    else
+        (void)fprintf(stderr, "tessered: configuration taken up%s%s\n",
+                      note[0] != '\0' ? "; at the next start only: " : "", note);
+    (void)sd_notify(0, "READY=1");
+}
+
 /* Waits for the signal to stop. */
 static void attend(const sigset_t *signals)
 {
@@ -256,6 +256,9 @@ static void attend(const sigset_t *signals)
         int got = sigtimedwait(signals, NULL, &second);
         if (got == SIGTERM || got == SIGINT)
             return;
+        if (got == SIGHUP)
+            reload();
+        http_server_sweep(&server);
         time_t now = time(NULL);
         keep_checkpoint(now);
         tell_siem();
@@ -296,6 +299,7 @@ int main(int argc, char **argv)
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     json_set_alloc_funcs(malloc, wipe_free);
     enum b_code r = open_all(home, &err);

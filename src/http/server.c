@@ -1,6 +1,7 @@
 /* The listener: libmicrohttpd's callbacks, and TLS. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <microhttpd.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "crypto/crypto.h"
 #include "http/http.h"
@@ -75,7 +77,7 @@ static void check_certificate(struct MHD_Connection *connection, struct http_pee
 /* A bucket of ten seconds' worth of requests. */
 static bool is_within_rate(const struct http_server *s, struct http_peer *p)
 {
-    double rate = s->config.requests_per_second;
+    double rate = atomic_load(&s->requests_per_second);
     uint64_t now = http_now_ms();
     double most = rate * 10;
     p->tokens += p->tokens_ms == 0 ? most : (double)(now - p->tokens_ms) * rate / 1000.0;
@@ -113,6 +115,14 @@ static enum MHD_Result give(struct MHD_Connection *connection, const struct http
 static const char *query(void *ctx, const char *name)
 {
     return MHD_lookup_connection_value(ctx, MHD_GET_ARGUMENT_KIND, name);
+}
+
+/* It came in before the last reload: after this answer the peer connects anew. */
+static bool is_leaving(const struct http_server *s, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_DAEMON);
+    return info != NULL && info->daemon != atomic_load(&s->daemon);
 }
 
 static struct http_peer *peer_of(struct MHD_Connection *connection)
@@ -164,6 +174,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         .is_too_often = !is_within_rate(s, p)};
     struct http_answer a;
     http_carry_out(s, p, &r, &a);
+    a.ends_connection |= is_leaving(s, connection);
     if (!a.ends_connection)
         atomic_store(&p->is_idle, true);
     return give(connection, &a);
@@ -215,16 +226,23 @@ static void connection_changes(void *cls, struct MHD_Connection *connection, voi
     }
 }
 
-/* --- start and stop ----------------------------------------------------------------------------
+/* --- certificates ------------------------------------------------------------------------------
  */
 
-static enum b_code read_pem(const struct http_server *s, const char *name, char **ret,
+struct pem {
+    char path[2 * HTTP_PATH_MAX];
+    char *text;
+};
+struct pems {
+    struct pem certificate, key, trust;
+};
+
+static enum b_code read_pem(const struct http_server *s, const char *name, struct pem *ret,
                             struct b_err *err)
 {
-    char path[2 * HTTP_PATH_MAX];
-    (void)snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : s->home,
+    (void)snprintf(ret->path, sizeof(ret->path), "%s%s%s", name[0] == '/' ? "" : s->home,
                    name[0] == '/' ? "" : "/", name);
-    FILE *f = fopen(path, "re");
+    FILE *f = fopen(ret->path, "re");
     char *text = f != NULL ? calloc(1, HTTP_BODY_MAX + 1) : NULL;
     size_t n = text != NULL ? fread(text, 1, HTTP_BODY_MAX, f) : 0;
     int cause = errno;
@@ -232,12 +250,66 @@ static enum b_code read_pem(const struct http_server *s, const char *name, char 
         (void)fclose(f);
     if (n == 0) {
         free(text);
-        return b_err_set(err, B_E_CONFIG, (uint32_t)cause, "%s: %s", path,
+        return b_err_set(err, B_E_CONFIG, (uint32_t)cause, "%s: %s", ret->path,
                          f == NULL ? strerror(cause) : "nothing in it");
     }
-    *ret = text;
+    ret->text = text;
     return B_OK;
 }
+
+/* libmicrohttpd says only that it cannot; what is wrong with which file is found out here. */
+static enum b_code try_pems(const struct pems *p, struct b_err *err)
+{
+    gnutls_certificate_credentials_t all = NULL;
+    gnutls_datum_t text[3];
+    const char *const texts[3] = {p->certificate.text, p->key.text, p->trust.text};
+    for (size_t i = 0; i < B_COUNT(texts); i++)
+        text[i] = (gnutls_datum_t){.data = (unsigned char *)(uintptr_t)texts[i],
+                                   .size = (unsigned)strlen(texts[i])};
+    if (gnutls_certificate_allocate_credentials(&all) != GNUTLS_E_SUCCESS)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "reading certificates");
+    enum b_code code = B_OK;
+    int r = gnutls_certificate_set_x509_key_mem(all, &text[0], &text[1], GNUTLS_X509_FMT_PEM);
+    if (r < 0)
+        code = b_err_set(err, B_E_CONFIG, 0, "%.120s with %.120s: %s", p->certificate.path,
+                         p->key.path, gnutls_strerror(r));
+    r = code == B_OK ? gnutls_certificate_set_x509_trust_mem(all, &text[2], GNUTLS_X509_FMT_PEM)
+                     : 1;
+    if (r < 1)
+        code = b_err_set(err, B_E_CONFIG, 0, "%.240s: %s", p->trust.path,
+                         r == 0 ? "no certificate in it" : gnutls_strerror(r));
+    gnutls_certificate_free_credentials(all);
+    return code;
+}
+
+static void free_pems(struct pems *p)
+{
+    if (p->key.text != NULL)
+        b_wipe(p->key.text, strlen(p->key.text));
+    free(p->certificate.text);
+    free(p->key.text);
+    free(p->trust.text);
+    p->certificate.text = p->key.text = p->trust.text = NULL;
+}
+
+static enum b_code read_pems(const struct http_server *s, const struct http_config *c,
+                             struct pems *ret, struct b_err *err)
+{
+    *ret = (struct pems){.key = {.text = NULL}};
+    enum b_code r = read_pem(s, c->certificate, &ret->certificate, err);
+    if (r == B_OK)
+        r = read_pem(s, c->key, &ret->key, err);
+    if (r == B_OK)
+        r = read_pem(s, c->trust, &ret->trust, err);
+    if (r == B_OK)
+        r = try_pems(ret, err);
+    if (r != B_OK)
+        free_pems(ret);
+    return r;
+}
+
+/* --- start, reload and stop --------------------------------------------------------------------
+ */
 
 static bool listen_address(const struct http_config *c, struct sockaddr_storage *ret)
 {
@@ -254,61 +326,131 @@ static bool listen_address(const struct http_config *c, struct sockaddr_storage 
     return inet_pton(AF_INET6, c->address, &six->sin6_addr) == 1;
 }
 
-static enum b_code start_daemon(struct http_server *s, struct b_err *err)
+/* fd: a socket that listens already, which it closes at its end; -1: it makes one. */
+static struct MHD_Daemon *start_daemon(struct http_server *s, const struct http_config *c, int fd,
+                                       struct b_err *err)
 {
     struct sockaddr_storage address;
-    if (!listen_address(&s->config, &address))
-        return b_err_set(err, B_E_CONFIG, 0, "listen: %s is not an address", s->config.address);
+    struct pems pems;
+    struct MHD_Daemon *ret = NULL;
+    if (!listen_address(c, &address)) {
+        (void)b_err_set(err, B_E_CONFIG, 0, "listen: %s is not an address", c->address);
+        return NULL;
+    }
+    if (read_pems(s, c, &pems, err) != B_OK)
+        return NULL;
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
-                     MHD_USE_POLL | MHD_USE_TLS;
+                     MHD_USE_POLL | MHD_USE_TLS | MHD_USE_ITC;
     if (address.ss_family == AF_INET6)
         flags |= MHD_USE_IPv6;
-    s->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, handle, s, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_HTTPS_MEM_CERT,
-        s->certificate, MHD_OPTION_HTTPS_MEM_KEY, s->key, MHD_OPTION_HTTPS_MEM_TRUST, s->trust,
-        MHD_OPTION_HTTPS_PRIORITIES, "SECURE128:-VERS-ALL:+VERS-TLS1.3",
-        MHD_OPTION_CONNECTION_LIMIT, s->config.connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        s->config.connections_per_address, MHD_OPTION_CONNECTION_TIMEOUT, 300u,
+    const struct MHD_OptionItem where[] = {
+        fd >= 0 ? (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, fd, NULL}
+                : (struct MHD_OptionItem){MHD_OPTION_SOCK_ADDR, 0, &address},
+        {MHD_OPTION_END, 0, NULL}};
+    ret = MHD_start_daemon(
+        flags, 0, NULL, NULL, handle, s, MHD_OPTION_ARRAY, where, MHD_OPTION_HTTPS_MEM_CERT,
+        pems.certificate.text, MHD_OPTION_HTTPS_MEM_KEY, pems.key.text, MHD_OPTION_HTTPS_MEM_TRUST,
+        pems.trust.text, MHD_OPTION_HTTPS_PRIORITIES, "SECURE128:-VERS-ALL:+VERS-TLS1.3",
+        MHD_OPTION_CONNECTION_LIMIT, c->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        c->connections_per_address, MHD_OPTION_CONNECTION_TIMEOUT, 300u,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_THREAD_STACK_SIZE,
         (size_t)512 * 1024, MHD_OPTION_NOTIFY_COMPLETED, request_ends, NULL,
         MHD_OPTION_NOTIFY_CONNECTION, connection_changes, s, MHD_OPTION_URI_LOG_CALLBACK,
         request_begins, NULL, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
-    if (s->daemon == NULL)
-        return b_err_set(err, B_E_CONFIG, (uint32_t)errno, "listening on %s port %u: %s",
-                         s->config.address, s->config.port, strerror(errno));
-    return B_OK;
+    int cause = errno;
+    free_pems(&pems); /* gnutls has its own by now */
+    if (ret == NULL)
+        (void)b_err_set(err, B_E_CONFIG, (uint32_t)cause, "listening on %s port %u: %s", c->address,
+                        c->port, strerror(cause));
+    return ret;
+}
+
+static void set_limits(struct http_server *s, const struct http_config *c)
+{
+    atomic_store(&s->requests_per_second, c->requests_per_second);
+    atomic_store(&s->logs_requests, c->logs_requests);
 }
 
 enum b_code http_server_start(struct http_server *s, struct b_err *err)
 {
     b_check(pthread_mutex_init(&s->readers_lock, NULL) == 0 &&
             pthread_cond_init(&s->reader_freed, NULL) == 0);
-    enum b_code r = read_pem(s, s->config.certificate, &s->certificate, err);
-    if (r == B_OK)
-        r = read_pem(s, s->config.key, &s->key, err);
-    if (r == B_OK)
-        r = read_pem(s, s->config.trust, &s->trust, err);
-    if (r == B_OK && (s->guard = http_guard_start(s->config.stall_seconds)) == NULL)
-        r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
-    return r == B_OK ? start_daemon(s, err) : r;
+    set_limits(s, &s->config);
+    if ((s->guard = http_guard_start(s->config.stall_seconds)) == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
+    struct MHD_Daemon *d = start_daemon(s, &s->config, -1, err);
+    atomic_store(&s->daemon, d);
+    return d != NULL ? B_OK : err->code;
+}
+
+/* The one that came before is the last of those that leave; the oldest goes when there are many. */
+static void let_leave(struct http_server *s, struct MHD_Daemon *d)
+{
+    if (s->leaving[HTTP_LEAVING - 1] != NULL) {
+        MHD_stop_daemon(s->leaving[0]);
+        memmove(&s->leaving[0], &s->leaving[1], (HTTP_LEAVING - 1) * sizeof(s->leaving[0]));
+        s->leaving[HTTP_LEAVING - 1] = NULL;
+    }
+    size_t i = 0;
+    while (s->leaving[i] != NULL)
+        i++;
+    s->leaving[i] = d;
+}
+
+/* Both listen on one socket for a moment, so that no connection is refused in between. */
+enum b_code http_server_renew(struct http_server *s, const struct http_config *c, struct b_err *err)
+{
+    struct MHD_Daemon *old = atomic_load(&s->daemon);
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(old, MHD_DAEMON_INFO_LISTEN_FD);
+    int fd = info != NULL ? fcntl(info->listen_fd, F_DUPFD_CLOEXEC, 3) : -1;
+    if (fd < 0)
+        return b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "listening: %s", strerror(errno));
+    struct MHD_Daemon *next = start_daemon(s, c, fd, err);
+    if (next == NULL)
+        return err->code;
+    int given_back = MHD_quiesce_daemon(old);
+    if (given_back < 0) {
+        MHD_stop_daemon(next);
+        return b_err_set(err, B_E_SYSTEM, 0, "the connections cannot be handed over");
+    }
+    (void)close(given_back);
+    atomic_store(&s->daemon, next);
+    let_leave(s, old);
+    set_limits(s, c);
+    http_guard_set(s->guard, c->stall_seconds);
+    s->config = *c;
+    return B_OK;
+}
+
+void http_server_sweep(struct http_server *s)
+{
+    for (size_t i = 0; i < HTTP_LEAVING && s->leaving[i] != NULL; i++) {
+        const union MHD_DaemonInfo *info =
+            MHD_get_daemon_info(s->leaving[i], MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+        if (info == NULL || info->num_connections > 0)
+            continue;
+        MHD_stop_daemon(s->leaving[i]);
+        memmove(&s->leaving[i], &s->leaving[i + 1], (HTTP_LEAVING - 1 - i) * sizeof(s->leaving[0]));
+        s->leaving[HTTP_LEAVING - 1] = NULL;
+        i--;
+    }
 }
 
 void http_server_stop(struct http_server *s)
 {
-    if (s->daemon != NULL)
-        MHD_stop_daemon(s->daemon);
-    s->daemon = NULL;
+    struct MHD_Daemon *d = atomic_exchange(&s->daemon, NULL);
+    if (d != NULL)
+        MHD_stop_daemon(d);
+    for (size_t i = 0; i < HTTP_LEAVING && s->leaving[i] != NULL; i++) {
+        MHD_stop_daemon(s->leaving[i]);
+        s->leaving[i] = NULL;
+    }
     http_guard_stop(&s->guard);
-    if (s->key != NULL)
-        b_wipe(s->key, strlen(s->key));
-    free(s->certificate);
-    free(s->key);
-    free(s->trust);
-    s->certificate = s->key = s->trust = NULL;
 }
 
 uint16_t http_server_port(const struct http_server *s)
 {
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(atomic_load(&s->daemon), MHD_DAEMON_INFO_BIND_PORT);
     return info != NULL ? info->port : 0;
 }
