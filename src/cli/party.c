@@ -179,6 +179,22 @@ enum b_code cli_person_add(struct cli *c, struct b_err *err)
     return B_OK;
 }
 
+/* It gives no right: who has it is known once a quorum has approved that. */
+enum b_code cli_person_certificate(struct cli *c, struct b_err *err)
+{
+    static char pem[PKI_PEM_MAX];
+    if (c->options[CLI_OPT_OUT] == NULL)
+        return b_err_set(err, B_E_USAGE, 0, _("--out PATH is needed"));
+    enum b_code r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = new_certificate(c, pem, err);
+    if (r == B_OK)
+        cli_say(c, CLI_PLAIN,
+                _("Propose it: tessere proposal make \"person-add ROLES %s\" --file %s.pem\n"),
+                c->operand, c->options[CLI_OPT_OUT]);
+    return r;
+}
+
 static bool show_person(void *ctx, const struct store_person *p)
 {
     struct cli *c = ctx;

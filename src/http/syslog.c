@@ -93,7 +93,8 @@ static int severity(const struct http_syslog_event *e)
 {
     if (strcmp(e->outcome, b_code_name(B_OK)) != 0)
         return WARNING;
-    return strcmp(e->kind, "tap") == 0 ? INFORMATIONAL : NOTICE;
+    return strcmp(e->kind, "tap") == 0 || strncmp(e->kind, "step-", 5) == 0 ? INFORMATIONAL
+                                                                            : NOTICE;
 }
 
 size_t http_syslog_print(const struct http_syslog_event *e, const char *host, unsigned pid,
@@ -199,6 +200,13 @@ void http_syslog_free(struct http_syslog **pl)
     free(l);
 }
 
+/* Of the journal with itself: nothing that anybody did. */
+static bool is_bookkeeping(const char *kind)
+{
+    return strcmp(kind, "checkpoint") == 0 || strcmp(kind, "answer") == 0 ||
+           strcmp(kind, "records") == 0 || strcmp(kind, "forget-answers") == 0;
+}
+
 static bool send_entry(void *ctx, const struct store_entry *e)
 {
     struct http_syslog *l = ctx;
@@ -206,7 +214,7 @@ static bool send_entry(void *ctx, const struct store_entry *e)
     char line[HTTP_SYSLOG_MAX];
     l->next = e->index + 1;
     l->found++;
-    if (!http_syslog_read(e->body, e->body_len, &event) || strcmp(event.kind, "checkpoint") == 0)
+    if (!http_syslog_read(e->body, e->body_len, &event) || is_bookkeeping(event.kind))
         return true;
     size_t n = http_syslog_print(&event, l->host, (unsigned)getpid(), line, sizeof(line));
     const struct sockaddr *to = (const struct sockaddr *)&l->to;

@@ -42,7 +42,13 @@ enum b_code service_journal_signer(struct service *sv, struct journal_signer *re
 enum b_code service_note_checkpoint(struct service_change *c, uint64_t size, const char *note,
                                     struct b_err *err)
 {
-    enum b_code r = store_checkpoint_put(c->store, size, note, err);
+    static char there[STORE_NOTE_MAX]; /* only one thread writes */
+    uint64_t newest = 0;
+    enum b_code r = store_checkpoint_get(c->store, size, &newest, there, sizeof(there), err);
+    if (r == B_OK && newest == size)
+        return B_OK; /* desk and server signed at the same moment: one of them is told of */
+    if (r == B_OK || r == B_E_NOT_FOUND)
+        r = store_checkpoint_put(c->store, size, note, err);
     if (r != B_OK)
         return r;
     return service_log(

@@ -246,6 +246,14 @@ static enum b_code carry_out(struct service *sv, struct store_proposal *p, struc
     return r;
 }
 
+static bool is_for(const struct store_proposal *p, const char *roster)
+{
+    char hex[SERVICE_DIGEST_HEX];
+    const char *at = strstr(p->text, "\nroster ");
+    service_text_digest(roster, hex);
+    return at != NULL && strncmp(at + 8, hex, sizeof(hex) - 1) == 0;
+}
+
 enum b_code service_approve(struct service *sv, const struct store_person *person, int64_t id,
                             const uint8_t signature[static 64], struct store_proposal *ret,
                             struct b_err *err)
@@ -262,6 +270,11 @@ enum b_code service_approve(struct service *sv, const struct store_person *perso
     if (ret->expires_at <= service_now())
         return b_err_set(err, B_E_PROPOSAL_EXPIRED, 0, "proposal %lld", (long long)id);
     r = service_roster_read(sv, roster, err);
+    if (r == B_OK && !is_for(ret, roster))
+        r = b_err_set(err, B_E_APPROVAL_BAD, 0,
+                      "proposal %lld was made for another roster than the one in force: propose it "
+                      "again",
+                      (long long)id);
     if (r == B_OK && !service_roster_has(roster, person))
         r = b_err_set(err, B_E_NOT_PERMITTED, 0,
                       "%s is not in the roster of approvers: propose \"roster\" first",

@@ -250,6 +250,13 @@ check "Bruno taps: the station has found it again" outcome ok bruno
 check "Alice revokes the station" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call alice POST /v1/stations/1/revoke | grep -q ended"
 check "Bruno taps there: the station is refused" outcome station-revoked bruno
 check "the agent ends" stop_agent
+check "Bruno leaves; his badge is revoked" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call olga POST /v1/badges/2/revoke '{\"reason\":\"left\"}' | grep -q revoked"
+check "nobody has him forgotten alone" bash -c "! '$TESSERE' --home '$home' journal erase 10007654321 --yes"
+check "Alice proposes it; the proposal does not hold his number" bash -c "$(declare -f approver); work='$work' home='$home' port=$port; approver alice proposal make 'erase 10007654321' >'$work/erase' && ! grep -q 10007654321 '$work/erase'"
+erase=$(sed -n 's/^number //p' "$work/erase")
+check "Alice approves" approver alice proposal approve "$erase" --yes
+check "Carl approves: Bruno is forgotten" bash -c "$(declare -f approver); work='$work' home='$home' port=$port; approver carl proposal approve $erase --yes | grep -q done"
 check "the server ends" stop_server
+check "no trace of his number is in the store" bash -c "! grep -aq 10007654321 '$home/store.db'"
 check "the journal of the day verifies" tessere journal verify
 finish

@@ -1,0 +1,236 @@
+#!/usr/bin/env bash
+# Dual control: what one person alone may not do, tried each way round; and what a quorum then does.
+# TAP output.
+set -uo pipefail
+export LC_ALL=C.UTF-8
+unset LANGUAGE
+work=$(mktemp -d)
+home=$work/home
+port=$((20000 + RANDOM % 20000))
+url=https://localhost:$port
+tests=0 failures=0 server=
+leave() { stop; rm -rf "$work"; }
+stop() {
+    [ -z "$server" ] && return
+    kill "$server" 2>/dev/null
+    wait "$server" 2>/dev/null
+    server=
+}
+trap leave EXIT
+
+check() { # NAME COMMAND...
+    local name=$1 status=0
+    shift
+    tests=$((tests + 1))
+    "$@" >"$work/output" 2>&1 </dev/null || status=$?
+    if [ "$status" = 0 ]; then
+        echo "ok $tests - $name"
+    else
+        failures=$((failures + 1))
+        echo "not ok $tests - $name"
+        sed 's/^/# /' "$work/output" | cut -c 1-300 | head -20
+    fi
+}
+
+start() {
+    rm -f "$work/log"
+    "$TESSERED" --home "$home" 2>"$work/log" &
+    server=$!
+    for ((i = 0; i < 100; i++)); do
+        grep -q ready "$work/log" && return 0
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.1
+    done
+    cat "$work/log"
+    server=
+    return 1
+}
+
+desk() { "$TESSERE" --home "$home" "$@"; }
+
+as() { # WHO WORDS...
+    local who=$1
+    shift
+    "$TESSERE" "$@" --server "$url" --identity "$work/$who" --ca "$home/pki/ca.pem"
+}
+
+# alone COMMAND...: refused for want of a quorum
+alone() {
+    local status=0
+    "$@" >"$work/alone" 2>&1 || status=$?
+    cat "$work/alone"
+    [ "$status" = 3 ] && grep -q 'too few approvals' "$work/alone"
+}
+
+# refused PATTERN COMMAND...
+refused() {
+    local pattern=$1
+    shift
+    "$@" >"$work/refused" 2>&1 && { cat "$work/refused"; return 1; }
+    cat "$work/refused"
+    grep -q -- "$pattern" "$work/refused"
+}
+
+shows() { # PATTERN COMMAND...
+    local pattern=$1
+    shift
+    "$@" >"$work/shows" 2>&1
+    cat "$work/shows"
+    grep -q -- "$pattern" "$work/shows"
+}
+
+api() { # WHO METHOD PATH [BODY]
+    local who=$1 method=$2 path=$3
+    shift 3
+    curl -sS -m 20 --cacert "$home/pki/ca.pem" --cert "$work/$who.pem" --key "$work/$who.key" \
+        -H 'Content-Type: application/json' -X "$method" ${1:+-d "$1"} "$url$path"
+}
+
+propose() { # WHO WHAT [OPTION...]: shows and keeps its number
+    as "$@" >"$work/proposed" 2>&1 || { cat "$work/proposed"; return 1; }
+    cat "$work/proposed"
+    sed -n 's/^number //p' "$work/proposed" >"$work/number"
+}
+make() { # WHO WHAT [OPTION...]
+    local who=$1
+    shift
+    propose "$who" proposal make "$@"
+}
+approve() { as "$1" proposal approve "$(cat "$work/number")" --yes; }
+by_both() { approve "$1" && shows 'is done' approve "$2"; }
+sql() { sqlite3 "$home/store.db" "$1"; }
+entries() { sql "SELECT CAST(body AS TEXT) FROM entry WHERE CAST(body AS TEXT) LIKE '%\"kind\":\"$1\"%'"; }
+
+check "an establishment is set up" desk init --finess 750712184
+check "its first policy is in the journal" shows '"by":"init"' entries policy
+check "the policy is shown" shows 'factor: badge' desk policy show
+desk server setup --hosts DNS:localhost --address 127.0.0.1 --port "$port" >/dev/null
+printf 'requests-per-second: 200\n' >>"$home/server.yaml"
+check "alice administers" desk person add alice --roles administrator --out "$work/alice"
+check "bert administers" desk person add bert --roles administrator --out "$work/bert"
+check "a third administrator, before there is a roster: refused" alone desk person add mallory --roles administrator --out "$work/mallory"
+check "carl is a custodian" desk person add carl --roles custodian --out "$work/carl"
+check "dora audits" desk person add dora --roles auditor --out "$work/dora"
+check "olga is an operator" desk person add olga --roles operator --out "$work/olga"
+printf 'pin: {min-digits: 5}\nrules: [{group: "", factor: badge}]\n' >"$home/policy.yaml"
+check "the server starts" start
+check "as long as there is no roster, the file is the policy" shows 'min-digits: 5' desk policy show
+check "that is in the journal too" shows '"by":"file"' entries policy
+check "nothing can be proposed yet" refused 'roster' as alice proposal make export
+check "the journal can be taken out by one" desk journal export "$work/tiles0"
+
+check "the roster is founded" desk roster found --quorum 2
+check "once" refused 'has a roster' desk roster found --quorum 2
+
+# --- the policy
+printf 'pin: {min-digits: 4}\nrules: [{group: "", factor: badge}]\n' >"$home/policy.yaml"
+stop
+check "the server starts with a policy in the file that nobody approved" start
+check "it says so, and what to do" grep -q 'proposal make policy' "$work/log"
+check "the approved policy stays in force" shows 'min-digits: 5' desk policy show
+check "also for who sets a PIN" shows '"min_digits":5' api olga GET /v1/pin-key
+printf 'pin: {tries: 0}\nrules: [{group: "", factor: badge}]\n' >"$work/broken.yaml"
+check "a policy that cannot be read cannot be proposed: its line is named" refused 'line 1: pin: tries' as alice proposal make policy --file "$work/broken.yaml"
+check "nor a policy without its text" refused 'the policy' as alice proposal make policy
+check "nor a text with an action that has none" refused 'no text' as alice proposal make "rotate auth" --file "$work/broken.yaml"
+check "nor what is no action" refused 'person-end' as alice proposal make "restore everything"
+check "an operator may not propose" refused 'not do that' as olga proposal make export
+check "an auditor may not propose" refused 'not do that' as dora proposal make export
+printf 'pin: {min-digits: 7}\nrules: [{group: "", factor: badge}]\n' >"$work/new.yaml"
+check "alice proposes a policy" make alice policy --file "$work/new.yaml"
+check "who reads the proposal sees the policy" shows 'min-digits: 7' api bert GET "/v1/proposals/$(cat "$work/number")"
+check "alice approves: that is one" shows 'is open' approve alice
+check "alice approves again: refused" refused 'approved it already' approve alice
+check "an operator may not approve" refused 'not do that' approve olga
+check "an auditor may not approve" refused 'not do that' approve dora
+check "the old policy is in force" shows '"min_digits":5' api olga GET /v1/pin-key
+sql "UPDATE setting SET value = CAST(replace(CAST(value AS TEXT), 'min-digits: 7', 'min-digits: 4') AS BLOB) WHERE name LIKE 'text:%'"
+check "a text that was edited in the store is approved by nobody" refused 'store is damaged' approve bert
+sql "UPDATE setting SET value = CAST(replace(CAST(value AS TEXT), 'min-digits: 4', 'min-digits: 7') AS BLOB) WHERE name LIKE 'text:%'"
+check "bert approves: done" shows 'is done' approve bert
+check "the new policy is in force at once" shows '"min_digits":7' api olga GET /v1/pin-key
+check "it is in the journal" shows '"by":"proposal"' entries policy
+stop
+cp "$home/store.db" "$work/before.db"
+sql "UPDATE setting SET value = (SELECT substr(name, 6) FROM setting WHERE name LIKE 'text:%' AND CAST(value AS TEXT) LIKE '%min-digits: 5%') WHERE name = 'policy'"
+check "the name of an older policy in the store: the token knows better" start
+check "the approved one is in force" shows '"min_digits":7' api olga GET /v1/pin-key
+check "and the journal says whose word counted" shows '"by":"token"' entries policy
+stop
+cp "$work/before.db" "$home/store.db"
+rm -f "$home/store.db-wal" "$home/store.db-shm"
+sql "UPDATE setting SET value = CAST(value || '# ' AS BLOB) WHERE name LIKE 'text:%' AND CAST(value AS TEXT) LIKE '%min-digits: 7%'"
+check "a policy that was edited in the store: the server does not start" refused 'store is damaged' start
+cp "$work/before.db" "$home/store.db"
+rm -f "$home/store.db-wal" "$home/store.db-shm"
+check "put right, it starts" start
+
+# --- who approves
+check "one person adds no administrator at the desk" alone desk person add mallory --roles administrator --out "$work/mallory"
+check "and no key was made for him" test ! -e "$work/mallory.key"
+check "nor a custodian" alone desk person add mallory --roles custodian --out "$work/mallory"
+check "nor an administrator among other roles" alone desk person add mallory --roles operator,administrator --out "$work/mallory"
+check "an operator is no approver, and can be added" desk person add oscar --roles operator --out "$work/oscar"
+check "no route adds anybody" shows '"code":"method"' api alice POST /v1/people '{"name":"mallory","roles":"administrator"}'
+check "one administrator does not suspend another" shows '"code":"quorum"' api alice POST /v1/people/2/suspend '{}'
+check "nor a custodian" shows '"code":"quorum"' api alice POST /v1/people/3/suspend '{}'
+check "nor reinstates one" shows '"code":"quorum"' api alice POST /v1/people/2/reinstate '{}'
+check "nor with a key for repeated requests" shows '"code":"quorum"' curl -sS --cacert "$home/pki/ca.pem" --cert "$work/alice.pem" --key "$work/alice.key" -H 'Idempotency-Key: k1' -H 'Content-Type: application/json' -d '{}' "$url/v1/people/2/suspend"
+check "an operator can be suspended by one" shows '"state":"suspended"' api alice POST /v1/people/5/suspend '{}'
+check "and reinstated" shows '"state":"active"' api alice POST /v1/people/5/reinstate '{}'
+check "a certificate for eve, which gives no right" desk person certificate eve --out "$work/eve"
+check "none at all" shows '"code":"certificate-unknown"' api eve GET /v1/people
+check "alice proposes eve" make alice "person-add administrator,operator eve" --file "$work/eve.pem"
+check "twice the same person's signature is not two" refused 'approved it already' by_both alice alice
+check "bert approves: done" shows 'is done' approve bert
+check "eve may administer" shows '"name":"eve"' api eve GET /v1/people
+check "eve is not in the roster yet" make eve export
+check "so eve approves nothing" refused 'not in the roster' approve eve
+check "the roster is proposed" make bert "roster"
+check "who reads it sees eve" shows 'approver eve' api carl GET "/v1/proposals/$(cat "$work/number")"
+check "both approve" by_both alice bert
+check "eve proposes bert's suspension" make eve "person-suspend bert"
+kept=$(cat "$work/number")
+check "bert signs something else meanwhile" make bert "retire auth 1"
+check "bert's signature" approve bert
+retire=$(cat "$work/number")
+echo "$kept" >"$work/number"
+check "alice and eve suspend bert" by_both alice eve
+check "bert is refused from the next message" shows '"code":"person-suspended"' api bert GET /v1/people
+echo "$retire" >"$work/number"
+check "bert's signature no longer counts" shows 'is open' approve alice
+check "the key is still in use" shows 'auth *1 *in use' desk key list
+check "a roster of those who are left: alice, carl, eve" make alice "roster 3"
+check "two approve" by_both alice carl
+echo "$retire" >"$work/number"
+check "what was signed for the old roster is void" refused 'another roster' approve eve
+check "now two are too few" make alice "person-end bert"
+check "two approvals: open" bash -c "$(declare -f as approve); work='$work' home='$home' url='$url'; approve alice && approve carl | grep -q 'is open'"
+check "the third: done" shows 'is done' approve eve
+check "bert has ended" shows 'bert *ended' desk person list
+check "nobody of the three can be suspended: nothing could be approved any more" refused 'too few approvals' as alice proposal make "person-suspend carl"
+
+# --- the journal and the keys
+check "the journal is not taken out by one" alone desk journal export "$work/tiles"
+check "no file of it was written" test ! -e "$work/tiles"
+check "nobody is forgotten by one" alone desk journal erase 10001234567 --yes
+check "no master key is made by one" alone desk key rotate auth --yes
+check "carl proposes the export" make carl export
+most=$(sed -n 's/^argument \([0-9]*\) entries/\1/p' "$work/proposed")
+check "one approval" approve carl
+check "is not enough" alone desk journal export "$work/tiles"
+check "the others approve" by_both alice eve
+check "the journal is taken out" shows "^$most entries" desk journal export "$work/tiles"
+check "no further than it was proposed" grep -qx "$most" "$work/tiles/checkpoint"
+check "the export is in the journal" shows "\"proposal\":$(cat "$work/number")" entries export
+check "a holder who is none cannot be proposed" refused 'no such' as alice proposal make "erase 10001234567"
+check "alice proposes a new key" make alice "rotate auth"
+check "the first" shows 'is open' approve alice
+check "the second" shows 'is open' approve carl
+check "the third: done" shows 'is done' approve eve
+check "generation 2 is in use" shows 'auth *2 *in use' desk key list
+check "the server lives" shows 'ready' api alice GET /v1/readyz
+stop
+check "the journal verifies, receipts and all" desk journal verify
+echo "1..$tests"
+[ "$failures" = 0 ]
