@@ -27,7 +27,8 @@ enum b_code service_scan(struct service *sv, struct channel *ch, const struct df
     w->job.tries_known_keys = true;
     w->job.given_count =
         (uint8_t)(given_count < PROFILE_GIVEN_KEYS_MAX ? given_count : PROFILE_GIVEN_KEYS_MAX);
-    memcpy(w->job.given, given, w->job.given_count * sizeof(given[0]));
+    if (given_count > 0)
+        memcpy(w->job.given, given, w->job.given_count * sizeof(given[0]));
     enum b_code r = service_relay(sv, ch, w, NULL, NULL, NULL, err);
     if (r == B_OK) {
         *ret_state = w->state;
