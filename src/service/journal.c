@@ -137,9 +137,20 @@ static enum b_code note_acceptance(struct service_change *c, void *ctx, struct b
         err);
 }
 
-enum b_code service_journal_accept(struct service *sv, const char *home, struct b_err *err)
+enum b_code service_journal_tree(struct service *sv, uint64_t *size,
+                                 uint8_t root[static JOURNAL_HASH], struct b_err *err)
 {
     static _Thread_local struct journal_edge edge;
+    enum b_code r = store_entry_count(sv->store, size, err);
+    if (r == B_OK)
+        r = journal_edge_load(&edge, *size, reader_of(sv), err);
+    if (r == B_OK)
+        journal_edge_root(&edge, root);
+    return r;
+}
+
+enum b_code service_journal_accept(struct service *sv, const char *home, struct b_err *err)
+{
     uint8_t root[JOURNAL_HASH];
     uint64_t seen = 0;
     uint64_t size = 0;
@@ -148,13 +159,9 @@ enum b_code service_journal_accept(struct service *sv, const char *home, struct 
     if (r == B_OK)
         r = service_change(sv, note_acceptance, &told, err);
     if (r == B_OK)
-        r = store_entry_count(sv->store, &size, err);
+        r = service_journal_tree(sv, &size, root, err);
     if (r == B_OK)
-        r = journal_edge_load(&edge, size, reader_of(sv), err);
-    if (r != B_OK)
-        return r;
-    journal_edge_root(&edge, root);
-    r = vault_journal_accept(sv->vault, size, root, err);
+        r = vault_journal_accept(sv->vault, size, root, err);
     return r == B_OK ? service_journal_checkpoint(sv, home, err) : r;
 }
 

@@ -14,6 +14,9 @@ B_NODISCARD enum b_code service_journal_checkpoint(struct service *sv, const cha
 /* Keeps a signed checkpoint, in a change. */
 B_NODISCARD enum b_code service_note_checkpoint(struct service_change *c, uint64_t size,
                                                 const char *note, struct b_err *err);
+/* The journal as it is now. */
+B_NODISCARD enum b_code service_journal_tree(struct service *sv, uint64_t *size,
+                                             uint8_t root[static JOURNAL_HASH], struct b_err *err);
 /* The vault goes on from the journal as it is, although it, or one before it, signed another: after
  * a restoration that the establishment decided. Journalled, with the size that was signed, and
  * signed. B_E_QUORUM once there is a roster. */

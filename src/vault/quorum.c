@@ -242,6 +242,23 @@ static enum b_code replace(struct vaultd *d, const char *name, const char *argum
     return write_anchor(d, name, digest, err);
 }
 
+/* "1204 <root>" */
+static enum b_code accept_journal(struct vaultd *d, const char *argument, struct b_err *err)
+{
+    char number[24] = "";
+    uint8_t root[32];
+    struct b_wr w = b_wr_from(root, sizeof(root));
+    int64_t size = 0;
+    size_t n = strcspn(argument, " ");
+    if (n < sizeof(number))
+        memcpy(number, argument, n);
+    if (argument[n] != ' ' || !parse_number(number, &size) || size < 0 ||
+        !b_unhex(&w, argument + n + 1) || w.len != sizeof(root))
+        return b_err_set(err, B_E_BAD_INPUT, 0, "accept: a size and a root, not \"%.80s\"",
+                         argument);
+    return vaultd_journal_accept(d, (uint64_t)size, root, err);
+}
+
 static void put_receipt(const struct vaultd_identity *id, struct b_rd proposal,
                         struct wire_out *answer)
 {
@@ -285,6 +302,8 @@ enum b_code vaultd_carry_out(struct vaultd *d, const struct vaultd_carry *carry,
     else if (r == B_OK &&
              (strcmp(p.action, roster_anchor) == 0 || strcmp(p.action, policy_anchor) == 0))
         r = replace(d, p.action, p.argument, err);
+    else if (r == B_OK && strcmp(p.action, "accept") == 0)
+        r = accept_journal(d, p.argument, err);
     if (r != B_OK)
         return r;
     forget(d, &p);

@@ -335,6 +335,36 @@ static void the_policy_in_force_is_anchored_and_changes_by_a_quorum_alone(void *
     check_anchors(roster, next);
 }
 
+static uint64_t journal_seen(void)
+{
+    struct b_wr w;
+    (void)begin(&w, VAULT_MSG_JOURNAL_SEEN);
+    assert_int_equal(send_message(&w), B_OK);
+    struct b_rd all = b_rd_from(answer + 1, sizeof(answer) - 1);
+    struct wire_in in = wire_in_from(vault_msg_row(VAULT_MSG_JOURNAL_SEEN)->answer, all);
+    return wire_get_u32(&in);
+}
+
+static void another_history_is_accepted_by_a_quorum_alone(void **state)
+{
+    (void)state;
+    const uint8_t root[32] = {1, 2, 3};
+    char argument[96] = "1204 ";
+    b_hex(argument + 5, root, sizeof(root));
+    assert_int_equal(found(roster), B_OK);
+    propose("accept", argument, later);
+    assert_int_equal(carry((size_t[]){0}, 1), B_E_QUORUM);
+    assert_int_equal(journal_seen(), 0);
+    assert_int_equal(carry((size_t[]){0, 2}, 2), B_OK);
+    assert_int_equal(journal_seen(), 1204);
+    static const char *const wrong[] = {"", "1204", "1204 00", "x 00"};
+    for (size_t i = 0; i < B_COUNT(wrong); i++) {
+        propose("accept", wrong[i], later);
+        assert_int_equal(carry((size_t[]){0, 2}, 2), B_E_BAD_INPUT);
+    }
+    assert_int_equal(journal_seen(), 1204);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -348,6 +378,7 @@ int main(void)
         TEST(an_expired_proposal_is_refused),
         TEST(a_roster_of_the_servers_own_is_refused),
         TEST(the_roster_changes_by_a_proposal_and_the_old_one_ends),
+        TEST(another_history_is_accepted_by_a_quorum_alone),
         TEST(the_policy_in_force_is_anchored_and_changes_by_a_quorum_alone),
         TEST(a_generation_that_ends_is_forgotten_at_once),
         TEST(a_proposal_that_is_not_exactly_one_is_refused),
