@@ -92,6 +92,7 @@ enum b_code cli_tap(struct cli *c, struct b_err *err)
             return b_err_set(err, B_E_USAGE, 0, _("--count takes a number, not \"%.40s\""),
                              c->options[CLI_OPT_COUNT]);
     }
+    c->keeps_in_token = true;
     enum b_code r = cli_open(c, true, err);
     for (long i = 0; r == B_OK && (count == 0 || i < count); i++) {
         bool is_last = count != 0 && i + 1 == count;

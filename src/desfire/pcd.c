@@ -198,19 +198,51 @@ static enum df_want step_command(struct df_pcd *pcd, struct b_rd data, struct b_
     return send_frame(pcd, df_cmd_row(DF_CMD_ADDITIONAL_FRAME)->ins, out);
 }
 
+static enum df_auth auth_of(enum df_cmd cmd)
+{
+    static const struct {
+        enum df_cmd cmd;
+        enum df_auth how;
+    } ways[] = {{DF_CMD_AUTHENTICATE_D40, DF_AUTH_D40},
+                {DF_CMD_AUTHENTICATE_ISO, DF_AUTH_ISO},
+                {DF_CMD_AUTHENTICATE_AES, DF_AUTH_AES},
+                {DF_CMD_AUTHENTICATE_EV2_FIRST, DF_AUTH_EV2_FIRST},
+                {DF_CMD_AUTHENTICATE_EV2_NONFIRST, DF_AUTH_EV2_NONFIRST}};
+    for (size_t i = 0; i < B_COUNT(ways); i++) {
+        if (ways[i].cmd == cmd)
+            return ways[i].how;
+    }
+    return DF_AUTH_NONE;
+}
+
+/* The second frame, by the key here or by whoever has it. */
+static enum b_code make_token(struct df_pcd *pcd, struct b_rd data, struct b_wr *w,
+                              struct b_err *err)
+{
+    const struct df_request *r = pcd->request;
+    if (r->prover != NULL && data.left == 16)
+        return r->prover->frame(r->prover->ctx, auth_of(r->cmd), data.p, b_wr_reserve(w, 32), err);
+    uint8_t a[16];
+    pcd->random.fill(pcd->random.ctx, a, pcd->hs.size);
+    bool is_good = r->prover == NULL && df_hs_token(&pcd->hs, data, a, w);
+    b_wipe(a, sizeof(a));
+    return is_good
+               ? B_OK
+               : b_err_set(err, B_E_CARD_PROTOCOL, pcd->status, "the challenge has a wrong length");
+}
+
 static enum df_want step_challenge(struct df_pcd *pcd, struct b_rd data, struct b_wr *out)
 {
-    uint8_t a[16], token[32];
+    uint8_t token[32];
+    struct b_err err = {0};
     struct b_wr w = b_wr_from(token, sizeof(token));
     if (pcd->status != DF_SW_ADDITIONAL_FRAME)
         return pcd->status == DF_SW_OK
                    ? fail(pcd, B_E_CARD_PROTOCOL, pcd->status, "no challenge came")
                    : refused(pcd);
-    pcd->random.fill(pcd->random.ctx, a, pcd->hs.size);
-    bool is_good = df_hs_token(&pcd->hs, data, a, &w);
-    b_wipe(a, sizeof(a));
-    if (!is_good)
-        return fail(pcd, B_E_CARD_PROTOCOL, pcd->status, "the challenge has a wrong length");
+    enum b_code r = make_token(pcd, data, &w, &err);
+    if (r != B_OK)
+        return fail(pcd, r, err.aux, err.msg);
     df_wire_wrap(df_cmd_row(DF_CMD_ADDITIONAL_FRAME)->ins, b_wr_reader(&w), out);
     pcd->phase = DF_PCD_PROOF;
     return DF_TX;
@@ -222,6 +254,12 @@ static enum df_want step_proof(struct df_pcd *pcd, struct b_rd data)
         return fail(pcd, B_E_CARD_PROTOCOL, pcd->status, "no proof came");
     if (pcd->status != DF_SW_OK)
         return refused(pcd);
+    const struct df_prover *p = pcd->request->prover;
+    if (p != NULL) {
+        struct b_err err = {0};
+        enum b_code r = p->check(p->ctx, auth_of(pcd->request->cmd), data, &err);
+        return r == B_OK ? done(pcd) : fail(pcd, r, err.aux, err.msg);
+    }
     if (!df_hs_finish(&pcd->hs, &pcd->sm, data))
         return fail(pcd, B_E_CARD_AUTH, pcd->status, "the card did not prove the key");
     df_hs_drop(&pcd->hs);
@@ -264,23 +302,6 @@ enum df_want df_pcd_step(struct df_pcd *pcd, struct b_rd rapdu, struct b_wr *out
     return step_command(pcd, data, out);
 }
 
-static enum df_auth auth_of(enum df_cmd cmd)
-{
-    static const struct {
-        enum df_cmd cmd;
-        enum df_auth how;
-    } ways[] = {{DF_CMD_AUTHENTICATE_D40, DF_AUTH_D40},
-                {DF_CMD_AUTHENTICATE_ISO, DF_AUTH_ISO},
-                {DF_CMD_AUTHENTICATE_AES, DF_AUTH_AES},
-                {DF_CMD_AUTHENTICATE_EV2_FIRST, DF_AUTH_EV2_FIRST},
-                {DF_CMD_AUTHENTICATE_EV2_NONFIRST, DF_AUTH_EV2_NONFIRST}};
-    for (size_t i = 0; i < B_COUNT(ways); i++) {
-        if (ways[i].cmd == cmd)
-            return ways[i].how;
-    }
-    return DF_AUTH_NONE;
-}
-
 static enum df_want start_auth(struct df_pcd *pcd, enum df_auth how, struct b_wr *out)
 {
     const struct df_request *r = pcd->request;
@@ -288,7 +309,7 @@ static enum df_want start_auth(struct df_pcd *pcd, enum df_auth how, struct b_wr
         end_session(pcd);
     else if (pcd->sm.kind != DF_SM_EV2)
         return fail(pcd, B_E_CARD_AUTH, 0, "no EV2 session runs that it could go on with");
-    if (!df_hs_begin(&pcd->hs, how, r->key_no, r->key))
+    if (r->prover == NULL && !df_hs_begin(&pcd->hs, how, r->key_no, r->key))
         return fail(pcd, B_E_CARD_AUTH, 0, "this kind of key cannot be used so");
     df_wire_wrap(df_cmd_row(r->cmd)->ins, b_rd_from(r->head, r->head_len), out);
     pcd->phase = DF_PCD_CHALLENGE;

@@ -85,6 +85,14 @@ void df_req_authenticate(struct df_request *r, enum df_auth how, uint8_t key_no,
     r->key = key;
 }
 
+void df_req_prove(struct df_request *r, enum df_auth how, uint8_t key_no,
+                  const struct df_prover *prover)
+{
+    b_check(how == DF_AUTH_AES || how == DF_AUTH_EV2_FIRST);
+    df_req_authenticate(r, how, key_no, NULL);
+    r->prover = prover;
+}
+
 void df_req_select(struct df_request *r, df_aid aid)
 {
     with_aid(r, DF_CMD_SELECT_APPLICATION, aid);

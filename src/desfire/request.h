@@ -9,6 +9,15 @@
 
 enum { DF_REQ_HEAD_MAX = 64, DF_DF_NAME_MAX = 16, DF_FILE_MAX = 32, DF_APP_MAX = 64 };
 
+/* Authenticates for a reader that does not have the key: both of its halves, as in desfire/prove.h,
+ * for AES and EV2First. What fails is told in err; B_E_CARD_AUTH when the answer proves nothing. */
+struct df_prover {
+    enum b_code (*frame)(void *ctx, enum df_auth how, const uint8_t challenge[static 16],
+                         uint8_t frame[static 32], struct b_err *err);
+    enum b_code (*check)(void *ctx, enum df_auth how, struct b_rd answer, struct b_err *err);
+    void *ctx;
+};
+
 struct df_request {
     enum df_cmd cmd;
     uint8_t head[DF_REQ_HEAD_MAX]; /* parameters that are never encrypted */
@@ -16,11 +25,12 @@ struct df_request {
     uint8_t small[DF_REQ_HEAD_MAX]; /* room for short data, so that it need not be lent */
     const uint8_t *data;            /* borrowed, or NULL: in small. Encrypted in full mode */
     size_t data_len;
-    enum df_comm comm;            /* for file commands: the file's mode */
-    uint8_t key_no;               /* authentications and key changes */
-    const struct df_key *key;     /* authentications: the key. ChangeKey: the new key */
-    const struct df_key *old_key; /* ChangeKey of another key than the session's; else NULL */
-    size_t expect_len;            /* length of the plain answer when the caller knows it, else 0 */
+    enum df_comm comm;              /* for file commands: the file's mode */
+    uint8_t key_no;                 /* authentications and key changes */
+    const struct df_key *key;       /* authentications: the key. ChangeKey: the new key */
+    const struct df_key *old_key;   /* ChangeKey of another key than the session's; else NULL */
+    const struct df_prover *prover; /* authentications: in place of the key, or NULL */
+    size_t expect_len; /* length of the plain answer when the caller knows it, else 0 */
 };
 
 struct df_version {
@@ -93,6 +103,9 @@ struct df_file_settings {
 void df_req_plain(struct df_request *r, enum df_cmd cmd); /* commands without parameters */
 void df_req_authenticate(struct df_request *r, enum df_auth how, uint8_t key_no,
                          const struct df_key *key);
+/* No session runs after it: that needs the key. */
+void df_req_prove(struct df_request *r, enum df_auth how, uint8_t key_no,
+                  const struct df_prover *prover);
 void df_req_select(struct df_request *r, df_aid aid);
 void df_req_select_two(struct df_request *r, df_aid aid, df_aid second);
 void df_req_iso_select_name(struct df_request *r, const uint8_t *name, size_t n);

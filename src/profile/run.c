@@ -55,25 +55,31 @@ enum df_auth run_auth(const struct profile_run *run, df_aid aid, enum df_key_typ
     return run->state.ev >= DF_EV2 && !goes_back ? DF_AUTH_EV2_FIRST : DF_AUTH_AES;
 }
 
-enum b_code run_badge_key(struct profile_run *run, df_aid aid, uint8_t no, enum key_role role,
-                          uint8_t generation, struct df_key *ret)
+void run_facts(const struct profile_run *run, df_aid aid, uint8_t no, struct crypto_div_facts *ret)
 {
     const struct profile *p = &run->job->profile;
     const struct profile_state *s = &run->state;
-    struct crypto_div_facts facts = {.key_no = no, .system_len = p->system_len};
-    facts.aid[0] = (uint8_t)aid;
-    facts.aid[1] = (uint8_t)(aid >> 8);
-    facts.aid[2] = (uint8_t)(aid >> 16);
-    memcpy(facts.system, p->system, sizeof(facts.system));
+    *ret = (struct crypto_div_facts){.key_no = no, .system_len = p->system_len};
+    ret->aid[0] = (uint8_t)aid;
+    ret->aid[1] = (uint8_t)(aid >> 8);
+    ret->aid[2] = (uint8_t)(aid >> 16);
+    memcpy(ret->system, p->system, sizeof(ret->system));
     /* What the card itself proved or said comes before what the reader shows. */
     const uint8_t *uid = s->uid_len != 0 ? s->uid : run->job->uid;
-    facts.uid_len = s->uid_len != 0 ? s->uid_len : run->job->uid_len;
-    memcpy(facts.uid, uid, facts.uid_len);
+    ret->uid_len = s->uid_len != 0 ? s->uid_len : run->job->uid_len;
+    memcpy(ret->uid, uid, ret->uid_len);
     const uint8_t *serial = s->serial_len != 0 ? s->serial : run->job->serial;
-    facts.serial_len = s->serial_len != 0 ? s->serial_len : run->job->serial_len;
-    memcpy(facts.serial, serial, facts.serial_len);
-    return run->keys.badge_key(run->keys.ctx, role, generation, p->diversification, &facts, ret,
-                               &run->error);
+    ret->serial_len = s->serial_len != 0 ? s->serial_len : run->job->serial_len;
+    memcpy(ret->serial, serial, ret->serial_len);
+}
+
+enum b_code run_badge_key(struct profile_run *run, df_aid aid, uint8_t no, enum key_role role,
+                          uint8_t generation, struct df_key *ret)
+{
+    struct crypto_div_facts facts;
+    run_facts(run, aid, no, &facts);
+    return run->keys.badge_key(run->keys.ctx, role, generation, run->job->profile.diversification,
+                               &facts, ret, &run->error);
 }
 
 enum b_code run_slot_key(struct profile_run *run, df_aid aid, uint8_t no,

@@ -15,6 +15,7 @@
 #ifndef TESSERE_PROFILE_RUN_H
 #define TESSERE_PROFILE_RUN_H
 
+#include "desfire/prove.h"
 #include "profile/profile.h"
 
 enum profile_want {
@@ -30,10 +31,24 @@ enum profile_want {
 /* Where badge keys come from: the vault derives them from masters; tests have their own. The key
  * of `role` and `generation` (1..255) for the badge and slot that `facts` describes goes to *ret
  * (AES, version = generation). */
+struct profile_proof {
+    enum key_role role;
+    uint8_t generation;
+    const char *diversification;
+    struct crypto_div_facts facts;
+    enum df_auth how;
+    struct df_prove state; /* between the halves: secret until the verdict */
+};
 struct profile_keys {
     enum b_code (*badge_key)(void *ctx, enum key_role role, uint8_t generation,
                              const char *diversification, const struct crypto_div_facts *facts,
                              struct df_key *ret, struct b_err *err);
+    /* NULL, or whether such keys stay where they are: a tap is then proved by the two halves of an
+     * authentication (desfire/prove.h), and badge_key is not asked for them. */
+    bool (*stays)(void *ctx, enum key_role role, uint8_t generation);
+    enum b_code (*prove)(void *ctx, struct profile_proof *p, const uint8_t challenge[static 16],
+                         uint8_t frame[static 32], struct b_err *err);
+    enum b_code (*check)(void *ctx, struct profile_proof *p, struct b_rd answer, struct b_err *err);
     void *ctx;
 };
 

@@ -63,6 +63,8 @@ struct profile_run {
     struct profile_plan plan;
     size_t step;
     struct profile_tap tap;
+    struct profile_proof proof; /* of a tap whose key stays where it is */
+    struct df_prover prover;
     struct b_err error;
 };
 
@@ -79,6 +81,8 @@ enum b_code run_slot_key(struct profile_run *run, df_aid aid, uint8_t no,
                          const struct profile_slot *slot, uint8_t given, struct df_key *ret);
 enum b_code run_badge_key(struct profile_run *run, df_aid aid, uint8_t no, enum key_role role,
                           uint8_t generation, struct df_key *ret);
+/* What a key slot of this card is diversified by. */
+void run_facts(const struct profile_run *run, df_aid aid, uint8_t no, struct crypto_div_facts *ret);
 enum key_role run_role(const struct profile_run *run, df_aid aid, uint8_t no);
 enum df_auth run_auth(const struct profile_run *run, df_aid aid, enum df_key_type type);
 bool run_knows(const struct profile_run *run, enum key_role role, uint8_t generation);

@@ -18,6 +18,34 @@ static enum profile_want ask(struct profile_run *run, int at)
     return PROFILE_TX;
 }
 
+static enum b_code inside_frame(void *ctx, enum df_auth how, const uint8_t challenge[static 16],
+                                uint8_t frame[static 32], struct b_err *err)
+{
+    struct profile_run *run = ctx;
+    run->proof.how = how;
+    return run->keys.prove(run->keys.ctx, &run->proof, challenge, frame, err);
+}
+
+static enum b_code inside_check(void *ctx, enum df_auth how, struct b_rd answer, struct b_err *err)
+{
+    struct profile_run *run = ctx;
+    if (answer.left != df_prove_answer_size(how))
+        return b_err_set(err, B_E_CARD_PROTOCOL, 0, "%zu bytes instead of the card's proof",
+                         answer.left);
+    return run->keys.check(run->keys.ctx, &run->proof, answer, err);
+}
+
+/* By a key that stays where it is. */
+static void prove_inside(struct profile_run *run, uint8_t generation)
+{
+    const struct profile *p = &run->job->profile;
+    run->proof = (struct profile_proof){
+        .role = KEY_ROLE_AUTH, .generation = generation, .diversification = p->diversification};
+    run_facts(run, p->aid, auth_no(run), &run->proof.facts);
+    run->prover = (struct df_prover){inside_frame, inside_check, run};
+    df_req_prove(&run->request, run->tap.how, auth_no(run), &run->prover);
+}
+
 static enum profile_want prove(struct profile_run *run)
 {
     struct profile_slot slot = {
@@ -25,6 +53,10 @@ static enum profile_want prove(struct profile_run *run)
     if (!run_knows(run, KEY_ROLE_AUTH, slot.generation))
         return run_fail(run, B_E_GENERATION_RETIRED, "the badge's generation is not in use");
     run->error.code = B_OK;
+    if (run->keys.stays != NULL && run->keys.stays(run->keys.ctx, KEY_ROLE_AUTH, slot.generation)) {
+        prove_inside(run, slot.generation);
+        return ask(run, TAP_PROOF);
+    }
     if (run_slot_key(run, run->job->profile.aid, auth_no(run), &slot, 0, &run->key) != B_OK)
         return run_fail(run, run->error.code, "deriving the badge's key");
     df_req_authenticate(&run->request, run->tap.how, auth_no(run), &run->key);

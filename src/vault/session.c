@@ -100,6 +100,53 @@ static enum b_code badge_key(void *ctx, enum key_role role, uint8_t generation,
     return r;
 }
 
+/* --- badge keys that stay in the token ---------------------------------------------------------
+ */
+
+static bool stays(void *ctx, enum key_role role, uint8_t generation)
+{
+    const struct vaultd_session *s = ctx;
+    return key_stays(&vaultd_config(s->worker)->in_token, role, generation);
+}
+
+/* input: room for it; what is returned borrows it. */
+static enum b_code inside_of(struct profile_proof *p, uint8_t input[static CRYPTO_DIV_INPUT_MAX],
+                             struct vaultd_inside *ret, struct b_err *err)
+{
+    const struct crypto_div_profile *rule = crypto_div_find(p->diversification);
+    struct b_wr w = b_wr_from(input, CRYPTO_DIV_INPUT_MAX);
+    if (rule == NULL)
+        return b_err_set(err, B_E_PROFILE_RULE, 0, "there is no diversification profile %.32s",
+                         p->diversification);
+    enum b_code r = crypto_div_input(rule, &p->facts, &w, err);
+    *ret = (struct vaultd_inside){
+        .which = {p->role, p->generation, b_wr_reader(&w)}, .how = p->how, .prove = &p->state};
+    return r;
+}
+
+static enum b_code prove(void *ctx, struct profile_proof *p, const uint8_t challenge[static 16],
+                         uint8_t frame[static 32], struct b_err *err)
+{
+    const struct vaultd_session *s = ctx;
+    struct vaultd *d = s->worker;
+    struct vaultd_inside inside;
+    uint8_t input[CRYPTO_DIV_INPUT_MAX];
+    enum b_code r = inside_of(p, input, &inside, err);
+    if (r != B_OK)
+        return r;
+    return d->keyring.prove(d->keyring.ctx, vaultd_config(d), &inside, challenge, frame, err);
+}
+
+static enum b_code check(void *ctx, struct profile_proof *p, struct b_rd answer, struct b_err *err)
+{
+    const struct vaultd_session *s = ctx;
+    struct vaultd *d = s->worker;
+    struct vaultd_inside inside;
+    uint8_t input[CRYPTO_DIV_INPUT_MAX];
+    enum b_code r = inside_of(p, input, &inside, err);
+    return r == B_OK ? d->keyring.check(d->keyring.ctx, vaultd_config(d), &inside, answer, err) : r;
+}
+
 /* --- jobs ------------------------------------------------------------------------------------- */
 
 /* What a job may ask for beyond what its decoder checks. */
@@ -172,7 +219,8 @@ enum b_code vaultd_session_open(struct vaultd *d, struct b_rd job, struct wire_o
     wire_put_u32(answer, s->id);
     uint8_t apdu[DF_CAPDU_MAX];
     struct b_wr out = b_wr_from(apdu, sizeof(apdu));
-    struct profile_keys keys = {.badge_key = badge_key, .ctx = s};
+    struct profile_keys keys = {
+        .badge_key = badge_key, .stays = stays, .prove = prove, .check = check, .ctx = s};
     enum profile_want want = profile_run_start(s->run, s->job, keys, d->random, &out);
     return tell(d, s, want, b_wr_reader(&out), answer, err);
 }

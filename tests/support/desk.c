@@ -153,7 +153,7 @@ enum profile_want desk_work(struct desk *d, enum profile_goal goal)
     struct b_wr out = b_wr_from(tx, sizeof(tx));
     struct b_wr in = b_wr_from(rx, sizeof(rx));
     struct df_random random = {fill, d};
-    struct profile_keys keys = {desk_badge_key, NULL};
+    struct profile_keys keys = {.badge_key = desk_badge_key, .ctx = NULL};
     df_picc_power(&d->picc, random);
     d->job.goal = goal;
     d->job.uid_len = (uint8_t)df_picc_shown_uid(&d->picc, d->job.uid);

@@ -124,6 +124,31 @@ static void an_ev3_badge_is_tapped_by_a_key_that_stays_in_the_token(void **state
     check_taps(DF_EV3, DF_AUTH_EV2_FIRST);
 }
 
+/* As `tessere tap` does it: the vault runs the reader's side, and asks a card that refuses the
+ * newer authentication for the older one. */
+static void a_session_taps_by_a_key_that_stays_in_the_token(void **state)
+{
+    (void)state;
+    static const enum df_ev kinds[] = {DF_EV1, DF_EV2, DF_EV3};
+    struct b_err err = {0};
+    badge_masters(1);
+    struct vault *v = badge_vault(place_mock, 1, 0);
+    for (uint8_t i = 0; i < B_COUNT(kinds); i++) {
+        badge_encode(&badge, kinds[i], (uint8_t)(0x80 + i));
+        if (badge_job(&badge, v, PROFILE_GOAL_TAP, &err) != B_OK)
+            fail_msg("%s", err.msg);
+        badge.uid[6] ^= 0x40; /* so the vault derives another badge's key */
+        assert_int_equal(badge_job(&badge, v, PROFILE_GOAL_TAP, &err), B_E_CARD_AUTH);
+    }
+    assert_true(place_count("derived") > 0);
+    assert_int_equal(place_count("derived"), place_count("destroyed"));
+    place_fault("vanish");
+    badge.uid[6] ^= 0x40;
+    assert_int_equal(badge_job(&badge, v, PROFILE_GOAL_TAP, &err), B_E_TOKEN_ABSENT);
+    place_fault(NULL);
+    vault_free(&v);
+}
+
 static void a_card_with_another_key_is_refused(void **state)
 {
     (void)state;
@@ -248,6 +273,7 @@ int main(void)
         T(an_ev1_badge_is_tapped_by_a_key_that_stays_in_the_token),
         T(an_ev2_badge_is_tapped_by_a_key_that_stays_in_the_token),
         T(an_ev3_badge_is_tapped_by_a_key_that_stays_in_the_token),
+        T(a_session_taps_by_a_key_that_stays_in_the_token),
         T(a_card_with_another_key_is_refused),
         T(every_derived_key_is_destroyed_after_torn_taps_too),
         T(a_vault_for_taps_encodes_nothing),
