@@ -286,7 +286,7 @@ void fleet_stop(struct fleet *f, bool kills)
     f->server_pid = f->server_log = -1;
 }
 
-int fleet_vault_pid(const struct fleet *f)
+int fleet_child(int of, const char *wanted)
 {
     DIR *dir = opendir("/proc");
     int found = -1;
@@ -304,14 +304,19 @@ int fleet_vault_pid(const struct fleet *f)
         if (stat == NULL)
             continue;
         if (fgets(line, sizeof(line), stat) != NULL &&
-            sscanf(line, "%*d (%63[^)]) %*c %d", name, &parent) == 2 && parent == f->server_pid &&
-            strncmp(name, "tessere-vault", 13) == 0)
+            sscanf(line, "%*d (%63[^)]) %*c %d", name, &parent) == 2 && parent == of &&
+            strcmp(name, wanted) == 0)
             found = pid;
         (void)fclose(stat);
     }
     if (dir != NULL)
         (void)closedir(dir);
     return found;
+}
+
+int fleet_vault_pid(const struct fleet *f)
+{
+    return fleet_child(f->server_pid, "tessere-vault");
 }
 
 void fleet_free(struct fleet *f)

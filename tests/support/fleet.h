@@ -34,6 +34,8 @@ void fleet_fill(const struct fleet *f, size_t badges);
 void fleet_start(struct fleet *f, const char *tessered);
 /* SIGTERM, and waits; or SIGKILL. */
 void fleet_stop(struct fleet *f, bool kills);
+/* A child process of this name, or -1. */
+int fleet_child(int of, const char *wanted);
 /* The tessere-vault that the server runs, or -1. */
 int fleet_vault_pid(const struct fleet *f);
 struct channel *fleet_channel(struct fleet *f, size_t card);
