@@ -92,9 +92,9 @@ static void work(struct desk *d, enum profile_goal goal)
     d->cost = (struct cost){0};
     d->job.goal = goal;
     need(channel_reset(d->ch, &err) == B_OK, "reset", err.msg);
-    enum profile_want want =
-        profile_run_start(d->run, &d->job, (struct profile_keys){.badge_key = badge_key, .ctx = NULL},
-                          (struct df_random){fill, NULL}, &out);
+    enum profile_want want = profile_run_start(
+        d->run, &d->job, (struct profile_keys){.badge_key = badge_key, .ctx = NULL},
+        (struct df_random){fill, NULL}, &out);
     while (want != PROFILE_DONE && want != PROFILE_FAILED) {
         struct b_rd rapdu = b_rd_from(NULL, 0);
         if (want == PROFILE_TX) {
