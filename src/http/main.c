@@ -170,16 +170,20 @@ static void forget_answers(time_t now)
     (void)!service_forget_answers(&server.service, now - DAY, &ignored);
 }
 
-/* Once a second, when something was added, the journal is signed as it is. */
+/* Once a second the store is tidied, and, when something was added, the journal is signed as it is.
+ */
 static void keep_checkpoint(time_t now)
 {
     static time_t last;
     static struct b_err told;
     struct b_err err = {0};
     static struct service sv;
-    if (now == last || vault_is_gone(server.service.vault))
+    if (now == last)
         return;
     last = now;
+    store_tidy(server.service.store);
+    if (vault_is_gone(server.service.vault))
+        return;
     follow_policy();
     forget_answers(now);
     sv = server.service;

@@ -93,6 +93,8 @@ enum b_code service_home_open_store(const char *path, bool may_create, bool is_t
     enum b_code r = store_open(path, may_create, &sv->store, err);
     if (r == B_OK)
         r = store_open(path, false, &writes, err);
+    if (r == B_OK && is_threaded)
+        store_leave_tidying(writes);
     return r == B_OK ? service_writer_open(writes, is_threaded, &sv->writer, err) : r;
 }
 

@@ -35,7 +35,8 @@ B_NODISCARD enum b_code service_home_path(const char *home, const char *name, ch
 /* A whole text file of at most cap bytes. B_E_BAD_INPUT. */
 B_NODISCARD enum b_code service_read_file(const char *path, char *ret, size_t cap, size_t *ret_n,
                                           struct b_err *err);
-/* Store to read from and writer (threaded or not), into sv. */
+/* Store to read from and writer (threaded or not), into sv. Whoever has a threaded one tidies the
+ * store. */
 B_NODISCARD enum b_code service_home_open_store(const char *path, bool may_create, bool is_threaded,
                                                 struct service *sv, struct b_err *err);
 /* The tap policy of a home, taken into use: service_policy_open with policy.yaml, if there is one.

@@ -110,6 +110,19 @@ void store_free(struct store **s)
     *s = NULL;
 }
 
+/* The limit is for a tidier that has died: 64 MB of log. */
+void store_leave_tidying(struct store *s)
+{
+    struct b_err ignored;
+    (void)!driver_exec(s->driver, "PRAGMA wal_autocheckpoint=16384", &ignored);
+}
+
+void store_tidy(struct store *s)
+{
+    struct b_err ignored; /* what stays in the log is as durable there, and the next one takes it */
+    (void)!driver_exec(s->driver, "PRAGMA wal_checkpoint(PASSIVE)", &ignored);
+}
+
 int store_schema_version(const struct store *s)
 {
     return s->version;

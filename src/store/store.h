@@ -28,6 +28,12 @@ enum { STORE_TEXT_MAX = 128 };
 B_NODISCARD enum b_code store_open(const char *path, bool may_create, struct store **ret,
                                    struct b_err *err);
 void store_free(struct store **s);
+/* A commit of this connection does not stop to tidy up any more: somebody else calls store_tidy,
+ * every second or so. */
+void store_leave_tidying(struct store *s);
+/* Brings what was committed from the log into the database file, as far as no reader is in the way;
+ * nobody waits for it. */
+void store_tidy(struct store *s);
 int store_schema_version(const struct store *s);
 
 /* Transactions: begin takes the write lock. Nesting is a b_check. */
