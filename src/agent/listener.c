@@ -9,7 +9,7 @@
 
 #include "agent/local.h"
 
-enum { BACKLOG = 16 };
+enum { BACKLOG = 128 };
 
 /* A socket's file that nobody answers at is one that an agent left. */
 static bool clear_old(const struct sockaddr_un *at)

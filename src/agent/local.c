@@ -242,6 +242,16 @@ static void admit(struct agent_local *l, int fd)
     *c = (struct client){.fd = fd, .uid = who.uid, .pin = pin, .heard_ms = now_ms()};
 }
 
+static void accept_some(struct agent_local *l)
+{
+    for (size_t i = 0; i < CLIENTS_OF_USER && l->listener >= 0; i++) {
+        int fd = accept4(l->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        admit(l, fd);
+    }
+}
+
 /* One packet. What cannot be understood, and what comes too fast, ends the connection. */
 static void hear(struct agent_local *l, struct client *c)
 {
@@ -311,11 +321,8 @@ static void *listen_to_all(void *arg)
             if (p[i].revents != 0 && l->clients[i].fd >= 0)
                 hear(l, &l->clients[i]);
         tick(l);
-        int fd = p[CLIENTS + 1].revents != 0 && l->listener >= 0
-                     ? accept4(l->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)
-                     : -1;
-        if (fd >= 0)
-            admit(l, fd);
+        if (p[CLIENTS + 1].revents != 0)
+            accept_some(l);
     }
     (void)pthread_mutex_unlock(&l->lock);
     return NULL;
