@@ -1,7 +1,7 @@
 /*
- * The memory of the server under load, searched: no key of a badge, no PIN of a person, no PIN of
- * the token. Something that is there is searched for too, so that the search is known to find.
- *   memory TESSERE TESSERED
+ * The memory of the server under load, searched: no key of a badge, no master key, no PIN of a
+ * person, no PIN of the token. Something that is there is searched for too, so that the search is
+ * known to find. memory TESSERE TESSERED SOFTHSM_VALUES
  */
 #include <pthread.h>
 #include <signal.h>
@@ -100,7 +100,27 @@ static void read_start(const char *name, size_t skip, char *ret)
     (void)fclose(f);
 }
 
-static void collect(void)
+/* Masters, as the token's files hold them under its PIN. */
+static void add_masters(const char *softhsm_values)
+{
+    char line[1200];
+    size_t before = pattern_count;
+    (void)snprintf(line, sizeof(line), "'%s' '%s/token/tokens' '%s/token/pin'", softhsm_values,
+                   fleet.home, fleet.home);
+    FILE *f = popen(line, "r"); // NOLINT(cert-env33-c)
+    fleet_need(f != NULL, softhsm_values, "cannot be run");
+    while (fgets(line, sizeof(line), f) != NULL) {
+        uint8_t key[MEMSCAN_SIZE];
+        struct b_wr w = b_wr_from(key, sizeof(key));
+        line[strcspn(line, "\n")] = '\0';
+        fleet_need(b_unhex(&w, line) && w.len == sizeof(key), softhsm_values, "not a key");
+        add_pattern(key);
+    }
+    fleet_need(pclose(f) == 0 && pattern_count - before >= KEY_ROLE_COUNT, softhsm_values,
+               "not all masters");
+}
+
+static void collect(const char *softhsm_values)
 {
     static const uint8_t zeros[16];
     char token_pin[MEMSCAN_SIZE];
@@ -113,6 +133,7 @@ static void collect(void)
     add_pattern(token_pin);
     memcpy(typed, digits, sizeof(digits));
     add_pattern(typed);
+    add_masters(softhsm_values);
 }
 
 int main(int argc, char **argv)
@@ -122,9 +143,11 @@ int main(int argc, char **argv)
     char path[512];
     uint8_t control[1][MEMSCAN_SIZE];
     struct memscan_hit hit = {.where = ""};
+    uint64_t bytes = 0;
     pthread_t threads[CARDS];
     int found = 0;
-    fleet_need(argc == 3 && mkdtemp(dir) != NULL, "usage", "memory TESSERE TESSERED");
+    fleet_need(argc == 4 && mkdtemp(dir) != NULL, "usage",
+               "memory TESSERE TESSERED SOFTHSM_VALUES");
     (void)signal(SIGPIPE, SIG_IGN);
     fleet_make(&fleet, dir, argv[1], CARDS, CARDS);
     (void)snprintf(path, sizeof(path), "%s/policy.yaml", fleet.home);
@@ -134,7 +157,7 @@ int main(int argc, char **argv)
     (void)fclose(policy);
     fleet_start(&fleet, argv[2]);
     set_pins();
-    collect();
+    collect(argv[3]);
     read_start("pki/ca.pem", 40, (char *)control[0]); /* the server keeps its CA as text */
     for (size_t i = 0; i < CARDS; i++)
         fleet_need(pthread_create(&threads[i], NULL, tap, (void *)(uintptr_t)i) == 0, "threads",
@@ -146,13 +169,15 @@ int main(int argc, char **argv)
         found = is_there < 0 ? 0
                              : memscan(fleet.server_pid, (const uint8_t(*)[MEMSCAN_SIZE])patterns,
                                        pattern_count, &hit);
+        bytes += hit.bytes;
     }
     atomic_store(&is_over, true);
     for (size_t i = 0; i < CARDS; i++)
         (void)pthread_join(threads[i], NULL);
     unsigned taps = atomic_load(&granted);
-    (void)printf("# %zu keys and PINs searched %d times during %u taps with PIN\n", pattern_count,
-                 SCANS, taps);
+    (void)printf("# %zu keys and PINs searched %d times in %llu bytes in all, during %u taps with "
+                 "PIN\n",
+                 pattern_count, SCANS, (unsigned long long)bytes, taps);
     if (is_there < 0) {
         (void)printf(
             "ok 1 - left out: reading the memory of an undumpable process needs root\n1..1\n");

@@ -12,7 +12,7 @@ enum { CHUNK = 1 << 16 };
 struct scan {
     int mem;
     const uint8_t (*patterns)[MEMSCAN_SIZE];
-    size_t count;
+    size_t count, size; /* of patterns; of each, in bytes */
     int hits;
     struct memscan_hit *first;
     bool begins[1 << 16]; /* by a pattern's first two bytes */
@@ -21,11 +21,11 @@ struct scan {
 /* Few places begin as some pattern does: those alone are compared, so that one pass is enough. */
 static void search(struct scan *s, const uint8_t *p, size_t n, uint64_t at, const char *where)
 {
-    for (size_t at_byte = 0; at_byte + MEMSCAN_SIZE <= n; at_byte++) {
+    for (size_t at_byte = 0; at_byte + s->size <= n; at_byte++) {
         if (!s->begins[p[at_byte] << 8 | p[at_byte + 1]])
             continue;
         for (size_t i = 0; i < s->count; i++) {
-            if (memcmp(p + at_byte, s->patterns[i], MEMSCAN_SIZE) != 0)
+            if (memcmp(p + at_byte, s->patterns[i], s->size) != 0)
                 continue;
             if (s->hits++ == 0) {
                 s->first->pattern = i;
@@ -48,19 +48,21 @@ static void scan_mapping(struct scan *s, uint64_t from, uint64_t to, const char 
             break;
         size_t have = kept + (size_t)got;
         search(s, buf, have, at - kept, where);
-        kept = have < MEMSCAN_SIZE - 1 ? have : MEMSCAN_SIZE - 1;
+        s->first->bytes += (uint64_t)got;
+        kept = have < s->size - 1 ? have : s->size - 1;
         memmove(buf, buf + have - kept, kept);
     }
     memset(buf, 0, sizeof(buf));
 }
 
-int memscan(int pid, const uint8_t (*patterns)[MEMSCAN_SIZE], size_t count,
-            struct memscan_hit *first)
+static int scan_all(int pid, const uint8_t (*patterns)[MEMSCAN_SIZE], size_t count, size_t size,
+                    struct memscan_hit *first)
 {
     char path[64];
     char line[512];
     static struct scan s;
-    s = (struct scan){.patterns = patterns, .count = count, .first = first};
+    first->bytes = 0;
+    s = (struct scan){.patterns = patterns, .count = count, .size = size, .first = first};
     for (size_t i = 0; i < count; i++)
         s.begins[patterns[i][0] << 8 | patterns[i][1]] = true;
     (void)snprintf(path, sizeof(path), "/proc/%d/mem", pid);
@@ -82,4 +84,18 @@ int memscan(int pid, const uint8_t (*patterns)[MEMSCAN_SIZE], size_t count,
     if (s.mem >= 0)
         (void)close(s.mem);
     return s.hits;
+}
+
+int memscan(int pid, const uint8_t (*patterns)[MEMSCAN_SIZE], size_t count,
+            struct memscan_hit *first)
+{
+    return scan_all(pid, patterns, count, MEMSCAN_SIZE, first);
+}
+
+int memscan_short(int pid, const void *pattern, size_t size, struct memscan_hit *first)
+{
+    uint8_t patterns[1][MEMSCAN_SIZE] = {{0}};
+    memcpy(patterns[0], pattern, size < MEMSCAN_SIZE ? size : MEMSCAN_SIZE);
+    return scan_all(pid, (const uint8_t(*)[MEMSCAN_SIZE])patterns, 1,
+                    size < MEMSCAN_SIZE ? size : MEMSCAN_SIZE, first);
 }
