@@ -372,7 +372,12 @@ enum b_code service_desk_open(struct service_desk *d, const struct service *sv, 
         (void)pthread_mutex_unlock(&d->lock);
         return r;
     }
-    *j = (struct job){.desk = d, .order = *order, .person = person, .station = station, .sv = *sv};
+    memset(j, 0, sizeof(*j)); /* a literal of it would take the frame of a whole job */
+    j->desk = d;
+    j->order = *order;
+    j->person = person;
+    j->station = station;
+    j->sv = *sv;
     crypto_random(random, sizeof(random));
     b_hex(j->name, random, sizeof(random));
     j->event.what = order->what;
