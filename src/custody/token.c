@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { SLOTS_MAX = 64 };
 
@@ -399,6 +400,20 @@ static enum b_code no_work(struct custody *c, void *arg, struct b_err *err)
     return B_OK;
 }
 
+/* SoftHSM truncates a token's file before it writes it anew, at each login of any process: whoever
+ * looks for tokens at that moment finds none. So a token that was never seen is looked for again.
+ */
+static enum b_code first_contact(struct custody *c, struct b_err *err)
+{
+    enum { TRIES = 4, PAUSE_MS = 40 };
+    enum b_code r = custody_run(c, no_work, NULL, err);
+    for (int i = 1; i < TRIES && may_reinit(r); i++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
+        r = custody_run(c, no_work, NULL, err);
+    }
+    return r;
+}
+
 enum b_code custody_open(const struct custody_config *config, struct custody **ret,
                          struct b_err *err)
 {
@@ -409,7 +424,7 @@ enum b_code custody_open(const struct custody_config *config, struct custody **r
     custody_register(c);
     enum b_code r = take_config(c, config, err);
     if (r == B_OK)
-        r = custody_run(c, no_work, NULL, err);
+        r = first_contact(c, err);
     if (r != B_OK) {
         custody_free(&c);
         return r;
