@@ -54,7 +54,7 @@ enum b_code vaultd_lock_memory(struct b_err *err)
 /* Frames of the deepest calls (token module, libcrypto) reach some tens of KiB below the loop. */
 __attribute__((noinline)) static void scrub_below(unsigned depth)
 {
-    uint8_t page[3072];
+    __attribute__((uninitialized)) uint8_t page[3072]; /* else the compiler would clear it too */
     b_wipe(page, sizeof(page));
     if (depth > 0)
         scrub_below(depth - 1);

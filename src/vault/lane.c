@@ -87,9 +87,11 @@ static enum b_code exchange(struct lane *k, const char *name, ssize_t *ret_n, st
     do
         n = send(k->fd, k->request.p, k->request.len, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
-    b_wipe(k->buf, sizeof(k->buf));
+    int cause = errno;
+    b_wipe(k->buf, k->request.len > k->answer_len ? k->request.len : k->answer_len);
+    k->answer_len = 0;
     if (n < 0)
-        return gone(k, name, strerror(errno), err);
+        return gone(k, name, strerror(cause), err);
     n = receive(k);
     if (n < 0)
         return gone(k, name, errno == EAGAIN ? "no answer in time" : strerror(errno), err);
@@ -97,6 +99,7 @@ static enum b_code exchange(struct lane *k, const char *name, ssize_t *ret_n, st
         return gone(k, name, "the vault closed its socket", err);
     if ((size_t)n > sizeof(k->buf))
         return gone(k, name, "an answer that is too long", err);
+    k->answer_len = (size_t)n;
     *ret_n = n;
     return B_OK;
 }

@@ -13,6 +13,7 @@ struct lane {
     int fd;
     struct lane *next_free;
     struct b_wr request;
+    size_t answer_len; /* of the last answer, whose bytes may still be in buf */
     uint8_t buf[VAULT_MESSAGE_MAX];
 };
 

@@ -112,7 +112,7 @@ static int serve(struct worker *k)
             return VAULT_EXIT_PROTOCOL;
         struct b_wr w = b_wr_from(k->answer, sizeof(k->answer));
         bool is_sound = vaultd_handle(&k->d, b_rd_from(k->request, (size_t)n), &w);
-        b_wipe(k->request, VAULT_MESSAGE_MAX);
+        b_wipe(k->request, (size_t)n);
         vaultd_scrub_stack();
         if (!is_sound)
             return VAULT_EXIT_PROTOCOL;

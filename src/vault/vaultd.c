@@ -107,7 +107,7 @@ static enum b_code handle_key_list(struct vaultd *d, struct wire_in *in, struct 
 {
     if (!wire_in_end(in))
         return broken(err);
-    static struct custody_key keys[CUSTODY_KEYS_MAX]; /* no secrets: roles, generations, KCVs */
+    static _Thread_local struct custody_key keys[CUSTODY_KEYS_MAX]; /* no secrets: KCVs at most */
     size_t n = 0;
     enum b_code r = d->keyring.list(d->keyring.ctx, vaultd_config(d), keys, B_COUNT(keys), &n, err);
     if (r != B_OK)
