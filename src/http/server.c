@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "crypto/crypto.h"
@@ -371,14 +372,34 @@ static void set_limits(struct http_server *s, const struct http_config *c)
     atomic_store(&s->logs_requests, c->logs_requests);
 }
 
+/* A socket that the service manager opened (sd_listen_fds(3)) takes the place of address and port:
+ * peers who connect while the server starts again wait there. -1: none was passed. */
+static enum b_code inherit_socket(int *ret, struct b_err *err)
+{
+    int n = sd_listen_fds(1);
+    *ret = -1;
+    if (n == 0)
+        return B_OK;
+    if (n != 1 || sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) <= 0 ||
+        sd_is_socket(SD_LISTEN_FDS_START, AF_UNIX, SOCK_STREAM, 1) != 0)
+        return b_err_set(err, B_E_CONFIG, 0,
+                         "tessered.socket: one ListenStream= of TCP is wanted, %d descriptors came",
+                         n);
+    *ret = SD_LISTEN_FDS_START;
+    return B_OK;
+}
+
 enum b_code http_server_start(struct http_server *s, struct b_err *err)
 {
+    int fd = -1;
     b_check(pthread_mutex_init(&s->readers_lock, NULL) == 0 &&
             pthread_cond_init(&s->reader_freed, NULL) == 0);
     set_limits(s, &s->config);
     if ((s->guard = http_guard_start(s->config.stall_seconds)) == NULL)
         return b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
-    struct MHD_Daemon *d = start_daemon(s, &s->config, -1, err);
+    if (inherit_socket(&fd, err) != B_OK)
+        return err->code;
+    struct MHD_Daemon *d = start_daemon(s, &s->config, fd, err);
     atomic_store(&s->daemon, d);
     return d != NULL ? B_OK : err->code;
 }
@@ -439,8 +460,13 @@ void http_server_sweep(struct http_server *s)
 void http_server_stop(struct http_server *s)
 {
     struct MHD_Daemon *d = atomic_exchange(&s->daemon, NULL);
-    if (d != NULL)
+    if (d != NULL) {
+        /* Taken away first: MHD would shut it down, and it may be the service manager's. */
+        int fd = MHD_quiesce_daemon(d);
+        if (fd >= 0)
+            (void)close(fd);
         MHD_stop_daemon(d);
+    }
     for (size_t i = 0; i < HTTP_LEAVING && s->leaving[i] != NULL; i++) {
         MHD_stop_daemon(s->leaving[i]);
         s->leaving[i] = NULL;

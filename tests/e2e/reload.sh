@@ -193,5 +193,42 @@ stops() {
 }
 check "and of the end" stops
 
+# The service manager's socket: who connects while no server runs is served by the next one.
+inherited() {
+    python3 - "$TESSERED" "$home" "$work" $((port + 1)) <<'P'
+import http.client, os, socket, ssl, subprocess, sys, threading
+tessered, home, work, port = sys.argv[1:]
+listener = socket.create_server(("127.0.0.1", int(port)))
+def start():
+    return subprocess.Popen(["sh", "-c", 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" --home "$1"', tessered, home],
+                            preexec_fn=lambda: (os.dup2(listener.fileno(), 3), os.set_inheritable(3, True)), close_fds=False,
+                            stderr=open(work + "/log", "a"))
+context = ssl.create_default_context(cafile=home + "/pki/ca.pem")
+context.load_cert_chain(work + "/admin.pem", work + "/admin.key")
+def ask(got):
+    connection = http.client.HTTPSConnection("localhost", int(port), context=context, timeout=20)
+    connection.request("GET", "/v1/badges")
+    got.append(connection.getresponse().status)
+answers = []
+for _ in range(2):
+    early = threading.Thread(target=ask, args=(answers,))
+    early.start() # before there is a server
+    server = start()
+    early.join()
+    ask(answers)
+    server.terminate()
+    assert server.wait(20) == 0
+print(answers)
+assert answers == [200] * 4
+P
+}
+check "on a socket of the service manager, nobody is refused between two starts" inherited
+not_a_socket() {
+    local status=0
+    sh -c 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" --home "$1" 3</dev/null' "$TESSERED" "$home" || status=$?
+    [ "$status" -ne 0 ] && grep -q 'tessered.socket: one ListenStream= of TCP is wanted' "$work/output"
+}
+check "what is no such socket is refused by name" not_a_socket
+
 echo "1..$tests"
 [ "$failures" = 0 ]
