@@ -86,6 +86,12 @@ enum b_code vaultd_confine_calls(struct vaultd_confinement *c, bool is_strict, s
     return lacks(is_strict, ENOSYS, "seccomp, which a sanitizer's build leaves out", err);
 }
 
+enum b_code vaultd_confine_module(struct b_err *err)
+{
+    (void)err;
+    return B_OK;
+}
+
 #else
 
 #ifdef VAULT_SECCOMP_TRACE
@@ -121,24 +127,33 @@ struct call {
     struct scmp_arg_cmp argument;
 };
 
-static int add_calls(scmp_filter_ctx filter)
+/* Over all threads. otherwise: for what calls has not. */
+static enum b_code load_filter(uint32_t otherwise, const struct call *calls, size_t count,
+                               struct b_err *err)
 {
-    const struct call calls[] = {
+    scmp_filter_ctx filter = seccomp_init(otherwise);
+    int cause = filter == NULL ? -ENOMEM : 0;
+    if (cause == 0)
+        cause = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (cause == 0)
+        cause = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    if (cause == 0)
+        cause = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree, not a list */
+    for (size_t i = 0; cause == 0 && i < count; i++)
+        cause = seccomp_rule_add_array(filter, calls[i].action, calls[i].number, calls[i].compared,
+                                       &calls[i].argument);
+    if (cause == 0)
+        cause = seccomp_load(filter);
+    seccomp_release(filter);
+    return cause == 0
+               ? B_OK
+               : b_err_set(err, B_E_UNCONFINED, (uint32_t)-cause, "seccomp: %s", strerror(-cause));
+}
+
 #define CALL(name) {SCMP_SYS(name), SCMP_ACT_ALLOW, 0, {0}},
 #define CALL_IF(name, argument, compare, a, b) \
     {SCMP_SYS(name), SCMP_ACT_ALLOW, 1, {argument, compare, a, b}},
 #define CALL_REFUSED(name, code) {SCMP_SYS(name), SCMP_ACT_ERRNO(code), 0, {0}},
-#include "vault/seccomp.def"
-#undef CALL
-#undef CALL_IF
-#undef CALL_REFUSED
-    };
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < B_COUNT(calls); i++)
-        r = seccomp_rule_add_array(filter, calls[i].action, calls[i].number, calls[i].compared,
-                                   &calls[i].argument);
-    return r;
-}
 
 enum b_code vaultd_confine_calls(struct vaultd_confinement *c, bool is_strict, struct b_err *err)
 {
@@ -147,23 +162,22 @@ enum b_code vaultd_confine_calls(struct vaultd_confinement *c, bool is_strict, s
         return r;
     if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0)
         return lacks(is_strict, errno, "seccomp", err);
-    scmp_filter_ctx filter = seccomp_init(otherwise());
-    int cause = filter == NULL ? -ENOMEM : 0;
-    if (cause == 0)
-        cause = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    if (cause == 0)
-        cause = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-    if (cause == 0)
-        cause = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree, not a list */
-    if (cause == 0)
-        cause = add_calls(filter);
-    if (cause == 0)
-        cause = seccomp_load(filter);
-    seccomp_release(filter);
-    if (cause != 0)
-        return b_err_set(err, B_E_UNCONFINED, (uint32_t)-cause, "seccomp: %s", strerror(-cause));
-    c->has_seccomp = true;
-    return B_OK;
+    const struct call calls[] = {
+#include "vault/seccomp.def"
+    };
+    r = load_filter(otherwise(), calls, B_COUNT(calls), err);
+    c->has_seccomp = r == B_OK;
+    return r;
+}
+
+enum b_code vaultd_confine_module(struct b_err *err)
+{
+    static const struct call calls[] = {
+#include "vault/seccomp_module.def"
+    };
+    if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0)
+        return B_OK; /* a kernel without; the vault says so */
+    return load_filter(SCMP_ACT_ALLOW, calls, B_COUNT(calls), err);
 }
 
 #endif

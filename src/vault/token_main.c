@@ -92,6 +92,8 @@ static enum b_code prepare(unsigned count, const struct key_stay *in_token, stru
     enum b_code r = vaultd_harden(err);
     if (r == B_OK)
         r = b_secret_init(count * (TOKEN_MESSAGE_MAX + PIN_AND_SUBKEYS), true, err);
+    if (r == B_OK)
+        r = vaultd_confine_module(err);
     for (unsigned i = 0; r == B_OK && i < count; i++) {
         servers[i].fd = VAULT_TOKEN_FD + (int)i;
         servers[i].answer = b_secret_alloc(TOKEN_MESSAGE_MAX);

@@ -192,6 +192,9 @@ B_NODISCARD enum b_code vaultd_confine_files(struct vaultd_confinement *c, bool 
                                              struct b_err *err);
 B_NODISCARD enum b_code vaultd_confine_calls(struct vaultd_confinement *c, bool is_strict,
                                              struct b_err *err);
+/* confine.c. For tessere-token, before its module is loaded: without the calls of
+ * seccomp_module.def. Where the kernel has no seccomp, nothing. */
+B_NODISCARD enum b_code vaultd_confine_module(struct b_err *err);
 /* Overwrites what calls that have returned left on the stack. */
 void vaultd_scrub_stack(void);
 

@@ -35,7 +35,7 @@
 #include "vault/pin.h"
 #include "vault/vaultd.h"
 
-enum { FILES = 1, CALLS = 2 };
+enum { FILES = 1, CALLS = 2, MODULE = 4 };
 
 /* The wait status of a child that is confined so far and then makes the attempt. Its exit status:
  * 0 it was let, 1 it was refused. */
@@ -49,7 +49,8 @@ static int try(int how_far, bool (*attempt)(void))
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
             ((how_far & FILES) != 0 && (vaultd_confine_files(&c, true, NULL) != B_OK)) ||
             ((how_far & CALLS) != 0 &&
-             (vaultd_confine_calls(&c, true, NULL) != B_OK || !c.has_seccomp)))
+             (vaultd_confine_calls(&c, true, NULL) != B_OK || !c.has_seccomp)) ||
+            ((how_far & MODULE) != 0 && vaultd_confine_module(NULL) != B_OK))
             _exit(3);
         _exit(attempt() ? 0 : 1);
     }
@@ -324,6 +325,19 @@ static void opening_is_refused_twice_over(void **state)
     is_refused(FILES, executes, "execve under Landlock");
 }
 
+/* What a token's module has no business with; files, threads and sockets it may want. */
+static void a_module_cannot_leave_its_process(void **state)
+{
+    (void)state;
+    is_refused(MODULE, executes, "execve");
+    is_refused(MODULE, traces, "ptrace");
+    is_refused(MODULE, reads_another_memory, "process_vm_readv");
+    is_refused(MODULE, uses_io_uring, "io_uring_setup");
+    assert_int_equal(WEXITSTATUS(try(MODULE, opens_for_reading)), 0);
+    assert_int_equal(WEXITSTATUS(try(MODULE, makes_a_local_socket)), 0);
+    assert_int_equal(WEXITSTATUS(try(MODULE, starts_a_thread)), 0);
+}
+
 static void what_a_vault_does_goes_on(void **state)
 {
     (void)state;
@@ -350,6 +364,7 @@ int main(void)
         cmocka_unit_test(another_architecture_ends_it),
 #endif
         cmocka_unit_test(opening_is_refused_twice_over),
+        cmocka_unit_test(a_module_cannot_leave_its_process),
         cmocka_unit_test(what_a_vault_does_goes_on),
     };
     return cmocka_run_group_tests_name("vault confinement", tests, NULL, NULL);
