@@ -102,7 +102,7 @@ static enum b_code check_certificate(struct cli *c, struct b_err *err)
     enum { SOON_DAYS = 30, DAY = 86400 };
     static char pem[16384];
     char path[CLI_PATH_MAX];
-    struct pki_cert cert;
+    struct pki_cert cert = {0};
     size_t n = 0;
     time_t now = time(NULL);
     enum b_code r = cli_path(c, "pki/server.pem", path, sizeof(path), err);
@@ -334,7 +334,7 @@ enum b_code cli_doctor(struct cli *c, struct b_err *err)
         const struct check *k = &checks[i];
         struct b_err found = {0};
         if ((k->needs & have) != k->needs) {
-            tell(c, k, "skipped", NULL);
+            tell(c, k, "skipped", &found);
             continue;
         }
         enum b_code r = k->fn(c, &found);

@@ -404,13 +404,19 @@ enum b_code http_server_start(struct http_server *s, struct b_err *err)
     return d != NULL ? B_OK : err->code;
 }
 
+static void close_gap(struct http_server *s, size_t at)
+{
+    for (size_t i = at; i + 1 < HTTP_LEAVING; i++)
+        s->leaving[i] = s->leaving[i + 1];
+    s->leaving[HTTP_LEAVING - 1] = NULL;
+}
+
 /* The one that came before is the last of those that leave; the oldest goes when there are many. */
 static void let_leave(struct http_server *s, struct MHD_Daemon *d)
 {
     if (s->leaving[HTTP_LEAVING - 1] != NULL) {
         MHD_stop_daemon(s->leaving[0]);
-        memmove(&s->leaving[0], &s->leaving[1], (HTTP_LEAVING - 1) * sizeof(s->leaving[0]));
-        s->leaving[HTTP_LEAVING - 1] = NULL;
+        close_gap(s, 0);
     }
     size_t i = 0;
     while (s->leaving[i] != NULL)
@@ -451,8 +457,7 @@ void http_server_sweep(struct http_server *s)
         if (info == NULL || info->num_connections > 0)
             continue;
         MHD_stop_daemon(s->leaving[i]);
-        memmove(&s->leaving[i], &s->leaving[i + 1], (HTTP_LEAVING - 1 - i) * sizeof(s->leaving[0]));
-        s->leaving[HTTP_LEAVING - 1] = NULL;
+        close_gap(s, i);
         i--;
     }
 }

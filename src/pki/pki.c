@@ -338,8 +338,10 @@ enum b_code pki_ca_open(const char *cert_path, const char *key_path, struct pki_
 {
     struct pki_key *key = NULL;
     struct pki_ca *ca = calloc(1, sizeof(*ca));
+    if (ca == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "%s", cert_path);
     FILE *f = fopen(cert_path, "re");
-    size_t n = f != NULL && ca != NULL ? fread(ca->pem, 1, sizeof(ca->pem) - 1, f) : 0;
+    size_t n = f != NULL ? fread(ca->pem, 1, sizeof(ca->pem) - 1, f) : 0;
     if (f != NULL)
         (void)fclose(f);
     enum b_code r =
@@ -347,6 +349,7 @@ enum b_code pki_ca_open(const char *cert_path, const char *key_path, struct pki_
               : b_err_set(err, B_E_CERT_BAD, (uint32_t)errno, "%s: %s", cert_path, strerror(errno));
     if (r == B_OK && (ca->cert = read_cert(ca->pem)) == NULL)
         r = failed(cert_path, err);
+    b_check(r != B_OK || key != NULL);
     if (r == B_OK && X509_check_private_key(ca->cert, key->key) != 1)
         r = failed("the CA's key is not that of its certificate", err);
     if (r == B_OK) {

@@ -141,8 +141,9 @@ static bool parse_window(const char *text, struct policy_rule *r)
     int end = 0;
     const char *times = parse_days(text, &days);
     if (times == NULL || times[0] < '0' || times[0] > '9' ||
-        sscanf(times, "%2u:%2u-%2u:%2u%n", &h1, &m1, &h2, &m2, &end) != 4 || times[end] != '\0' ||
-        h1 > 23 || m1 > 59 || m2 > 59 || h2 > 24 || (h2 == 24 && m2 > 0))
+        sscanf(times, // NOLINT(cert-err34-c): two digits at most, and their range is checked
+               "%2u:%2u-%2u:%2u%n", &h1, &m1, &h2, &m2, &end) != 4 ||
+        times[end] != '\0' || h1 > 23 || m1 > 59 || m2 > 59 || h2 > 24 || (h2 == 24 && m2 > 0))
         return false;
     for (unsigned day = 0; day < 7; day++) {
         if ((days & 1u << day) == 0)

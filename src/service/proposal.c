@@ -115,6 +115,7 @@ enum b_code service_propose(struct service *sv, const struct store_person *propo
         r = make_exact(sv, what, text, &exact, &action, err);
     if (r != B_OK)
         return r;
+    b_check(action != NULL);
     (void)snprintf(ret->action, sizeof(ret->action), "%s", action->name);
     return service_change(sv, note_proposal, &k, err);
 }

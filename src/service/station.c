@@ -91,6 +91,7 @@ static void name_place(struct place *p, size_t at)
 {
     uint8_t random[14];
     crypto_random(random, sizeof(random));
+    // cppcheck-suppress ctunullpointer ; the address of an element
     (void)snprintf(p->name, sizeof(p->name), "%04zX", at);
     b_hex(p->name + 4, random, sizeof(random));
 }
@@ -105,12 +106,13 @@ static struct place *take_place(struct service_taps *t, int64_t station)
     bool may = *open_of(t, station) < SERVICE_TAPS_OF_STATION && t->count < PLACES;
     for (size_t i = 0; may && i < PLACES && found == NULL; i++) {
         size_t at = (t->next + i) % PLACES;
-        if (t->places[at].phase != PLACE_FREE)
+        struct place *p = &t->places[at];
+        if (p->phase != PLACE_FREE)
             continue;
-        found = &t->places[at];
-        name_place(found, at);
-        found->phase = PLACE_BUSY;
-        found->station = station;
+        name_place(p, at);
+        p->phase = PLACE_BUSY;
+        p->station = station;
+        found = p;
         t->next = at + 1;
         t->count++;
         (*open_of(t, station))++;

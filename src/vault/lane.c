@@ -295,6 +295,7 @@ enum b_code vault_renew(struct vault *v, struct b_err *err)
     if (r == B_OK)
         r = vault_token(other, &token, err);
     if (r == B_OK) {
+        b_check(other != NULL);
         begin_change(v);
         struct vault_process old = v->process;
         v->process = other->process;
