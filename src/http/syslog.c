@@ -60,7 +60,7 @@ static void put_name(struct b_wr *w, const char *text, size_t most)
 {
     if (text[0] == '\0')
         put(w, "-");
-    for (size_t i = 0; text[i] != '\0' && i < most; i++)
+    for (size_t i = 0; i < most && text[i] != '\0'; i++)
         b_wr_u8(w, text[i] > 32 && text[i] < 127 ? (uint8_t)text[i] : '?');
 }
 
