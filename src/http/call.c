@@ -374,11 +374,13 @@ static enum b_code keep_answer(struct service_change *c, void *ctx, struct b_err
 /* --- the call ----------------------------------------------------------------------------------
  */
 
-static struct store *borrow_reader(struct http_server *s)
+static struct store *borrow_reader(struct http_server *s, const struct http_route *route)
 {
+    bool is_for_people = (route->who & (HTTP_ANYBODY | HTTP_STATION)) == 0;
+    size_t most = is_for_people ? HTTP_READERS : HTTP_READERS_OF_ALL;
     (void)pthread_mutex_lock(&s->readers_lock);
     for (;;) {
-        for (size_t i = 0; i < HTTP_READERS; i++) {
+        for (size_t i = 0; i < most; i++) {
             if (s->is_reader_used[i])
                 continue;
             s->is_reader_used[i] = true;
@@ -401,7 +403,7 @@ void http_return_reader(struct http_call *c)
         if (s->readers[i] == reader)
             s->is_reader_used[i] = false;
     (void)pthread_mutex_unlock(&s->readers_lock);
-    (void)pthread_cond_signal(&s->reader_freed);
+    (void)pthread_cond_broadcast(&s->reader_freed); /* it may not be for the first who waits */
 }
 
 /* Runs the handler, and keeps its answer where the caller named a key. */
@@ -489,7 +491,7 @@ void http_carry_out(struct http_server *s, struct http_peer *peer, const struct 
                                        atomic_load(&s->requests_per_second))
                            : find_route(&c, r, &err);
     if (code == B_OK) {
-        c.service.store = borrow_reader(s);
+        c.service.store = borrow_reader(s, c.route);
         code = identify(&c, peer, &err);
         if (code == B_OK)
             code = authorise(&c, &err);

@@ -76,7 +76,13 @@ uint64_t http_now_ms(void);
 
 /* A call holds its reader while it waits for the vault or the writer: enough that calls under way
  * do not wait for one another's. */
-enum { HTTP_LEAVING = 4, HTTP_READERS = 32 };
+enum {
+    HTTP_LEAVING = 4,
+    HTTP_READERS = 32,
+    /* Of these, stations and strangers never have more: when the token hangs and their calls with
+     * it, people still get at the server. */
+    HTTP_READERS_OF_ALL = 24
+};
 
 struct http_counts {
     atomic_uint_least64_t requests, problems, refused_connections, stalled;

@@ -55,7 +55,7 @@ enrol() { # NAME
     "$TESSERE_AGENT" --state "$work/$1" enrol --server "$url" --code "$code" &&
         cp "$work/$1/station.pem" "$work/$1.pem" && cp "$work/$1/station.key" "$work/$1.key"
 }
-check "two stations are enrolled" bash -c "$(declare -f enrol api); $(declare -p json); work='$work' home='$home' url='$url' TESSERE_AGENT='$TESSERE_AGENT'; enrol one && enrol two"
+check "three stations are enrolled" bash -c "$(declare -f enrol api); $(declare -p json); work='$work' home='$home' url='$url' TESSERE_AGENT='$TESSERE_AGENT'; enrol one && enrol two && enrol three"
 
 # --- TLS
 check "TLS 1.3 is spoken" bash -c "openssl s_client -connect localhost:$port -tls1_3 -CAfile '$home/pki/ca.pem' </dev/null 2>/dev/null | grep -q 'Protocol *: TLSv1.3\|New, TLSv1.3'"
@@ -130,6 +130,28 @@ check "a step that was not reached" gets 400 bad-input admin "${json[@]}" -d '{"
 check "a plan that was never shown is not approved" gets 400 bad-input admin "${json[@]}" -d '{"step":1,"digest":"'"$(printf '00%.0s' {1..32})"'"}' "$url/v1/desk/$order/approve"
 check "an answer that no DESFire gives ends the order" gets 422 not-desfire admin "${json[@]}" -d '{"step":1,"answers":["6D00"]}' "$url/v1/desk/$order/answers"
 check "a card that is for no order" gets 404 not-found one "${json[@]}" -d '{"uid":"04A1B2C3D4E5F6"}' "$url/v1/station/desk"
+
+# --- a token that hangs: taps wait for it, people do not
+hangs() {
+    local vault token waiting=() i status=0
+    vault=$(pgrep -P "$server" -x tessere-vault) && token=$(pgrep -P "$vault" tessere-token) || return 1
+    kill -STOP "$token"
+    for ((i = 0; i < 16; i++)); do
+        for who in one two three; do
+            api "$who" "${json[@]}" -d "$tap" "$url/v1/taps" >/dev/null 2>&1 &
+            waiting+=($!)
+        done
+    done
+    sleep 2
+    curl -sS -m 5 --cacert "$home/pki/ca.pem" --cert "$work/admin.pem" --key "$work/admin.key" "$url/v1/badges" | grep -q items || status=1
+    kill -CONT "$token"
+    wait "${waiting[@]}"
+    return "$status"
+}
+sleep 10 # stations may have that many taps again
+check "when the token hangs under many taps, people are answered" hangs
+sleep 11 # those taps have ended
+check "and taps go on when it wakes" bash -c "$(declare -f api); work='$work' home='$home'; api two -H 'Content-Type: application/json' -d '$tap' '$url/v1/taps' | grep -q frame"
 
 # --- slowness
 stalls() { # a connection that says a byte now and then ends; others are served meanwhile
