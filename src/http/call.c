@@ -440,7 +440,7 @@ static enum b_code run(struct http_call *c, const struct http_request *r, struct
     c->text = NULL;
     if (ret->text == NULL)
         return b_err_set(err, B_E_NO_MEMORY, 0, "answering");
-    if (has_key && strlen(ret->text) < sizeof(reply->body)) {
+    if (has_key && !c->is_told_once && strlen(ret->text) < sizeof(reply->body)) {
         struct b_err ignored; /* a lost answer is said to be lost */
         reply->status = ret->status;
         (void)snprintf(reply->body, sizeof(reply->body), "%s", ret->text);

@@ -163,6 +163,7 @@ struct http_call {
     char *text; /* instead of out, when it is not JSON: given to free */
     const char *type;
     int status; /* 200 unless the handler says otherwise */
+    bool is_told_once; /* the answer has a secret: it is not kept for a repeated request */
 };
 
 /* A request, parsed as far as HTTP goes. */

@@ -55,6 +55,7 @@ static enum b_code answer_code(struct http_call *c, const struct store_station *
 {
     json_t *station = station_json(t);
     c->status = 201;
+    c->is_told_once = true; /* the store has the code's digest alone */
     (void)json_object_update(c->out, station);
     json_decref(station);
     (void)json_object_set_new(c->out, "code", json_string(code));

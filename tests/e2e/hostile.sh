@@ -105,6 +105,9 @@ check "the other station is not" bash -c "$(declare -f api); work='$work' home='
 check "a key used for two requests" bash -c "$(declare -f gets api); work='$work' home='$home'
     api admin -H 'Content-Type: application/json' -H 'Idempotency-Key: a' -d '{\"name\":\"x1\"}' '$url/v1/stations' >/dev/null
     gets 422 key-reused admin -H 'Content-Type: application/json' -H 'Idempotency-Key: a' -d '{\"name\":\"x2\"}' '$url/v1/stations'"
+check "a one-time code is told once, and not kept" bash -c "$(declare -f gets api); work='$work' home='$home'
+    gets 409 answer-lost admin -H 'Content-Type: application/json' -H 'Idempotency-Key: a' -d '{\"name\":\"x1\"}' '$url/v1/stations' &&
+    ! sqlite3 '$home/store.db' 'SELECT body FROM reply' | grep -q code"
 flood() { # one connection, more than its rate
     local out
     out=$(api admin -K <(for ((i = 0; i < 260; i++)); do echo "url = \"$url/v1/healthz\""; done) -w '\n')
