@@ -162,7 +162,7 @@ struct http_call {
     json_t *out;
     char *text; /* instead of out, when it is not JSON: given to free */
     const char *type;
-    int status; /* 200 unless the handler says otherwise */
+    int status;        /* 200 unless the handler says otherwise */
     bool is_told_once; /* the answer has a secret: it is not kept for a repeated request */
 };
 
