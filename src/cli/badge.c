@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "service/json.h"
 
 static void answer_badge(struct cli *c, const struct store_badge *b)
 {
@@ -85,9 +86,30 @@ static bool list_one(void *ctx, const struct store_badge *b)
     return !cli_is_stopped(NULL);
 }
 
+static bool list_far(struct cli *c, const json_t *item)
+{
+    struct store_badge b;
+    bool is_read = service_json_badge_read(item, &b);
+    if (is_read)
+        (void)list_one(c, &b);
+    return is_read;
+}
+
+static enum b_code each_far(struct cli *c, struct b_err *err)
+{
+    enum { WORST = 3 }; /* signs for one byte */
+    char part[WORST * STORE_TEXT_MAX] = "";
+    char path[sizeof(part) + 32];
+    const char *holder = c->options[CLI_OPT_HOLDER];
+    if (holder != NULL)
+        cli_far_escape(holder, part, sizeof(part));
+    (void)snprintf(path, sizeof(path), "/v1/badges%s%s", holder != NULL ? "?holder=" : "", part);
+    return cli_far_each(c, path, list_far, err);
+}
+
 enum b_code cli_badge_list(struct cli *c, struct b_err *err)
 {
-    enum b_code r = cli_open(c, false, err);
+    enum b_code r = cli_is_far(c) ? B_OK : cli_open(c, false, err);
     if (r != B_OK)
         return r;
     if (c->out != NULL)
@@ -95,7 +117,9 @@ enum b_code cli_badge_list(struct cli *c, struct b_err *err)
     const char *state = _("state");
     cli_say(c, CLI_BOLD, "%5s  %-14s  %-*s  %-19s  %s\n", _("badge"), "UID", cli_width(state, 10),
             state, _("last tap"), _("holder"));
-    return store_badge_each(c->service.store, 0, c->options[CLI_OPT_HOLDER], list_one, c, err);
+    return cli_is_far(c) ? each_far(c, err)
+                         : store_badge_each(c->service.store, 0, c->options[CLI_OPT_HOLDER],
+                                            list_one, c, err);
 }
 
 static enum b_code operand_id(const struct cli *c, int64_t *ret, struct b_err *err)
@@ -109,73 +133,135 @@ static enum b_code operand_id(const struct cli *c, int64_t *ret, struct b_err *e
     return B_OK;
 }
 
-static bool show_entry(void *ctx, const struct store_entry *e)
+static void show_entry(struct cli *c, uint64_t index, json_t *body)
 {
-    struct cli *c = ctx;
     char at[24];
-    json_t *body = json_loadb(e->body, e->body_len, 0, NULL);
     json_int_t when = json_integer_value(json_object_get(body, "at"));
     const char *kind = json_string_value(json_object_get(body, "kind"));
     const char *outcome = json_string_value(json_object_get(body, "outcome"));
     const char *actor = json_string_value(json_object_get(body, "actor"));
     cli_time(when, at, sizeof(at));
-    cli_say(c, CLI_PLAIN, "  %6llu  %s  %-12s %-18s %s\n", (unsigned long long)e->index, at,
+    cli_say(c, CLI_PLAIN, "  %6llu  %s  %-12s %-18s %s\n", (unsigned long long)index, at,
             kind != NULL ? kind : "?", outcome != NULL ? outcome : "?",
             actor != NULL ? actor : "?");
     if (c->out != NULL && body != NULL) {
-        (void)json_object_set_new(body, "entry", json_integer((json_int_t)e->index));
+        (void)json_object_set_new(body, "entry", json_integer((json_int_t)index));
         (void)json_array_append(json_object_get(c->out, "history"), body);
     }
+}
+
+static bool show_stored(void *ctx, const struct store_entry *e)
+{
+    json_t *body = json_loadb(e->body, e->body_len, 0, NULL);
+    show_entry(ctx, e->index, body);
     json_decref(body);
     return true;
+}
+
+static void show_badge(struct cli *c, const struct store_badge *b)
+{
+    char uid[15], at[24];
+    answer_badge(c, b);
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, "history", json_array());
+    b_hex(uid, b->uid, sizeof(b->uid));
+    cli_say(c, CLI_BOLD, _("Badge %lld: %s (%s)\n"), (long long)b->id, b->holder_name,
+            b->holder_ref);
+    cli_say(c, CLI_PLAIN, _("  state     %s%s%s\n"), cli_badge_state(b->state),
+            b->reason[0] != '\0' ? ": " : "", b->reason);
+    cli_say(c, CLI_PLAIN, _("  card      DESFire %s, UID %s\n"), df_ev_name((enum df_ev)b->ev),
+            uid);
+    cli_say(c, CLI_PLAIN, _("  profile   %s, revision %u\n"), b->profile_id, b->profile_revision);
+    cli_say(c, CLI_PLAIN, _("  keys     "));
+    for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
+        cli_say(c, CLI_PLAIN, " %s %u", key_role_name((enum key_role)i), b->generation[i]);
+    cli_time(b->tapped_at, at, sizeof(at));
+    cli_say(c, CLI_PLAIN, _("\n  last tap  %s\n"), at);
+}
+
+/* A call about one badge: its record in the answer. */
+static enum b_code call_far(const struct cli *c, const char *method, const char *path, json_t *body,
+                            struct store_badge *ret, json_t **ret_o, struct b_err *err)
+{
+    json_t *o = NULL;
+    enum b_code r = cli_far(c, method, path, body, &o, err);
+    if (r == B_OK && !service_json_badge_read(o, ret))
+        r = b_err_set(err, B_E_SERVER_GONE, 0,
+                      "the server's answer is no badge: are both of one version?");
+    if (r == B_OK && ret_o != NULL)
+        *ret_o = json_incref(o);
+    json_decref(o);
+    return r;
+}
+
+static enum b_code show_far(struct cli *c, int64_t id, struct b_err *err)
+{
+    struct store_badge b;
+    char path[64];
+    json_t *o = NULL;
+    json_t *body = NULL;
+    size_t i = 0;
+    (void)snprintf(path, sizeof(path), "/v1/badges/%lld", (long long)id);
+    enum b_code r = call_far(c, "GET", path, NULL, &b, &o, err);
+    if (r != B_OK)
+        return r;
+    show_badge(c, &b);
+    json_array_foreach(json_object_get(o, "history"), i, body)
+        show_entry(c, (uint64_t)json_integer_value(json_object_get(body, "entry")), body);
+    json_decref(o);
+    return B_OK;
 }
 
 enum b_code cli_badge_show(struct cli *c, struct b_err *err)
 {
     struct store_badge b;
     int64_t id = 0;
-    char at[24];
     enum b_code r = operand_id(c, &id, err);
+    if (r == B_OK && cli_is_far(c))
+        return show_far(c, id, err);
     if (r == B_OK)
         r = cli_open(c, false, err);
     if (r == B_OK)
         r = store_badge_by_id(c->service.store, id, &b, err);
     if (r != B_OK)
         return r;
-    answer_badge(c, &b);
-    if (c->out != NULL)
-        (void)json_object_set_new(c->out, "history", json_array());
-    char uid[15];
-    b_hex(uid, b.uid, sizeof(b.uid));
-    cli_say(c, CLI_BOLD, _("Badge %lld: %s (%s)\n"), (long long)b.id, b.holder_name, b.holder_ref);
-    cli_say(c, CLI_PLAIN, _("  state     %s%s%s\n"), cli_badge_state(b.state),
-            b.reason[0] != '\0' ? ": " : "", b.reason);
-    cli_say(c, CLI_PLAIN, _("  card      DESFire %s, UID %s\n"), df_ev_name((enum df_ev)b.ev), uid);
-    cli_say(c, CLI_PLAIN, _("  profile   %s, revision %u\n"), b.profile_id, b.profile_revision);
-    cli_say(c, CLI_PLAIN, _("  keys     "));
-    for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
-        cli_say(c, CLI_PLAIN, " %s %u", key_role_name((enum key_role)i), b.generation[i]);
-    cli_time(b.tapped_at, at, sizeof(at));
-    cli_say(c, CLI_PLAIN, _("\n  last tap  %s\n"), at);
+    show_badge(c, &b);
     const struct store_entry_range range = {.badge_id = id, .count = 20, .is_newest = true};
-    return store_entry_each(c->service.store, &range, show_entry, c, err);
+    return store_entry_each(c->service.store, &range, show_stored, c, err);
 }
 
-static enum b_code change(struct cli *c,
-                          enum b_code (*fn)(struct service *, int64_t, const char *,
-                                            struct b_err *),
-                          struct b_err *err)
+typedef enum b_code change_fn(struct service *sv, int64_t id, const char *reason,
+                              struct b_err *err);
+
+static enum b_code change_here(struct cli *c, change_fn *fn, int64_t id, struct store_badge *ret,
+                               struct b_err *err)
+{
+    const char *reason = c->options[CLI_OPT_REASON];
+    enum b_code r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = fn(&c->service, id, reason != NULL ? reason : "", err);
+    return r == B_OK ? store_badge_by_id(c->service.store, id, ret, err) : r;
+}
+
+static enum b_code change_far(const struct cli *c, const char *verb, int64_t id,
+                              struct store_badge *ret, struct b_err *err)
+{
+    char path[64];
+    const char *reason = c->options[CLI_OPT_REASON];
+    json_t *body = reason != NULL ? json_pack("{s:s}", "reason", reason) : json_object();
+    if (body == NULL)
+        return b_err_set(err, B_E_USAGE, 0, "--reason: UTF-8");
+    (void)snprintf(path, sizeof(path), "/v1/badges/%lld/%s", (long long)id, verb);
+    return call_far(c, "POST", path, body, ret, NULL, err);
+}
+
+static enum b_code change(struct cli *c, const char *verb, change_fn *fn, struct b_err *err)
 {
     int64_t id = 0;
     struct store_badge b;
-    const char *reason = c->options[CLI_OPT_REASON];
     enum b_code r = operand_id(c, &id, err);
     if (r == B_OK)
-        r = cli_open(c, false, err);
-    if (r == B_OK)
-        r = fn(&c->service, id, reason != NULL ? reason : "", err);
-    if (r == B_OK)
-        r = store_badge_by_id(c->service.store, id, &b, err);
+        r = cli_is_far(c) ? change_far(c, verb, id, &b, err) : change_here(c, fn, id, &b, err);
     if (r != B_OK)
         return r;
     answer_badge(c, &b);
@@ -186,12 +272,12 @@ static enum b_code change(struct cli *c,
 
 enum b_code cli_badge_suspend(struct cli *c, struct b_err *err)
 {
-    return change(c, service_suspend, err);
+    return change(c, "suspend", service_suspend, err);
 }
 
 enum b_code cli_badge_revoke(struct cli *c, struct b_err *err)
 {
-    return change(c, service_revoke, err);
+    return change(c, "revoke", service_revoke, err);
 }
 
 static enum b_code reinstate(struct service *sv, int64_t id, const char *reason, struct b_err *err)
@@ -202,5 +288,5 @@ static enum b_code reinstate(struct service *sv, int64_t id, const char *reason,
 
 enum b_code cli_badge_reinstate(struct cli *c, struct b_err *err)
 {
-    return change(c, reinstate, err);
+    return change(c, "reinstate", reinstate, err);
 }

@@ -143,6 +143,20 @@ struct remote;
 /* proposal.c: the server, as the person of --identity. */
 B_NODISCARD enum b_code cli_connect(const struct cli *c, struct remote **ret, struct b_err *err);
 
+/* far.c: the same commands by the server. One call; body is taken. */
+B_NODISCARD enum b_code cli_far(const struct cli *c, const char *method, const char *path,
+                                json_t *body, json_t **ret, struct b_err *err);
+/* For each item of a list; fn returns false when it does not understand one. */
+typedef bool cli_far_item(struct cli *c, const json_t *item);
+B_NODISCARD enum b_code cli_far_each(struct cli *c, const char *path, cli_far_item *fn,
+                                     struct b_err *err);
+/* For a part of an address (RFC 3986 §2.1); what does not fit is left out. */
+void cli_far_escape(const char *text, char *ret, size_t cap);
+static inline bool cli_is_far(const struct cli *c)
+{
+    return cli_has(c, CLI_OPT_SERVER);
+}
+
 /* True once the person interrupted (Ctrl-C). */
 bool cli_is_stopped(void *ctx);
 

@@ -1,4 +1,5 @@
-/* tessere holder pin: the holder types it, and it is sealed for the vault before it leaves. */
+/* tessere holder: whoever badges are for. A PIN is typed by its holder, and sealed for the vault
+ * before it leaves. */
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -6,6 +7,7 @@
 #include "cli/cli.h"
 #include "crypto/hpke.h"
 #include "remote/remote.h"
+#include "service/station.h"
 
 enum { PIN_TEXT = 16, BOX = PIN_TEXT + CRYPTO_HPKE_OVERHEAD };
 
@@ -96,4 +98,136 @@ enum b_code cli_holder_pin(struct cli *c, struct b_err *err)
     if (code == B_OK)
         cli_say(c, CLI_GREEN, _("The PIN of %s is set.\n"), c->operand);
     return code;
+}
+
+/* --- states ------------------------------------------------------------------------------------
+ */
+
+struct line {
+    const char *ref, *name, *state;
+    bool has_pin, is_pin_locked;
+};
+
+static void print_holder(struct cli *c, const struct line *h)
+{
+    cli_say(c, CLI_PLAIN, "%-20s  %-10s  %-14s  %s\n", h->ref, h->state,
+            h->is_pin_locked ? _("PIN locked")
+            : h->has_pin     ? _("has a PIN")
+                             : "",
+            h->name);
+    if (c->out != NULL)
+        (void)json_array_append_new(
+            json_object_get(c->out, "holders"),
+            json_pack("{s:s, s:s, s:s, s:b, s:b}", "ref", h->ref, "name", h->name, "state",
+                      h->state, "has_pin", (int)h->has_pin, "pin_locked", (int)h->is_pin_locked));
+}
+
+static struct line line_of(const struct store_holder *h)
+{
+    return (struct line){.ref = h->ref,
+                         .name = h->name,
+                         .state = store_party_state_name(h->state),
+                         .has_pin = h->pin_len > 0,
+                         .is_pin_locked = h->is_pin_locked};
+}
+
+static struct line line_far(const json_t *o)
+{
+    return (struct line){.ref = remote_text(o, "ref"),
+                         .name = remote_text(o, "name"),
+                         .state = remote_text(o, "state"),
+                         .has_pin = json_is_true(json_object_get(o, "has_pin")),
+                         .is_pin_locked = json_is_true(json_object_get(o, "pin_locked"))};
+}
+
+static bool list_here(void *ctx, const struct store_holder *h)
+{
+    const struct line l = line_of(h);
+    print_holder(ctx, &l);
+    return !cli_is_stopped(NULL);
+}
+
+static bool list_far(struct cli *c, const json_t *o)
+{
+    const struct line l = line_far(o);
+    print_holder(c, &l);
+    return l.ref[0] != '\0';
+}
+
+enum b_code cli_holder_list(struct cli *c, struct b_err *err)
+{
+    char part[3 * STORE_TEXT_MAX] = "";
+    char path[sizeof(part) + 32];
+    const char *holder = c->options[CLI_OPT_HOLDER];
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, "holders", json_array());
+    if (holder != NULL)
+        cli_far_escape(holder, part, sizeof(part));
+    (void)snprintf(path, sizeof(path), "/v1/holders%s%s", holder != NULL ? "?holder=" : "", part);
+    if (cli_is_far(c))
+        return cli_far_each(c, path, list_far, err);
+    enum b_code r = cli_open(c, false, err);
+    return r == B_OK ? store_holder_each(c->service.store, 0, holder, list_here, c, err) : r;
+}
+
+struct turn {
+    const char *verb, *kind; /* kind NULL: the lock of the PIN ends */
+    enum store_party_state to;
+};
+
+static enum b_code turn_here(struct cli *c, const struct turn *t, struct store_holder *ret,
+                             struct b_err *err)
+{
+    enum b_code r = cli_open(c, false, err);
+    if (r == B_OK && t->kind != NULL)
+        return service_holder_state(&c->service, c->operand, t->to, t->kind, ret, err);
+    if (r == B_OK)
+        r = service_pin_unlock(&c->service, c->operand, err);
+    return r == B_OK ? store_holder_by_ref(c->service.store, c->operand, ret, err) : r;
+}
+
+static enum b_code turn_holder(struct cli *c, const struct turn *t, struct b_err *err)
+{
+    static struct store_holder h;
+    char ref[3 * STORE_NAME_MAX];
+    char path[sizeof(ref) + 64];
+    json_t *o = NULL;
+    if (strchr(c->operand, '/') != NULL)
+        return b_err_set(err, B_E_USAGE, 0, "%.40s", c->operand);
+    cli_far_escape(c->operand, ref, sizeof(ref));
+    (void)snprintf(path, sizeof(path), "/v1/holders/%s/%s", ref, t->verb);
+    enum b_code r =
+        cli_is_far(c) ? cli_far(c, "POST", path, json_object(), &o, err) : turn_here(c, t, &h, err);
+    if (r == B_OK) {
+        const struct line l = cli_is_far(c) ? line_far(o) : line_of(&h);
+        if (c->out != NULL)
+            (void)json_object_set_new(c->out, "holders", json_array());
+        print_holder(c, &l);
+    }
+    json_decref(o);
+    return r;
+}
+
+enum b_code cli_holder_suspend(struct cli *c, struct b_err *err)
+{
+    static const struct turn stop = {"suspend", "holder-suspend", STORE_PARTY_SUSPENDED};
+    return turn_holder(c, &stop, err);
+}
+
+enum b_code cli_holder_reinstate(struct cli *c, struct b_err *err)
+{
+    static const struct turn on = {"reinstate", "holder-reinstate", STORE_PARTY_ACTIVE};
+    return turn_holder(c, &on, err);
+}
+
+enum b_code cli_holder_leave(struct cli *c, struct b_err *err)
+{
+    static const struct turn end = {"leave", "holder-leave", STORE_PARTY_ENDED};
+    return turn_holder(c, &end, err);
+}
+
+enum b_code cli_holder_unlock(struct cli *c, struct b_err *err)
+{
+    static const struct turn unlock = {"pin/unlock", NULL, STORE_PARTY_ACTIVE};
+    return turn_holder(c, &unlock, err);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "remote/remote.h"
 #include "service/journal.h"
 #include "service/verify.h"
 
@@ -68,15 +69,33 @@ enum b_code cli_journal_verify(struct cli *c, struct b_err *err)
     return B_OK;
 }
 
-enum b_code cli_journal_checkpoint(struct cli *c, struct b_err *err)
+static enum b_code checkpoint_here(struct cli *c, char note[static JOURNAL_NOTE_MAX],
+                                   struct b_err *err)
 {
-    static char note[JOURNAL_NOTE_MAX];
     uint64_t size = 0;
     enum b_code r = cli_open(c, true, err);
     if (r == B_OK)
         r = service_journal_checkpoint(&c->service, c->home, err);
-    if (r == B_OK)
-        r = store_checkpoint_get(c->service.store, UINT64_MAX, &size, note, sizeof(note), err);
+    return r == B_OK ? store_checkpoint_get(c->service.store, UINT64_MAX, &size, note,
+                                            JOURNAL_NOTE_MAX, err)
+                     : r;
+}
+
+/* The server has it signed every second in which something was added. */
+static enum b_code checkpoint_far(const struct cli *c, char note[static JOURNAL_NOTE_MAX],
+                                  struct b_err *err)
+{
+    json_t *o = NULL;
+    enum b_code r = cli_far(c, "GET", "/v1/journal/checkpoint", NULL, &o, err);
+    (void)snprintf(note, JOURNAL_NOTE_MAX, "%s", remote_text(o, "checkpoint"));
+    json_decref(o);
+    return r;
+}
+
+enum b_code cli_journal_checkpoint(struct cli *c, struct b_err *err)
+{
+    static char note[JOURNAL_NOTE_MAX];
+    enum b_code r = cli_is_far(c) ? checkpoint_far(c, note, err) : checkpoint_here(c, note, err);
     if (r != B_OK)
         return r;
     cli_say(c, CLI_PLAIN, "%s", note);

@@ -1,7 +1,9 @@
 /* tessere key: generations of the master keys. */
+#include <string.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "remote/remote.h"
 
 static const char *state_text(enum store_generation_state st)
 {
@@ -73,12 +75,37 @@ static void list_one(struct cli *c, const struct store_generation *g, const stru
                       "derives_inside", stays));
 }
 
+/* What the server's store says; its token is the server's affair (tessere doctor, there). */
+static bool list_far(struct cli *c, const json_t *o)
+{
+    char at[24];
+    const char *state = remote_text(o, "state");
+    int st = STORE_GENERATION_PENDING;
+    while (st <= STORE_GENERATION_COMPROMISED &&
+           strcmp(store_generation_state_name((enum store_generation_state)st), state) != 0)
+        st++;
+    if (st > STORE_GENERATION_COMPROMISED)
+        return false;
+    const char *text = state_text((enum store_generation_state)st);
+    cli_time(json_integer_value(json_object_get(o, "created_at")), at, sizeof(at));
+    cli_say(c, CLI_PLAIN, "%-6s %3lld  %-*s  %s (%s)  %s\n", remote_text(o, "role"),
+            (long long)json_integer_value(json_object_get(o, "generation")), cli_width(text, 12),
+            text, remote_text(o, "kcv"), remote_text(o, "kcv_method"), at);
+    if (c->out != NULL)
+        (void)json_array_append_new(json_object_get(c->out, "keys"), json_deep_copy(o));
+    return true;
+}
+
 enum b_code cli_key_list(struct cli *c, struct b_err *err)
 {
     static struct store_generation gs[64];
     static struct vault_key keys[64];
     struct vault_token token;
     size_t count = 0, key_count = 0;
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, "keys", json_array());
+    if (cli_is_far(c))
+        return cli_far_each(c, "/v1/keys", list_far, err);
     c->keeps_in_token = true;
     enum b_code r = cli_open(c, true, err);
     if (r == B_OK)
@@ -89,8 +116,6 @@ enum b_code cli_key_list(struct cli *c, struct b_err *err)
         r = vault_token(c->service.vault, &token, err);
     if (r != B_OK)
         return r;
-    if (c->out != NULL)
-        (void)json_object_set_new(c->out, "keys", json_array());
     cli_say(c, CLI_BOLD, _("Token \"%s\" (%s %s), keys derived by %s\n"), token.label,
             token.manufacturer, token.model, token.method);
     list_confinement(c, &token);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cli/cli.h"
+#include "remote/remote.h"
 #include "service/party.h"
 
 /* --- server setup ------------------------------------------------------------------------------
@@ -195,9 +196,14 @@ enum b_code cli_person_certificate(struct cli *c, struct b_err *err)
     return r;
 }
 
-static bool show_person(void *ctx, const struct store_person *p)
+struct person_line {
+    int64_t id;
+    const char *name, *state;
+    uint8_t roles;
+};
+
+static void print_person(struct cli *c, const struct person_line *p)
 {
-    struct cli *c = ctx;
     char roles[80];
     struct b_wr w = b_wr_from(roles, sizeof(roles) - 1);
     for (unsigned role = 1; role <= STORE_ROLE_AUDITOR; role <<= 1) {
@@ -209,43 +215,86 @@ static bool show_person(void *ctx, const struct store_person *p)
         b_wr_bytes(&w, name, strlen(name));
     }
     roles[w.len] = '\0';
-    cli_say(c, CLI_PLAIN, "%5lld  %-24s  %-10s %s\n", (long long)p->id, p->name,
-            store_party_state_name(p->state), roles);
+    cli_say(c, CLI_PLAIN, "%5lld  %-24s  %-10s %s\n", (long long)p->id, p->name, p->state, roles);
     if (c->out != NULL)
         (void)json_array_append_new(json_object_get(c->out, "people"),
                                     json_pack("{s:I, s:s, s:s, s:s}", "id", (json_int_t)p->id,
-                                              "name", p->name, "state",
-                                              store_party_state_name(p->state), "roles", roles));
+                                              "name", p->name, "state", p->state, "roles", roles));
+}
+
+static bool show_person(void *ctx, const struct store_person *p)
+{
+    print_person(ctx, &(struct person_line){.id = p->id,
+                                            .name = p->name,
+                                            .state = store_party_state_name(p->state),
+                                            .roles = p->roles});
     return true;
+}
+
+static bool show_person_far(struct cli *c, const json_t *o)
+{
+    struct person_line p = {.id = json_integer_value(json_object_get(o, "id")),
+                            .name = remote_text(o, "name"),
+                            .state = remote_text(o, "state")};
+    const json_t *role = NULL;
+    size_t i = 0;
+    json_array_foreach(json_object_get(o, "roles"), i, role) p.roles |=
+        json_is_string(role) ? service_roles_from(json_string_value(role)) : 0;
+    print_person(c, &p);
+    return p.id > 0;
 }
 
 enum b_code cli_person_list(struct cli *c, struct b_err *err)
 {
-    enum b_code r = cli_open(c, false, err);
     if (c->out != NULL)
         (void)json_object_set_new(c->out, "people", json_array());
+    if (cli_is_far(c))
+        return cli_far_each(c, "/v1/people", show_person_far, err);
+    enum b_code r = cli_open(c, false, err);
     return r == B_OK ? store_person_each(c->service.store, 0, show_person, c, err) : r;
 }
 
 /* --- stations ----------------------------------------------------------------------------------
  */
 
+static enum b_code add_here(struct cli *c, struct store_station *t, char code[static PKI_CODE_MAX],
+                            struct b_err *err)
+{
+    struct pki_ca *ca = NULL;
+    enum b_code r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = open_ca(c, &ca, err);
+    if (r == B_OK)
+        r = service_station_add(&c->service, ca, t, code, err);
+    pki_ca_free(&ca);
+    return r;
+}
+
+static enum b_code add_far(const struct cli *c, struct store_station *t,
+                           char code[static PKI_CODE_MAX], struct b_err *err)
+{
+    json_t *o = NULL;
+    json_t *body =
+        json_pack("{s:s, s:s, s:s}", "name", t->name, "group", t->group, "zone", t->zone);
+    if (body == NULL)
+        return b_err_set(err, B_E_USAGE, 0, "%s: UTF-8", t->name);
+    enum b_code r = cli_far(c, "POST", "/v1/stations", body, &o, err);
+    t->id = json_integer_value(json_object_get(o, "id"));
+    (void)snprintf(code, PKI_CODE_MAX, "%s", remote_text(o, "code"));
+    json_decref(o);
+    return r;
+}
+
 enum b_code cli_station_add(struct cli *c, struct b_err *err)
 {
     char code[PKI_CODE_MAX];
-    struct pki_ca *ca = NULL;
     struct store_station t = {.id = 0};
     const char *group = c->options[CLI_OPT_GROUP];
     const char *zone = c->options[CLI_OPT_ZONE];
     (void)snprintf(t.name, sizeof(t.name), "%s", c->operand);
     (void)snprintf(t.group, sizeof(t.group), "%s", group != NULL ? group : "");
     (void)snprintf(t.zone, sizeof(t.zone), "%s", zone != NULL ? zone : "");
-    enum b_code r = cli_open(c, false, err);
-    if (r == B_OK)
-        r = open_ca(c, &ca, err);
-    if (r == B_OK)
-        r = service_station_add(&c->service, ca, &t, code, err);
-    pki_ca_free(&ca);
+    enum b_code r = cli_is_far(c) ? add_far(c, &t, code, err) : add_here(c, &t, code, err);
     if (r != B_OK)
         return r;
     cli_say(c, CLI_GREEN, _("Station %lld: %s.\n"), (long long)t.id, t.name);
@@ -259,43 +308,105 @@ enum b_code cli_station_add(struct cli *c, struct b_err *err)
     return B_OK;
 }
 
-static bool show_station(void *ctx, const struct store_station *t)
+struct station_line {
+    int64_t id;
+    const char *name, *state, *group;
+    bool is_enrolled;
+};
+
+static void print_station(struct cli *c, const struct station_line *t)
 {
-    static const uint8_t none[32];
-    struct cli *c = ctx;
-    bool is_enrolled = !b_ct_eq(t->fingerprint, none, sizeof(none));
-    const char *how = is_enrolled ? _("enrolled") : _("waits for its code");
-    cli_say(c, CLI_PLAIN, "%5lld  %-24s  %-10s %-16s %s\n", (long long)t->id, t->name,
-            store_party_state_name(t->state), t->group, how);
+    const char *how = t->is_enrolled ? _("enrolled") : _("waits for its code");
+    cli_say(c, CLI_PLAIN, "%5lld  %-24s  %-10s %-16s %s\n", (long long)t->id, t->name, t->state,
+            t->group, how);
     if (c->out != NULL)
         (void)json_array_append_new(json_object_get(c->out, "stations"),
                                     json_pack("{s:I, s:s, s:s, s:s, s:b}", "id", (json_int_t)t->id,
-                                              "name", t->name, "state",
-                                              store_party_state_name(t->state), "group", t->group,
-                                              "enrolled", (int)is_enrolled));
+                                              "name", t->name, "state", t->state, "group", t->group,
+                                              "enrolled", (int)t->is_enrolled));
+}
+
+static bool show_station(void *ctx, const struct store_station *t)
+{
+    static const uint8_t none[32];
+    print_station(
+        ctx, &(struct station_line){.id = t->id,
+                                    .name = t->name,
+                                    .state = store_party_state_name(t->state),
+                                    .group = t->group,
+                                    .is_enrolled = !b_ct_eq(t->fingerprint, none, sizeof(none))});
     return true;
+}
+
+static bool show_station_far(struct cli *c, const json_t *o)
+{
+    const struct station_line t = {.id = json_integer_value(json_object_get(o, "id")),
+                                   .name = remote_text(o, "name"),
+                                   .state = remote_text(o, "state"),
+                                   .group = remote_text(o, "group"),
+                                   .is_enrolled = json_is_true(json_object_get(o, "enrolled"))};
+    print_station(c, &t);
+    return t.id > 0;
 }
 
 enum b_code cli_station_list(struct cli *c, struct b_err *err)
 {
-    enum b_code r = cli_open(c, false, err);
     if (c->out != NULL)
         (void)json_object_set_new(c->out, "stations", json_array());
+    if (cli_is_far(c))
+        return cli_far_each(c, "/v1/stations", show_station_far, err);
+    enum b_code r = cli_open(c, false, err);
     return r == B_OK ? store_station_each(c->service.store, 0, show_station, c, err) : r;
 }
 
-enum b_code cli_station_revoke(struct cli *c, struct b_err *err)
+struct turn {
+    const char *verb, *kind;
+    enum store_party_state to;
+};
+
+static enum b_code turn_station(struct cli *c, const struct turn *t, struct b_err *err)
 {
     char *end = NULL;
-    struct store_station t;
+    char path[64];
+    char state[32] = "";
+    struct store_station station;
+    json_t *o = NULL;
     long long id = strtoll(c->operand, &end, 10);
     if (*end != '\0' || id <= 0)
         return b_err_set(err, B_E_USAGE, 0, _("a station is named by its number, not \"%.40s\""),
                          c->operand);
-    enum b_code r = cli_open(c, false, err);
+    (void)snprintf(path, sizeof(path), "/v1/stations/%lld/%s", id, t->verb);
+    enum b_code r =
+        cli_is_far(c) ? cli_far(c, "POST", path, json_object(), &o, err) : cli_open(c, false, err);
+    if (r == B_OK && !cli_is_far(c))
+        r = service_station_state(&c->service, id, t->to, t->kind, &station, err);
     if (r == B_OK)
-        r = service_station_state(&c->service, id, STORE_PARTY_ENDED, "station-revoke", &t, err);
+        (void)snprintf(state, sizeof(state), "%s",
+                       cli_is_far(c) ? remote_text(o, "state")
+                                     : store_party_state_name(station.state));
+    json_decref(o);
     if (r == B_OK)
-        cli_say(c, CLI_PLAIN, _("Station %lld: %s.\n"), id, store_party_state_name(t.state));
+        cli_say(c, CLI_PLAIN, _("Station %lld: %s.\n"), id, state);
+    if (r == B_OK && c->out != NULL)
+        (void)json_object_update_new(c->out,
+                                     json_pack("{s:I, s:s}", "id", (json_int_t)id, "state", state));
     return r;
+}
+
+enum b_code cli_station_revoke(struct cli *c, struct b_err *err)
+{
+    static const struct turn end = {"revoke", "station-revoke", STORE_PARTY_ENDED};
+    return turn_station(c, &end, err);
+}
+
+enum b_code cli_station_suspend(struct cli *c, struct b_err *err)
+{
+    static const struct turn stop = {"suspend", "station-suspend", STORE_PARTY_SUSPENDED};
+    return turn_station(c, &stop, err);
+}
+
+enum b_code cli_station_reinstate(struct cli *c, struct b_err *err)
+{
+    static const struct turn on = {"reinstate", "station-reinstate", STORE_PARTY_ACTIVE};
+    return turn_station(c, &on, err);
 }

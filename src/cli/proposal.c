@@ -50,16 +50,15 @@ enum b_code cli_connect(const struct cli *c, struct remote **ret, struct b_err *
 {
     char cert[CLI_PATH_MAX];
     char key[CLI_PATH_MAX];
-    const char *who = c->options[CLI_OPT_IDENTITY];
-    if (!cli_has(c, CLI_OPT_SERVER) || who == NULL || !cli_has(c, CLI_OPT_CA))
+    const char *who =
+        cli_has(c, CLI_OPT_IDENTITY) ? c->options[CLI_OPT_IDENTITY] : getenv("TESSERE_IDENTITY");
+    const char *ca = cli_has(c, CLI_OPT_CA) ? c->options[CLI_OPT_CA] : getenv("TESSERE_CA");
+    if (!cli_has(c, CLI_OPT_SERVER) || who == NULL || ca == NULL)
         return b_err_set(err, B_E_USAGE, 0, _("--server, --identity and --ca are needed"));
     (void)snprintf(cert, sizeof(cert), "%.500s.pem", who);
     (void)snprintf(key, sizeof(key), "%.500s.key", who);
-    const struct remote_config config = {.url = c->options[CLI_OPT_SERVER],
-                                         .ca = c->options[CLI_OPT_CA],
-                                         .cert = cert,
-                                         .key = key,
-                                         .timeout_ms = 30000};
+    const struct remote_config config = {
+        .url = c->options[CLI_OPT_SERVER], .ca = ca, .cert = cert, .key = key, .timeout_ms = 30000};
     return remote_open(&config, ret, err);
 }
 

@@ -265,6 +265,7 @@ bool service_json_badge_read(const json_t *o, struct store_badge *ret)
                                 .not_before = number_of(o, "not_before"),
                                 .not_after = number_of(o, "not_after"),
                                 .is_temporary = json_is_true(json_object_get(o, "temporary"))};
+    ret->profile_revision = (uint32_t)number_of(o, "profile_revision");
     if (ret->id <= 0 || state < 0 || ev < 0 || !b_unhex(&uid, text_of(o, "uid")) ||
         uid.len != sizeof(ret->uid) || !b_unhex(&serial, text_of(o, "serial")))
         return false;

@@ -224,6 +224,51 @@ check "Olga may not add stations" bash -c "$(declare -f call); work='$work' home
 check "Anne's badge is lost: Olga revokes it" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call olga POST /v1/badges/1/revoke '{\"reason\":\"lost\"}' | grep -q revoked"
 check "whoever found it taps: refused" outcome badge-revoked anne
 check "Olga ends Bruno's suspension" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call olga POST /v1/badges/2/reinstate | grep -q active"
+# The same commands by the server, with a person's own rights and nothing of the establishment's here.
+far() { # PERSON ARGUMENT...
+    local who=$1
+    shift
+    TESSERE_IDENTITY=$work/$who TESSERE_CA=$home/pki/ca.pem "$TESSERE" --server "https://localhost:$port" "$@" </dev/null
+}
+same() { # PERSON ARGUMENT...: the server says what the desk says
+    local who=$1
+    shift
+    tessere "$@" >"$work/said.here" && far "$who" "$@" >"$work/said.far" && cat "$work/said.far" &&
+        diff "$work/said.here" "$work/said.far"
+}
+check "Olga lists the badges by the server: as at the desk" same olga badge list
+check "and only Emma's" same olga badge list --holder "mma Noi"
+check "and in JSON" same olga badge list --json
+check "and shows one with its history" same olga badge show 2
+check "and lists the holders" same olga holder list
+check "Alice lists people" same alice person list
+check "and stations" same alice station list --json
+same_keys() {
+    local wanted='import json,sys; print([[k[n] for n in ("role","generation","state","kcv")] for k in json.load(sys.stdin)["keys"]])'
+    [ "$(tessere key list --json | python3 -c "$wanted")" = "$(far olga key list --json | python3 -c "$wanted")" ]
+}
+check "the keys are the same" same_keys
+check "Olga suspends Bruno's badge by the command" far olga badge suspend 2 --reason "forgotten again"
+check "Bruno taps: refused again" outcome badge-suspended bruno
+check "she ends that" far olga badge reinstate 2
+check "she suspends Bruno himself" far olga holder suspend 10007654321
+check "he taps: refused as a person" outcome holder-suspended bruno
+check "she ends that too" far olga holder reinstate 10007654321
+check "he taps: granted" outcome ok bruno
+check "a badge that is none is said to be none" bash -c "$(declare -f far); work='$work' home='$home' port=$port TESSERE='$TESSERE'; ! far olga badge show 999 && far olga badge show 999 --json | grep -q '\"code\": *\"not-found\"'"
+not_olga() {
+    local status=0
+    far olga station add x || status=$?
+    [ "$status" = 3 ]
+}
+check "Olga may not add stations by the command either" not_olga
+third_station() {
+    far alice station add lab-1 --group lab --json >"$work/third.json" && grep -q '"code"' "$work/third.json" &&
+        far alice station suspend 3 && far alice station reinstate 3 && far alice station revoke 3 &&
+        far alice station list | grep lab-1 | grep -q ended
+}
+check "Alice adds a station, and ends it" third_station
+check "and reads the newest checkpoint" bash -c "$(declare -f far); work='$work' home='$home' port=$port TESSERE='$TESSERE'; far alice journal checkpoint | head -1 | grep -q '^tessere/750712184$'"
 approver() { # PERSON ARGUMENT...
     local who=$1
     shift
