@@ -1,6 +1,7 @@
 /* tessere badge: the desk. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -12,6 +13,42 @@ static void answer_badge(struct cli *c, const struct store_badge *b)
         return;
     json_decref(c->out);
     c->out = cli_json_badge(b);
+}
+
+/* --- days --------------------------------------------------------------------------------------
+ */
+
+struct days {
+    int64_t from, until; /* 0: without limit */
+    bool is_temporary;
+};
+
+/* The first second of a day here, so many days later. */
+static bool day_at(const char *text, int later, int64_t *ret)
+{
+    struct tm tm = {.tm_isdst = -1};
+    const char *end = strptime(text, "%Y-%m-%d", &tm);
+    if (end == NULL || *end != '\0')
+        return false;
+    tm.tm_mday += later;
+    tm.tm_isdst = -1;
+    *ret = (int64_t)mktime(&tm);
+    return *ret > 0;
+}
+
+/* --from is that day's first second, --until its last, of this machine's time. */
+static enum b_code read_days(const struct cli *c, struct days *ret, struct b_err *err)
+{
+    const char *from = c->options[CLI_OPT_FROM];
+    const char *until = c->options[CLI_OPT_UNTIL];
+    *ret = (struct days){.is_temporary = cli_has(c, CLI_OPT_TEMPORARY)};
+    if ((from != NULL && !day_at(from, 0, &ret->from)) ||
+        (until != NULL && !day_at(until, 1, &ret->until)))
+        return b_err_set(err, B_E_USAGE, 0, _("a day is written YYYY-MM-DD, such as 2027-03-31"));
+    ret->until -= until != NULL ? 1 : 0;
+    if (ret->is_temporary && until == NULL)
+        return b_err_set(err, B_E_USAGE, 0, _("--temporary needs --until"));
+    return B_OK;
 }
 
 /* --- on the reader
@@ -28,7 +65,13 @@ enum b_code cli_badge_enrol(struct cli *c, struct b_err *err)
         return b_err_set(err, B_E_USAGE, 0, _("--ref takes up to 63 characters, --name 127"));
     memcpy(order.ref, ref, strlen(ref) + 1);
     memcpy(order.name, name, strlen(name) + 1);
-    enum b_code r = cli_at_desk(c, &order, &done, err);
+    struct days days;
+    enum b_code r = read_days(c, &days, err);
+    order.not_before = days.from;
+    order.not_after = days.until;
+    order.is_temporary = days.is_temporary;
+    if (r == B_OK)
+        r = cli_at_desk(c, &order, &done, err);
     if (r != B_OK)
         return r;
     const struct store_badge *b = &done.badge;
@@ -158,6 +201,17 @@ static bool show_stored(void *ctx, const struct store_entry *e)
     return true;
 }
 
+static void say_days(const struct cli *c, const struct store_badge *b)
+{
+    char from[24], until[24];
+    if (b->not_before == 0 && b->not_after == 0)
+        return;
+    cli_time(b->not_before, from, sizeof(from));
+    cli_time(b->not_after, until, sizeof(until));
+    cli_say(c, CLI_PLAIN, _("  valid     %s to %s%s\n"), from, until,
+            b->is_temporary ? _(", temporary") : "");
+}
+
 static void show_badge(struct cli *c, const struct store_badge *b)
 {
     char uid[15], at[24];
@@ -177,6 +231,7 @@ static void show_badge(struct cli *c, const struct store_badge *b)
         cli_say(c, CLI_PLAIN, " %s %u", key_role_name((enum key_role)i), b->generation[i]);
     cli_time(b->tapped_at, at, sizeof(at));
     cli_say(c, CLI_PLAIN, _("\n  last tap  %s\n"), at);
+    say_days(c, b);
 }
 
 /* A call about one badge: its record in the answer. */
@@ -289,4 +344,45 @@ static enum b_code reinstate(struct service *sv, int64_t id, const char *reason,
 enum b_code cli_badge_reinstate(struct cli *c, struct b_err *err)
 {
     return change(c, "reinstate", reinstate, err);
+}
+
+static enum b_code validity_here(struct cli *c, int64_t id, const struct days *d,
+                                 struct store_badge *ret, struct b_err *err)
+{
+    enum b_code r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = service_validity(&c->service, id, d->from, d->until, d->is_temporary, err);
+    return r == B_OK ? store_badge_by_id(c->service.store, id, ret, err) : r;
+}
+
+static enum b_code validity_far(const struct cli *c, int64_t id, const struct days *d,
+                                struct store_badge *ret, struct b_err *err)
+{
+    char path[64];
+    json_t *body = json_pack("{s:I, s:I, s:b}", "not_before", (json_int_t)d->from, "not_after",
+                             (json_int_t)d->until, "temporary", (int)d->is_temporary);
+    (void)snprintf(path, sizeof(path), "/v1/badges/%lld/validity", (long long)id);
+    return call_far(c, "POST", path, body, ret, NULL, err);
+}
+
+enum b_code cli_badge_validity(struct cli *c, struct b_err *err)
+{
+    int64_t id = 0;
+    struct days days;
+    struct store_badge b;
+    enum b_code r = operand_id(c, &id, err);
+    if (r == B_OK)
+        r = read_days(c, &days, err);
+    if (r == B_OK)
+        r = cli_is_far(c) ? validity_far(c, id, &days, &b, err)
+                          : validity_here(c, id, &days, &b, err);
+    if (r != B_OK)
+        return r;
+    answer_badge(c, &b);
+    cli_say(c, CLI_BOLD, _("Badge %lld: %s (%s)\n"), (long long)b.id, b.holder_name, b.holder_ref);
+    if (b.not_before == 0 && b.not_after == 0)
+        cli_say(c, CLI_PLAIN, "%s", _("  valid     without limit\n"));
+    else
+        say_days(c, &b);
+    return B_OK;
 }

@@ -57,6 +57,9 @@ enum cli_option {
     CLI_OPT_COUNT,
     CLI_OPT_STATION,
     CLI_OPT_ONCE,
+    CLI_OPT_FROM,
+    CLI_OPT_UNTIL,
+    CLI_OPT_TEMPORARY,
     CLI_OPT_COUNT_OF,
 };
 

@@ -68,6 +68,9 @@ static json_t *order_json(const struct service_order *o, const struct channel *c
     if (o->what == SERVICE_ENROL) {
         (void)json_object_set_new(body, "ref", json_string(o->ref));
         (void)json_object_set_new(body, "name", json_string(o->name));
+        (void)json_object_set_new(body, "not_before", json_integer(o->not_before));
+        (void)json_object_set_new(body, "not_after", json_integer(o->not_after));
+        (void)json_object_set_new(body, "temporary", json_boolean(o->is_temporary));
     }
     if (ch == NULL) {
         (void)json_object_set_new(body, "station", json_integer(station));

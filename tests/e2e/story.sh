@@ -160,7 +160,7 @@ refused_without_yes() {
     [ $? = 3 ] && on_desk chloe --json card scan | grep -q '"has_application": *false'
 }
 check "a plan that Olga does not approve is not written" refused_without_yes
-check "she enrols Chloe's badge through the server" on_desk chloe badge enrol --ref 10001112223 --name "Chloe Roux" --yes
+check "she enrols Chloe's badge through the server" on_desk chloe badge enrol --ref 10001112223 --name "Chloe Roux" --until 2099-12-31 --yes
 torn_at_server() {
     insert 0 "$work/denis" --tear after:2:C4
     ! "$TESSERE" badge enrol --ref 10003334445 --name "Denis Blanc" --yes "${olga[@]}" </dev/null &&
@@ -255,6 +255,13 @@ check "she suspends Bruno himself" far olga holder suspend 10007654321
 check "he taps: refused as a person" outcome holder-suspended bruno
 check "she ends that too" far olga holder reinstate 10007654321
 check "he taps: granted" outcome ok bruno
+check "she lends it until a day that is over" far olga badge validity 2 --until 2026-01-31 --temporary
+check "he taps: refused" outcome badge-expired bruno
+check "from a day that is still to come, at the desk" tessere badge validity 2 --from 2099-01-01
+check "he taps: refused" outcome badge-not-yet-valid bruno
+check "without limit again" far olga badge validity 2
+check "he taps: granted" outcome ok bruno
+check "a day that is none is refused by name" bash -c "'$TESSERE' --home '$home' badge validity 2 --until 31/01/2026 2>&1 | grep -q 2027-03-31"
 check "a badge that is none is said to be none" bash -c "$(declare -f far); work='$work' home='$home' port=$port TESSERE='$TESSERE'; ! far olga badge show 999 && far olga badge show 999 --json | grep -q '\"code\": *\"not-found\"'"
 not_olga() {
     local status=0
