@@ -6,6 +6,7 @@
  * checkpoint after a start, and then at most one every ten minutes; what was signed in between is
  * for witnesses to remember.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "journal/journal.h"
@@ -97,10 +98,10 @@ enum b_code vaultd_checkpoint(struct vaultd *d, const char *origin, uint64_t siz
     enum b_code r = vaultd_identity(d, &id, err);
     if (r != B_OK)
         return r;
-    (void)strncpy(c.origin, origin, sizeof(c.origin) - 1);
+    (void)snprintf(c.origin, sizeof(c.origin), "tessere/%s", vaultd_config(d)->establishment);
     memcpy(c.root, root.p, sizeof(c.root));
-    if (strpbrk(origin, "\n") != NULL || !journal_checkpoint_print(&c, body, sizeof(body)))
-        return b_err_set(err, B_E_BAD_INPUT, 0, "the journal's name");
+    if (strcmp(origin, c.origin) != 0 || !journal_checkpoint_print(&c, body, sizeof(body)))
+        return b_err_set(err, B_E_BAD_INPUT, 0, "a journal of this vault is named %.40s", c.origin);
     (void)pthread_mutex_lock(&d->shared->identity_lock);
     r = recall(d, err);
     if (r == B_OK)

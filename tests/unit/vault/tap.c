@@ -465,17 +465,23 @@ static void what_is_no_pin_is_refused(void **state)
     assert_int_equal(set_pin("123456789012", record), B_OK);
 }
 
-static enum b_code sign(uint64_t size, const uint8_t *root, const struct journal_proof *proof)
+static enum b_code sign_as(const char *origin, uint64_t size, const uint8_t *root,
+                           const struct journal_proof *proof)
 {
     struct request q;
     struct wire_in in;
     struct wire_out *o = begin(&q, VAULT_MSG_CHECKPOINT);
-    wire_put_string(o, "tessere/750712184");
+    wire_put_string(o, origin);
     wire_put_u32(o, (uint32_t)size);
     wire_put_u32(o, (uint32_t)(size >> 32));
     wire_put_bytes(o, root, 32);
     wire_put_bytes(o, proof->hashes, proof->count * 32);
     return finish(&q, VAULT_MSG_CHECKPOINT, &in);
+}
+
+static enum b_code sign(uint64_t size, const uint8_t *root, const struct journal_proof *proof)
+{
+    return sign_as("tessere/750712184", size, root, proof);
 }
 
 static uint8_t stored[64][32];
@@ -510,6 +516,17 @@ static void prove_growth(uint64_t old, uint64_t size)
 {
     struct journal_reader reader = {get, NULL};
     assert_int_equal(journal_prove_consistency(old, size, reader, &proof, NULL), B_OK);
+}
+
+static void a_journal_of_another_name_is_not_signed(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"", "tessere/", "tessere/690781810", "tessere/7507121841",
+                                        "tessere/750712184\nx"};
+    grow_a_journal();
+    for (size_t i = 0; i < B_COUNT(names); i++)
+        assert_int_equal(sign_as(names[i], 4, roots[4], &proof), B_E_BAD_INPUT);
+    assert_int_equal(sign(4, roots[4], &proof), B_OK);
 }
 
 static uint64_t seen(void)
@@ -653,6 +670,7 @@ int main(void)
         TEST(a_pin_sealed_for_another_tap_is_refused),
         TEST(what_is_no_pin_is_refused),
         TEST(a_new_pin_has_as_many_digits_as_the_policy_asks),
+        TEST(a_journal_of_another_name_is_not_signed),
         TEST(only_what_continues_the_last_checkpoint_is_signed),
         TEST(a_vault_that_starts_goes_on_from_the_checkpoint_in_its_token),
         TEST(a_restored_journal_is_gone_on_with_when_it_is_accepted),

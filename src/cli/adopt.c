@@ -1,0 +1,93 @@
+/* tessere adopt: the store anew from the token, when the database is lost. */
+#include <string.h>
+
+#include "cli/cli.h"
+#include "profile/file.h"
+#include "service/adopt.h"
+#include "service/journal.h"
+
+enum { KEYS_MAX = 256 };
+
+/* tessere.yaml and profile.yaml are there; the store is made where it is not. */
+static enum b_code open_home(struct cli *c, struct b_err *err)
+{
+    static char text[65536];
+    char path[CLI_PATH_MAX];
+    size_t n = 0;
+    c->keeps_in_token = true;
+    enum b_code r = cli_path(c, "tessere.yaml", path, sizeof(path), err);
+    if (r == B_OK)
+        r = service_config_read(path, &c->config, err);
+    if (r == B_OK)
+        r = cli_path(c, "profile.yaml", path, sizeof(path), err);
+    if (r == B_OK)
+        r = service_read_file(path, text, sizeof(text), &n, err);
+    if (r == B_OK)
+        r = profile_file_read(path, text, n, &c->service.profile, err);
+    if (r == B_OK)
+        r = cli_path(c, "store.db", path, sizeof(path), err);
+    if (r == B_OK)
+        r = cli_open_store(c, path, true, err);
+    return r == B_OK ? cli_open_vault(c, err) : r;
+}
+
+static void describe(const struct cli *c, struct store_establishment *e)
+{
+    const char *name = c->options[CLI_OPT_NAME];
+    (void)snprintf(e->finess, sizeof(e->finess), "%s", c->config.finess);
+    (void)snprintf(e->name, sizeof(e->name), "%s", name != NULL ? name : c->config.finess);
+    (void)snprintf(e->profile_id, sizeof(e->profile_id), "%s", c->service.profile.id);
+    e->system_len = (uint8_t)strlen(e->finess);
+    memcpy(e->system, e->finess, e->system_len);
+}
+
+static void list_keys(struct cli *c, const struct vault_key *keys, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        char kcv[7];
+        const char *role = key_role_name(keys[i].role);
+        b_hex(kcv, keys[i].kcv, sizeof(keys[i].kcv));
+        cli_say(c, CLI_PLAIN, _("  key %-5s generation %u, check value %s (%s)\n"), role,
+                keys[i].generation, kcv, keys[i].kcv_method);
+        (void)json_array_append_new(list, json_pack("{s:s, s:i, s:s}", "role", role, "generation",
+                                                    (int)keys[i].generation, "kcv", kcv));
+    }
+    if (c->out != NULL)
+        (void)json_object_set(c->out, "keys", list);
+    json_decref(list);
+}
+
+enum b_code cli_adopt(struct cli *c, struct b_err *err)
+{
+    static struct vault_key keys[KEYS_MAX];
+    struct store_establishment e = {.system_len = 0};
+    size_t count = 0;
+    bool ignored = false;
+    enum b_code r = open_home(c, err);
+    if (r == B_OK && store_establishment_get(c->service.store, &e, err) == B_OK)
+        r = b_err_set(err, B_E_INITIALISED, 0, "%s: %s", c->home, e.finess);
+    if (r == B_OK)
+        r = vault_key_list(c->service.vault, keys, B_COUNT(keys), &count, err);
+    if (r != B_OK)
+        return r;
+    describe(c, &e);
+    list_keys(c, keys, count);
+    if (!cli_ask(c, _("Compare these with the ones you have in writing. Make a new database for "
+                      "them? [y/N] ")))
+        return b_err_set(err, B_E_CANCELLED, 0, "%s", c->home);
+    r = service_adopt(&c->service, &e, keys, count, err);
+    if (r == B_OK)
+        r = service_home_load(c->home, &c->service, err);
+    if (r == B_OK)
+        r = service_home_policy(c->home, &c->service, &ignored, err);
+    /* The token remembers a longer journal: the new one says that it begins anew. */
+    if (r == B_OK)
+        r = service_journal_accept(&c->service, c->home, err);
+    if (r == B_OK)
+        cli_say(
+            c, CLI_GREEN, "%s",
+            _("The database is made anew. Badges come back one by one, unchanged: tessere badge "
+              "enrol, with the badge on the reader.\n"));
+    return r;
+}
