@@ -75,5 +75,4 @@ for name in alice carl; do "$TESSERE" --home "$other" person add $name --roles a
 "$TESSERE" --home "$other" roster found >/dev/null
 rm -f "$other"/store.db*
 check "with a roster in the token, only a copy of the database helps" refused refused "$TESSERE" --home "$other" adopt --yes
-echo "1..$tests"
-[ "$failures" = 0 ]
+finish

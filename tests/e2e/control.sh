@@ -1,50 +1,10 @@
 #!/usr/bin/env bash
 # Dual control: what one person alone may not do, tried each way round; and what a quorum then does.
 # TAP output.
-set -uo pipefail
+# shellcheck source=tests/support/server.sh
+. "$(dirname "$0")/../support/server.sh"
 export LC_ALL=C.UTF-8
 unset LANGUAGE
-work=$(mktemp -d)
-home=$work/home
-port=$((20000 + RANDOM % 20000))
-url=https://localhost:$port
-tests=0 failures=0 server=
-leave() { stop; rm -rf "$work"; }
-stop() {
-    [ -z "$server" ] && return
-    kill "$server" 2>/dev/null
-    wait "$server" 2>/dev/null
-    server=
-}
-trap leave EXIT
-
-check() { # NAME COMMAND...
-    local name=$1 status=0
-    shift
-    tests=$((tests + 1))
-    "$@" >"$work/output" 2>&1 </dev/null || status=$?
-    if [ "$status" = 0 ]; then
-        echo "ok $tests - $name"
-    else
-        failures=$((failures + 1))
-        echo "not ok $tests - $name"
-        sed 's/^/# /' "$work/output" | cut -c 1-300 | head -20
-    fi
-}
-
-start() {
-    rm -f "$work/log"
-    "$TESSERED" --home "$home" 2>"$work/log" &
-    server=$!
-    for ((i = 0; i < 100; i++)); do
-        grep -q ready "$work/log" && return 0
-        kill -0 "$server" 2>/dev/null || break
-        sleep 0.1
-    done
-    cat "$work/log"
-    server=
-    return 1
-}
 
 desk() { "$TESSERE" --home "$home" "$@"; }
 
@@ -232,5 +192,4 @@ check "generation 2 is in use" shows 'auth *2 *in use' desk key list
 check "the server lives" shows 'ready' api alice GET /v1/readyz
 stop
 check "the journal verifies, receipts and all" desk journal verify
-echo "1..$tests"
-[ "$failures" = 0 ]
+finish

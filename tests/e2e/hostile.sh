@@ -1,28 +1,8 @@
 #!/usr/bin/env bash
 # What the server is sent by those who mean it ill, or badly: each is refused, named, and disturbs
 # nobody. TAP output.
-set -uo pipefail
-work=$(mktemp -d)
-home=$work/home
-port=$((20000 + RANDOM % 20000))
-url=https://localhost:$port
-tests=0 failures=0 server=
-leave() { [ -z "$server" ] || { kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; }; rm -rf "$work"; }
-trap leave EXIT
-
-check() { # NAME COMMAND...
-    local name=$1 status=0
-    shift
-    tests=$((tests + 1))
-    "$@" >"$work/output" 2>&1 </dev/null || status=$?
-    if [ "$status" = 0 ]; then
-        echo "ok $tests - $name"
-    else
-        failures=$((failures + 1))
-        echo "not ok $tests - $name"
-        sed 's/^/# /' "$work/output" | cut -c 1-300 | head -20
-    fi
-}
+# shellcheck source=tests/support/server.sh
+. "$(dirname "$0")/../support/server.sh"
 
 api() { # WHO ARGUMENT-OF-CURL...
     local who=$1
@@ -40,14 +20,11 @@ gets() {
 }
 
 json=(-H 'Content-Type: application/json')
-"$TESSERE" --home "$home" init --finess 750712184 >/dev/null
-"$TESSERE" --home "$home" server setup --hosts DNS:localhost --address 127.0.0.1 --port "$port" >/dev/null
+set_up
 printf 'stall-seconds: 2\nrequests-per-second: 20\n' >>"$home/server.yaml"
 "$TESSERE" --home "$home" person add admin --roles administrator,operator --out "$work/admin" >/dev/null
 "$TESSERE" --home "$home" person add paul --roles operator --out "$work/paul" >/dev/null
-"$TESSERED" --home "$home" 2>"$work/log" &
-server=$!
-for ((i = 0; i < 100; i++)); do grep -q ready "$work/log" && break; sleep 0.1; done
+start
 
 enrol() { # NAME
     local code
@@ -182,5 +159,4 @@ print(len(told))
 '"
 check "the server ends in order" bash -c "kill $server; for i in {1..50}; do kill -0 $server 2>/dev/null || exit 0; sleep 0.1; done; exit 1"
 check "the journal verifies" "$TESSERE" --home "$home" journal verify
-echo "1..$tests"
-[ "$failures" = 0 ]
+finish

@@ -1,35 +1,14 @@
 #!/usr/bin/env bash
 # SIGHUP: the server takes up what it can without cutting a connection, and nothing of what it
 # cannot use. TAP output.
-set -uo pipefail
-work=$(mktemp -d)
-home=$work/home
-port=$((20000 + RANDOM % 20000))
-url=https://localhost:$port
-tests=0 failures=0 server='' listener=''
-leave() {
-    local pid
-    for pid in $server $listener; do
-        kill "$pid" 2>/dev/null
-        wait "$pid" 2>/dev/null
-    done
-    rm -rf "$work"
+# shellcheck source=tests/support/server.sh
+. "$(dirname "$0")/../support/server.sh"
+listener=''
+end() {
+    [ -z "$listener" ] || kill "$listener" 2>/dev/null
+    leave
 }
-trap leave EXIT
-
-check() { # NAME COMMAND...
-    local name=$1 status=0
-    shift
-    tests=$((tests + 1))
-    "$@" >"$work/output" 2>&1 </dev/null || status=$?
-    if [ "$status" = 0 ]; then
-        echo "ok $tests - $name"
-    else
-        failures=$((failures + 1))
-        echo "not ok $tests - $name"
-        { cat "$work/output"; tail -3 "$work/log"; } | sed 's/^/# /' | cut -c 1-300 | head -20
-    fi
-}
+trap end EXIT
 
 api() {
     curl -sS -m 20 --cacert "$home/pki/ca.pem" --cert "$work/admin.pem" --key "$work/admin.key" "$@"
@@ -49,8 +28,7 @@ hangup() {
 answers() { api "$url/v1/health" | grep -q . && api "$url/v1/badges" | grep -q items; }
 serial() { openssl s_client -connect "localhost:$port" -CAfile "$home/pki/ca.pem" </dev/null 2>/dev/null | openssl x509 -noout -serial; }
 
-"$TESSERE" --home "$home" init --finess 750712184 >/dev/null
-"$TESSERE" --home "$home" server setup --hosts DNS:localhost --address 127.0.0.1 --port "$port" >/dev/null
+set_up
 "$TESSERE" --home "$home" person add admin --roles administrator,operator --out "$work/admin" >/dev/null
 echo 'requests-per-second: 10000' >>"$home/server.yaml"
 cp "$home/server.yaml" "$work/server.yaml"
@@ -230,5 +208,4 @@ not_a_socket() {
 }
 check "what is no such socket is refused by name" not_a_socket
 
-echo "1..$tests"
-[ "$failures" = 0 ]
+finish

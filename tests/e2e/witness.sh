@@ -1,47 +1,11 @@
 #!/usr/bin/env bash
 # A witness on another machine watches the journal of a real server: what grew is cosigned, what was
 # rolled back or forked is not, and is told. TAP output.
-set -uo pipefail
-work=$(mktemp -d)
-home=$work/home
+# shellcheck source=tests/support/server.sh
+. "$(dirname "$0")/../support/server.sh"
 seen=$work/witness
-port=$((20000 + RANDOM % 20000))
-tests=0 failures=0 server=
-leave() { [ -z "$server" ] || { kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; }; rm -rf "$work"; }
-trap leave EXIT
-
-check() { # NAME COMMAND...
-    local name=$1 status=0
-    shift
-    tests=$((tests + 1))
-    "$@" >"$work/output" 2>&1 </dev/null || status=$?
-    if [ "$status" = 0 ]; then
-        echo "ok $tests - $name"
-    else
-        failures=$((failures + 1))
-        echo "not ok $tests - $name"
-        sed 's/^/# /' "$work/output" | cut -c 1-300 | head -20
-    fi
-}
 
 tessere() { "$TESSERE" --home "$home" "$@"; }
-
-start() {
-    "$TESSERED" --home "$home" 2>"$work/log" &
-    server=$!
-    for ((i = 0; i < 100; i++)); do
-        grep -q ready "$work/log" && return 0
-        sleep 0.1
-    done
-    cat "$work/log"
-    return 1
-}
-
-stop() {
-    kill "$server"
-    wait "$server"
-    server=
-}
 
 # The server has signed everything that was written.
 settled() {
@@ -178,5 +142,4 @@ tessere station add ward-78 >/dev/null
 check "its journal is signed" settled
 check "for the witness it is another history" alarms 7 'journal-[a-z]*'
 stop
-echo "1..$tests"
-[ "$failures" = 0 ]
+finish

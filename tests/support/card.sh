@@ -1,10 +1,9 @@
 # shellcheck shell=bash
 # For tests with software cards: TAP lines, and cards that come and go. To be sourced inside
 # with-pcscd. $TESSERE_CARD is the program tessere-card.
-set -uo pipefail
+# shellcheck source=tests/support/tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
-work=$(mktemp -d)
-tests=0 failures=0
 declare -A card_pid=()
 
 # slot 0 is "Tessere 00 00", slot 1 is "Tessere 00 01"
@@ -47,26 +46,3 @@ leave() {
     rm -rf "$work"
 }
 trap leave EXIT
-
-# check NAME COMMAND...: one test; its output is shown if it fails
-check() {
-    local name=$1 status=0
-    shift
-    tests=$((tests + 1))
-    "$@" >"$work/output" 2>&1 </dev/null || status=$?
-    if [ "$status" = 0 ]; then
-        echo "ok $tests - $name"
-    else
-        failures=$((failures + 1))
-        echo "not ok $tests - $name"
-        echo "# exit status $status"
-        sed 's/^/# /' "$work/output"
-    fi
-    return 0
-}
-
-finish() {
-    echo "1..$tests"
-    [ "$failures" = 0 ]
-    exit
-}

@@ -1,19 +1,11 @@
 #!/usr/bin/env bash
 # testssl.sh, which others wrote to find what is weak in a TLS server, looks at ours. Needs TESSERE
 # and TESSERED. TAP output.
-set -uo pipefail
-work=$(mktemp -d)
-home=$work/home
-port=$((20000 + RANDOM % 20000))
-server=
-leave() { [ -z "$server" ] || { kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; }; rm -rf "$work"; }
-trap leave EXIT
+# shellcheck source=tests/support/server.sh
+. "$(dirname "$0")/../support/server.sh"
 
-"$TESSERE" --home "$home" init --finess 750712184 >/dev/null
-"$TESSERE" --home "$home" server setup --hosts DNS:localhost --address 127.0.0.1 --port "$port" >/dev/null
-"$TESSERED" --home "$home" 2>"$work/log" &
-server=$!
-for ((i = 0; i < 100; i++)); do grep -q ready "$work/log" && break; sleep 0.1; done
+set_up
+start
 # protocols, ciphers and their order, forward secrecy, the certificate, and each known attack
 testssl --quiet --color 0 --warnings batch --ip 127.0.0.1 --nodns none --add-ca "$home/pki/ca.pem" \
     --jsonfile "$work/found.json" -p -P -f -S -U "https://localhost:$port" >"$work/output" 2>&1 </dev/null
