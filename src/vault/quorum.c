@@ -53,6 +53,16 @@ static bool parse_number(const char *text, int64_t *ret)
     return text[0] >= '0' && text[0] <= '9' && *end == '\0';
 }
 
+/* Somebody who stands in it twice would be a quorum of their own. */
+static bool has_twice(const struct roster *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (b_ct_eq(r->points[i], r->points[j], CRYPTO_P256_POINT))
+                return true;
+    return false;
+}
+
 static bool parse_roster(const struct vaultd *d, struct b_rd r, struct roster *ret)
 {
     char value[2 * VAULTD_LINE_MAX];
@@ -72,7 +82,7 @@ static bool parse_roster(const struct vaultd *d, struct b_rd r, struct roster *r
             return false;
     }
     ret->quorum = (unsigned)quorum;
-    return quorum >= 2 && (size_t)quorum <= ret->count;
+    return quorum >= 2 && (size_t)quorum <= ret->count && !has_twice(ret);
 }
 
 static bool parse_proposal(const struct vaultd *d, struct b_rd r, struct proposal *ret)
@@ -155,9 +165,9 @@ enum b_code vaultd_found_roster(struct vaultd *d, struct b_rd roster, struct b_r
         return b_err_set(err, B_E_QUORUM, 0,
                          "this establishment has a roster: it is changed by a proposal");
     if (!parse_roster(d, roster, &parsed) || policy.left != sizeof(digest))
-        return b_err_set(
-            err, B_E_BAD_INPUT, 0,
-            "the roster: a quorum of at least 2, and as many approvers with their keys");
+        return b_err_set(err, B_E_BAD_INPUT, 0,
+                         "the roster: a quorum of at least 2, and as many approvers, each with a "
+                         "key of their own");
     b_rd_bytes(&policy, digest, sizeof(digest));
     r = write_anchor(d, policy_anchor, digest, err);
     crypto_sha256(roster.p, roster.left, digest);

@@ -166,6 +166,17 @@ static void a_roster_is_founded_once(void **state)
     assert_int_equal(found(roster), B_E_QUORUM);
 }
 
+static void who_stands_twice_in_a_roster_is_no_quorum(void **state)
+{
+    (void)state;
+    static char text[sizeof(roster)]; /* zeros behind it */
+    write_roster(text, 2, 1);
+    const char *line = strstr(text, "approver");
+    size_t n = strlen(line);
+    memcpy(text + strlen(text), line, n); /* one key on two lines */
+    assert_int_equal(found(text), B_E_BAD_INPUT);
+}
+
 static void a_quorum_of_one_or_more_than_there_are_is_no_roster(void **state)
 {
     (void)state;
@@ -372,6 +383,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(before_a_roster_keys_are_made_freely_and_after_it_by_a_quorum),
         TEST(a_roster_is_founded_once),
+        TEST(who_stands_twice_in_a_roster_is_no_quorum),
         TEST(a_quorum_of_one_or_more_than_there_are_is_no_roster),
         TEST(too_few_twice_the_same_or_a_strangers_signature_is_refused),
         TEST(signatures_over_another_text_are_refused),
