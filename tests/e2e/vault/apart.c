@@ -157,7 +157,7 @@ static void the_vaults_own_keys_come_from_the_token_again(void **state)
     struct vault_identity first, again;
     uint8_t signature[64];
     struct vault_tree tree = {
-        .origin = "test", .size = 1, .root = root, .proof = b_rd_from(NULL, 0)};
+        .origin = "tessere/750712184", .size = 1, .root = root, .proof = b_rd_from(NULL, 0)};
     struct vault *v = place_spawn(&config);
     assert_int_equal(vault_key_generate(v, KEY_ROLE_SEAL, 1, &key, NULL), B_OK);
     assert_int_equal(vault_identity(v, &first, NULL), B_OK);
