@@ -60,6 +60,11 @@ enum cli_option {
     CLI_OPT_FROM,
     CLI_OPT_UNTIL,
     CLI_OPT_TEMPORARY,
+    CLI_OPT_CEREMONY,
+    CLI_OPT_CUSTODIANS,
+    CLI_OPT_CONFIRMED_BY,
+    CLI_OPT_BACKUP,
+    CLI_OPT_REHEARSAL,
     CLI_OPT_COUNT_OF,
 };
 
@@ -136,6 +141,11 @@ json_t *cli_json_badge(const struct store_badge *b);
 void cli_time(int64_t at, char *ret, size_t cap);
 /* The word for a badge's state in the person's language. */
 const char *cli_badge_state(enum store_badge_state st);
+
+/* init.c: an embedded token in HOME/name, into the configuration. */
+B_NODISCARD enum b_code cli_make_token(struct cli *c, const char *name, struct b_err *err);
+B_NODISCARD enum b_code cli_make_home_absolute(struct cli *c, struct b_err *err);
+B_NODISCARD enum b_code cli_make_dir(const char *path, struct b_err *err);
 
 /* desk.c: carries an order out on the card of a reader here, by the vault here or, with --server,
  * by the server's. With --wait, work that is torn goes on when the card is put back. */

@@ -20,7 +20,7 @@ static enum b_code check_finess(const char *text, struct b_err *err)
     return B_OK;
 }
 
-static enum b_code make_dir(const char *path, struct b_err *err)
+enum b_code cli_make_dir(const char *path, struct b_err *err)
 {
     char part[CLI_PATH_MAX];
     for (size_t i = 1; path[i - 1] != '\0' && i < sizeof(part); i++) {
@@ -73,19 +73,22 @@ static enum b_code write_profile(const struct cli *c, const char *text, size_t n
 /* --- token
  * ------------------------------------------------------------------------------------------- */
 
-static enum b_code make_embedded(struct cli *c, struct b_err *err)
+enum b_code cli_make_token(struct cli *c, const char *name, struct b_err *err)
 {
     struct service_config *conf = &c->config;
     char dir[CLI_PATH_MAX];
+    char part[CLI_PATH_MAX];
     struct vault *v = NULL;
     struct vault_config config = {.establishment = conf->finess, .pin_fd = -1};
-    enum b_code r = cli_path(c, "token", dir, sizeof(dir), err);
+    enum b_code r = cli_path(c, name, dir, sizeof(dir), err);
+    (void)snprintf(part, sizeof(part), "%.400s/softhsm2.conf", name);
     if (r == B_OK)
-        r = cli_path(c, "token/softhsm2.conf", conf->softhsm_conf, sizeof(conf->softhsm_conf), err);
+        r = cli_path(c, part, conf->softhsm_conf, sizeof(conf->softhsm_conf), err);
+    (void)snprintf(part, sizeof(part), "%.400s/pin", name);
     if (r == B_OK)
-        r = cli_path(c, "token/pin", conf->pin_file, sizeof(conf->pin_file), err);
+        r = cli_path(c, part, conf->pin_file, sizeof(conf->pin_file), err);
     if (r == B_OK)
-        r = make_dir(dir, err);
+        r = cli_make_dir(dir, err);
     if (r == B_OK)
         r = vault_spawn(&config, &v, err);
     if (r == B_OK)
@@ -161,7 +164,7 @@ static enum b_code fill_store(struct cli *c, struct b_err *err)
         r = cli_open_store(c, path, true, err);
     if (r == B_OK)
         r = service_change(&c->service, note_establishment, &e, err);
-    for (size_t i = 0; r == B_OK && i < KEY_ROLE_ALL; i++)
+    for (size_t i = 0; r == B_OK && !cli_has(c, CLI_OPT_CEREMONY) && i < KEY_ROLE_ALL; i++)
         r = make_key(c, (enum key_role)i, err);
     bool ignored = false;
     return r == B_OK ? service_home_policy(c->home, &c->service, &ignored, err) : r;
@@ -190,11 +193,11 @@ static enum b_code find_token(struct cli *c, const char *config_path, struct b_e
                        real != NULL ? real : c->options[CLI_OPT_PIN_FILE]);
         free(real);
     }
-    enum b_code r = uri != NULL ? B_OK : make_embedded(c, err);
+    enum b_code r = uri != NULL ? B_OK : cli_make_token(c, "token", err);
     return r == B_OK ? service_config_write(part, &c->config, err) : r;
 }
 
-static enum b_code make_home_absolute(struct cli *c, struct b_err *err)
+enum b_code cli_make_home_absolute(struct cli *c, struct b_err *err)
 {
     char *real = realpath(c->home, NULL);
     enum b_code r = B_OK;
@@ -228,9 +231,9 @@ enum b_code cli_init(struct cli *c, struct b_err *err)
     if (r == B_OK)
         r = read_profile(c, text, sizeof(text), &n, err);
     if (r == B_OK)
-        r = make_dir(c->home, err);
+        r = cli_make_dir(c->home, err);
     if (r == B_OK)
-        r = make_home_absolute(c, err);
+        r = cli_make_home_absolute(c, err);
     if (r == B_OK)
         r = cli_path(c, "tessere.yaml", path, sizeof(path), err);
     if (r == B_OK && access(path, F_OK) == 0)
@@ -256,6 +259,8 @@ enum b_code cli_init(struct cli *c, struct b_err *err)
     if (r == B_OK && rename(part, path) != 0)
         r = b_err_set(err, B_E_CONFIG, (uint32_t)errno, "%s: %s", path, strerror(errno));
     if (r == B_OK)
-        cli_say(c, CLI_GREEN, _("Ready. The next step: tessere card scan\n"));
+        cli_say(c, CLI_GREEN, "%s\n",
+                cli_has(c, CLI_OPT_CEREMONY) ? _("Ready. The next step: tessere ceremony init")
+                                             : _("Ready. The next step: tessere card scan"));
     return r;
 }

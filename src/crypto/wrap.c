@@ -71,8 +71,7 @@ static X509 *read_certificate(struct b_rd bytes)
 static bool add_recipient(CMS_ContentInfo *cms, X509 *certificate)
 {
     bool is_rsa = EVP_PKEY_get_base_id(X509_get0_pubkey(certificate)) == EVP_PKEY_RSA;
-    CMS_RecipientInfo *to =
-        CMS_add1_recipient_cert(cms, certificate, is_rsa ? CMS_KEY_PARAM : 0);
+    CMS_RecipientInfo *to = CMS_add1_recipient_cert(cms, certificate, is_rsa ? CMS_KEY_PARAM : 0);
     if (to == NULL || !is_rsa)
         return to != NULL;
     EVP_PKEY_CTX *how = CMS_RecipientInfo_get0_pkey_ctx(to);
@@ -82,8 +81,7 @@ static bool add_recipient(CMS_ContentInfo *cms, X509 *certificate)
 
 static bool seal(X509 *certificate, struct b_rd data, struct b_wr *out)
 {
-    CMS_ContentInfo *cms =
-        CMS_encrypt(NULL, NULL, EVP_aes_256_cbc(), CMS_BINARY | CMS_PARTIAL);
+    CMS_ContentInfo *cms = CMS_encrypt(NULL, NULL, EVP_aes_256_cbc(), CMS_BINARY | CMS_PARTIAL);
     BIO *in = BIO_new_mem_buf(data.p, (int)data.left);
     bool is_done = cms != NULL && in != NULL && add_recipient(cms, certificate) &&
                    CMS_final(cms, in, NULL, CMS_BINARY) == 1;

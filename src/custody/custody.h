@@ -44,6 +44,8 @@ struct custody_key {
     struct custody_kcv kcv;
     bool is_safe;        /* sensitive, never extractable, made in the token, right mechanisms */
     bool derives_inside; /* made so that its badge keys can be used without leaving the token */
+    bool is_brought;     /* not made in this token: a ceremony brought it there */
+    bool is_passing;     /* asked for, not said of a key: for this session, and to be wrapped */
 };
 
 struct custody_token {
@@ -72,6 +74,39 @@ B_NODISCARD enum b_code custody_list(struct custody *c, struct custody_key *keys
  * role that is set in-token. */
 B_NODISCARD enum b_code custody_derive(struct custody *c, enum key_role role, uint8_t generation,
                                        const uint8_t *input, size_t n, uint8_t *out,
+                                       struct b_err *err);
+
+/* --- backups (backup.c) -------------------------------------------------------------------------
+ *
+ * A master that is to be restorable is made for the session alone, wrapped (RFC 3394) under a key
+ * that the caller has, and forgotten: it is in no token yet. Bringing it takes it from its backup,
+ * at a ceremony's end as at a restoration, so that what is used is what was backed up. A token with
+ * CKM_AES_KEY_WRAP does all this inside; for another one the master passes through this process's
+ * secret memory.
+ */
+enum { CUSTODY_KEK = 32, CUSTODY_WRAPPED = 24 };
+struct custody_backup {
+    enum key_role role;
+    uint8_t generation;
+    const uint8_t *kek; /* CUSTODY_KEK bytes, for this master alone */
+};
+struct custody_made {
+    uint8_t wrapped[CUSTODY_WRAPPED];
+    struct custody_kcv kcv;
+    bool is_inside; /* it was in no memory but the token's */
+};
+B_NODISCARD enum b_code custody_make(struct custody *c, const struct custody_backup *b,
+                                     struct custody_made *ret, struct b_err *err);
+/* Opens the backup and compares the KCV; only then, and when keeps, the master is put in the token,
+ * not extractable. One that is there already with this KCV is well. B_E_BACKUP_BROKEN,
+ * B_E_KCV_DIFFERS, B_E_KEY_UNSAFE. */
+B_NODISCARD enum b_code custody_bring(struct custody *c, const struct custody_backup *b,
+                                      const uint8_t wrapped[static CUSTODY_WRAPPED],
+                                      const uint8_t kcv[static 3], bool keeps,
+                                      struct custody_key *ret, struct b_err *err);
+/* The backup under another key. */
+B_NODISCARD enum b_code custody_rewrap(struct custody *c, const struct custody_backup *b,
+                                       const uint8_t *to, uint8_t wrapped[static CUSTODY_WRAPPED],
                                        struct b_err *err);
 
 /* --- badge keys that stay in the token (inside.c) -----------------------------------------------

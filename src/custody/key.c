@@ -2,27 +2,29 @@
  * Master keys in the token: their names, what they may do, their KCV.
  *
  *   label   tessere:<establishment>:<role>:<generation, three digits>
- *   id      the same as bytes: establishment || role || generation
+ *   id      the same as bytes: establishment || role || generation; 01 after it for one that a
+ *           ceremony brought in, and that therefore was not made in this token
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "custody/token.h"
 
-enum { LABEL_MAX = 64, ID_MAX = CUSTODY_ESTABLISHMENT_MAX + 2 };
+enum { LABEL_MAX = CUSTODY_LABEL_MAX, ID_MAX = CUSTODY_ID_MAX };
 
 /* What a safe master says of itself. An attribute that a token does not know reads as false, so
  * that one which must be true is then missing. */
 static const struct {
     CK_ATTRIBUTE_TYPE type;
     CK_BBOOL wanted;
+    bool is_of_origin; /* says where it was made: another answer from one that was brought in */
 } safety[] = {
-    {CKA_SENSITIVE, CK_TRUE},    {CKA_ALWAYS_SENSITIVE, CK_TRUE},
-    {CKA_EXTRACTABLE, CK_FALSE}, {CKA_NEVER_EXTRACTABLE, CK_TRUE},
-    {CKA_LOCAL, CK_TRUE},        {CKA_PRIVATE, CK_TRUE},
-    {CKA_MODIFIABLE, CK_FALSE},  {CKA_WRAP, CK_FALSE},
-    {CKA_UNWRAP, CK_FALSE},      {CKA_DECRYPT, CK_FALSE},
-    {CKA_VERIFY, CK_FALSE},
+    {CKA_SENSITIVE, CK_TRUE, false},    {CKA_ALWAYS_SENSITIVE, CK_TRUE, true},
+    {CKA_EXTRACTABLE, CK_FALSE, false}, {CKA_NEVER_EXTRACTABLE, CK_TRUE, true},
+    {CKA_LOCAL, CK_TRUE, true},         {CKA_PRIVATE, CK_TRUE, false},
+    {CKA_MODIFIABLE, CK_FALSE, false},  {CKA_WRAP, CK_FALSE, false},
+    {CKA_UNWRAP, CK_FALSE, false},      {CKA_DECRYPT, CK_FALSE, false},
+    {CKA_VERIFY, CK_FALSE, false},
 };
 
 static void label_of(const struct custody *c, enum key_role role, uint8_t generation, char *out)
@@ -69,24 +71,51 @@ static CK_BBOOL flag_of(struct custody *c, CK_OBJECT_HANDLE key, CK_ATTRIBUTE_TY
 
 /* A master does one thing: sign by CMAC, or encrypt blocks. One that derives inside encrypts too:
  * the chain up to its last block. */
-static bool is_safe(struct custody *c, CK_OBJECT_HANDLE key, bool derives_inside)
+static bool is_safe(struct custody *c, CK_OBJECT_HANDLE key, const struct custody_key *of)
 {
     for (size_t i = 0; i < B_COUNT(safety); i++)
-        if (flag_of(c, key, safety[i].type) != safety[i].wanted)
+        if (!(of->is_brought && safety[i].is_of_origin) &&
+            flag_of(c, key, safety[i].type) != safety[i].wanted)
             return false;
     bool signs = flag_of(c, key, CKA_SIGN) == CK_TRUE;
     bool encrypts = flag_of(c, key, CKA_ENCRYPT) == CK_TRUE;
-    bool should_sign = !derives_inside && c->token.method == CUSTODY_CMAC;
+    bool should_sign = !of->derives_inside && c->token.method == CUSTODY_CMAC;
     return signs == should_sign && encrypts != should_sign;
 }
 
-static bool is_aes128(struct custody *c, CK_OBJECT_HANDLE key)
+/* SoftHSM2 2.6.1 forgets the length of a key that it unwraps; ceremonies bring in 16 bytes. */
+static bool is_aes128(struct custody *c, CK_OBJECT_HANDLE key, bool is_brought)
 {
     CK_KEY_TYPE type = 0;
     CK_ULONG size = 0;
     CK_ATTRIBUTE a[] = {{CKA_KEY_TYPE, &type, sizeof(type)}, {CKA_VALUE_LEN, &size, sizeof(size)}};
     return c->module->C_GetAttributeValue(c->session, key, a, B_COUNT(a)) == CKR_OK &&
-           type == CKK_AES && size == 16;
+           type == CKK_AES && (size == 16 || (is_brought && size == 0));
+}
+
+static size_t write_id(const struct custody *c, const struct custody_key *of, uint8_t *id)
+{
+    struct b_wr w = b_wr_from(id, ID_MAX);
+    b_wr_bytes(&w, c->establishment, strlen(c->establishment));
+    b_wr_u8(&w, (uint8_t)of->role);
+    b_wr_u8(&w, of->generation);
+    if (of->is_brought)
+        b_wr_u8(&w, 1);
+    return w.len;
+}
+
+/* Not made here, and put here by a ceremony rather than by somebody's tool. */
+static bool was_brought(struct custody *c, CK_OBJECT_HANDLE key, const struct custody_key *of)
+{
+    uint8_t wanted[ID_MAX];
+    uint8_t id[ID_MAX];
+    const struct custody_key brought = {
+        .role = of->role, .generation = of->generation, .is_brought = true};
+    CK_ATTRIBUTE a = {CKA_ID, id, sizeof(id)};
+    size_t n = write_id(c, &brought, wanted);
+    return flag_of(c, key, CKA_LOCAL) == CK_FALSE &&
+           c->module->C_GetAttributeValue(c->session, key, &a, 1) == CKR_OK && a.ulValueLen == n &&
+           b_ct_eq(id, wanted, n);
 }
 
 static bool read_label(struct custody *c, CK_OBJECT_HANDLE key, char *label)
@@ -128,7 +157,7 @@ static bool is_known_weak(const uint8_t kcv[static 3])
 }
 
 /* CMAC-0 by every method: the value is the same, so that tokens can be compared. */
-static enum b_code take_kcv(struct custody *c, struct custody_entry *e, struct b_err *err)
+enum b_code custody_take_kcv(struct custody *c, struct custody_entry *e, struct b_err *err)
 {
     static const uint8_t zeros[16];
     uint8_t *mac = b_secret_alloc(16);
@@ -156,7 +185,7 @@ void custody_forget(struct custody *c)
     c->entry_count = 0;
 }
 
-static struct custody_entry *known(struct custody *c, enum key_role role, uint8_t generation)
+struct custody_entry *custody_known(struct custody *c, enum key_role role, uint8_t generation)
 {
     for (size_t i = 0; i < c->entry_count; i++)
         if (c->entries[i].key.role == role && c->entries[i].key.generation == generation)
@@ -168,10 +197,12 @@ static enum b_code take_object(struct custody *c, CK_OBJECT_HANDLE object, struc
 {
     char label[LABEL_MAX];
     struct custody_entry e = {.handle = object};
-    if (!read_label(c, object, label) || !parse_label(c, label, &e.key.role, &e.key.generation) ||
-        !is_aes128(c, object))
+    if (!read_label(c, object, label) || !parse_label(c, label, &e.key.role, &e.key.generation))
         return B_OK;
-    struct custody_entry *twin = known(c, e.key.role, e.key.generation);
+    e.key.is_brought = was_brought(c, object, &e.key);
+    if (!is_aes128(c, object, e.key.is_brought))
+        return B_OK;
+    struct custody_entry *twin = custody_known(c, e.key.role, e.key.generation);
     if (twin != NULL) { /* two keys of one name: nobody can say which one badges have */
         twin->key.is_safe = false;
         return B_OK;
@@ -182,10 +213,10 @@ static enum b_code take_object(struct custody *c, CK_OBJECT_HANDLE object, struc
     struct custody_entry *slot = &c->entries[c->entry_count];
     *slot = e;
     slot->key.derives_inside = flag_of(c, object, CKA_DERIVE) == CK_TRUE;
-    slot->key.is_safe = is_safe(c, object, slot->key.derives_inside);
+    slot->key.is_safe = is_safe(c, object, &slot->key);
     c->entry_count++;
     c->last_rv = CKR_OK;
-    enum b_code r = take_kcv(c, slot, err);
+    enum b_code r = custody_take_kcv(c, slot, err);
     if (r == B_OK || custody_rv_is_lost(c->last_rv))
         return r;
     /* A key that the token will not use is listed, without a value, as not safe. */
@@ -219,7 +250,7 @@ enum b_code custody_scan(struct custody *c, struct b_err *err)
 struct custody_entry *custody_find(struct custody *c, enum key_role role, uint8_t generation,
                                    struct b_err *err)
 {
-    struct custody_entry *e = known(c, role, generation);
+    struct custody_entry *e = custody_known(c, role, generation);
     if (e != NULL)
         return e;
     size_t before = c->entry_count;
@@ -230,7 +261,7 @@ struct custody_entry *custody_find(struct custody *c, enum key_role role, uint8_
         (void)custody_fail(c, CKR_TOKEN_NOT_PRESENT, "looking for its keys, all gone", err);
         return NULL;
     }
-    e = known(c, role, generation);
+    e = custody_known(c, role, generation);
     if (e == NULL)
         (void)b_err_set(err, B_E_KEY_MISSING, 0,
                         "token \"%s\" has no master key %s of generation %u", c->token.label,
@@ -246,49 +277,73 @@ struct generate_work {
     struct custody_key *ret;
 };
 
+static void add(struct custody_template *t, CK_ATTRIBUTE_TYPE type, const void *value, size_t n)
+{
+    union { /* PKCS#11 wants it writable, and does not write */
+        const void *in;
+        void *out;
+    } p = {.in = value};
+    b_check(t->count < B_COUNT(t->attributes));
+    t->attributes[t->count++] = (CK_ATTRIBUTE){type, p.out, n};
+}
+
 /* What the key may do follows its role: sign or encrypt as the token derives; or, in-token, encrypt
- * and derive. strict: also what newer tokens know: only these mechanisms, and no copies. */
+ * and derive. strict: also what newer tokens know: only these mechanisms, and no copies. That it
+ * cannot be changed is said last: SoftHSM2 2.6.1 follows the template in its order. */
+void custody_master(const struct custody *c, const struct custody_key *of, enum custody_how how,
+                    bool strict, struct custody_template *t)
+{
+    static const CK_BBOOL yes = CK_TRUE;
+    static const CK_BBOOL no = CK_FALSE;
+    static const CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    static const CK_KEY_TYPE type = CKK_AES;
+    static const CK_ULONG size = 16;
+    bool stays = key_stays(&c->in_token, of->role, of->generation);
+    bool signs = !stays && c->token.method == CUSTODY_CMAC;
+    t->count = 0;
+    if (how == CUSTODY_MADE)
+        add(t, CKA_VALUE_LEN, &size, sizeof(size));
+    add(t, CKA_CLASS, &class, sizeof(class));
+    add(t, CKA_KEY_TYPE, &type, sizeof(type));
+    add(t, CKA_TOKEN, of->is_passing ? &no : &yes, 1);
+    add(t, CKA_PRIVATE, &yes, 1);
+    add(t, CKA_SENSITIVE, &yes, 1);
+    add(t, CKA_EXTRACTABLE, of->is_passing ? &yes : &no, 1);
+    add(t, CKA_SIGN, signs ? &yes : &no, 1);
+    add(t, CKA_VERIFY, &no, 1);
+    add(t, CKA_ENCRYPT, signs ? &no : &yes, 1);
+    add(t, CKA_DECRYPT, &no, 1);
+    add(t, CKA_WRAP, &no, 1);
+    add(t, CKA_UNWRAP, &no, 1);
+    add(t, CKA_DERIVE, stays ? &yes : &no, 1);
+    if (!of->is_passing) {
+        label_of(c, of->role, of->generation, t->label);
+        add(t, CKA_LABEL, t->label, strlen(t->label));
+        add(t, CKA_ID, t->id, write_id(c, of, t->id));
+    }
+    t->only[0] = stays ? CKM_AES_ECB : custody_mechanism(c->token.method);
+    t->only[1] = CKM_AES_ECB_ENCRYPT_DATA;
+    if (strict && !of->is_passing) {
+        add(t, CKA_ALLOWED_MECHANISMS, t->only, stays ? sizeof(t->only) : sizeof(t->only[0]));
+        add(t, CKA_COPYABLE, &no, 1);
+    }
+    add(t, CKA_MODIFIABLE, &no, 1);
+}
+
+bool custody_rv_is_template(CK_RV rv)
+{
+    return rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_VALUE_INVALID ||
+           rv == CKR_TEMPLATE_INCONSISTENT;
+}
+
 static CK_RV make_key(struct custody *c, const struct generate_work *g, bool strict)
 {
-    char label[LABEL_MAX];
-    uint8_t id[ID_MAX];
-    label_of(c, g->role, g->generation, label);
-    struct b_wr w = b_wr_from(id, sizeof(id));
-    b_wr_bytes(&w, c->establishment, strlen(c->establishment));
-    b_wr_u8(&w, (uint8_t)g->role);
-    b_wr_u8(&w, g->generation);
-    CK_BBOOL yes = CK_TRUE;
-    CK_BBOOL no = CK_FALSE;
-    bool stays = key_stays(&c->in_token, g->role, g->generation);
-    bool signs = !stays && c->token.method == CUSTODY_CMAC;
-    CK_BBOOL by_sign = signs ? CK_TRUE : CK_FALSE;
-    CK_BBOOL by_encrypt = signs ? CK_FALSE : CK_TRUE;
-    CK_BBOOL by_derive = stays ? CK_TRUE : CK_FALSE;
-    CK_ULONG size = 16;
-    CK_MECHANISM_TYPE only[] = {stays ? CKM_AES_ECB : custody_mechanism(c->token.method),
-                                CKM_AES_ECB_ENCRYPT_DATA};
-    CK_ATTRIBUTE t[] = {
-        {CKA_TOKEN, &yes, 1},
-        {CKA_PRIVATE, &yes, 1},
-        {CKA_SENSITIVE, &yes, 1},
-        {CKA_EXTRACTABLE, &no, 1},
-        {CKA_MODIFIABLE, &no, 1},
-        {CKA_SIGN, &by_sign, 1},
-        {CKA_VERIFY, &no, 1},
-        {CKA_ENCRYPT, &by_encrypt, 1},
-        {CKA_DECRYPT, &no, 1},
-        {CKA_WRAP, &no, 1},
-        {CKA_UNWRAP, &no, 1},
-        {CKA_DERIVE, &by_derive, 1},
-        {CKA_LABEL, label, strlen(label)},
-        {CKA_ID, id, w.len},
-        {CKA_VALUE_LEN, &size, sizeof(size)},
-        {CKA_ALLOWED_MECHANISMS, only, stays ? sizeof(only) : sizeof(only[0])},
-        {CKA_COPYABLE, &no, 1},
-    };
+    const struct custody_key of = {.role = g->role, .generation = g->generation};
+    struct custody_template t;
     CK_MECHANISM make = {CKM_AES_KEY_GEN, NULL, 0};
     CK_OBJECT_HANDLE key;
-    return c->module->C_GenerateKey(c->session, &make, t, B_COUNT(t) - (strict ? 0 : 2), &key);
+    custody_master(c, &of, CUSTODY_MADE, strict, &t);
+    return c->module->C_GenerateKey(c->session, &make, t.attributes, t.count, &key);
 }
 
 static enum b_code generate_key(struct custody *c, void *arg, struct b_err *err)
@@ -297,7 +352,7 @@ static enum b_code generate_key(struct custody *c, void *arg, struct b_err *err)
     enum b_code r = custody_scan(c, err);
     if (r != B_OK)
         return r;
-    if (known(c, g->role, g->generation) != NULL)
+    if (custody_known(c, g->role, g->generation) != NULL)
         return b_err_set(err, B_E_KEY_EXISTS, 0,
                          "token \"%s\" has a master key %s of generation %u already",
                          c->token.label, key_role_name(g->role), g->generation);
@@ -306,15 +361,14 @@ static enum b_code generate_key(struct custody *c, void *arg, struct b_err *err)
     if (r != B_OK)
         return r;
     CK_RV rv = make_key(c, g, true);
-    if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_VALUE_INVALID ||
-        rv == CKR_TEMPLATE_INCONSISTENT)
+    if (custody_rv_is_template(rv))
         rv = make_key(c, g, false);
     if (rv != CKR_OK)
         return custody_fail(c, rv, "generating a master key", err);
     r = custody_scan(c, err);
     if (r != B_OK)
         return r;
-    const struct custody_entry *e = known(c, g->role, g->generation);
+    const struct custody_entry *e = custody_known(c, g->role, g->generation);
     if (e == NULL)
         return custody_fail(c, CKR_FUNCTION_FAILED, "finding the key just generated", err);
     if (!e->key.is_safe)

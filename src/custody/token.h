@@ -74,6 +74,27 @@ void custody_forget(struct custody *c);
 struct custody_entry *custody_find(struct custody *c, enum key_role role, uint8_t generation,
                                    struct b_err *err);
 
+/* The entry as it was last read, or NULL. */
+struct custody_entry *custody_known(struct custody *c, enum key_role role, uint8_t generation);
+/* Fills e->key.kcv; a known weak one is not safe. */
+B_NODISCARD enum b_code custody_take_kcv(struct custody *c, struct custody_entry *e,
+                                         struct b_err *err);
+
+/* key.c. What a master is asked to be: made in the token, or unwrapped or put into it. */
+enum { CUSTODY_LABEL_MAX = 64, CUSTODY_ID_MAX = CUSTODY_ESTABLISHMENT_MAX + 3 };
+enum custody_how { CUSTODY_MADE, CUSTODY_GIVEN };
+struct custody_template {
+    CK_ATTRIBUTE attributes[20];
+    CK_ULONG count;
+    char label[CUSTODY_LABEL_MAX];
+    uint8_t id[CUSTODY_ID_MAX];
+    CK_MECHANISM_TYPE only[2];
+};
+void custody_master(const struct custody *c, const struct custody_key *of, enum custody_how how,
+                    bool strict, struct custody_template *t);
+/* The template asks for what this token does not know. */
+bool custody_rv_is_template(CK_RV rv);
+
 /* AES-CMAC of 1..32 bytes by the token's method. out: 16 bytes. */
 B_NODISCARD enum b_code custody_cmac(struct custody *c, struct custody_entry *e, const uint8_t *in,
                                      size_t n, uint8_t *out, struct b_err *err);

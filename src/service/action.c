@@ -165,8 +165,36 @@ static enum b_code prepare_accept(struct service *sv, struct service_proposing *
     return r;
 }
 
-/* What it allows is done elsewhere: by the vault, or by `tessere journal export`, which looks for
- * it. */
+/* "init", "share", "restore", "destroy <ceremony>", or "rotate auth", which becomes "rotate auth
+ * 4".
+ */
+static enum b_code prepare_ceremony(struct service *sv, struct service_proposing *k,
+                                    struct b_err *err)
+{
+    static const char *const verbs[] = {"init", "share", "restore"};
+    if (strncmp(k->operands, "rotate ", 7) == 0) {
+        char key[40];
+        k->operands += 7;
+        enum b_code r = prepare_rotate(sv, k, err);
+        (void)snprintf(key, sizeof(key), "%.39s", k->argument);
+        (void)snprintf(k->argument, sizeof(k->argument), "rotate %s", key);
+        return r;
+    }
+    bool is_known = strncmp(k->operands, "destroy ", 8) == 0 &&
+                    strspn(k->operands + 8, "0123456789ABCDEF") == 12;
+    for (size_t i = 0; i < B_COUNT(verbs); i++)
+        is_known = is_known || strcmp(k->operands, verbs[i]) == 0;
+    if (is_known) {
+        (void)snprintf(k->argument, sizeof(k->argument), "%.40s", k->operands);
+        return B_OK;
+    }
+    return b_err_set(err, B_E_BAD_INPUT, 0,
+                     "ceremony: init, share, restore, rotate ROLE or destroy ID, not \"%.40s\"",
+                     k->operands);
+}
+
+/* What it allows is done elsewhere: by the vault, or by `tessere journal export` or `tessere
+ * ceremony`, which look for it. */
 static enum b_code act_nothing(struct service_change *c, const struct service_carrying *k,
                                struct b_err *err)
 {

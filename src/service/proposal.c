@@ -323,6 +323,25 @@ enum b_code service_reject(struct service *sv, int64_t id, struct store_proposal
     return service_change(sv, note_rejection, ret, err);
 }
 
+/* The receipt is in the journal already: this vault is told, and nothing is written down again. */
+enum b_code service_proposal_again(struct service *sv, const struct store_proposal *p,
+                                   struct b_err *err)
+{
+    static _Thread_local char roster[SERVICE_TEXT_MAX];
+    uint8_t signatures[APPROVALS_MAX][64];
+    uint8_t receipt[64];
+    size_t count = 0;
+    struct vault_key key;
+    enum b_code r = service_roster_read(sv, roster, err);
+    if (r == B_OK)
+        r = gather(sv, p, roster, signatures, &count, err);
+    if (r != B_OK)
+        return r;
+    const struct vault_carry carry = {
+        .roster = roster, .proposal = p->text, .approvals = b_rd_from(signatures, count * 64)};
+    return vault_carry_out(sv->vault, &carry, receipt, &key, err);
+}
+
 /* --- what was allowed --------------------------------------------------------------------------
  */
 

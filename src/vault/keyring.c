@@ -241,6 +241,35 @@ static enum b_code keyring_anchor_put(void *ctx, const struct vaultd_config *con
     return r == B_OK ? custody_anchor_put(k->custody, name, bytes.p, bytes.left, err) : r;
 }
 
+static enum b_code keyring_make(void *ctx, const struct vaultd_config *config,
+                                const struct custody_backup *b, struct custody_made *ret,
+                                struct b_err *err)
+{
+    struct keyring *k = ctx;
+    enum b_code r = ready(k, config, err);
+    return r == B_OK ? custody_make(k->custody, b, ret, err) : r;
+}
+
+static enum b_code keyring_bring(void *ctx, const struct vaultd_config *config,
+                                 const struct custody_backup *b, const struct vaultd_bring *bring,
+                                 struct custody_key *ret, struct b_err *err)
+{
+    struct keyring *k = ctx;
+    enum b_code r = ready(k, config, err);
+    return r == B_OK
+               ? custody_bring(k->custody, b, bring->wrapped, bring->kcv, bring->keeps, ret, err)
+               : r;
+}
+
+static enum b_code keyring_rewrap(void *ctx, const struct vaultd_config *config,
+                                  const struct custody_backup *b, const uint8_t *to,
+                                  uint8_t *wrapped, struct b_err *err)
+{
+    struct keyring *k = ctx;
+    enum b_code r = ready(k, config, err);
+    return r == B_OK ? custody_rewrap(k->custody, b, to, wrapped, err) : r;
+}
+
 /* 32 letters and digits without look-alikes: 160 bits, and can be read over a telephone. */
 static void random_pin(char pin[static 33])
 {
@@ -287,7 +316,10 @@ struct vaultd_keyring vaultd_keyring_token(void)
                                    .check = keyring_check,
                                    .anchor_get = keyring_anchor_get,
                                    .anchor_put = keyring_anchor_put,
-                                   .create = keyring_create};
+                                   .create = keyring_create,
+                                   .make = keyring_make,
+                                   .bring = keyring_bring,
+                                   .rewrap = keyring_rewrap};
 }
 
 void vaultd_keyring_close(struct vaultd_keyring *k)

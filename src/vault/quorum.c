@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "vault/ceremony.h"
 #include "vault/identity.h"
 
 struct roster {
@@ -314,6 +315,8 @@ enum b_code vaultd_carry_out(struct vaultd *d, const struct vaultd_carry *carry,
         r = replace(d, p.action, p.argument, err);
     else if (r == B_OK && strcmp(p.action, "accept") == 0)
         r = accept_journal(d, p.argument, err);
+    else if (r == B_OK && strcmp(p.action, "ceremony") == 0)
+        r = vaultd_ceremony_permit(d, p.argument, err);
     if (r != B_OK)
         return r;
     forget(d, &p);

@@ -16,8 +16,9 @@
  * Lines end with a line feed. What the vault does itself: action "rotate", argument "auth 4" (makes
  * that master key); action "roster", argument <digest of the new roster>; action "policy", argument
  * <digest of the tap policy>; action "accept", argument "<size> <root>" (goes on from that state of
- * the journal, whatever was signed before). For every action it gives a receipt: an Ed25519
- * signature by the journal's key over "tessere-receipt/v1\n" and the proposal.
+ * the journal, whatever was signed before); action "ceremony", argument "init", "share", "restore"
+ * or "rotate auth 4" (that ceremony may begin, once). For every action it gives a receipt: an
+ * Ed25519 signature by the journal's key over "tessere-receipt/v1\n" and the proposal.
  */
 #ifndef TESSERE_VAULT_QUORUM_H
 #define TESSERE_VAULT_QUORUM_H

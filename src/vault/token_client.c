@@ -332,6 +332,97 @@ static enum b_code remote_create(void *ctx, const char *dir, const char *label, 
     return B_OK;
 }
 
+/* --- backups of masters ----------------------------------------------------------------------- */
+
+/* Asks; the key over the backup that the request held is wiped, whatever comes. */
+static enum b_code call_backup(struct lane *k, const struct wire_out *o, struct b_wr room,
+                               struct wire_in *ret, struct b_err *err)
+{
+    size_t n = k->request.len;
+    enum b_code r = call_into(k, o, room, ret, err);
+    b_wipe(k->buf, n);
+    return r;
+}
+
+static void put_backup(struct wire_out *o, const struct custody_backup *b)
+{
+    wire_put_u8(o, (uint8_t)b->role);
+    wire_put_u8(o, b->generation);
+    wire_put_bytes(o, b->kek, CUSTODY_KEK);
+}
+
+static enum b_code remote_make(void *ctx, const struct vaultd_config *config,
+                               const struct custody_backup *b, struct custody_made *ret,
+                               struct b_err *err)
+{
+    struct lane *k;
+    struct wire_in in;
+    uint8_t room[TOKEN_SECRET_MAX];
+    enum b_code r = ready(ctx, config, &k, err);
+    if (r != B_OK)
+        return r;
+    struct wire_out o = begin(k, TOKEN_MSG_MAKE);
+    put_backup(&o, b);
+    r = call_backup(k, &o, b_wr_from(room, sizeof(room)), &in, err);
+    if (r != B_OK)
+        return r;
+    struct b_rd wrapped = wire_get_bytes(&in);
+    wire_get_string(&in, ret->kcv.method, sizeof(ret->kcv.method));
+    struct b_rd kcv = wire_get_bytes(&in);
+    ret->is_inside = wire_get_bool(&in);
+    b_rd_bytes(&wrapped, ret->wrapped, sizeof(ret->wrapped));
+    b_rd_bytes(&kcv, ret->kcv.value, sizeof(ret->kcv.value));
+    bool is_read = wire_in_end(&in) && b_rd_end(&wrapped) && b_rd_end(&kcv);
+    return is_read ? B_OK : misread(TOKEN_MSG_MAKE, err);
+}
+
+static enum b_code remote_bring(void *ctx, const struct vaultd_config *config,
+                                const struct custody_backup *b, const struct vaultd_bring *bring,
+                                struct custody_key *ret, struct b_err *err)
+{
+    struct lane *k;
+    struct wire_in in;
+    uint8_t room[TOKEN_SECRET_MAX];
+    enum b_code r = ready(ctx, config, &k, err);
+    if (r != B_OK)
+        return r;
+    struct wire_out o = begin(k, TOKEN_MSG_BRING);
+    put_backup(&o, b);
+    wire_put_bytes(&o, bring->wrapped, CUSTODY_WRAPPED);
+    wire_put_bytes(&o, bring->kcv, 3);
+    wire_put_u8(&o, bring->keeps ? 1 : 0);
+    r = call_backup(k, &o, b_wr_from(room, sizeof(room)), &in, err);
+    if (r != B_OK)
+        return r;
+    struct b_rd bytes = wire_get_bytes(&in);
+    bool is_read = wire_in_end(&in) && token_key_get(&bytes, ret) && b_rd_end(&bytes);
+    return is_read ? B_OK : misread(TOKEN_MSG_BRING, err);
+}
+
+static enum b_code remote_rewrap(void *ctx, const struct vaultd_config *config,
+                                 const struct custody_backup *b, const uint8_t *to,
+                                 uint8_t *wrapped, struct b_err *err)
+{
+    struct lane *k;
+    struct wire_in in;
+    uint8_t room[TOKEN_SECRET_MAX];
+    enum b_code r = ready(ctx, config, &k, err);
+    if (r != B_OK)
+        return r;
+    struct wire_out o = begin(k, TOKEN_MSG_REWRAP);
+    put_backup(&o, b);
+    wire_put_bytes(&o, to, CUSTODY_KEK);
+    wire_put_bytes(&o, wrapped, CUSTODY_WRAPPED);
+    r = call_backup(k, &o, b_wr_from(room, sizeof(room)), &in, err);
+    if (r != B_OK)
+        return r;
+    struct b_rd bytes = wire_get_bytes(&in);
+    if (!wire_in_end(&in) || bytes.left != CUSTODY_WRAPPED)
+        return misread(TOKEN_MSG_REWRAP, err);
+    b_rd_bytes(&bytes, wrapped, CUSTODY_WRAPPED);
+    return B_OK;
+}
+
 struct vaultd_keyring token_keyring(unsigned worker, int peer)
 {
     b_check(worker < B_COUNT(lanes));
@@ -349,7 +440,10 @@ struct vaultd_keyring token_keyring(unsigned worker, int peer)
                                    .check = remote_check,
                                    .anchor_get = remote_anchor_get,
                                    .anchor_put = remote_anchor_put,
-                                   .create = remote_create};
+                                   .create = remote_create,
+                                   .make = remote_make,
+                                   .bring = remote_bring,
+                                   .rewrap = remote_rewrap};
 }
 
 bool token_is_gone(void)

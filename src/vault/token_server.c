@@ -235,6 +235,72 @@ static enum b_code handle_create(struct token_lane *k, struct wire_in *in, struc
     return r;
 }
 
+/* Which master, and the key over its backup; false when they do not exist. */
+static bool get_backup(struct wire_in *in, struct custody_backup *ret)
+{
+    uint8_t role = wire_get_u8(in);
+    ret->generation = wire_get_u8(in);
+    struct b_rd kek = wire_get_bytes(in);
+    ret->role = (enum key_role)(role < KEY_ROLE_ALL ? role : 0);
+    ret->kek = kek.p;
+    return role < KEY_ROLE_ALL && kek.left == CUSTODY_KEK;
+}
+
+static enum b_code handle_make(struct token_lane *k, struct wire_in *in, struct wire_out *out,
+                               struct b_err *err)
+{
+    struct custody_backup b;
+    struct custody_made made;
+    bool is_sound = get_backup(in, &b);
+    if (!wire_in_end(in) || !is_sound)
+        return broken(err);
+    enum b_code r = k->keyring.make(k->keyring.ctx, &k->config, &b, &made, err);
+    if (r != B_OK)
+        return r;
+    wire_put_bytes(out, made.wrapped, sizeof(made.wrapped));
+    wire_put_string(out, made.kcv.method);
+    wire_put_bytes(out, made.kcv.value, sizeof(made.kcv.value));
+    wire_put_u8(out, made.is_inside ? 1 : 0);
+    return B_OK;
+}
+
+static enum b_code handle_bring(struct token_lane *k, struct wire_in *in, struct wire_out *out,
+                                struct b_err *err)
+{
+    struct custody_backup b;
+    struct custody_key key;
+    bool is_sound = get_backup(in, &b);
+    struct b_rd wrapped = wire_get_bytes(in);
+    struct b_rd kcv = wire_get_bytes(in);
+    struct vaultd_bring bring = {.wrapped = wrapped.p, .kcv = kcv.p, .keeps = wire_get_bool(in)};
+    if (!wire_in_end(in) || !is_sound || wrapped.left != CUSTODY_WRAPPED || kcv.left != 3)
+        return broken(err);
+    enum b_code r = k->keyring.bring(k->keyring.ctx, &k->config, &b, &bring, &key, err);
+    if (r != B_OK)
+        return r;
+    size_t mark = wire_open_bytes(out);
+    token_key_put(out->w, &key);
+    wire_close_bytes(out, mark);
+    return B_OK;
+}
+
+static enum b_code handle_rewrap(struct token_lane *k, struct wire_in *in, struct wire_out *out,
+                                 struct b_err *err)
+{
+    struct custody_backup b;
+    uint8_t bytes[CUSTODY_WRAPPED];
+    bool is_sound = get_backup(in, &b);
+    struct b_rd to = wire_get_bytes(in);
+    struct b_rd wrapped = wire_get_bytes(in);
+    if (!wire_in_end(in) || !is_sound || to.left != CUSTODY_KEK || wrapped.left != sizeof(bytes))
+        return broken(err);
+    b_rd_bytes(&wrapped, bytes, sizeof(bytes));
+    enum b_code r = k->keyring.rewrap(k->keyring.ctx, &k->config, &b, to.p, bytes, err);
+    if (r == B_OK)
+        wire_put_bytes(out, bytes, sizeof(bytes));
+    return r;
+}
+
 static handler *handler_of(uint8_t id)
 {
     static handler *const handlers[] = {

@@ -204,4 +204,61 @@ B_NODISCARD enum b_code vault_journal_seen(struct vault *v, uint64_t *ret, struc
 B_NODISCARD enum b_code vault_journal_accept(struct vault *v, uint64_t size,
                                              const uint8_t root[static 32], struct b_err *err);
 
+/* --- ceremonies (src/vault/ceremony.h) ----------------------------------------------------------
+ *
+ * The vault holds the backup key while one is under way; the peer keeps what may be seen: wrapped
+ * masters, sealed shares, check values.
+ */
+enum {
+    VAULT_CEREMONY_ID = 6,
+    VAULT_BACKUP_CHECK = 8,
+    VAULT_WRAPPED = 24,
+    VAULT_WORDS_MAX = 160,
+    VAULT_SEALED_MAX = 8192,
+    VAULT_SHARES_MAX = 16,
+};
+struct vault_ceremony {
+    uint8_t id[VAULT_CEREMONY_ID];
+    uint8_t check[VAULT_BACKUP_CHECK];
+    uint8_t threshold, shares;
+    bool is_rehearsal;
+};
+/* A master's backup. */
+struct vault_backup {
+    enum key_role role;
+    uint8_t generation;
+    uint8_t wrapped[VAULT_WRAPPED];
+    char kcv_method[16];
+    uint8_t kcv[3];
+    bool is_inside; /* made in no memory but the token's */
+};
+/* threshold, shares and is_rehearsal in; id and check out. B_E_QUORUM. */
+B_NODISCARD enum b_code vault_ceremony_begin(struct vault *v, struct vault_ceremony *c,
+                                             struct b_err *err);
+B_NODISCARD enum b_code vault_ceremony_resume(struct vault *v, const struct vault_ceremony *c,
+                                              struct b_err *err);
+/* Another backup key in the place of the one under way. */
+B_NODISCARD enum b_code vault_ceremony_renew(struct vault *v, struct vault_ceremony *c,
+                                             struct b_err *err);
+/* out: VAULT_SEALED_MAX of room. */
+B_NODISCARD enum b_code vault_ceremony_seal(struct vault *v, uint8_t share, struct b_rd certificate,
+                                            uint8_t *out, size_t *ret_n, struct b_err *err);
+/* words: VAULT_WORDS_MAX of the caller's secret memory. */
+B_NODISCARD enum b_code vault_ceremony_words(struct vault *v, uint8_t share, char *words,
+                                             struct b_err *err);
+/* B_E_SHARE_TYPED, B_E_SHARE_FOREIGN, B_E_SHARE_REPEATED leave those given as they are;
+ * B_E_SHARE_WRONG forgets them. */
+B_NODISCARD enum b_code vault_ceremony_give(struct vault *v, struct b_rd words, unsigned *ret_given,
+                                            struct b_err *err);
+B_NODISCARD enum b_code vault_ceremony_make(struct vault *v, struct vault_backup *b,
+                                            struct b_err *err);
+/* keeps: the token has the key afterwards; without, the backup is only tried. */
+B_NODISCARD enum b_code vault_ceremony_bring(struct vault *v, const struct vault_backup *b,
+                                             bool keeps, struct vault_key *ret, struct b_err *err);
+B_NODISCARD enum b_code vault_ceremony_rewrap(struct vault *v, struct vault_backup *b,
+                                              struct b_err *err);
+B_NODISCARD enum b_code vault_minutes_sign(struct vault *v, const char *minutes,
+                                           uint8_t signature[static 64], struct b_err *err);
+void vault_ceremony_close(struct vault *v);
+
 #endif

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "desfire/prove.h"
+#include "vault/ceremony.h"
 #include "vault/identity.h"
 #include "vault/quorum.h"
 
@@ -349,7 +350,7 @@ static handler *handler_of(uint8_t id)
 static bool is_permitted(struct vaultd *d, const struct vault_msg_row *row)
 {
     struct vaultd_shared *sh = d->shared;
-    uint32_t bit = UINT32_C(1) << row->id;
+    uint64_t bit = UINT64_C(1) << row->id;
     (void)pthread_mutex_lock(&sh->lock);
     bool is = row->phase == sh->phase && (!row->is_once || (sh->seen & bit) == 0);
     if (is && row->is_once)
@@ -369,7 +370,8 @@ void vaultd_init(struct vaultd *d, struct vaultd_keyring keyring, struct df_rand
     d->own.phase = VAULT_PHASE_NEW;
     d->own.next_session = 1;
     b_check(pthread_mutex_init(&d->own.lock, NULL) == 0 &&
-            pthread_mutex_init(&d->own.identity_lock, NULL) == 0);
+            pthread_mutex_init(&d->own.identity_lock, NULL) == 0 &&
+            pthread_mutex_init(&d->own.ceremony_lock, NULL) == 0);
 }
 
 void vaultd_join(struct vaultd *d, struct vaultd *first, struct vaultd_keyring keyring)
@@ -389,6 +391,7 @@ void vaultd_drop(struct vaultd *d)
     vaultd_taps_drop(d);
     vaultd_cache_free(&d->shared->cache);
     vaultd_identity_drop(d);
+    vaultd_ceremony_drop(d);
 }
 
 bool vaultd_handle(struct vaultd *d, struct b_rd request, struct b_wr *answer)
@@ -402,7 +405,12 @@ bool vaultd_handle(struct vaultd *d, struct b_rd request, struct b_wr *answer)
     struct wire_in in = wire_in_from(row->request, request);
     struct wire_out out = wire_out_from(row->answer, answer);
     b_wr_u8(answer, 0);
+    bool is_ceremony = id >= VAULT_MSG_CEREMONY_BEGIN && id <= VAULT_MSG_CEREMONY_CLOSE;
+    if (is_ceremony)
+        (void)pthread_mutex_lock(&d->shared->ceremony_lock);
     enum b_code r = handler_of(id)(d, &in, &out, &err);
+    if (is_ceremony)
+        (void)pthread_mutex_unlock(&d->shared->ceremony_lock);
     if (r == B_E_VAULT_PROTOCOL)
         return false;
     if (r == B_OK && !wire_out_end(&out))

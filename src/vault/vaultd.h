@@ -7,6 +7,7 @@
  *   session.c  card sessions: a machine each, in secret memory
  *   identity.c the vault's own keys; assertion.c and checkpoint.c sign with them
  *   taps.c     taps: a small record each, thousands at once
+ *   ceremony.c the backup key, its shares, and masters made and restored under it
  *   cache.c    keys of badges that tapped before, where that is configured
  *   keyring.c  the token for real: custody, opened at the first need, and where its PIN comes from;
  *              runs in tessere-token (vault/token.h)
@@ -53,6 +54,12 @@ struct vaultd_inside {
     struct df_prove *prove; /* secret memory */
 };
 
+/* What is brought, and whether the token keeps it. */
+struct vaultd_bring {
+    const uint8_t *wrapped, *kcv; /* CUSTODY_WRAPPED and 3 bytes */
+    bool keeps;
+};
+
 /* The master keys, behind an interface. Each opens the token when that is still to be done. */
 struct vaultd_keyring {
     void *ctx;
@@ -80,6 +87,16 @@ struct vaultd_keyring {
                               struct b_rd bytes, struct b_err *err);
     enum b_code (*create)(void *ctx, const char *dir, const char *label, char *ret_uri, size_t cap,
                           struct b_err *err);
+    /* Masters with a backup, as custody_make, custody_bring and custody_rewrap. */
+    enum b_code (*make)(void *ctx, const struct vaultd_config *config,
+                        const struct custody_backup *b, struct custody_made *ret,
+                        struct b_err *err);
+    enum b_code (*bring)(void *ctx, const struct vaultd_config *config,
+                         const struct custody_backup *b, const struct vaultd_bring *bring,
+                         struct custody_key *ret, struct b_err *err);
+    enum b_code (*rewrap)(void *ctx, const struct vaultd_config *config,
+                          const struct custody_backup *b, const uint8_t *to, uint8_t *wrapped,
+                          struct b_err *err);
 };
 
 struct vaultd_session {
@@ -96,13 +113,16 @@ struct vaultd_shared {
     struct vaultd_config config;
     struct vaultd_confinement confinement;
     enum vault_phase phase;
-    uint32_t seen; /* one bit per message id that may come once and came */
+    uint64_t seen; /* one bit per message id that may come once and came */
     uint32_t next_session;
     struct vaultd_session sessions[VAULTD_SESSIONS_MAX];
     struct vaultd_taps *taps;   /* secret memory; NULL until the first tap */
     struct vaultd_cache *cache; /* NULL: off */
     pthread_mutex_t identity_lock;
     struct vaultd_identity *identity; /* secret memory; NULL until the first need */
+    pthread_mutex_t ceremony_lock;
+    struct vaultd_ceremony *ceremony; /* secret memory; NULL: none is under way */
+    char permit[64];                  /* which ceremony a quorum approved, until it begins */
     struct vaultd_signed {
         uint64_t size; /* of the last checkpoint that was signed, or anchored before; 0: none */
         uint8_t root[32];

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "crypto/wrap.h"
+
 static const uint8_t master[16] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
                                    0x88, 0x99, 0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF};
 
@@ -145,6 +147,45 @@ static enum b_code create(void *ctx, const char *dir, const char *label, char *r
     return fail_as_told(ctx, err);
 }
 
+/* Wrapped for real, so that a wrong key is told. */
+static enum b_code make(void *ctx, const struct vaultd_config *config,
+                        const struct custody_backup *b, struct custody_made *ret, struct b_err *err)
+{
+    (void)config;
+    *ret = (struct custody_made){.kcv = {.method = "CMAC-0", .value = {1, 2, b->generation}},
+                                 .is_inside = true};
+    crypto_key_wrap(b->kek, master, sizeof(master), ret->wrapped);
+    return fail_as_told(ctx, err);
+}
+
+static enum b_code bring(void *ctx, const struct vaultd_config *config,
+                         const struct custody_backup *b, const struct vaultd_bring *bring,
+                         struct custody_key *ret, struct b_err *err)
+{
+    (void)config;
+    uint8_t key[16];
+    struct fake_keyring *f = ctx;
+    if (!crypto_key_unwrap(b->kek, bring->wrapped, CUSTODY_WRAPPED, key))
+        return b_err_set(err, B_E_BACKUP_BROKEN, 0, "as it is");
+    *ret = (struct custody_key){.role = b->role, .generation = b->generation, .is_safe = true};
+    memcpy(ret->kcv.method, "CMAC-0", 7);
+    memcpy(ret->kcv.value, bring->kcv, sizeof(ret->kcv.value));
+    f->brought += bring->keeps;
+    return fail_as_told(f, err);
+}
+
+static enum b_code rewrap(void *ctx, const struct vaultd_config *config,
+                          const struct custody_backup *b, const uint8_t *to, uint8_t *wrapped,
+                          struct b_err *err)
+{
+    (void)config;
+    uint8_t key[16];
+    if (!crypto_key_unwrap(b->kek, wrapped, CUSTODY_WRAPPED, key))
+        return b_err_set(err, B_E_BACKUP_BROKEN, 0, "as it is");
+    crypto_key_wrap(to, key, sizeof(key), wrapped);
+    return fail_as_told(ctx, err);
+}
+
 struct vaultd_keyring fake_keyring(struct fake_keyring *f)
 {
     return (struct vaultd_keyring){.ctx = f,
@@ -156,5 +197,8 @@ struct vaultd_keyring fake_keyring(struct fake_keyring *f)
                                    .check = check,
                                    .anchor_get = anchor_get,
                                    .anchor_put = anchor_put,
-                                   .create = create};
+                                   .create = create,
+                                   .make = make,
+                                   .bring = bring,
+                                   .rewrap = rewrap};
 }

@@ -7,6 +7,7 @@
  *
  *   no-cmac no-cbc       the token lacks the mechanism
  *   no-inside            ... CKM_AES_ECB_ENCRYPT_DATA
+ *   no-wrap              ... CKM_AES_KEY_WRAP
  *   device-error         C_SignInit fails; device-error-once
  *   drop-in-use-once     the session is closed while a derived key is in use
  *   no-destroy           an object cannot be destroyed
@@ -89,7 +90,8 @@ static CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 static CK_RV get_mechanism_info(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info)
 {
     if ((type == CKM_AES_CMAC && asked("no-cmac")) || (type == CKM_AES_CBC && asked("no-cbc")) ||
-        (type == CKM_AES_ECB_ENCRYPT_DATA && asked("no-inside")))
+        (type == CKM_AES_ECB_ENCRYPT_DATA && asked("no-inside")) ||
+        (type == CKM_AES_KEY_WRAP && asked("no-wrap")))
         return CKR_MECHANISM_INVALID;
     return real->C_GetMechanismInfo(slot, type, info);
 }

@@ -12,8 +12,7 @@
 
 enum { N = 32, COUNT = 6 };
 
-static void shares_of(const struct crypto_shamir *s, const uint8_t *secret,
-                      uint8_t out[COUNT][N])
+static void shares_of(const struct crypto_shamir *s, const uint8_t *secret, uint8_t out[COUNT][N])
 {
     uint8_t coefficients[COUNT * N];
     crypto_random(coefficients, sizeof(coefficients));

@@ -57,7 +57,10 @@ static size_t fitting(const char *row, const char *colon)
     static const struct {
         const char *name;
         size_t n;
-    } sizes[] = {{"challenge", 16}, {"state", 32}, {"answer", 16}};
+    } sizes[] = {{"challenge", 16},   {"state", 32},
+                 {"answer", 16},      {"kek", CUSTODY_KEK},
+                 {"to", CUSTODY_KEK}, {"wrapped", CUSTODY_WRAPPED},
+                 {"kcv", 3}};
     for (size_t i = 0; i < B_COUNT(sizes); i++) {
         size_t n = strlen(sizes[i].name);
         if ((size_t)(colon - row) >= n && memcmp(colon - n, sizes[i].name, n) == 0)

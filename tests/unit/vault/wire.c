@@ -111,7 +111,7 @@ static void ids_and_names_are_unique_and_fit_the_permits(void **state)
 {
     (void)state;
     for (size_t i = 0; vault_msg_at(i) != NULL; i++) {
-        assert_in_range(vault_msg_at(i)->id, 1, 31);
+        assert_in_range(vault_msg_at(i)->id, 1, 63);
         assert_ptr_equal(vault_msg_row(vault_msg_at(i)->id), vault_msg_at(i));
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(vault_msg_at(i)->name, vault_msg_at(j)->name);

@@ -1,0 +1,40 @@
+/* A ceremony at the command line: what its acts share. Private to ceremony.c and ceremony_acts.c.
+ */
+#ifndef TESSERE_CLI_CEREMONY_H
+#define TESSERE_CLI_CEREMONY_H
+
+#include "cli/cli.h"
+#include "service/ceremony.h"
+
+struct ceremony {
+    struct cli *c;
+    struct vault *vault; /* that holds the masters: the establishment's, or a rehearsal's own */
+    struct service_backup backup;
+    struct service_ceremony told;
+    char certificates[VAULT_SHARES_MAX][CLI_PATH_MAX]; /* of custodians; "": words on paper */
+    char dir[CLI_PATH_MAX];
+    char scratch[CLI_PATH_MAX];         /* the token of a rehearsal; "": none */
+    char text[SERVICE_BACKUP_TEXT_MAX]; /* of backup.json */
+    char confirmers[SERVICE_CONFIRMERS][STORE_NAME_MAX];
+    bool is_new;    /* dir was made by this ceremony, and goes with it when nothing came of it */
+    bool is_in_use; /* from the first master that the token keeps: there is no way back */
+};
+
+/* Reads --custodians and --quorum. */
+B_NODISCARD enum b_code ceremony_custodians(struct ceremony *k, struct b_err *err);
+/* Makes the ceremony's directory, and gives every custodian their share: a sealed file, or words
+ * that are shown to them alone. */
+B_NODISCARD enum b_code ceremony_hand_out(struct ceremony *k, struct b_err *err);
+/* The backup of --backup, or the newest here; the custodians give their shares. */
+B_NODISCARD enum b_code ceremony_find(struct ceremony *k, struct b_err *err);
+B_NODISCARD enum b_code ceremony_take_in(struct ceremony *k, struct b_err *err);
+/* Whom the check values were read to: asked at the terminal, or --confirmed-by. */
+B_NODISCARD enum b_code ceremony_confirm(struct ceremony *k, struct b_err *err);
+/* HOME/ceremony/<id>. */
+B_NODISCARD enum b_code ceremony_place(struct ceremony *k, struct b_err *err);
+/* Removes shares and backup of k->dir; the minutes stay. */
+B_NODISCARD enum b_code ceremony_remove(const struct ceremony *k, struct b_err *err);
+/* The token of a rehearsal, k->scratch. */
+void ceremony_remove_token(const struct ceremony *k);
+
+#endif

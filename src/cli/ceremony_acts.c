@@ -1,0 +1,401 @@
+/* tessere ceremony init, share, rotate, restore, destroy. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/ceremony.h"
+#include "service/journal.h"
+#include "service/relay.h"
+
+enum { SECRETS = 16384 };
+
+/* --- the vault of a ceremony -------------------------------------------------------------------
+ */
+
+/* A rehearsal has a token of its own, thrown away with it; the establishment's signs its minutes.
+ */
+static enum b_code open_rehearsal(struct ceremony *k, struct b_err *err)
+{
+    static struct cli scratch;
+    char id[17];
+    char name[64];
+    uint8_t random[8];
+    crypto_random(random, sizeof(random));
+    b_hex(id, random, sizeof(random));
+    scratch = *k->c;
+    scratch.service.vault = NULL;
+    (void)snprintf(name, sizeof(name), "rehearsal-token-%s", id);
+    enum b_code r = cli_path(k->c, name, k->scratch, sizeof(k->scratch), err);
+    if (r == B_OK)
+        r = cli_make_token(&scratch, name, err);
+    if (r == B_OK)
+        r = cli_open_vault(&scratch, err);
+    k->vault = scratch.service.vault;
+    return r;
+}
+
+static enum b_code open_act(struct ceremony *k, struct cli *c, struct b_err *err)
+{
+    memset(k, 0, sizeof(*k));
+    k->c = c;
+    c->keeps_in_token = true; /* masters are made for what in-token: says */
+    enum b_code r = b_secret_init(SECRETS, false, err);
+    if (r == B_OK)
+        r = cli_open(c, true, err);
+    if (r == B_OK)
+        r = cli_make_home_absolute(c, err); /* a token that is made is named so */
+    if (r != B_OK)
+        return r;
+    k->told.backup = &k->backup;
+    (void)snprintf(k->backup.finess, sizeof(k->backup.finess), "%s", c->config.finess);
+    k->backup.ceremony.is_rehearsal = cli_has(c, CLI_OPT_REHEARSAL);
+    k->vault = c->service.vault;
+    if (!cli_has(c, CLI_OPT_REHEARSAL))
+        return B_OK;
+    k->vault = NULL;
+    return open_rehearsal(k, err);
+}
+
+/* What came to nothing leaves nothing: shares of a backup key that wraps no key in use. */
+static enum b_code close_act(struct ceremony *k, enum b_code r)
+{
+    struct b_err ignored;
+    if (k->vault != NULL)
+        vault_ceremony_close(k->vault);
+    if (r != B_OK && k->is_new && !k->is_in_use)
+        (void)!ceremony_remove(k, &ignored);
+    if (k->scratch[0] != '\0') {
+        vault_free(&k->vault);
+        ceremony_remove_token(k);
+    }
+    return r;
+}
+
+/* --- the end that all have ---------------------------------------------------------------------
+ */
+
+static enum b_code write_backup(struct ceremony *k, struct b_err *err)
+{
+    char path[CLI_PATH_MAX + 16];
+    uint8_t digest[32];
+    enum b_code r = service_backup_write(&k->backup, k->text, err);
+    if (r == B_OK)
+        r = cli_make_dir(k->dir, err);
+    if (r != B_OK)
+        return r;
+    (void)snprintf(path, sizeof(path), "%s/backup.json", k->dir);
+    crypto_sha256(k->text, strlen(k->text), digest);
+    b_hex(k->told.digest, digest, sizeof(digest));
+    return b_file_replace(path, k->text, strlen(k->text), 0600, err);
+}
+
+static enum b_code bring_all(struct ceremony *k, bool keeps, struct b_err *err)
+{
+    enum b_code r = B_OK;
+    for (size_t i = 0; r == B_OK && i < k->backup.count; i++) {
+        struct vault_key key;
+        r = vault_ceremony_bring(k->vault, &k->backup.keys[i], keeps, &key, err);
+        k->is_in_use = k->is_in_use || (keeps && r == B_OK);
+    }
+    return r;
+}
+
+static void answer(struct ceremony *k)
+{
+    char id[SERVICE_CEREMONY_HEX];
+    struct cli *c = k->c;
+    b_hex(id, k->backup.ceremony.id, sizeof(k->backup.ceremony.id));
+    cli_say(c, CLI_GREEN,
+            _("Ceremony %s: done, entry %llu of the journal. Minutes and backup: %s\n"), id,
+            (unsigned long long)k->told.entry, k->dir);
+    if (k->backup.ceremony.is_rehearsal)
+        cli_say(c, CLI_RED, "%s\n", _("REHEARSAL: these keys are used by nothing."));
+    if (c->out != NULL)
+        (void)json_object_update_new(
+            c->out, json_pack("{s:s, s:s, s:b, s:I, s:s, s:i}", "ceremony", id, "directory", k->dir,
+                              "rehearsal", k->backup.ceremony.is_rehearsal, "entry",
+                              (json_int_t)k->told.entry, "backup_sha256", k->told.digest, "keys",
+                              (int)k->backup.count));
+}
+
+/* Everything is tried before anything is kept: in the backup's file, then in the token, then in the
+ * store, which names no master that the one before does not have. */
+static enum b_code finish(struct ceremony *k, const char *kind, struct b_err *err)
+{
+    struct service *sv = &k->c->service;
+    bool is_rehearsal = k->backup.ceremony.is_rehearsal;
+    k->told.kind = kind;
+    enum b_code r = bring_all(k, false, err);
+    if (r == B_OK && !is_rehearsal)
+        r = service_ceremony_compare(sv->store, &k->backup, err);
+    if (r == B_OK)
+        r = ceremony_confirm(k, err);
+    if (r == B_OK)
+        r = write_backup(k, err);
+    if (r == B_OK)
+        r = bring_all(k, true, err);
+    if (r == B_OK && !is_rehearsal)
+        r = service_ceremony_roster(sv, err);
+    if (r == B_OK)
+        r = service_ceremony_note(sv, &k->told, err);
+    if (r == B_OK)
+        r = service_journal_checkpoint(sv, k->c->home, err);
+    if (r == B_OK)
+        r = service_minutes(sv, &k->told, k->dir, err);
+    if (r == B_OK)
+        answer(k);
+    return r;
+}
+
+/* --- init and rotate ---------------------------------------------------------------------------
+ */
+
+/* The next generation of a role, by the store. */
+static enum b_code next_of(struct ceremony *k, enum key_role role, unsigned *ret, struct b_err *err)
+{
+    struct store_generation gs[64];
+    size_t count = 0;
+    enum b_code r = store_generation_list(k->c->service.store, gs, B_COUNT(gs), &count, err);
+    *ret = 1;
+    for (size_t i = 0; r == B_OK && i < count; i++)
+        if (gs[i].role == role && gs[i].generation >= *ret)
+            *ret = gs[i].generation + 1u;
+    if (r == B_OK && *ret > KEY_GENERATION_MAX)
+        r = b_err_set(err, B_E_KEY_EXISTS, 0, "role %s has used all its generations",
+                      key_role_name(role));
+    return r;
+}
+
+/* One that a rotation which was cut has put in the backup already is taken up. */
+static enum b_code make_one(struct ceremony *k, enum key_role role, unsigned generation,
+                            struct b_err *err)
+{
+    struct service_backup *b = &k->backup;
+    for (size_t i = 0; i < b->count; i++)
+        if (b->keys[i].role == role && b->keys[i].generation == generation)
+            return B_OK;
+    if (b->count == SERVICE_BACKUP_KEYS_MAX)
+        return b_err_set(err, B_E_TOO_LARGE, 0, _("a backup holds %d keys: share it anew first"),
+                         SERVICE_BACKUP_KEYS_MAX);
+    struct vault_backup *key = &b->keys[b->count];
+    *key = (struct vault_backup){.role = role, .generation = (uint8_t)generation};
+    enum b_code r = vault_ceremony_make(k->vault, key, err);
+    if (r == B_OK)
+        b->count++;
+    return r;
+}
+
+/* The vault's own secrets are those of the first seal, which has a backup or has none. */
+static enum b_code make_all(struct ceremony *k, struct b_err *err)
+{
+    enum b_code r = B_OK;
+    for (int i = 0; r == B_OK && i < KEY_ROLE_ALL; i++) {
+        unsigned generation = 1;
+        if (!k->backup.ceremony.is_rehearsal)
+            r = next_of(k, (enum key_role)i, &generation, err);
+        if (r == B_OK && i == KEY_ROLE_SEAL && generation > 1)
+            r = b_err_set(err, B_E_KEY_EXISTS, 0,
+                          _("the masters here were made without a backup, and cannot leave the "
+                            "token: set up anew by tessere init --ceremony"));
+        if (r == B_OK)
+            r = make_one(k, (enum key_role)i, generation, err);
+        if (r == B_OK && !k->backup.keys[k->backup.count - 1].is_inside)
+            cli_say(k->c, CLI_YELLOW, _("  this token cannot wrap: key %s is made beside it\n"),
+                    key_role_name((enum key_role)i));
+    }
+    return r;
+}
+
+enum b_code cli_ceremony_init(struct cli *c, struct b_err *err)
+{
+    static struct ceremony k;
+    enum b_code r = open_act(&k, c, err);
+    if (r == B_OK)
+        r = ceremony_custodians(&k, err);
+    if (r == B_OK && !k.backup.ceremony.is_rehearsal)
+        r = service_ceremony_allow(&c->service, "init", err);
+    if (r == B_OK)
+        r = vault_ceremony_begin(k.vault, &k.backup.ceremony, err);
+    k.backup.at = service_now();
+    if (r == B_OK)
+        r = ceremony_hand_out(&k, err);
+    if (r == B_OK)
+        r = make_all(&k, err);
+    if (r == B_OK)
+        r = finish(&k, "init", err);
+    return close_act(&k, r);
+}
+
+enum b_code cli_ceremony_rotate(struct cli *c, struct b_err *err)
+{
+    static struct ceremony k;
+    char what[64];
+    unsigned generation = 0;
+    enum key_role role = key_role_from(c->operand);
+    if (role == KEY_ROLE_COUNT)
+        return b_err_set(err, B_E_USAGE, 0,
+                         _("no role \"%.40s\": they are picc, app, auth, read, write"), c->operand);
+    enum b_code r = open_act(&k, c, err);
+    if (r == B_OK)
+        r = ceremony_find(&k, err);
+    if (r == B_OK)
+        r = next_of(&k, role, &generation, err);
+    (void)snprintf(what, sizeof(what), "rotate %s %u", key_role_name(role), generation);
+    if (r == B_OK)
+        r = service_ceremony_allow(&c->service, what, err);
+    if (r == B_OK)
+        r = ceremony_take_in(&k, err);
+    if (r == B_OK)
+        r = make_one(&k, role, generation, err);
+    if (r == B_OK)
+        r = finish(&k, "rotate", err);
+    return close_act(&k, r);
+}
+
+/* --- share -------------------------------------------------------------------------------------
+ */
+
+enum b_code cli_ceremony_share(struct cli *c, struct b_err *err)
+{
+    static struct ceremony k;
+    enum b_code r = open_act(&k, c, err);
+    if (r == B_OK)
+        r = ceremony_find(&k, err);
+    if (r == B_OK && !k.backup.ceremony.is_rehearsal)
+        r = service_ceremony_allow(&c->service, "share", err);
+    if (r == B_OK)
+        r = ceremony_take_in(&k, err);
+    if (r == B_OK)
+        r = ceremony_custodians(&k, err);
+    if (r == B_OK)
+        r = vault_ceremony_renew(k.vault, &k.backup.ceremony, err);
+    k.backup.at = service_now();
+    if (r == B_OK)
+        r = ceremony_hand_out(&k, err);
+    for (size_t i = 0; r == B_OK && i < k.backup.count; i++)
+        r = vault_ceremony_rewrap(k.vault, &k.backup.keys[i], err);
+    if (r == B_OK)
+        r = finish(&k, "share", err);
+    return close_act(&k, r);
+}
+
+/* --- restore -----------------------------------------------------------------------------------
+ */
+
+/* An embedded token that is gone is made anew, beside where it was; what was named in tessere.yaml
+ * by hand is corrected by hand. */
+static enum b_code find_token(struct ceremony *k, struct b_err *err)
+{
+    struct cli *c = k->c;
+    struct vault_token token;
+    char id[9];
+    char name[64];
+    char path[CLI_PATH_MAX];
+    uint8_t random[4];
+    enum b_code r = vault_token(c->service.vault, &token, err);
+    if (r == B_OK || c->config.softhsm_conf[0] == '\0' || access(c->config.softhsm_conf, F_OK) == 0)
+        return r;
+    crypto_random(random, sizeof(random));
+    b_hex(id, random, sizeof(random));
+    (void)snprintf(name, sizeof(name), "token-%s", id);
+    vault_free(&c->service.vault);
+    k->vault = NULL;
+    r = cli_make_token(c, name, err);
+    if (r == B_OK)
+        r = cli_path(c, "tessere.yaml", path, sizeof(path), err);
+    if (r == B_OK)
+        r = service_config_write(path, &c->config, err);
+    if (r == B_OK)
+        r = cli_open_vault(c, err);
+    k->vault = c->service.vault;
+    if (r == B_OK)
+        cli_say(c, CLI_PLAIN, _("  the token is gone; a new one: %s\n"), name);
+    return r;
+}
+
+enum b_code cli_ceremony_restore(struct cli *c, struct b_err *err)
+{
+    static struct ceremony k;
+    enum b_code r = open_act(&k, c, err);
+    if (r == B_OK)
+        r = ceremony_find(&k, err);
+    if (r == B_OK && !k.backup.ceremony.is_rehearsal)
+        r = find_token(&k, err);
+    if (r == B_OK && !k.backup.ceremony.is_rehearsal)
+        r = service_ceremony_allow(&c->service, "restore", err);
+    if (r == B_OK)
+        r = ceremony_take_in(&k, err);
+    if (r == B_OK)
+        r = finish(&k, "restore", err);
+    return close_act(&k, r);
+}
+
+/* --- destroy -----------------------------------------------------------------------------------
+ */
+
+/* How many of the backup's keys that are in use `other` holds too, with the same check value. */
+static bool covers(const struct service_backup *other, const struct vault_backup *key)
+{
+    for (size_t i = 0; i < other->count; i++)
+        if (other->keys[i].role == key->role && other->keys[i].generation == key->generation &&
+            b_ct_eq(other->keys[i].kcv, key->kcv, sizeof(key->kcv)))
+            return true;
+    return false;
+}
+
+/* The newest backup must hold what this one holds, and be another. */
+static enum b_code check_replaced(struct ceremony *k, struct b_err *err)
+{
+    static struct service_backup old;
+    char id[SERVICE_CEREMONY_HEX];
+    old = k->backup;
+    k->c->options[CLI_OPT_BACKUP] = NULL;
+    enum b_code r = old.ceremony.is_rehearsal ? B_OK : ceremony_find(k, err);
+    b_hex(id, k->backup.ceremony.id, sizeof(k->backup.ceremony.id));
+    bool is_other = memcmp(old.ceremony.id, k->backup.ceremony.id, sizeof(old.ceremony.id)) != 0;
+    for (size_t i = 0; r == B_OK && !old.ceremony.is_rehearsal && i < old.count; i++)
+        if (!is_other || !covers(&k->backup, &old.keys[i]))
+            r = b_err_set(
+                err, B_E_REFUSED, 0,
+                _("no newer backup holds key %s of generation %u: tessere ceremony share"),
+                key_role_name(old.keys[i].role), old.keys[i].generation);
+    k->backup = old;
+    return r == B_OK ? ceremony_place(k, err) : r;
+}
+
+enum b_code cli_ceremony_destroy(struct cli *c, struct b_err *err)
+{
+    static struct ceremony k;
+    char what[64];
+    char name[64];
+    char dir[CLI_PATH_MAX];
+    uint8_t digest[32];
+    enum b_code r = open_act(&k, c, err);
+    (void)snprintf(what, sizeof(what), "destroy %.40s", c->operand);
+    (void)snprintf(name, sizeof(name), "ceremony/%.40s", c->operand);
+    if (r == B_OK && strspn(c->operand, "0123456789ABCDEFrehasl-") != strlen(c->operand))
+        r = b_err_set(err, B_E_USAGE, 0, "%.40s", c->operand);
+    if (r == B_OK)
+        r = cli_path(c, name, dir, sizeof(dir), err);
+    c->options[CLI_OPT_BACKUP] = dir;
+    c->options[CLI_OPT_REHEARSAL] = strncmp(c->operand, "rehearsal-", 10) == 0 ? "" : NULL;
+    if (r == B_OK)
+        r = ceremony_find(&k, err);
+    crypto_sha256(k.text, strlen(k.text), digest);
+    b_hex(k.told.digest, digest, sizeof(digest));
+    if (r == B_OK)
+        r = check_replaced(&k, err);
+    if (r == B_OK && !k.backup.ceremony.is_rehearsal)
+        r = service_ceremony_allow(&c->service, what, err);
+    if (r == B_OK &&
+        !cli_ask(c, _("Destroy this backup? Its shares open nothing afterwards. [y/N] ")))
+        r = b_err_set(err, B_E_CANCELLED, 0, "%s", dir);
+    k.told.kind = "destroy";
+    if (r == B_OK)
+        r = service_ceremony_note(&c->service, &k.told, err);
+    if (r == B_OK)
+        r = ceremony_remove(&k, err);
+    if (r == B_OK)
+        answer(&k);
+    return close_act(&k, r);
+}

@@ -1,0 +1,499 @@
+#include "vault/ceremony.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "crypto/shamir.h"
+#include "crypto/sign.h"
+#include "crypto/wrap.h"
+#include "custody/words.h"
+#include "vault/identity.h"
+#include "vault/quorum.h"
+
+struct backup_key {
+    uint8_t id[CUSTODY_CEREMONY_ID];
+    uint8_t threshold, count;
+    bool is_whole; /* made here, or put together */
+    uint8_t key[CUSTODY_KEK];
+    uint8_t coefficients[(CRYPTO_SHARES_MAX - 1) * CUSTODY_KEK]; /* of one that was made here */
+    bool has_coefficients;
+};
+
+struct vaultd_ceremony {
+    struct backup_key now;
+    struct backup_key former; /* of a renewal; threshold 0: none */
+    bool is_rehearsal, has_minutes;
+    uint8_t check[VAULTD_CHECK];
+    uint8_t given_count;
+    uint8_t xs[CRYPTO_SHARES_MAX];
+    uint8_t given[CRYPTO_SHARES_MAX][CUSTODY_SHARE_VALUE];
+    char permit[sizeof(((struct vaultd_shared *)NULL)->permit)]; /* "": no roster limits it */
+    struct custody_share share;                                  /* room for one that passes */
+    char text[CUSTODY_SHARE_TEXT + 1];
+    uint8_t kek[2 * CUSTODY_KEK];
+};
+
+static enum b_code broken(struct b_err *err)
+{
+    return b_err_set(err, B_E_VAULT_PROTOCOL, 0, "a message that does not fit its row");
+}
+
+/* --- keys derived from the backup key ----------------------------------------------------------
+ */
+
+static void check_of(const struct backup_key *k, uint8_t out[static VAULTD_CHECK])
+{
+    static const char name[] = "tessere-backup-check/v1";
+    uint8_t tail[64];
+    uint8_t digest[32];
+    struct b_wr w = b_wr_from(tail, sizeof(tail));
+    b_wr_bytes(&w, name, sizeof(name) - 1);
+    b_wr_bytes(&w, k->id, sizeof(k->id));
+    crypto_sha256_two(k->key, sizeof(k->key), tail, w.len, digest);
+    memcpy(out, digest, VAULTD_CHECK);
+}
+
+static void kek_of(const struct vaultd *d, const struct backup_key *k,
+                   const struct custody_backup *of, uint8_t out[static CUSTODY_KEK])
+{
+    static const char name[] = "tessere-backup/v1";
+    const char *establishment = vaultd_config(d)->establishment;
+    uint8_t tail[128];
+    struct b_wr w = b_wr_from(tail, sizeof(tail));
+    b_wr_bytes(&w, name, sizeof(name));
+    b_wr_bytes(&w, establishment, strlen(establishment) + 1);
+    b_wr_bytes(&w, k->id, sizeof(k->id));
+    b_wr_u8(&w, (uint8_t)of->role);
+    b_wr_u8(&w, of->generation);
+    b_check(b_wr_ok(&w));
+    crypto_sha256_two(k->key, sizeof(k->key), tail, w.len, out);
+}
+
+/* --- who may -----------------------------------------------------------------------------------
+ */
+
+enum b_code vaultd_ceremony_permit(struct vaultd *d, const char *argument, struct b_err *err)
+{
+    static const char *const verbs[] = {"init", "share", "restore"};
+    size_t n = strlen(argument);
+    bool is_known = strncmp(argument, "rotate ", 7) == 0 || strncmp(argument, "destroy ", 8) == 0;
+    for (size_t i = 0; i < B_COUNT(verbs); i++)
+        is_known = is_known || strcmp(argument, verbs[i]) == 0;
+    if (!is_known || n >= sizeof(d->shared->permit))
+        return b_err_set(err, B_E_BAD_INPUT, 0, "ceremony: not \"%.40s\"", argument);
+    (void)pthread_mutex_lock(&d->shared->ceremony_lock);
+    memcpy(d->shared->permit, argument, n + 1);
+    (void)pthread_mutex_unlock(&d->shared->ceremony_lock);
+    return B_OK;
+}
+
+/* Without a roster, whoever may ask the vault may; with one, what was approved, once. */
+static enum b_code take_permit(struct vaultd *d, const char *verb, char permit[static 64],
+                               struct b_err *err)
+{
+    bool has_roster = false;
+    enum b_code r = vaultd_has_roster(d, &has_roster, err);
+    permit[0] = '\0';
+    if (r != B_OK || !has_roster)
+        return r;
+    size_t n = verb != NULL ? strlen(verb) : 0;
+    if (d->shared->permit[0] == '\0' ||
+        (verb != NULL && (strncmp(d->shared->permit, verb, n) != 0 || d->shared->permit[n] != 0)))
+        return b_err_set(err, B_E_QUORUM, 0,
+                         "a ceremony is begun by a proposal that a quorum approves");
+    memcpy(permit, d->shared->permit, sizeof(d->shared->permit));
+    d->shared->permit[0] = '\0';
+    return B_OK;
+}
+
+/* verbs: those that allow it for any key; a rotation allows it for its own. */
+static bool permits(const struct vaultd_ceremony *c, const char *verbs,
+                    const struct custody_backup *of)
+{
+    char exact[64];
+    (void)snprintf(exact, sizeof(exact), "rotate %s %u", key_role_name(of->role), of->generation);
+    return c->permit[0] == '\0' || strstr(verbs, c->permit) != NULL ||
+           strcmp(c->permit, exact) == 0;
+}
+
+static enum b_code not_permitted(struct b_err *err)
+{
+    return b_err_set(err, B_E_QUORUM, 0, "the proposal that was approved does not say this");
+}
+
+/* --- the state ---------------------------------------------------------------------------------
+ */
+
+void vaultd_ceremony_drop(struct vaultd *d)
+{
+    b_secret_free(d->shared->ceremony);
+    d->shared->ceremony = NULL;
+}
+
+static enum b_code open_ceremony(struct vaultd *d, const char *verb, struct vaultd_ceremony **ret,
+                                 struct b_err *err)
+{
+    char permit[64];
+    enum b_code r = take_permit(d, verb, permit, err);
+    if (r != B_OK)
+        return r;
+    vaultd_ceremony_drop(d);
+    struct vaultd_ceremony *c = b_secret_alloc(sizeof(*c));
+    if (c == NULL)
+        return b_err_set(err, B_E_VAULT_BUSY, 0, "no locked memory for a ceremony");
+    memcpy(c->permit, permit, sizeof(permit));
+    *ret = d->shared->ceremony = c;
+    return B_OK;
+}
+
+/* The ceremony under way; whole: and its backup key is there. */
+static enum b_code current(struct vaultd *d, bool whole, struct vaultd_ceremony **ret,
+                           struct b_err *err)
+{
+    struct vaultd_ceremony *c = *ret = d->shared->ceremony;
+    if (c == NULL)
+        return b_err_set(err, B_E_CEREMONY_NONE, 0, "the vault has no backup key");
+    if (whole && !c->now.is_whole)
+        return b_err_set(err, B_E_SHARE_FEW, 0, "%u of %u were given", c->given_count,
+                         c->now.threshold);
+    return B_OK;
+}
+
+static bool is_sharing(uint8_t threshold, uint8_t count)
+{
+    return threshold >= 2 && threshold <= count && count <= CRYPTO_SHARES_MAX;
+}
+
+/* A new backup key and a new name for the ceremony. */
+static void make_key(struct backup_key *k, uint8_t threshold, uint8_t count)
+{
+    k->threshold = threshold;
+    k->count = count;
+    crypto_random(k->id, sizeof(k->id));
+    crypto_random(k->key, sizeof(k->key));
+    crypto_random(k->coefficients, sizeof(k->coefficients));
+    k->has_coefficients = k->is_whole = true;
+}
+
+static void put_key(const struct backup_key *k, struct wire_out *out)
+{
+    uint8_t check[VAULTD_CHECK];
+    check_of(k, check);
+    wire_put_bytes(out, k->id, sizeof(k->id));
+    wire_put_bytes(out, check, sizeof(check));
+}
+
+CEREMONY_HANDLER(ceremony_begin)
+{
+    struct vaultd_ceremony *c = NULL;
+    uint8_t threshold = wire_get_u8(in);
+    uint8_t count = wire_get_u8(in);
+    bool is_rehearsal = wire_get_bool(in);
+    if (!wire_in_end(in) || !is_sharing(threshold, count))
+        return broken(err);
+    enum b_code r = open_ceremony(d, "init", &c, err);
+    if (r != B_OK)
+        return r;
+    c->is_rehearsal = is_rehearsal;
+    make_key(&c->now, threshold, count);
+    put_key(&c->now, out);
+    return B_OK;
+}
+
+CEREMONY_HANDLER(ceremony_resume)
+{
+    (void)out;
+    struct vaultd_ceremony *c = NULL;
+    struct b_rd id = wire_get_bytes(in);
+    uint8_t threshold = wire_get_u8(in);
+    bool is_rehearsal = wire_get_bool(in);
+    struct b_rd check = wire_get_bytes(in);
+    if (!wire_in_end(in) || id.left != CUSTODY_CEREMONY_ID || check.left != VAULTD_CHECK ||
+        !is_sharing(threshold, CRYPTO_SHARES_MAX))
+        return broken(err);
+    enum b_code r = open_ceremony(d, NULL, &c, err);
+    if (r != B_OK)
+        return r;
+    c->is_rehearsal = is_rehearsal;
+    c->now.threshold = threshold;
+    b_rd_bytes(&id, c->now.id, sizeof(c->now.id));
+    b_rd_bytes(&check, c->check, sizeof(c->check));
+    return B_OK;
+}
+
+CEREMONY_HANDLER(ceremony_renew)
+{
+    struct vaultd_ceremony *c = NULL;
+    const struct custody_backup none = {.role = KEY_ROLE_SEAL};
+    uint8_t threshold = wire_get_u8(in);
+    uint8_t count = wire_get_u8(in);
+    if (!wire_in_end(in) || !is_sharing(threshold, count))
+        return broken(err);
+    enum b_code r = current(d, true, &c, err);
+    if (r == B_OK && !permits(c, "share", &none))
+        r = not_permitted(err);
+    if (r != B_OK)
+        return r;
+    c->former = c->now;
+    make_key(&c->now, threshold, count);
+    put_key(&c->now, out);
+    return B_OK;
+}
+
+CEREMONY_HANDLER(ceremony_close)
+{
+    (void)out;
+    if (!wire_in_end(in))
+        return broken(err);
+    vaultd_ceremony_drop(d);
+    return B_OK;
+}
+
+/* --- shares ------------------------------------------------------------------------------------
+ */
+
+/* Share number x as words in c->text, with a line feed; returns their length. */
+static enum b_code write_share(struct vaultd_ceremony *c, uint8_t x, size_t *ret_n,
+                               struct b_err *err)
+{
+    const struct backup_key *k = &c->now;
+    const struct crypto_shamir s = {.n = sizeof(k->key), .threshold = k->threshold};
+    if (!k->has_coefficients || x == 0 || x > k->count)
+        return b_err_set(err, B_E_BAD_INPUT, 0, "share %u: this ceremony makes %u", x,
+                         k->has_coefficients ? (unsigned)k->count : 0u);
+    c->share =
+        (struct custody_share){.is_rehearsal = c->is_rehearsal, .threshold = k->threshold, .x = x};
+    memcpy(c->share.ceremony, k->id, sizeof(k->id));
+    crypto_shamir_share(&s, k->key, k->coefficients, x, c->share.value);
+    custody_share_write(&c->share, c->text);
+    b_wipe(&c->share, sizeof(c->share));
+    *ret_n = strlen(c->text) + 1;
+    c->text[*ret_n - 1] = '\n';
+    return B_OK;
+}
+
+CEREMONY_HANDLER(ceremony_seal)
+{
+    struct vaultd_ceremony *c = NULL;
+    size_t n = 0;
+    uint8_t x = wire_get_u8(in);
+    struct b_rd certificate = wire_get_bytes(in);
+    if (!wire_in_end(in))
+        return broken(err);
+    enum b_code r = current(d, true, &c, err);
+    if (r == B_OK)
+        r = write_share(c, x, &n, err);
+    if (r != B_OK)
+        return r;
+    size_t mark = wire_open_bytes(out);
+    r = crypto_cms_seal(certificate, b_rd_from(c->text, n), out->w, err);
+    wire_close_bytes(out, mark);
+    b_wipe(c->text, sizeof(c->text));
+    return r;
+}
+
+CEREMONY_HANDLER(ceremony_words)
+{
+    struct vaultd_ceremony *c = NULL;
+    size_t n = 0;
+    uint8_t x = wire_get_u8(in);
+    if (!wire_in_end(in))
+        return broken(err);
+    enum b_code r = current(d, true, &c, err);
+    if (r == B_OK)
+        r = write_share(c, x, &n, err);
+    if (r == B_OK)
+        wire_put_bytes(out, c->text, n - 1);
+    if (c != NULL)
+        b_wipe(c->text, sizeof(c->text));
+    return r;
+}
+
+static enum b_code judge_share(const struct vaultd_ceremony *c, struct b_err *err)
+{
+    const struct custody_share *s = &c->share;
+    if (!b_ct_eq(s->ceremony, c->now.id, sizeof(s->ceremony)) || s->threshold != c->now.threshold ||
+        s->is_rehearsal != c->is_rehearsal) {
+        char hex[2 * CUSTODY_CEREMONY_ID + 1];
+        b_hex(hex, s->ceremony, sizeof(s->ceremony));
+        return b_err_set(err, B_E_SHARE_FOREIGN, 0, "it is of %s %s",
+                         s->is_rehearsal ? "rehearsal" : "ceremony", hex);
+    }
+    for (uint8_t i = 0; i < c->given_count; i++)
+        if (c->xs[i] == s->x)
+            return b_err_set(err, B_E_SHARE_REPEATED, 0, "share %u", s->x);
+    return B_OK;
+}
+
+/* With the last share: the key, or all shares are forgotten. */
+static enum b_code combine(struct vaultd_ceremony *c, struct b_err *err)
+{
+    const struct crypto_shamir s = {.n = sizeof(c->now.key), .threshold = c->now.threshold};
+    uint8_t check[VAULTD_CHECK];
+    crypto_shamir_combine(&s, c->xs, c->given[0], c->now.key);
+    check_of(&c->now, check);
+    b_wipe(c->given, sizeof(c->given));
+    if (b_ct_eq(check, c->check, sizeof(check))) {
+        c->now.is_whole = true;
+        return B_OK;
+    }
+    b_wipe(c->now.key, sizeof(c->now.key));
+    c->given_count = 0;
+    return b_err_set(err, B_E_SHARE_WRONG, 0, "%u shares were given and are forgotten",
+                     c->now.threshold);
+}
+
+CEREMONY_HANDLER(ceremony_give)
+{
+    struct vaultd_ceremony *c = NULL;
+    struct b_rd words = wire_get_bytes(in);
+    if (!wire_in_end(in))
+        return broken(err);
+    enum b_code r = current(d, false, &c, err);
+    if (r == B_OK && c->now.is_whole)
+        r = b_err_set(err, B_E_SHARE_REPEATED, 0, "there are enough");
+    if (r == B_OK)
+        r = custody_share_read(words, &c->share, err);
+    if (r == B_OK)
+        r = judge_share(c, err);
+    if (r == B_OK) {
+        c->xs[c->given_count] = c->share.x;
+        memcpy(c->given[c->given_count++], c->share.value, CUSTODY_SHARE_VALUE);
+        if (c->given_count == c->now.threshold)
+            r = combine(c, err);
+    }
+    if (r == B_OK)
+        wire_put_u8(out, c->given_count);
+    if (c != NULL)
+        b_wipe(&c->share, sizeof(c->share));
+    return r;
+}
+
+/* --- masters -----------------------------------------------------------------------------------
+ */
+
+static bool get_master(struct wire_in *in, struct custody_backup *ret)
+{
+    uint8_t role = wire_get_u8(in);
+    ret->generation = wire_get_u8(in);
+    ret->role = (enum key_role)(role < KEY_ROLE_ALL ? role : 0);
+    return role < KEY_ROLE_ALL && ret->generation > 0;
+}
+
+CEREMONY_HANDLER(ceremony_make)
+{
+    struct vaultd_ceremony *c = NULL;
+    struct custody_backup b = {.generation = 0};
+    struct custody_made made;
+    bool is_sound = get_master(in, &b);
+    if (!wire_in_end(in) || !is_sound)
+        return broken(err);
+    enum b_code r = current(d, true, &c, err);
+    if (r == B_OK && !permits(c, "init", &b))
+        r = not_permitted(err);
+    if (r != B_OK)
+        return r;
+    kek_of(d, &c->now, &b, c->kek);
+    b.kek = c->kek;
+    r = d->keyring.make(d->keyring.ctx, vaultd_config(d), &b, &made, err);
+    b_wipe(c->kek, sizeof(c->kek));
+    if (r != B_OK)
+        return r;
+    wire_put_bytes(out, made.wrapped, sizeof(made.wrapped));
+    wire_put_string(out, made.kcv.method);
+    wire_put_bytes(out, made.kcv.value, sizeof(made.kcv.value));
+    wire_put_u8(out, made.is_inside ? 1 : 0);
+    return B_OK;
+}
+
+CEREMONY_HANDLER(ceremony_bring)
+{
+    struct vaultd_ceremony *c = NULL;
+    struct custody_backup b = {.generation = 0};
+    struct custody_key key;
+    bool is_sound = get_master(in, &b);
+    struct b_rd wrapped = wire_get_bytes(in);
+    struct b_rd kcv = wire_get_bytes(in);
+    struct vaultd_bring bring = {.wrapped = wrapped.p, .kcv = kcv.p, .keeps = wire_get_bool(in)};
+    if (!wire_in_end(in) || !is_sound || wrapped.left != CUSTODY_WRAPPED || kcv.left != 3)
+        return broken(err);
+    enum b_code r = current(d, true, &c, err);
+    if (r == B_OK && !permits(c, "init share restore", &b))
+        r = not_permitted(err);
+    if (r != B_OK)
+        return r;
+    kek_of(d, &c->now, &b, c->kek);
+    b.kek = c->kek;
+    r = d->keyring.bring(d->keyring.ctx, vaultd_config(d), &b, &bring, &key, err);
+    b_wipe(c->kek, sizeof(c->kek));
+    if (r != B_OK)
+        return r;
+    size_t mark = wire_open_bytes(out);
+    vaultd_put_key(&key, out->w);
+    wire_close_bytes(out, mark);
+    return B_OK;
+}
+
+CEREMONY_HANDLER(ceremony_rewrap)
+{
+    struct vaultd_ceremony *c = NULL;
+    struct custody_backup b = {.generation = 0};
+    uint8_t bytes[CUSTODY_WRAPPED];
+    bool is_sound = get_master(in, &b);
+    struct b_rd wrapped = wire_get_bytes(in);
+    if (!wire_in_end(in) || !is_sound || wrapped.left != sizeof(bytes))
+        return broken(err);
+    b_rd_bytes(&wrapped, bytes, sizeof(bytes));
+    enum b_code r = current(d, true, &c, err);
+    if (r == B_OK && c->former.threshold == 0)
+        r = b_err_set(err, B_E_CEREMONY_NONE, 0, "no backup key takes another's place");
+    if (r != B_OK)
+        return r;
+    kek_of(d, &c->former, &b, c->kek);
+    kek_of(d, &c->now, &b, c->kek + CUSTODY_KEK);
+    b.kek = c->kek;
+    r = d->keyring.rewrap(d->keyring.ctx, vaultd_config(d), &b, c->kek + CUSTODY_KEK, bytes, err);
+    b_wipe(c->kek, sizeof(c->kek));
+    if (r == B_OK)
+        wire_put_bytes(out, bytes, sizeof(bytes));
+    return r;
+}
+
+/* --- minutes -----------------------------------------------------------------------------------
+ */
+
+/* One line of JSON that says at its beginning what it is: no checkpoint and no receipt, which the
+ * same key signs, is without a line feed. */
+static bool begins(struct b_rd minutes, const char *head)
+{
+    size_t n = strlen(head);
+    return minutes.left > n && b_ct_eq(minutes.p, head, n) &&
+           memchr(minutes.p, '\n', minutes.left) == NULL;
+}
+
+CEREMONY_HANDLER(minutes_sign)
+{
+    static const char real[] = "{\"format\":\"tessere-minutes/v1\",\"rehearsal\":false,";
+    static const char rehearsal[] = "{\"format\":\"tessere-minutes/v1\",\"rehearsal\":true,";
+    const struct vaultd_identity *id = NULL;
+    struct vaultd_ceremony *c = NULL;
+    uint8_t signature[CRYPTO_SIGNATURE];
+    struct b_rd minutes = wire_get_bytes(in);
+    if (!wire_in_end(in))
+        return broken(err);
+    bool is_real = begins(minutes, real);
+    if (!is_real && !begins(minutes, rehearsal))
+        return b_err_set(err, B_E_BAD_INPUT, 0, "these are no minutes");
+    enum b_code r = is_real ? current(d, true, &c, err) : B_OK;
+    if (r == B_OK && is_real && (c->has_minutes || c->is_rehearsal))
+        r = b_err_set(err, B_E_REFUSED, 0, "a ceremony has its minutes signed once");
+    if (r == B_OK)
+        r = vaultd_identity(d, &id, err);
+    if (r != B_OK)
+        return r;
+    if (c != NULL)
+        c->has_minutes = true;
+    crypto_ed25519_sign(id->journal, minutes.p, minutes.left, signature);
+    wire_put_bytes(out, signature, sizeof(signature));
+    return B_OK;
+}

@@ -1,0 +1,171 @@
+#!/usr/bin/env bash
+# Ceremonies end to end: masters with a backup, shares, a token that is deleted, a badge that taps
+# again. Minutes are judged by openssl and by hashes computed here. Run by meson inside with-pcscd,
+# once with keys that stay in the token: what follows the script's name is for `tessere init`. TAP.
+# shellcheck source=tests/support/card.sh
+. "$(dirname "$0")/../support/card.sh"
+export LC_ALL=C.UTF-8
+unset LANGUAGE
+home=$work/home
+
+tessere() { "$TESSERE" --home "$home" --wait 5 "$@" </dev/null; }
+# given SHARES WORDS...: a ceremony, with these shares on the standard input
+given() {
+    local shares=$1
+    shift
+    "$TESSERE" --home "$home" "$@" --confirmed-by Alice,Bert <"$shares"
+}
+# says PATTERN COMMAND...: succeeds and says so
+says() {
+    local pattern=$1
+    shift
+    "$@" >"$work/says" 2>&1 || { cat "$work/says"; return 1; }
+    cat "$work/says"
+    grep -q -- "$pattern" "$work/says"
+}
+# refused PATTERN COMMAND...: fails, says so, and leaves token, store and backup as they were
+refused() {
+    local pattern=$1 before
+    shift
+    before=$(state)
+    "$@" >"$work/refused" 2>&1 && { cat "$work/refused"; return 1; }
+    cat "$work/refused"
+    grep -q -- "$pattern" "$work/refused" && [ "$before" = "$(state)" ]
+}
+# Which keys there are, and every file of every ceremony.
+state() {
+    tessere key list 2>&1
+    find "$home/ceremony" -type f -exec sha256sum {} + 2>/dev/null | sort
+}
+custodian() { # NAME [option of openssl req]...
+    local name=$1
+    shift
+    openssl req -x509 -nodes -keyout "$work/$name.key" -out "$work/$name.pem" -subj "/CN=$name" -days 30 "$@" 2>/dev/null
+}
+# opens N NAME: a custodian opens their share with openssl alone
+opens() {
+    openssl cms -decrypt -inform DER -in "$(newest)/share-$1.cms" -inkey "$work/$2.key" -recip "$work/$2.pem" \
+        -out "$work/$2.share"
+}
+newest() { find "$home/ceremony" -name backup.json -not -path '*rehearsal*' -printf '%T@ %h\n' | sort -n | tail -1 | cut -d' ' -f2; }
+words_of() { grep -E '^([a-z]{5} ){21}[a-z]{5}$' "$1"; }
+
+insert_once() { is_present 0 || insert 0 "$work/badge"; }
+tap_works() { insert_once && says 'Martin' tessere tap --count 1; }
+
+# Minutes: as docs/ceremonies.md says.
+minutes_verify() { # JSON
+    local json=$1 key
+    key=$(jq_ "$json" 'd["journal"]["key"]')
+    # the key line of a note: name+hash+base64(01 || Ed25519); SubjectPublicKeyInfo is a fixed head and the 32 bytes
+    { printf '\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00'; printf '%s' "$key" | cut -d+ -f3- | base64 -d | tail -c 32; } >"$work/key.der"
+    openssl pkey -pubin -inform DER -in "$work/key.der" -out "$work/key.pem" &&
+        openssl pkeyutl -verify -pubin -inkey "$work/key.pem" -rawin -in "$json" -sigfile "${json%.json}.sig"
+}
+jq_() { python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"; }
+minutes_of() { find "$(newest)" -name "minutes-$1-*.json" | sort | tail -1; }
+altered_minutes_fail() {
+    local json
+    json=$(minutes_of init)
+    sed 's/Alice/Mallory/' "$json" >"$work/altered.json"
+    cp "${json%.json}.sig" "$work/altered.sig"
+    ! minutes_verify "$work/altered.json"
+}
+# The minutes' entry is in the journal under a checkpoint signed by the same key, and says the same.
+minutes_in_journal() {
+    local json
+    json=$(minutes_of init)
+    tessere journal prove "$(jq_ "$json" 'd["journal"]["entry"]')" >"$work/proof" || return 1
+    python3 "$(dirname "$0")/../support/check_proof.py" "$work/proof" "$work/key.pem" >"$work/entry" || return 1
+    grep -q "\"backup\":\"$(jq_ "$json" 'd["backup_sha256"]')\"" "$work/entry" &&
+        grep -q "\"ceremony\":\"$(jq_ "$json" 'd["ceremony"]')\"" "$work/entry"
+}
+backup_is_that_of_minutes() {
+    [ "$(sha256sum <"$(newest)/backup.json" | cut -d' ' -f1 | tr a-f A-F)" = "$(jq_ "$(minutes_of "$1")" 'd["backup_sha256"]')" ]
+}
+
+custodian alice -newkey rsa:2048
+custodian bert -newkey ec -pkeyopt ec_paramgen_curve:P-256
+custodian eve -newkey rsa:2048
+custodian sign -newkey rsa:2048 -addext keyUsage=digitalSignature
+
+check "an establishment is set up without masters" says 'tessere ceremony init' tessere init --finess 750712184 --ceremony "$@"
+check "nobody confirms: no ceremony, and nothing is left of it" refused 'two people' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/bert.pem"
+check "one person twice is not two" refused 'two people' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/bert.pem" --confirmed-by Alice,Alice
+check "a certificate for signing alone is refused" refused 'not for encipherment' tessere ceremony init --custodians "alice=$work/alice.pem,sign=$work/sign.pem" --confirmed-by Alice,Bert
+check "a quorum of one is refused" refused 'quorum 2 or more' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/bert.pem" --quorum 1 --confirmed-by Alice,Bert
+init() {
+    tessere ceremony init --custodians "Alice=$work/alice.pem,Bert=$work/bert.pem,Carla" --confirmed-by Alice,Bert >"$work/init.out" 2>&1 || { cat "$work/init.out"; return 1; }
+    words_of "$work/init.out" >"$work/carla.share"
+}
+check "a ceremony makes the masters, and three shares of which two are needed" init
+check "every master is in the token" says 'seal' tessere key list
+check "no share lies beside the home but sealed" eval '! grep -rqlf "$work/carla.share" "$home"'
+check "a second ceremony of that kind is refused" refused 'tessere init --ceremony' tessere ceremony init --custodians "a=$work/alice.pem,b=$work/bert.pem" --confirmed-by Alice,Bert
+check "alice opens her share by openssl" opens 1 alice
+check "bert, with a key on a curve, too" opens 2 bert
+check "the minutes verify by openssl" minutes_verify "$(minutes_of init)"
+check "altered minutes do not" altered_minutes_fail
+check "their entry is proved to be in the journal" minutes_in_journal
+check "their backup is the one that lies beside them" backup_is_that_of_minutes init
+check "they can be read in French" grep -q 'Procès-verbal' "$(minutes_of init | sed 's/json$/fr.html/')"
+check "a badge is enrolled" eval '"$TESSERE_CARD" new --ev ev2 --uid 04A1B2C3D4E5F6 "$work/badge" && insert_once && tessere badge enrol --ref 10003456789 --name "Martin" --yes'
+check "it taps" tap_works
+
+cat "$work/alice.share" "$work/bert.share" >"$work/two"
+printf 'lusab babad\n' >"$work/short"
+sed '1s/\(.\{14\}\)./\1z/' "$work/two" >"$work/mistyped"
+cat "$work/alice.share" "$work/alice.share" >"$work/twice"
+cp "$work/alice.share" "$work/one"
+check "a mistyped share is told" refused 'not a share as it was written' given "$work/mistyped" ceremony restore
+check "half a share is told" refused '2 words, and a share has 22' given "$work/short" ceremony restore
+check "a repeated share is told" refused 'given already' given "$work/twice" ceremony restore
+check "too few are told" refused 'too few shares: 1 of 2' given "$work/one" ceremony restore
+
+check "rotation: the newest generation has a backup too" given "$work/two" ceremony rotate auth
+check "and is in use" says 'auth *2  in use' tessere key list
+check "the badge taps, on its former generation" tap_works
+
+rm -rf "$home"/token
+check "without its token nothing is authenticated" eval '! tessere tap --count 1'
+check "two shares restore it, Carla's from paper" eval 'cat "$work/carla.share" "$work/bert.share" >"$work/two" && given "$work/two" ceremony restore'
+check "every key is what it was" eval '! tessere key list | grep -qE "missing|another key|safely"'
+check "the badge taps again" tap_works
+check "and goes over to the newest generation" tessere badge repair --yes
+check "and taps" tap_works
+check "the journal is whole: it is signed by the same key as before" says 'journal is whole' tessere journal verify
+check "the minutes of the restoration verify" minutes_verify "$(minutes_of restore)"
+
+cp -r "$(newest)" "$work/former"
+share() {
+    given "$work/two" ceremony share --custodians "Eve=$work/eve.pem,Carla,Bert=$work/bert.pem" >"$work/share.out" 2>&1 || { cat "$work/share.out"; return 1; }
+    opens 1 eve && words_of "$work/share.out" | cat "$work/eve.share" - >"$work/new"
+}
+check "the shares go over to other custodians" share
+check "shares of the former ceremony are of another one" refused 'of another ceremony' given "$work/two" ceremony restore
+check "the newest backup is not destroyed" refused 'no newer backup' tessere ceremony destroy "$(basename "$(newest)")" --yes
+check "the one that it replaced is" tessere ceremony destroy "$(basename "$(find "$home/ceremony" -name share-2.cms | xargs -n1 dirname | grep -v "$(newest)")")" --yes
+rm -rf "$home"/token*
+cp -r "$(newest)" "$work/damaged"
+sed -i '0,/"kcv": "[0-9A-F]*"/s//"kcv": "000000"/' "$work/damaged/backup.json"
+check "a backup whose check value was changed is refused" eval '! given "$work/new" ceremony restore --backup "$work/damaged" 2>&1 | tee "$work/o" | grep -q done && grep -q "not the one that it must be" "$work/o"'
+check "and no master is in the token" eval 'tessere key list | grep -c missing | grep -qx 7'
+head -c 400 "$(newest)/backup.json" >"$work/damaged/backup.json"
+check "one that was cut is refused by name" eval '! given "$work/new" ceremony restore --backup "$work/damaged" 2>"$work/o" && grep -q "backup.json" "$work/o"'
+check "a copy of the backup from elsewhere restores" eval 'cp -r "$(newest)" "$work/copy" && rm -rf "$home/ceremony" && given "$work/new" ceremony restore --backup "$work/copy"'
+check "the badge taps again, once more" tap_works
+check "its backup is back in its place" test -f "$home/ceremony/$(basename "$(newest)")/backup.json"
+
+rehearse() {
+    tessere ceremony init --rehearsal --custodians Xavier,Yves --confirmed-by Alice,Bert >"$work/rehearsal.out" 2>&1 || { cat "$work/rehearsal.out"; return 1; }
+    words_of "$work/rehearsal.out" >"$work/rehearsed"
+}
+keys_before=$(tessere key list)
+check "a rehearsal is held" rehearse
+check "its shares restore a rehearsal" given "$work/rehearsed" ceremony restore --rehearsal
+check "and nothing else" refused 'another ceremony' given "$work/rehearsed" ceremony restore
+check "no key of it is in use, and its token is gone" eval '[ "$keys_before" = "$(tessere key list)" ] && ! ls -d "$home"/rehearsal-token*'
+check "it is marked: on the screen, in the minutes, in the journal" eval 'grep -q REHEARSAL "$work/rehearsal.out" && grep -q "\"rehearsal\":true" "$home"/ceremony/rehearsal-*/minutes-init-*.json && grep -q RÉPÉTITION "$home"/ceremony/rehearsal-*/minutes-init-*.fr.html && sqlite3 "$home/store.db" "SELECT CAST(body AS TEXT) FROM entry" | grep "\"rehearsal\":true" | grep -q ceremony'
+check "its minutes verify" minutes_verify "$(find "$home"/ceremony/rehearsal-* -name 'minutes-init-*.json')"
+remove 0
+finish

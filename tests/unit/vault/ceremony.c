@@ -1,0 +1,468 @@
+/* Ceremonies as the vault sees them: what a peer that was taken over might try. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "crypto/crypto.h"
+#include "crypto/sign.h"
+#include "custody/words.h"
+#include "fake_keyring.h"
+#include "vault/ceremony.h"
+#include "vault/identity.h"
+#include "vault/quorum.h"
+
+enum { ID = CUSTODY_CEREMONY_ID };
+
+static struct vaultd d;
+static struct fake_keyring keyring;
+static uint8_t answer[VAULT_MESSAGE_MAX];
+static struct b_rd fields; /* of the last answer */
+static char message[320];  /* of the last error */
+static struct crypto_es256 *keys[2];
+static char roster[2048], proposal[2048];
+
+static uint64_t now_us(void)
+{
+    return 1;
+}
+
+static void fill(void *ctx, uint8_t *p, size_t n)
+{
+    (void)ctx;
+    memset(p, 0x5A, n);
+}
+
+static struct wire_out begin(struct b_wr *w, enum vault_msg id)
+{
+    static uint8_t bytes[8192];
+    *w = b_wr_from(bytes, sizeof(bytes));
+    b_wr_u8(w, (uint8_t)id);
+    return wire_out_from(vault_msg_row((uint8_t)id)->request, w);
+}
+
+static enum b_code send_message(const struct b_wr *w)
+{
+    struct b_wr out = b_wr_from(answer, sizeof(answer));
+    struct b_err e = {0};
+    assert_true(vaultd_handle(&d, b_wr_reader(w), &out));
+    fields = b_wr_reader(&out);
+    if (b_rd_u8(&fields) == 0)
+        return B_OK;
+    assert_true(wire_get_error(fields, &e));
+    (void)snprintf(message, sizeof(message), "%s", e.msg);
+    return e.code;
+}
+
+static struct wire_in answer_of(enum vault_msg id)
+{
+    return wire_in_from(vault_msg_row((uint8_t)id)->answer, fields);
+}
+
+/* --- the messages ------------------------------------------------------------------------------
+ */
+
+static uint8_t id[ID], check[VAULTD_CHECK];
+
+static void take_names(enum vault_msg m)
+{
+    struct wire_in in = answer_of(m);
+    struct b_rd a = wire_get_bytes(&in);
+    struct b_rd b = wire_get_bytes(&in);
+    assert_true(wire_in_end(&in));
+    b_rd_bytes(&a, id, sizeof(id));
+    b_rd_bytes(&b, check, sizeof(check));
+}
+
+static enum b_code begin_ceremony(uint8_t threshold, uint8_t count, bool is_rehearsal)
+{
+    struct b_wr w;
+    struct wire_out o = begin(&w, VAULT_MSG_CEREMONY_BEGIN);
+    wire_put_u8(&o, threshold);
+    wire_put_u8(&o, count);
+    wire_put_u8(&o, is_rehearsal ? 1 : 0);
+    enum b_code r = send_message(&w);
+    if (r == B_OK)
+        take_names(VAULT_MSG_CEREMONY_BEGIN);
+    return r;
+}
+
+static enum b_code resume(uint8_t threshold)
+{
+    struct b_wr w;
+    struct wire_out o = begin(&w, VAULT_MSG_CEREMONY_RESUME);
+    wire_put_bytes(&o, id, sizeof(id));
+    wire_put_u8(&o, threshold);
+    wire_put_u8(&o, 0);
+    wire_put_bytes(&o, check, sizeof(check));
+    return send_message(&w);
+}
+
+static enum b_code words(uint8_t share, char text[static CUSTODY_SHARE_TEXT + 1])
+{
+    struct b_wr w;
+    struct wire_out o = begin(&w, VAULT_MSG_CEREMONY_WORDS);
+    wire_put_u8(&o, share);
+    enum b_code r = send_message(&w);
+    if (r != B_OK)
+        return r;
+    struct wire_in in = answer_of(VAULT_MSG_CEREMONY_WORDS);
+    struct b_rd bytes = wire_get_bytes(&in);
+    assert_true(wire_in_end(&in) && bytes.left == CUSTODY_SHARE_TEXT - 1);
+    b_rd_bytes(&bytes, text, CUSTODY_SHARE_TEXT - 1);
+    text[CUSTODY_SHARE_TEXT - 1] = '\0';
+    return B_OK;
+}
+
+static enum b_code give(const char *text)
+{
+    struct b_wr w;
+    struct wire_out o = begin(&w, VAULT_MSG_CEREMONY_GIVE);
+    wire_put_bytes(&o, text, strlen(text));
+    return send_message(&w);
+}
+
+static uint8_t wrapped[CUSTODY_WRAPPED], kcv[3];
+
+static enum b_code make(enum key_role role, uint8_t generation)
+{
+    struct b_wr w;
+    struct wire_out o = begin(&w, VAULT_MSG_CEREMONY_MAKE);
+    wire_put_u8(&o, (uint8_t)role);
+    wire_put_u8(&o, generation);
+    enum b_code r = send_message(&w);
+    if (r != B_OK)
+        return r;
+    struct wire_in in = answer_of(VAULT_MSG_CEREMONY_MAKE);
+    char method[16];
+    struct b_rd a = wire_get_bytes(&in);
+    wire_get_string(&in, method, sizeof(method));
+    struct b_rd b = wire_get_bytes(&in);
+    assert_true(wire_get_bool(&in) && wire_in_end(&in));
+    b_rd_bytes(&a, wrapped, sizeof(wrapped));
+    b_rd_bytes(&b, kcv, sizeof(kcv));
+    return B_OK;
+}
+
+static enum b_code bring(enum key_role role, uint8_t generation, bool keeps)
+{
+    struct b_wr w;
+    struct wire_out o = begin(&w, VAULT_MSG_CEREMONY_BRING);
+    wire_put_u8(&o, (uint8_t)role);
+    wire_put_u8(&o, generation);
+    wire_put_bytes(&o, wrapped, sizeof(wrapped));
+    wire_put_bytes(&o, kcv, sizeof(kcv));
+    wire_put_u8(&o, keeps ? 1 : 0);
+    return send_message(&w);
+}
+
+static enum b_code sign(const char *minutes)
+{
+    struct b_wr w;
+    struct wire_out o = begin(&w, VAULT_MSG_MINUTES_SIGN);
+    wire_put_bytes(&o, minutes, strlen(minutes));
+    return send_message(&w);
+}
+
+/* A ceremony of two of three, its shares in words, and a backup of auth 1. */
+static char shares[3][CUSTODY_SHARE_TEXT + 1];
+static void hold(void)
+{
+    assert_int_equal(begin_ceremony(2, 3, false), B_OK);
+    for (uint8_t i = 0; i < 3; i++)
+        assert_int_equal(words((uint8_t)(i + 1), shares[i]), B_OK);
+    assert_int_equal(make(KEY_ROLE_AUTH, 1), B_OK);
+}
+
+/* --- dual control ------------------------------------------------------------------------------
+ */
+
+static void found_roster(void)
+{
+    char hex[2][131];
+    struct b_wr w;
+    const uint8_t policy[32] = {1};
+    for (size_t i = 0; i < B_COUNT(keys); i++) {
+        uint8_t point[65];
+        crypto_es256_public(keys[i], point);
+        b_hex(hex[i], point, sizeof(point));
+    }
+    (void)snprintf(roster, sizeof(roster),
+                   "tessere-roster/v1\nestablishment 750712184\nquorum 2\napprover a %s\n"
+                   "approver b %s\n",
+                   hex[0], hex[1]);
+    struct wire_out o = begin(&w, VAULT_MSG_ROSTER_FOUND);
+    wire_put_bytes(&o, roster, strlen(roster));
+    wire_put_bytes(&o, policy, sizeof(policy));
+    assert_int_equal(send_message(&w), B_OK);
+}
+
+static enum b_code approve(const char *argument)
+{
+    uint8_t digest[32];
+    uint8_t signatures[2][64];
+    char hex[65];
+    struct b_wr w;
+    crypto_sha256(roster, strlen(roster), digest);
+    b_hex(hex, digest, sizeof(digest));
+    (void)snprintf(proposal, sizeof(proposal),
+                   "tessere-proposal/v1\nestablishment 750712184\nroster %s\nnumber 1\n"
+                   "action ceremony\nargument %s\nproposer a\nexpires 4102444800\n",
+                   hex, argument);
+    for (size_t i = 0; i < 2; i++)
+        assert_true(crypto_es256_sign(keys[i], proposal, strlen(proposal), signatures[i]));
+    struct wire_out o = begin(&w, VAULT_MSG_CARRY_OUT);
+    wire_put_bytes(&o, roster, strlen(roster));
+    wire_put_bytes(&o, proposal, strlen(proposal));
+    wire_put_bytes(&o, signatures, sizeof(signatures));
+    return send_message(&w);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    struct b_wr w;
+    assert_int_equal(b_secret_init(4 << 20, false, NULL), B_OK);
+    keyring = (struct fake_keyring){.fails = B_OK};
+    vaultd_init(&d, fake_keyring(&keyring), (struct df_random){.fill = fill}, now_us);
+    struct wire_out o = begin(&w, VAULT_MSG_CONFIGURE);
+    wire_put_u32(&o, VAULT_PROTOCOL);
+    wire_put_string(&o, "pkcs11:token=x");
+    wire_put_string(&o, "750712184");
+    wire_put_string(&o, NULL);
+    wire_put_u8(&o, 0);
+    wire_put_u8(&o, 0);
+    wire_put_u8(&o, 0);
+    wire_put_u8(&o, 1);
+    wire_put_string(&o, NULL);
+    wire_put_u32(&o, 0);
+    assert_int_equal(send_message(&w), B_OK);
+    for (size_t i = 0; i < B_COUNT(keys); i++) {
+        uint8_t scalar[32] = {[31] = (uint8_t)(i + 1)};
+        keys[i] = crypto_es256_new(scalar);
+        assert_non_null(keys[i]);
+    }
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < B_COUNT(keys); i++)
+        crypto_es256_free(&keys[i]);
+    vaultd_drop(&d);
+    assert_int_equal(b_secret_in_use(), 0);
+    return 0;
+}
+
+/* --- tests -------------------------------------------------------------------------------------
+ */
+
+static void any_two_of_three_shares_open_the_backup(void **state)
+{
+    (void)state;
+    static const size_t pairs[][2] = {{0, 1}, {2, 0}, {1, 2}};
+    hold();
+    for (size_t i = 0; i < B_COUNT(pairs); i++) {
+        assert_int_equal(resume(2), B_OK);
+        assert_int_equal(give(shares[pairs[i][0]]), B_OK);
+        assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_E_SHARE_FEW);
+        assert_int_equal(give(shares[pairs[i][1]]), B_OK);
+        assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_OK);
+    }
+    assert_int_equal(keyring.brought, B_COUNT(pairs));
+}
+
+static void a_backup_opens_as_what_it_is_and_nothing_else(void **state)
+{
+    (void)state;
+    hold();
+    assert_int_equal(bring(KEY_ROLE_AUTH, 2, true), B_E_BACKUP_BROKEN);
+    assert_int_equal(bring(KEY_ROLE_APP, 1, true), B_E_BACKUP_BROKEN);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, false), B_OK);
+    assert_int_equal(keyring.brought, 0);
+    assert_int_equal(begin_ceremony(2, 3, false), B_OK); /* another one */
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_E_BACKUP_BROKEN);
+    assert_int_equal(keyring.brought, 0);
+}
+
+static void wrong_shares_are_told_apart(void **state)
+{
+    (void)state;
+    char other[CUSTODY_SHARE_TEXT + 1], rehearsed[CUSTODY_SHARE_TEXT + 1];
+    assert_int_equal(begin_ceremony(2, 3, false), B_OK);
+    assert_int_equal(words(2, other), B_OK);
+    assert_int_equal(begin_ceremony(2, 3, true), B_OK);
+    assert_int_equal(words(2, rehearsed), B_OK);
+    hold();
+    assert_int_equal(resume(2), B_OK);
+    assert_int_equal(give(other), B_E_SHARE_FOREIGN);
+    assert_int_equal(give(rehearsed), B_E_SHARE_FOREIGN);
+    assert_non_null(strstr(message, "rehearsal"));
+    assert_int_equal(give(shares[0]), B_OK);
+    assert_int_equal(give(shares[0]), B_E_SHARE_REPEATED);
+    shares[1][3] = shares[1][3] == 'a' ? 'i' : 'a';
+    assert_int_equal(give(shares[1]), B_E_SHARE_TYPED);
+    assert_int_equal(give(shares[2]), B_OK); /* those before stayed */
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_OK);
+}
+
+/* With a right check code, and a value that is not the ceremony's. */
+static void a_made_up_share_is_found_out(void **state)
+{
+    (void)state;
+    char text[CUSTODY_SHARE_TEXT];
+    struct custody_share s;
+    hold();
+    assert_int_equal(custody_share_read(b_rd_from(shares[1], CUSTODY_SHARE_TEXT - 1), &s, NULL),
+                     B_OK);
+    s.value[0] ^= 1;
+    custody_share_write(&s, text);
+    assert_int_equal(resume(2), B_OK);
+    assert_int_equal(give(shares[0]), B_OK);
+    assert_int_equal(give(text), B_E_SHARE_WRONG);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_E_SHARE_FEW);
+    assert_int_equal(give(shares[0]), B_OK); /* all over again */
+    assert_int_equal(give(shares[2]), B_OK);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_OK);
+}
+
+static void a_key_that_was_put_together_gives_no_shares(void **state)
+{
+    (void)state;
+    char text[CUSTODY_SHARE_TEXT + 1];
+    hold();
+    assert_int_equal(words(4, text), B_E_BAD_INPUT);
+    assert_int_equal(words(0, text), B_E_BAD_INPUT);
+    assert_int_equal(resume(2), B_OK);
+    assert_int_equal(words(1, text), B_E_SHARE_FEW);
+    assert_int_equal(give(shares[0]), B_OK);
+    assert_int_equal(give(shares[1]), B_OK);
+    assert_int_equal(words(1, text), B_E_BAD_INPUT);
+}
+
+static void nothing_is_done_without_a_ceremony(void **state)
+{
+    (void)state;
+    char text[CUSTODY_SHARE_TEXT + 1];
+    struct b_wr w;
+    assert_int_equal(make(KEY_ROLE_AUTH, 1), B_E_CEREMONY_NONE);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_E_CEREMONY_NONE);
+    assert_int_equal(words(1, text), B_E_CEREMONY_NONE);
+    assert_int_equal(give("lusab"), B_E_CEREMONY_NONE);
+    hold();
+    struct wire_out o = begin(&w, VAULT_MSG_CEREMONY_CLOSE);
+    assert_true(wire_out_end(&o));
+    assert_int_equal(send_message(&w), B_OK);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_E_CEREMONY_NONE);
+}
+
+static void another_backup_key_takes_the_place(void **state)
+{
+    (void)state;
+    char fresh[2][CUSTODY_SHARE_TEXT + 1];
+    struct b_wr w;
+    hold();
+    struct wire_out o = begin(&w, VAULT_MSG_CEREMONY_RENEW);
+    wire_put_u8(&o, 2);
+    wire_put_u8(&o, 2);
+    assert_int_equal(send_message(&w), B_OK);
+    take_names(VAULT_MSG_CEREMONY_RENEW);
+    o = begin(&w, VAULT_MSG_CEREMONY_REWRAP);
+    wire_put_u8(&o, KEY_ROLE_AUTH);
+    wire_put_u8(&o, 1);
+    wire_put_bytes(&o, wrapped, sizeof(wrapped));
+    assert_int_equal(send_message(&w), B_OK);
+    struct wire_in in = answer_of(VAULT_MSG_CEREMONY_REWRAP);
+    struct b_rd bytes = wire_get_bytes(&in);
+    b_rd_bytes(&bytes, wrapped, sizeof(wrapped));
+    for (uint8_t i = 0; i < 2; i++)
+        assert_int_equal(words((uint8_t)(i + 1), fresh[i]), B_OK);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, false), B_OK);
+    assert_int_equal(resume(2), B_OK);
+    assert_int_equal(give(shares[0]), B_E_SHARE_FOREIGN);
+    assert_int_equal(give(fresh[0]), B_OK);
+    assert_int_equal(give(fresh[1]), B_OK);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_OK);
+}
+
+static void with_a_roster_a_ceremony_needs_its_quorum(void **state)
+{
+    (void)state;
+    hold();
+    found_roster();
+    assert_int_equal(begin_ceremony(2, 3, false), B_E_QUORUM);
+    assert_int_equal(resume(2), B_E_QUORUM);
+    assert_int_equal(approve("restore"), B_OK);
+    assert_int_equal(begin_ceremony(2, 3, false), B_E_QUORUM); /* not that one */
+    assert_int_equal(resume(2), B_OK);
+    assert_int_equal(give(shares[0]), B_OK);
+    assert_int_equal(give(shares[1]), B_OK);
+    assert_int_equal(make(KEY_ROLE_AUTH, 2), B_E_QUORUM);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_OK);
+    assert_int_equal(resume(2), B_E_QUORUM); /* once */
+}
+
+static void a_rotation_is_of_the_key_that_was_approved(void **state)
+{
+    (void)state;
+    hold();
+    found_roster();
+    assert_int_equal(approve("everything"), B_E_BAD_INPUT);
+    assert_int_equal(approve("rotate auth 2"), B_OK);
+    assert_int_equal(resume(2), B_OK);
+    assert_int_equal(give(shares[0]), B_OK);
+    assert_int_equal(give(shares[1]), B_OK);
+    assert_int_equal(make(KEY_ROLE_AUTH, 3), B_E_QUORUM);
+    assert_int_equal(make(KEY_ROLE_APP, 2), B_E_QUORUM);
+    assert_int_equal(make(KEY_ROLE_AUTH, 2), B_OK);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 2, true), B_OK);
+}
+
+static void minutes_are_signed_once_and_are_nothing_else(void **state)
+{
+    (void)state;
+    static const char real[] = "{\"format\":\"tessere-minutes/v1\",\"rehearsal\":false,\"k\":1}";
+    static const char rehearsed[] =
+        "{\"format\":\"tessere-minutes/v1\",\"rehearsal\":true,\"k\":1}";
+    const struct vaultd_identity *identity = NULL;
+    assert_int_equal(sign(real), B_E_CEREMONY_NONE);
+    assert_int_equal(sign(rehearsed), B_OK);
+    hold();
+    assert_int_equal(sign("tessere/750712184\n1\nAAAA\n"), B_E_BAD_INPUT);
+    assert_int_equal(sign("{\"format\":\"tessere-minutes/v1\",\"rehearsal\":false,\n\"k\":1}"),
+                     B_E_BAD_INPUT);
+    assert_int_equal(sign("{\"rehearsal\":false,\"format\":\"tessere-minutes/v1\"}"),
+                     B_E_BAD_INPUT);
+    assert_int_equal(sign(real), B_OK);
+    struct wire_in in = answer_of(VAULT_MSG_MINUTES_SIGN);
+    struct b_rd signature = wire_get_bytes(&in);
+    assert_int_equal(vaultd_identity(&d, &identity, NULL), B_OK);
+    assert_int_equal(signature.left, 64);
+    assert_true(crypto_ed25519_verify(identity->journal_public, real, strlen(real), signature.p));
+    assert_int_equal(sign(real), B_E_REFUSED);
+    assert_int_equal(begin_ceremony(2, 3, true), B_OK);
+    assert_int_equal(sign(real), B_E_REFUSED); /* a rehearsal is not the real thing */
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+    const struct CMUnitTest tests[] = {
+        T(any_two_of_three_shares_open_the_backup),
+        T(a_backup_opens_as_what_it_is_and_nothing_else),
+        T(wrong_shares_are_told_apart),
+        T(a_made_up_share_is_found_out),
+        T(a_key_that_was_put_together_gives_no_shares),
+        T(nothing_is_done_without_a_ceremony),
+        T(another_backup_key_takes_the_place),
+        T(with_a_roster_a_ceremony_needs_its_quorum),
+        T(a_rotation_is_of_the_key_that_was_approved),
+        T(minutes_are_signed_once_and_are_nothing_else),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
