@@ -235,8 +235,7 @@ enum b_code ceremony_hand_out(struct ceremony *k, struct b_err *err)
 /* --- shares given back -------------------------------------------------------------------------
  */
 
-/* A line of the standard input into secret memory, without echo. False at its end. */
-static bool read_line(char *line, size_t cap, size_t *ret_n)
+bool ceremony_line(char *line, size_t cap, size_t *ret_n)
 {
     struct termios shown;
     bool is_hidden = isatty(STDIN_FILENO) != 0 && tcgetattr(STDIN_FILENO, &shown) == 0;
@@ -263,7 +262,7 @@ static enum b_code take_share(struct ceremony *k, char *line, unsigned *given, s
     size_t n = 0;
     for (;;) {
         cli_say(k->c, CLI_BOLD, _("Share %u of %u: "), *given + 1, k->backup.ceremony.threshold);
-        if (!read_line(line, SHARE_LINE, &n))
+        if (!ceremony_line(line, SHARE_LINE, &n))
             return b_err_set(err, B_E_SHARE_FEW, 0, "%u of %u were given", *given,
                              k->backup.ceremony.threshold);
         enum b_code r = vault_ceremony_give(k->vault, b_rd_from(line, n), given, err);
@@ -302,6 +301,12 @@ static bool ask_name(struct ceremony *k, size_t which)
     return name[0] != '\0';
 }
 
+bool ceremony_is_about(const struct ceremony *k, const struct vault_backup *key)
+{
+    const struct vault_backup *only = k->told.key;
+    return only == NULL || (only->role == key->role && only->generation == key->generation);
+}
+
 enum b_code ceremony_confirm(struct ceremony *k, struct b_err *err)
 {
     const char *list = k->c->options[CLI_OPT_CONFIRMED_BY];
@@ -312,6 +317,8 @@ enum b_code ceremony_confirm(struct ceremony *k, struct b_err *err)
     for (size_t i = 0; i < k->backup.count; i++) {
         const struct vault_backup *b = &k->backup.keys[i];
         char kcv[7];
+        if (!ceremony_is_about(k, b))
+            continue;
         b_hex(kcv, b->kcv, sizeof(b->kcv));
         cli_say(k->c, CLI_PLAIN, _("  key %-5s generation %u, check value %s (%s)\n"),
                 key_role_name(b->role), b->generation, kcv, b->kcv_method);

@@ -28,12 +28,28 @@ B_NODISCARD enum b_code ceremony_hand_out(struct ceremony *k, struct b_err *err)
 /* The backup of --backup, or the newest here; the custodians give their shares. */
 B_NODISCARD enum b_code ceremony_find(struct ceremony *k, struct b_err *err);
 B_NODISCARD enum b_code ceremony_take_in(struct ceremony *k, struct b_err *err);
+/* A rotation, an import and an export are about one key, the others about all of the backup. */
+bool ceremony_is_about(const struct ceremony *k, const struct vault_backup *key);
 /* Whom the check values were read to: asked at the terminal, or --confirmed-by. */
 B_NODISCARD enum b_code ceremony_confirm(struct ceremony *k, struct b_err *err);
 /* HOME/ceremony/<id>. */
 B_NODISCARD enum b_code ceremony_place(struct ceremony *k, struct b_err *err);
 /* Removes shares and backup of k->dir; the minutes stay. */
 B_NODISCARD enum b_code ceremony_remove(const struct ceremony *k, struct b_err *err);
+/* A line of the standard input into secret memory, without echo. False at its end. */
+bool ceremony_line(char *line, size_t cap, size_t *ret_n);
+
+/* ceremony_acts.c. The beginning and the end that all acts have; close gives r back. */
+B_NODISCARD enum b_code ceremony_open(struct ceremony *k, struct cli *c, struct b_err *err);
+enum b_code ceremony_close(struct ceremony *k, enum b_code r);
+/* Everything is tried before anything is kept: in the backup's file, then in the token, then in the
+ * store, which names no master that the one before does not have. */
+B_NODISCARD enum b_code ceremony_finish(struct ceremony *k, const char *kind, struct b_err *err);
+/* The entry of the journal, the minutes, and what the person is told. */
+B_NODISCARD enum b_code ceremony_tell(struct ceremony *k, struct b_err *err);
+/* The next generation of a role, by the store. */
+B_NODISCARD enum b_code ceremony_next(struct ceremony *k, enum key_role role, unsigned *ret,
+                                      struct b_err *err);
 /* The token of a rehearsal, k->scratch. */
 void ceremony_remove_token(const struct ceremony *k);
 

@@ -34,7 +34,7 @@ static enum b_code open_rehearsal(struct ceremony *k, struct b_err *err)
     return r;
 }
 
-static enum b_code open_act(struct ceremony *k, struct cli *c, struct b_err *err)
+enum b_code ceremony_open(struct ceremony *k, struct cli *c, struct b_err *err)
 {
     memset(k, 0, sizeof(*k));
     k->c = c;
@@ -57,7 +57,7 @@ static enum b_code open_act(struct ceremony *k, struct cli *c, struct b_err *err
 }
 
 /* What came to nothing leaves nothing: shares of a backup key that wraps no key in use. */
-static enum b_code close_act(struct ceremony *k, enum b_code r)
+enum b_code ceremony_close(struct ceremony *k, enum b_code r)
 {
     struct b_err ignored;
     if (k->vault != NULL)
@@ -94,6 +94,8 @@ static enum b_code bring_all(struct ceremony *k, bool keeps, struct b_err *err)
     enum b_code r = B_OK;
     for (size_t i = 0; r == B_OK && i < k->backup.count; i++) {
         struct vault_key key;
+        if (!ceremony_is_about(k, &k->backup.keys[i]))
+            continue;
         r = vault_ceremony_bring(k->vault, &k->backup.keys[i], keeps, &key, err);
         k->is_in_use = k->is_in_use || (keeps && r == B_OK);
     }
@@ -118,9 +120,20 @@ static void answer(struct ceremony *k)
                               (int)k->backup.count));
 }
 
-/* Everything is tried before anything is kept: in the backup's file, then in the token, then in the
- * store, which names no master that the one before does not have. */
-static enum b_code finish(struct ceremony *k, const char *kind, struct b_err *err)
+enum b_code ceremony_tell(struct ceremony *k, struct b_err *err)
+{
+    struct service *sv = &k->c->service;
+    enum b_code r = service_ceremony_note(sv, &k->told, err);
+    if (r == B_OK)
+        r = service_journal_checkpoint(sv, k->c->home, err);
+    if (r == B_OK)
+        r = service_minutes(sv, &k->told, k->dir, err);
+    if (r == B_OK)
+        answer(k);
+    return r;
+}
+
+enum b_code ceremony_finish(struct ceremony *k, const char *kind, struct b_err *err)
 {
     struct service *sv = &k->c->service;
     bool is_rehearsal = k->backup.ceremony.is_rehearsal;
@@ -136,22 +149,13 @@ static enum b_code finish(struct ceremony *k, const char *kind, struct b_err *er
         r = bring_all(k, true, err);
     if (r == B_OK && !is_rehearsal)
         r = service_ceremony_roster(sv, err);
-    if (r == B_OK)
-        r = service_ceremony_note(sv, &k->told, err);
-    if (r == B_OK)
-        r = service_journal_checkpoint(sv, k->c->home, err);
-    if (r == B_OK)
-        r = service_minutes(sv, &k->told, k->dir, err);
-    if (r == B_OK)
-        answer(k);
-    return r;
+    return r == B_OK ? ceremony_tell(k, err) : r;
 }
 
 /* --- init and rotate ---------------------------------------------------------------------------
  */
 
-/* The next generation of a role, by the store. */
-static enum b_code next_of(struct ceremony *k, enum key_role role, unsigned *ret, struct b_err *err)
+enum b_code ceremony_next(struct ceremony *k, enum key_role role, unsigned *ret, struct b_err *err)
 {
     struct store_generation gs[64];
     size_t count = 0;
@@ -192,7 +196,7 @@ static enum b_code make_all(struct ceremony *k, struct b_err *err)
     for (int i = 0; r == B_OK && i < KEY_ROLE_ALL; i++) {
         unsigned generation = 1;
         if (!k->backup.ceremony.is_rehearsal)
-            r = next_of(k, (enum key_role)i, &generation, err);
+            r = ceremony_next(k, (enum key_role)i, &generation, err);
         if (r == B_OK && i == KEY_ROLE_SEAL && generation > 1)
             r = b_err_set(err, B_E_KEY_EXISTS, 0,
                           _("the masters here were made without a backup, and cannot leave the "
@@ -209,7 +213,7 @@ static enum b_code make_all(struct ceremony *k, struct b_err *err)
 enum b_code cli_ceremony_init(struct cli *c, struct b_err *err)
 {
     static struct ceremony k;
-    enum b_code r = open_act(&k, c, err);
+    enum b_code r = ceremony_open(&k, c, err);
     if (r == B_OK)
         r = ceremony_custodians(&k, err);
     if (r == B_OK && !k.backup.ceremony.is_rehearsal)
@@ -222,8 +226,8 @@ enum b_code cli_ceremony_init(struct cli *c, struct b_err *err)
     if (r == B_OK)
         r = make_all(&k, err);
     if (r == B_OK)
-        r = finish(&k, "init", err);
-    return close_act(&k, r);
+        r = ceremony_finish(&k, "init", err);
+    return ceremony_close(&k, r);
 }
 
 enum b_code cli_ceremony_rotate(struct cli *c, struct b_err *err)
@@ -235,11 +239,11 @@ enum b_code cli_ceremony_rotate(struct cli *c, struct b_err *err)
     if (role == KEY_ROLE_COUNT)
         return b_err_set(err, B_E_USAGE, 0,
                          _("no role \"%.40s\": they are picc, app, auth, read, write"), c->operand);
-    enum b_code r = open_act(&k, c, err);
+    enum b_code r = ceremony_open(&k, c, err);
     if (r == B_OK)
         r = ceremony_find(&k, err);
     if (r == B_OK)
-        r = next_of(&k, role, &generation, err);
+        r = ceremony_next(&k, role, &generation, err);
     (void)snprintf(what, sizeof(what), "rotate %s %u", key_role_name(role), generation);
     if (r == B_OK)
         r = service_ceremony_allow(&c->service, what, err);
@@ -247,9 +251,11 @@ enum b_code cli_ceremony_rotate(struct cli *c, struct b_err *err)
         r = ceremony_take_in(&k, err);
     if (r == B_OK)
         r = make_one(&k, role, generation, err);
-    if (r == B_OK)
-        r = finish(&k, "rotate", err);
-    return close_act(&k, r);
+    if (r == B_OK) {
+        k.told.key = &k.backup.keys[k.backup.count - 1];
+        r = ceremony_finish(&k, "rotate", err);
+    }
+    return ceremony_close(&k, r);
 }
 
 /* --- share -------------------------------------------------------------------------------------
@@ -258,7 +264,7 @@ enum b_code cli_ceremony_rotate(struct cli *c, struct b_err *err)
 enum b_code cli_ceremony_share(struct cli *c, struct b_err *err)
 {
     static struct ceremony k;
-    enum b_code r = open_act(&k, c, err);
+    enum b_code r = ceremony_open(&k, c, err);
     if (r == B_OK)
         r = ceremony_find(&k, err);
     if (r == B_OK && !k.backup.ceremony.is_rehearsal)
@@ -275,8 +281,8 @@ enum b_code cli_ceremony_share(struct cli *c, struct b_err *err)
     for (size_t i = 0; r == B_OK && i < k.backup.count; i++)
         r = vault_ceremony_rewrap(k.vault, &k.backup.keys[i], err);
     if (r == B_OK)
-        r = finish(&k, "share", err);
-    return close_act(&k, r);
+        r = ceremony_finish(&k, "share", err);
+    return ceremony_close(&k, r);
 }
 
 /* --- restore -----------------------------------------------------------------------------------
@@ -316,7 +322,7 @@ static enum b_code find_token(struct ceremony *k, struct b_err *err)
 enum b_code cli_ceremony_restore(struct cli *c, struct b_err *err)
 {
     static struct ceremony k;
-    enum b_code r = open_act(&k, c, err);
+    enum b_code r = ceremony_open(&k, c, err);
     if (r == B_OK)
         r = ceremony_find(&k, err);
     if (r == B_OK && !k.backup.ceremony.is_rehearsal)
@@ -326,8 +332,8 @@ enum b_code cli_ceremony_restore(struct cli *c, struct b_err *err)
     if (r == B_OK)
         r = ceremony_take_in(&k, err);
     if (r == B_OK)
-        r = finish(&k, "restore", err);
-    return close_act(&k, r);
+        r = ceremony_finish(&k, "restore", err);
+    return ceremony_close(&k, r);
 }
 
 /* --- destroy -----------------------------------------------------------------------------------
@@ -370,7 +376,7 @@ enum b_code cli_ceremony_destroy(struct cli *c, struct b_err *err)
     char name[64];
     char dir[CLI_PATH_MAX];
     uint8_t digest[32];
-    enum b_code r = open_act(&k, c, err);
+    enum b_code r = ceremony_open(&k, c, err);
     (void)snprintf(what, sizeof(what), "destroy %.40s", c->operand);
     (void)snprintf(name, sizeof(name), "ceremony/%.40s", c->operand);
     if (r == B_OK && strspn(c->operand, "0123456789ABCDEFrehasl-") != strlen(c->operand))
@@ -397,5 +403,5 @@ enum b_code cli_ceremony_destroy(struct cli *c, struct b_err *err)
         r = ceremony_remove(&k, err);
     if (r == B_OK)
         answer(&k);
-    return close_act(&k, r);
+    return ceremony_close(&k, r);
 }

@@ -65,6 +65,8 @@ enum cli_option {
     CLI_OPT_CONFIRMED_BY,
     CLI_OPT_BACKUP,
     CLI_OPT_REHEARSAL,
+    CLI_OPT_KCV,
+    CLI_OPT_BLOCK,
     CLI_OPT_COUNT_OF,
 };
 

@@ -128,7 +128,7 @@ static enum b_code from_problem(struct remote *r, const json_t *problem, long st
         memcpy(r->sentence, sentence, strlen(sentence) + 1);
     for (int code = B_OK + 1; name != NULL && code < B_CODE_COUNT; code++)
         if (strcmp(name, b_code_name((enum b_code)code)) == 0)
-            return b_err_set(err, (enum b_code)code, (uint32_t)status, "%.200s",
+            return b_err_set(err, (enum b_code)code, (uint32_t)status, "%.300s",
                              detail != NULL ? detail : "");
     return b_err_set(err, B_E_SERVER_GONE, (uint32_t)status, "the server answers %ld", status);
 }

@@ -165,32 +165,33 @@ static enum b_code prepare_accept(struct service *sv, struct service_proposing *
     return r;
 }
 
-/* "init", "share", "restore", "destroy <ceremony>", or "rotate auth", which becomes "rotate auth
- * 4".
- */
+/* "init", "share", "restore", "destroy <ceremony>"; "rotate auth" and "import auth", which become
+ * "… auth 4"; "export auth 3". */
 static enum b_code prepare_ceremony(struct service *sv, struct service_proposing *k,
                                     struct b_err *err)
 {
-    static const char *const verbs[] = {"init", "share", "restore"};
-    if (strncmp(k->operands, "rotate ", 7) == 0) {
-        char key[40];
-        k->operands += 7;
-        enum b_code r = prepare_rotate(sv, k, err);
+    static const char *const alone[] = {"init", "share", "restore"};
+    const char *what = k->operands;
+    char key[40];
+    bool is_next = strncmp(what, "rotate ", 7) == 0 || strncmp(what, "import ", 7) == 0;
+    bool is_known = strncmp(what, "destroy ", 8) == 0 && strspn(what + 8, "0123456789ABCDEF") == 12;
+    for (size_t i = 0; i < B_COUNT(alone); i++)
+        is_known = is_known || strcmp(what, alone[i]) == 0;
+    if (is_next || strncmp(what, "export ", 7) == 0) {
+        k->operands = what + 7;
+        enum b_code r = is_next ? prepare_rotate(sv, k, err) : prepare_generation(sv, k, err);
         (void)snprintf(key, sizeof(key), "%.39s", k->argument);
-        (void)snprintf(k->argument, sizeof(k->argument), "rotate %s", key);
+        (void)snprintf(k->argument, sizeof(k->argument), "%.6s %s", what, key); /* a verb has six */
         return r;
     }
-    bool is_known = strncmp(k->operands, "destroy ", 8) == 0 &&
-                    strspn(k->operands + 8, "0123456789ABCDEF") == 12;
-    for (size_t i = 0; i < B_COUNT(verbs); i++)
-        is_known = is_known || strcmp(k->operands, verbs[i]) == 0;
     if (is_known) {
-        (void)snprintf(k->argument, sizeof(k->argument), "%.40s", k->operands);
+        (void)snprintf(k->argument, sizeof(k->argument), "%.40s", what);
         return B_OK;
     }
     return b_err_set(err, B_E_BAD_INPUT, 0,
-                     "ceremony: init, share, restore, rotate ROLE or destroy ID, not \"%.40s\"",
-                     k->operands);
+                     "ceremony: init, share, restore, rotate ROLE, import ROLE, export ROLE "
+                     "GENERATION or destroy ID, not \"%.40s\"",
+                     what);
 }
 
 /* What it allows is done elsewhere: by the vault, or by `tessere journal export` or `tessere

@@ -234,25 +234,33 @@ static enum b_code note_keys(struct service_change *c, const struct service_back
     return r;
 }
 
+void service_ceremony_key(const struct service_ceremony *k, json_t *to)
+{
+    char text[64];
+    if (k->key == NULL)
+        return;
+    (void)snprintf(text, sizeof(text), "%s %u", key_role_name(k->key->role), k->key->generation);
+    (void)json_object_set_new(to, "key", json_string(text));
+}
+
 static enum b_code note_ceremony(struct service_change *c, void *ctx, struct b_err *err)
 {
     struct service_ceremony *k = ctx;
     const struct service_backup *b = k->backup;
     char id[SERVICE_CEREMONY_HEX];
-    bool brings = !b->ceremony.is_rehearsal && strcmp(k->kind, "destroy") != 0;
+    bool brings = !b->ceremony.is_rehearsal && strcmp(k->kind, "destroy") != 0 &&
+                  strcmp(k->kind, "export") != 0;
     b_hex(id, b->ceremony.id, sizeof(b->ceremony.id));
     enum b_code r = brings ? note_keys(c, b, err) : B_OK;
     k->at = c->now;
-    if (r == B_OK)
-        r = service_log(
-            c,
-            (struct service_entry){
-                .kind = "ceremony",
-                .detail = json_pack("{s:s, s:s, s:b, s:s, s:i, s:i, s:i}", "ceremony", id, "what",
-                                    k->kind, "rehearsal", b->ceremony.is_rehearsal, "backup",
-                                    k->digest, "keys", (int)b->count, "threshold",
-                                    (int)b->ceremony.threshold, "shares", (int)b->ceremony.shares)},
-            err);
+    if (r != B_OK)
+        return r;
+    json_t *detail =
+        json_pack("{s:s, s:s, s:b, s:s, s:i, s:i, s:i}", "ceremony", id, "what", k->kind,
+                  "rehearsal", b->ceremony.is_rehearsal, "backup", k->digest, "keys", (int)b->count,
+                  "threshold", (int)b->ceremony.threshold, "shares", (int)b->ceremony.shares);
+    service_ceremony_key(k, detail);
+    r = service_log(c, (struct service_entry){.kind = "ceremony", .detail = detail}, err);
     k->entry = c->edge->size - 1;
     return r;
 }

@@ -44,7 +44,8 @@ B_NODISCARD enum b_code service_backup_read(const char *text, size_t n, struct s
 
 /* What was done, to be told. */
 struct service_ceremony {
-    const char *kind; /* "init", "share", "rotate", "restore", "destroy" */
+    const char *kind; /* "init", "share", "rotate", "restore", "import", "export", "destroy" */
+    const struct vault_backup *key; /* of a rotation, an import or an export; or NULL */
     const struct service_backup *backup;
     const char *confirmers[SERVICE_CONFIRMERS];
     char digest[65]; /* SHA-256 of backup.json */
@@ -58,6 +59,8 @@ B_NODISCARD enum b_code service_ceremony_compare(struct store *s, const struct s
  * the journal tells of the ceremony. For a rehearsal the journal alone. */
 B_NODISCARD enum b_code service_ceremony_note(struct service *sv, struct service_ceremony *k,
                                               struct b_err *err);
+/* Says in a record which key it was about, if one. */
+void service_ceremony_key(const struct service_ceremony *k, json_t *to);
 /* Once a roster is founded: carries the quorum's proposal "ceremony WHAT" out in this process's
  * vault, which then lets one such ceremony begin. B_E_QUORUM. */
 B_NODISCARD enum b_code service_ceremony_allow(struct service *sv, const char *what,

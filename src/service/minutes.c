@@ -93,6 +93,7 @@ static enum b_code write_record(struct service *sv, const struct service_ceremon
         "at", (json_int_t)k->at, "date", date, "threshold", (int)b->ceremony.threshold, "shares",
         (int)b->ceremony.shares, "custodians", custodians, "confirmed_by", confirmers, "keys", keys,
         "backup_sha256", k->digest, "journal", journal);
+    service_ceremony_key(k, o);
     size_t n = o != NULL ? json_dumpb(o, text, SERVICE_MINUTES_MAX - 1, JSON_COMPACT) : 0;
     json_decref(o);
     if (n == 0 || n >= SERVICE_MINUTES_MAX - 1)
@@ -142,7 +143,7 @@ static const char *const phrases[2][PHRASES] = {
         [KEYS] = "Master keys",
         [KEYS_HEAD] = "<th>Role<th>Generation<th>Check value<th>Made<th>SHA-256 of the backup",
         [IN_TOKEN] = "in the token",
-        [BESIDE] = "beside the token, which cannot wrap",
+        [BESIDE] = "beside the token",
         [BACKUP] = "SHA-256 of backup.json",
         [JOURNAL] = "Entry of the journal",
         [CHECK] = "This page is made from the .json file beside it; that file is what is signed.",
@@ -164,7 +165,7 @@ static const char *const phrases[2][PHRASES] = {
         [KEYS_HEAD] =
             "<th>Rôle<th>Génération<th>Valeur de contrôle<th>Créée<th>SHA-256 de la sauvegarde",
         [IN_TOKEN] = "dans le jeton",
-        [BESIDE] = "à côté du jeton, qui ne sait pas envelopper",
+        [BESIDE] = "à côté du jeton",
         [BACKUP] = "SHA-256 de backup.json",
         [JOURNAL] = "Entrée du journal",
         [CHECK] = "Cette page est tirée du fichier .json voisin ; c'est lui qui est signé.",
@@ -253,7 +254,8 @@ static void put_page(FILE *f, const json_t *o, bool is_french)
     if (!json_is_false(json_object_get(o, "rehearsal")))
         (void)fprintf(f, "<p class=\"r\">%s\n", t[REHEARSAL]);
     (void)fputs("<table>\n", f);
-    put_row(f, t[KIND], text_of(o, "kind"));
+    (void)snprintf(figures, sizeof(figures), "%.20s %.40s", text_of(o, "kind"), text_of(o, "key"));
+    put_row(f, t[KIND], figures);
     put_row(f, t[CEREMONY], text_of(o, "ceremony"));
     put_row(f, t[ESTABLISHMENT], text_of(establishment, "name"));
     put_row(f, "FINESS", text_of(establishment, "finess"));

@@ -79,7 +79,7 @@ static enum b_code make_exact(struct service *sv, const char *what, const char *
                               struct service_proposing *k, const struct service_action **ret,
                               struct b_err *err)
 {
-    char all[240];
+    char all[300];
     const struct service_action *a = service_action_find(what);
     service_action_list(all, sizeof(all));
     if (a == NULL || what[strcspn(what, "\n\r")] != '\0')

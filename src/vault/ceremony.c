@@ -1,4 +1,4 @@
-#include "vault/ceremony.h"
+#include "vault/ceremony_state.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,30 +10,7 @@
 #include "vault/identity.h"
 #include "vault/quorum.h"
 
-struct backup_key {
-    uint8_t id[CUSTODY_CEREMONY_ID];
-    uint8_t threshold, count;
-    bool is_whole; /* made here, or put together */
-    uint8_t key[CUSTODY_KEK];
-    uint8_t coefficients[(CRYPTO_SHARES_MAX - 1) * CUSTODY_KEK]; /* of one that was made here */
-    bool has_coefficients;
-};
-
-struct vaultd_ceremony {
-    struct backup_key now;
-    struct backup_key former; /* of a renewal; threshold 0: none */
-    bool is_rehearsal, has_minutes;
-    uint8_t check[VAULTD_CHECK];
-    uint8_t given_count;
-    uint8_t xs[CRYPTO_SHARES_MAX];
-    uint8_t given[CRYPTO_SHARES_MAX][CUSTODY_SHARE_VALUE];
-    char permit[sizeof(((struct vaultd_shared *)NULL)->permit)]; /* "": no roster limits it */
-    struct custody_share share;                                  /* room for one that passes */
-    char text[CUSTODY_SHARE_TEXT + 1];
-    uint8_t kek[2 * CUSTODY_KEK];
-};
-
-static enum b_code broken(struct b_err *err)
+enum b_code ceremony_broken(struct b_err *err)
 {
     return b_err_set(err, B_E_VAULT_PROTOCOL, 0, "a message that does not fit its row");
 }
@@ -53,8 +30,8 @@ static void check_of(const struct backup_key *k, uint8_t out[static VAULTD_CHECK
     memcpy(out, digest, VAULTD_CHECK);
 }
 
-static void kek_of(const struct vaultd *d, const struct backup_key *k,
-                   const struct custody_backup *of, uint8_t out[static CUSTODY_KEK])
+void ceremony_kek(const struct vaultd *d, const struct backup_key *k,
+                  const struct custody_backup *of, uint8_t out[static CUSTODY_KEK])
 {
     static const char name[] = "tessere-backup/v1";
     const char *establishment = vaultd_config(d)->establishment;
@@ -74,11 +51,14 @@ static void kek_of(const struct vaultd *d, const struct backup_key *k,
 
 enum b_code vaultd_ceremony_permit(struct vaultd *d, const char *argument, struct b_err *err)
 {
-    static const char *const verbs[] = {"init", "share", "restore"};
+    static const char *const alone[] = {"init", "share", "restore"};
+    static const char *const named[] = {"rotate ", "import ", "export ", "destroy "};
     size_t n = strlen(argument);
-    bool is_known = strncmp(argument, "rotate ", 7) == 0 || strncmp(argument, "destroy ", 8) == 0;
-    for (size_t i = 0; i < B_COUNT(verbs); i++)
-        is_known = is_known || strcmp(argument, verbs[i]) == 0;
+    bool is_known = false;
+    for (size_t i = 0; i < B_COUNT(alone); i++)
+        is_known = is_known || strcmp(argument, alone[i]) == 0;
+    for (size_t i = 0; i < B_COUNT(named); i++)
+        is_known = is_known || strncmp(argument, named[i], strlen(named[i])) == 0;
     if (!is_known || n >= sizeof(d->shared->permit))
         return b_err_set(err, B_E_BAD_INPUT, 0, "ceremony: not \"%.40s\"", argument);
     (void)pthread_mutex_lock(&d->shared->ceremony_lock);
@@ -106,17 +86,22 @@ static enum b_code take_permit(struct vaultd *d, const char *verb, char permit[s
     return B_OK;
 }
 
-/* verbs: those that allow it for any key; a rotation allows it for its own. */
-static bool permits(const struct vaultd_ceremony *c, const char *verbs,
-                    const struct custody_backup *of)
+/* A proposal's verb allows what it says; one that names a key, for that key alone. */
+bool ceremony_permits(const struct vaultd_ceremony *c, const char *verbs,
+                      const struct custody_backup *of)
 {
     char exact[64];
-    (void)snprintf(exact, sizeof(exact), "rotate %s %u", key_role_name(of->role), of->generation);
-    return c->permit[0] == '\0' || strstr(verbs, c->permit) != NULL ||
-           strcmp(c->permit, exact) == 0;
+    char verb[sizeof(c->permit) + 2];
+    size_t n = strcspn(c->permit, " ");
+    if (c->permit[0] == '\0')
+        return true;
+    (void)snprintf(verb, sizeof(verb), " %.*s ", (int)n, c->permit);
+    (void)snprintf(exact, sizeof(exact), " %s %u", key_role_name(of->role), of->generation);
+    return strstr(verbs, verb) != NULL &&
+           (c->permit[n] == '\0' || strcmp(c->permit + n, exact) == 0);
 }
 
-static enum b_code not_permitted(struct b_err *err)
+enum b_code ceremony_not_permitted(struct b_err *err)
 {
     return b_err_set(err, B_E_QUORUM, 0, "the proposal that was approved does not say this");
 }
@@ -147,8 +132,8 @@ static enum b_code open_ceremony(struct vaultd *d, const char *verb, struct vaul
 }
 
 /* The ceremony under way; whole: and its backup key is there. */
-static enum b_code current(struct vaultd *d, bool whole, struct vaultd_ceremony **ret,
-                           struct b_err *err)
+enum b_code ceremony_current(struct vaultd *d, bool whole, struct vaultd_ceremony **ret,
+                             struct b_err *err)
 {
     struct vaultd_ceremony *c = *ret = d->shared->ceremony;
     if (c == NULL)
@@ -190,7 +175,7 @@ CEREMONY_HANDLER(ceremony_begin)
     uint8_t count = wire_get_u8(in);
     bool is_rehearsal = wire_get_bool(in);
     if (!wire_in_end(in) || !is_sharing(threshold, count))
-        return broken(err);
+        return ceremony_broken(err);
     enum b_code r = open_ceremony(d, "init", &c, err);
     if (r != B_OK)
         return r;
@@ -210,7 +195,7 @@ CEREMONY_HANDLER(ceremony_resume)
     struct b_rd check = wire_get_bytes(in);
     if (!wire_in_end(in) || id.left != CUSTODY_CEREMONY_ID || check.left != VAULTD_CHECK ||
         !is_sharing(threshold, CRYPTO_SHARES_MAX))
-        return broken(err);
+        return ceremony_broken(err);
     enum b_code r = open_ceremony(d, NULL, &c, err);
     if (r != B_OK)
         return r;
@@ -228,10 +213,10 @@ CEREMONY_HANDLER(ceremony_renew)
     uint8_t threshold = wire_get_u8(in);
     uint8_t count = wire_get_u8(in);
     if (!wire_in_end(in) || !is_sharing(threshold, count))
-        return broken(err);
-    enum b_code r = current(d, true, &c, err);
-    if (r == B_OK && !permits(c, "share", &none))
-        r = not_permitted(err);
+        return ceremony_broken(err);
+    enum b_code r = ceremony_current(d, true, &c, err);
+    if (r == B_OK && !ceremony_permits(c, " share ", &none))
+        r = ceremony_not_permitted(err);
     if (r != B_OK)
         return r;
     c->former = c->now;
@@ -244,7 +229,7 @@ CEREMONY_HANDLER(ceremony_close)
 {
     (void)out;
     if (!wire_in_end(in))
-        return broken(err);
+        return ceremony_broken(err);
     vaultd_ceremony_drop(d);
     return B_OK;
 }
@@ -279,8 +264,8 @@ CEREMONY_HANDLER(ceremony_seal)
     uint8_t x = wire_get_u8(in);
     struct b_rd certificate = wire_get_bytes(in);
     if (!wire_in_end(in))
-        return broken(err);
-    enum b_code r = current(d, true, &c, err);
+        return ceremony_broken(err);
+    enum b_code r = ceremony_current(d, true, &c, err);
     if (r == B_OK)
         r = write_share(c, x, &n, err);
     if (r != B_OK)
@@ -298,8 +283,8 @@ CEREMONY_HANDLER(ceremony_words)
     size_t n = 0;
     uint8_t x = wire_get_u8(in);
     if (!wire_in_end(in))
-        return broken(err);
-    enum b_code r = current(d, true, &c, err);
+        return ceremony_broken(err);
+    enum b_code r = ceremony_current(d, true, &c, err);
     if (r == B_OK)
         r = write_share(c, x, &n, err);
     if (r == B_OK)
@@ -348,8 +333,8 @@ CEREMONY_HANDLER(ceremony_give)
     struct vaultd_ceremony *c = NULL;
     struct b_rd words = wire_get_bytes(in);
     if (!wire_in_end(in))
-        return broken(err);
-    enum b_code r = current(d, false, &c, err);
+        return ceremony_broken(err);
+    enum b_code r = ceremony_current(d, false, &c, err);
     if (r == B_OK && c->now.is_whole)
         r = b_err_set(err, B_E_SHARE_REPEATED, 0, "there are enough");
     if (r == B_OK)
@@ -372,7 +357,7 @@ CEREMONY_HANDLER(ceremony_give)
 /* --- masters -----------------------------------------------------------------------------------
  */
 
-static bool get_master(struct wire_in *in, struct custody_backup *ret)
+bool ceremony_master(struct wire_in *in, struct custody_backup *ret)
 {
     uint8_t role = wire_get_u8(in);
     ret->generation = wire_get_u8(in);
@@ -385,15 +370,15 @@ CEREMONY_HANDLER(ceremony_make)
     struct vaultd_ceremony *c = NULL;
     struct custody_backup b = {.generation = 0};
     struct custody_made made;
-    bool is_sound = get_master(in, &b);
+    bool is_sound = ceremony_master(in, &b);
     if (!wire_in_end(in) || !is_sound)
-        return broken(err);
-    enum b_code r = current(d, true, &c, err);
-    if (r == B_OK && !permits(c, "init", &b))
-        r = not_permitted(err);
+        return ceremony_broken(err);
+    enum b_code r = ceremony_current(d, true, &c, err);
+    if (r == B_OK && !ceremony_permits(c, " init rotate ", &b))
+        r = ceremony_not_permitted(err);
     if (r != B_OK)
         return r;
-    kek_of(d, &c->now, &b, c->kek);
+    ceremony_kek(d, &c->now, &b, c->kek);
     b.kek = c->kek;
     r = d->keyring.make(d->keyring.ctx, vaultd_config(d), &b, &made, err);
     b_wipe(c->kek, sizeof(c->kek));
@@ -411,18 +396,18 @@ CEREMONY_HANDLER(ceremony_bring)
     struct vaultd_ceremony *c = NULL;
     struct custody_backup b = {.generation = 0};
     struct custody_key key;
-    bool is_sound = get_master(in, &b);
+    bool is_sound = ceremony_master(in, &b);
     struct b_rd wrapped = wire_get_bytes(in);
     struct b_rd kcv = wire_get_bytes(in);
     struct vaultd_bring bring = {.wrapped = wrapped.p, .kcv = kcv.p, .keeps = wire_get_bool(in)};
     if (!wire_in_end(in) || !is_sound || wrapped.left != CUSTODY_WRAPPED || kcv.left != 3)
-        return broken(err);
-    enum b_code r = current(d, true, &c, err);
-    if (r == B_OK && !permits(c, "init share restore", &b))
-        r = not_permitted(err);
+        return ceremony_broken(err);
+    enum b_code r = ceremony_current(d, true, &c, err);
+    if (r == B_OK && !ceremony_permits(c, " init share restore rotate import ", &b))
+        r = ceremony_not_permitted(err);
     if (r != B_OK)
         return r;
-    kek_of(d, &c->now, &b, c->kek);
+    ceremony_kek(d, &c->now, &b, c->kek);
     b.kek = c->kek;
     r = d->keyring.bring(d->keyring.ctx, vaultd_config(d), &b, &bring, &key, err);
     b_wipe(c->kek, sizeof(c->kek));
@@ -439,18 +424,18 @@ CEREMONY_HANDLER(ceremony_rewrap)
     struct vaultd_ceremony *c = NULL;
     struct custody_backup b = {.generation = 0};
     uint8_t bytes[CUSTODY_WRAPPED];
-    bool is_sound = get_master(in, &b);
+    bool is_sound = ceremony_master(in, &b);
     struct b_rd wrapped = wire_get_bytes(in);
     if (!wire_in_end(in) || !is_sound || wrapped.left != sizeof(bytes))
-        return broken(err);
+        return ceremony_broken(err);
     b_rd_bytes(&wrapped, bytes, sizeof(bytes));
-    enum b_code r = current(d, true, &c, err);
+    enum b_code r = ceremony_current(d, true, &c, err);
     if (r == B_OK && c->former.threshold == 0)
         r = b_err_set(err, B_E_CEREMONY_NONE, 0, "no backup key takes another's place");
     if (r != B_OK)
         return r;
-    kek_of(d, &c->former, &b, c->kek);
-    kek_of(d, &c->now, &b, c->kek + CUSTODY_KEK);
+    ceremony_kek(d, &c->former, &b, c->kek);
+    ceremony_kek(d, &c->now, &b, c->kek + CUSTODY_KEK);
     b.kek = c->kek;
     r = d->keyring.rewrap(d->keyring.ctx, vaultd_config(d), &b, c->kek + CUSTODY_KEK, bytes, err);
     b_wipe(c->kek, sizeof(c->kek));
@@ -480,11 +465,11 @@ CEREMONY_HANDLER(minutes_sign)
     uint8_t signature[CRYPTO_SIGNATURE];
     struct b_rd minutes = wire_get_bytes(in);
     if (!wire_in_end(in))
-        return broken(err);
+        return ceremony_broken(err);
     bool is_real = begins(minutes, real);
     if (!is_real && !begins(minutes, rehearsal))
         return b_err_set(err, B_E_BAD_INPUT, 0, "these are no minutes");
-    enum b_code r = is_real ? current(d, true, &c, err) : B_OK;
+    enum b_code r = is_real ? ceremony_current(d, true, &c, err) : B_OK;
     if (r == B_OK && is_real && (c->has_minutes || c->is_rehearsal))
         r = b_err_set(err, B_E_REFUSED, 0, "a ceremony has its minutes signed once");
     if (r == B_OK)

@@ -9,7 +9,8 @@
  *
  * So a backup opens for its own establishment, ceremony, role and generation alone. One ceremony is
  * under way at a time. Once there is a roster of approvers, which one may begin is what carry_out
- * of a proposal "ceremony" said: "init", "share", "restore", "rotate auth 4".
+ * of a proposal "ceremony" said: "init", "share", "restore", "rotate auth 4", "import auth 4",
+ * "export auth 4".
  */
 #ifndef TESSERE_VAULT_CEREMONY_H
 #define TESSERE_VAULT_CEREMONY_H
@@ -37,5 +38,9 @@ CEREMONY_HANDLER(ceremony_renew);
 CEREMONY_HANDLER(ceremony_rewrap);
 CEREMONY_HANDLER(minutes_sign);
 CEREMONY_HANDLER(ceremony_close);
+/* ceremony_import.c */
+CEREMONY_HANDLER(import_part);
+CEREMONY_HANDLER(import_key);
+CEREMONY_HANDLER(export_key);
 
 #endif

@@ -183,6 +183,63 @@ enum b_code vault_minutes_sign(struct vault *v, const char *minutes, uint8_t sig
     return wire_in_end(&in) && b_rd_end(&bytes) ? B_OK : vault_lane_misread(k, "minutes_sign", err);
 }
 
+enum b_code vault_import_part(struct vault *v, struct b_rd part, const uint8_t kcv[static 3],
+                              struct b_err *err)
+{
+    LANE *k = vault_lane_take(v);
+    struct wire_out o = vault_lane_begin(k, VAULT_MSG_IMPORT_PART);
+    struct wire_in in;
+    wire_put_bytes(&o, part.p, part.left);
+    wire_put_bytes(&o, kcv, 3);
+    enum b_code r = vault_lane_call(k, &o, &in, err);
+    if (r == B_OK) {
+        (void)wire_get_u8(&in);
+        if (!wire_in_end(&in))
+            r = vault_lane_misread(k, "import_part", err);
+    }
+    b_wipe(k->buf, sizeof(k->buf));
+    return r;
+}
+
+enum b_code vault_import_key(struct vault *v, struct b_rd block, struct vault_backup *b,
+                             struct b_err *err)
+{
+    LANE *k = vault_lane_take(v);
+    struct wire_out o = vault_lane_begin(k, VAULT_MSG_IMPORT_KEY);
+    struct wire_in in;
+    wire_put_u8(&o, (uint8_t)b->role);
+    wire_put_u8(&o, b->generation);
+    wire_put_bytes(&o, b->kcv, sizeof(b->kcv));
+    wire_put_bytes(&o, block.p, block.left);
+    enum b_code r = vault_lane_call(k, &o, &in, err);
+    if (r != B_OK)
+        return r;
+    struct b_rd wrapped = wire_get_bytes(&in);
+    struct b_rd kcv = wire_get_bytes(&in);
+    b_rd_bytes(&wrapped, b->wrapped, sizeof(b->wrapped));
+    b_rd_bytes(&kcv, b->kcv, sizeof(b->kcv));
+    memcpy(b->kcv_method, "CMAC-0", sizeof("CMAC-0"));
+    b->is_inside = false;
+    bool is_read = wire_in_end(&in) && b_rd_end(&wrapped) && b_rd_end(&kcv);
+    return is_read ? B_OK : vault_lane_misread(k, "import_key", err);
+}
+
+enum b_code vault_export_key(struct vault *v, const struct vault_backup *b, char *block, size_t cap,
+                             struct b_err *err)
+{
+    LANE *k = vault_lane_take(v);
+    struct wire_out o = vault_lane_begin(k, VAULT_MSG_EXPORT_KEY);
+    struct wire_in in;
+    wire_put_u8(&o, (uint8_t)b->role);
+    wire_put_u8(&o, b->generation);
+    wire_put_bytes(&o, b->wrapped, sizeof(b->wrapped));
+    enum b_code r = vault_lane_call(k, &o, &in, err);
+    if (r != B_OK)
+        return r;
+    wire_get_string(&in, block, cap);
+    return wire_in_end(&in) ? B_OK : vault_lane_misread(k, "export_key", err);
+}
+
 void vault_ceremony_close(struct vault *v)
 {
     if (v == NULL || vault_is_gone(v))

@@ -259,6 +259,16 @@ B_NODISCARD enum b_code vault_ceremony_rewrap(struct vault *v, struct vault_back
                                               struct b_err *err);
 B_NODISCARD enum b_code vault_minutes_sign(struct vault *v, const char *minutes,
                                            uint8_t signature[static 64], struct b_err *err);
+/* A component of a key from elsewhere (16, 24 or 32 bytes, secret memory) and its check value. */
+B_NODISCARD enum b_code vault_import_part(struct vault *v, struct b_rd part,
+                                          const uint8_t kcv[static 3], struct b_err *err);
+/* What the components are: the master (block empty), or the key over the key block that holds it.
+ * b: role, generation and the check value that it must have in; the backup out. */
+B_NODISCARD enum b_code vault_import_key(struct vault *v, struct b_rd block, struct vault_backup *b,
+                                         struct b_err *err);
+/* The master of a backup as a key block under the components. block: VAULT_STRING_MAX of room. */
+B_NODISCARD enum b_code vault_export_key(struct vault *v, const struct vault_backup *b, char *block,
+                                         size_t cap, struct b_err *err);
 void vault_ceremony_close(struct vault *v);
 
 #endif

@@ -405,7 +405,7 @@ bool vaultd_handle(struct vaultd *d, struct b_rd request, struct b_wr *answer)
     struct wire_in in = wire_in_from(row->request, request);
     struct wire_out out = wire_out_from(row->answer, answer);
     b_wr_u8(answer, 0);
-    bool is_ceremony = id >= VAULT_MSG_CEREMONY_BEGIN && id <= VAULT_MSG_CEREMONY_CLOSE;
+    bool is_ceremony = id >= VAULT_MSG_CEREMONY_BEGIN && id <= VAULT_MSG_EXPORT_KEY;
     if (is_ceremony)
         (void)pthread_mutex_lock(&d->shared->ceremony_lock);
     enum b_code r = handler_of(id)(d, &in, &out, &err);

@@ -48,6 +48,7 @@ opens() {
         -out "$work/$2.share"
 }
 newest() { find "$home/ceremony" -name backup.json -not -path '*rehearsal*' -printf '%T@ %h\n' | sort -n | tail -1 | cut -d' ' -f2; }
+former() { find "$home/ceremony" -name backup.json -printf '%T@ %h\n' | sort -n | head -1 | cut -d' ' -f2; }
 words_of() { grep -E '^([a-z]{5} ){21}[a-z]{5}$' "$1"; }
 
 insert_once() { is_present 0 || insert 0 "$work/badge"; }
@@ -144,7 +145,7 @@ share() {
 check "the shares go over to other custodians" share
 check "shares of the former ceremony are of another one" refused 'of another ceremony' given "$work/two" ceremony restore
 check "the newest backup is not destroyed" refused 'no newer backup' tessere ceremony destroy "$(basename "$(newest)")" --yes
-check "the one that it replaced is" tessere ceremony destroy "$(basename "$(find "$home/ceremony" -name share-2.cms | xargs -n1 dirname | grep -v "$(newest)")")" --yes
+check "the one that it replaced is" tessere ceremony destroy "$(basename "$(former)")" --yes
 rm -rf "$home"/token*
 cp -r "$(newest)" "$work/damaged"
 sed -i '0,/"kcv": "[0-9A-F]*"/s//"kcv": "000000"/' "$work/damaged/backup.json"
@@ -156,15 +157,53 @@ check "a copy of the backup from elsewhere restores" eval 'cp -r "$(newest)" "$w
 check "the badge taps again, once more" tap_works
 check "its backup is back in its place" test -f "$home/ceremony/$(basename "$(newest)")/backup.json"
 
+# A master from elsewhere: components and check values as openssl computes them.
+kcv() { # HEX
+    openssl mac -cipher "AES-$((${#1} * 4))-CBC" -macopt "hexkey:$1" -in "$work/zeros" CMAC | cut -c 1-6
+}
+head -c 16 /dev/zero >"$work/zeros"
+components() { # BYTES COUNT: components of a key, which goes to $work/key; "component kcv" on each line
+    python3 - "$1" "$2" "$work/key" <<'PYTHON'
+import os, sys
+n, count = int(sys.argv[1]), int(sys.argv[2])
+parts = [os.urandom(n) for _ in range(count)]
+key = bytes(n)
+for part in parts:
+    key = bytes(x ^ y for x, y in zip(key, part))
+    print(part.hex())
+open(sys.argv[3], "w").write(key.hex())
+PYTHON
+}
+with_kcv() { while read -r part; do echo "$part $(kcv "$part")"; done; }
+components 16 3 | with_kcv >"$work/components"
+key=$(cat "$work/key")
+cat "$work/new" "$work/components" >"$work/imported"
+head -n -2 "$work/imported" >"$work/alone"
+check "one component is too few" refused 'at least 2 are needed' given "$work/alone" ceremony import read --kcv "$(kcv "$key")"
+check "a key with another check value is refused" refused 'of the key that was given' given "$work/imported" ceremony import read --kcv 000000
+check "three components make a master" given "$work/imported" ceremony import read --kcv "$(kcv "$key")"
+check "it is in use" says "read *2  in use *$(kcv "$key")" tessere key list
+components 32 2 | with_kcv | cat "$work/new" - >"$work/transport"
+check "it goes out as a key block" given "$work/transport" ceremony export read --block "$work/block"
+check "the block is TR-31, version D" grep -qE '^D0112K0AX00E0000[0-9A-F]{96}$' "$work/block"
+check "the journal tells of it" eval 'sqlite3 "$home/store.db" "SELECT CAST(body AS TEXT) FROM entry" | grep "\"what\":\"export\"" | grep -q "\"key\":\"read 2\""'
+check "the block comes in again, as another role's key" given "$work/transport" ceremony import write --block "$work/block" --kcv "$(kcv "$key")"
+sed 's/E0000./E00000/' "$work/block" | head -c 111 >"$work/broken"
+check "a block that was changed is refused" refused 'key block' given "$work/transport" ceremony import write --block "$work/broken" --kcv "$(kcv "$key")"
+check "the badge goes over to what is new" tessere badge repair --yes
+rm -rf "$home"/token*
+check "what came from elsewhere is restored too" given "$work/new" ceremony restore
+check "and the badge taps" tap_works
+
 rehearse() {
     tessere ceremony init --rehearsal --custodians Xavier,Yves --confirmed-by Alice,Bert >"$work/rehearsal.out" 2>&1 || { cat "$work/rehearsal.out"; return 1; }
     words_of "$work/rehearsal.out" >"$work/rehearsed"
 }
-keys_before=$(tessere key list)
+tessere key list >"$work/keys"
 check "a rehearsal is held" rehearse
 check "its shares restore a rehearsal" given "$work/rehearsed" ceremony restore --rehearsal
 check "and nothing else" refused 'another ceremony' given "$work/rehearsed" ceremony restore
-check "no key of it is in use, and its token is gone" eval '[ "$keys_before" = "$(tessere key list)" ] && ! ls -d "$home"/rehearsal-token*'
+check "no key of it is in use, and its token is gone" eval 'tessere key list | cmp - "$work/keys" && ! ls -d "$home"/rehearsal-token*'
 check "it is marked: on the screen, in the minutes, in the journal" eval 'grep -q REHEARSAL "$work/rehearsal.out" && grep -q "\"rehearsal\":true" "$home"/ceremony/rehearsal-*/minutes-init-*.json && grep -q RÉPÉTITION "$home"/ceremony/rehearsal-*/minutes-init-*.fr.html && sqlite3 "$home/store.db" "SELECT CAST(body AS TEXT) FROM entry" | grep "\"rehearsal\":true" | grep -q ceremony'
 check "its minutes verify" minutes_verify "$(find "$home"/ceremony/rehearsal-* -name 'minutes-init-*.json')"
 remove 0

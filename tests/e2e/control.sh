@@ -61,7 +61,8 @@ by_both() { approve "$1" && shows 'is done' approve "$2"; }
 sql() { sqlite3 "$home/store.db" "$1"; }
 entries() { sql "SELECT CAST(body AS TEXT) FROM entry WHERE CAST(body AS TEXT) LIKE '%\"kind\":\"$1\"%'"; }
 
-check "an establishment is set up" desk init --finess 750712184
+check "an establishment is set up" desk init --finess 750712184 --ceremony
+check "its masters are made in a ceremony" eval 'desk ceremony init --custodians xavier,yves --confirmed-by xavier,yves >"$work/made" && grep -E "^([a-z]{5} ){21}[a-z]{5}$" "$work/made" >"$work/shares"'
 check "its first policy is in the journal" shows '"by":"init"' entries policy
 check "the policy is shown" shows 'factor: badge' desk policy show
 desk server setup --hosts DNS:localhost --address 127.0.0.1 --port "$port" >/dev/null
@@ -126,6 +127,22 @@ rm -f "$home/store.db-wal" "$home/store.db-shm"
 check "put right, it starts" start
 
 # --- who approves
+rotates() { desk_given ceremony rotate "$1"; }
+desk_given() { "$TESSERE" --home "$home" "$@" --confirmed-by xavier,yves <"$work/shares"; }
+for act in "ceremony rotate auth" "ceremony restore" "ceremony share --custodians a,b" "ceremony export auth --block $work/out.block" "ceremony import auth --kcv 000000"; do
+    # shellcheck disable=SC2086
+    check "shares alone do not allow: $act" alone desk_given $act
+done
+check "a ceremony that is none cannot be proposed" refused 'init, share, restore' as alice proposal make "ceremony everything"
+check "a rotation with a backup is proposed" make alice "ceremony rotate read"
+check "exactly: of which key" shows 'argument rotate read 2' api bert GET "/v1/proposals/$(cat "$work/number")"
+check "it is approved" by_both alice bert
+check "it allows no other role" alone rotates auth
+check "and no restoration" alone desk_given ceremony restore
+check "with the custodians' shares it is held" shows 'generation 2' rotates read
+check "once: for the next generation another one is needed" alone rotates read
+check "the journal holds it" shows '"what":"rotate"' entries ceremony
+
 check "one person adds no administrator at the desk" alone desk person add mallory --roles administrator --out "$work/mallory"
 check "and no key was made for him" test ! -e "$work/mallory.key"
 check "nor a custodian" alone desk person add mallory --roles custodian --out "$work/mallory"

@@ -11,7 +11,7 @@ home=$work/home
 tessere() { "$TESSERE" --home "$home" "$@" </dev/null; }
 given() { "$TESSERE" --home "$home" "$@" --confirmed-by Alice,Bert <"$work/shares"; }
 words_of() { grep -E '^([a-z]{5} ){21}[a-z]{5}$' "$1" >"$work/shares"; }
-keep() { rm -rf "$work/$1" && cp -a "$home" "$work/$1"; }
+keep() { rm -rf "${work:?}/$1" && cp -a "$home" "$work/$1"; }
 back() { rm -rf "$home" && cp -a "$work/$1" "$home"; }
 backups() { cat "$home"/ceremony/*/backup.json 2>/dev/null; }
 
@@ -44,7 +44,7 @@ goes_on_restore() { given ceremony restore >"$work/o" 2>&1; }
 sound_restore() { :; } # until it has ended, the token lacks what the store names
 
 cut_everywhere() { # NAME START KEYS COMMAND...
-    local name=$1 start=$2 keys=$3 side n status tried=0 bad=0 least=$3
+    local name=$1 start=$2 keys=$3 side n status tried=0 bad=0
     shift 3
     for side in before after; do
         for ((n = 1; n < 500; n++)); do

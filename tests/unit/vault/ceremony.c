@@ -449,6 +449,137 @@ static void minutes_are_signed_once_and_are_nothing_else(void **state)
     assert_int_equal(sign(real), B_E_REFUSED); /* a rehearsal is not the real thing */
 }
 
+static enum b_code give_part(const uint8_t *part, size_t n)
+{
+    static const uint8_t zeros[16];
+    struct b_wr w;
+    struct crypto_key k;
+    uint8_t kcv_of[16];
+    crypto_key_init(&k, n == 16 ? CRYPTO_AES128 : CRYPTO_AES256, part);
+    crypto_encrypt_block(&k, zeros, kcv_of);
+    crypto_key_drop(&k);
+    struct wire_out o = begin(&w, VAULT_MSG_IMPORT_PART);
+    wire_put_bytes(&o, part, n);
+    wire_put_bytes(&o, kcv_of, 3);
+    return send_message(&w);
+}
+
+static enum b_code import(enum key_role role, const char *block, const uint8_t value[static 3])
+{
+    struct b_wr w;
+    struct wire_out o = begin(&w, VAULT_MSG_IMPORT_KEY);
+    wire_put_u8(&o, (uint8_t)role);
+    wire_put_u8(&o, 2);
+    wire_put_bytes(&o, value, 3);
+    wire_put_bytes(&o, block, strlen(block));
+    enum b_code r = send_message(&w);
+    if (r != B_OK)
+        return r;
+    struct wire_in in = answer_of(VAULT_MSG_IMPORT_KEY);
+    struct b_rd bytes = wire_get_bytes(&in);
+    b_rd_bytes(&bytes, wrapped, sizeof(wrapped));
+    memcpy(kcv, value, sizeof(kcv));
+    return B_OK;
+}
+
+/* TR-31:2018 A.7.4: the key's check value is 08793E, by enciphering zeros (openemv/tr31). */
+static const char block[] = "D0112P0AE00E0000B82679114F470F540165EDFBF7E250FCEA43F810D215F8D207E2E4"
+                            "17C07156A27E8E31DA05F7425509593D03A457DC34";
+static const uint8_t block_kcv[3] = {0x08, 0x79, 0x3E};
+static const uint8_t kbpk[32] = {0x88, 0xE1, 0xAB, 0x2A, 0x2E, 0x3D, 0xD3, 0x8C, 0x1F, 0xA0, 0x39,
+                                 0xA5, 0x36, 0x50, 0x0C, 0xC8, 0xA8, 0x7A, 0xB9, 0xD6, 0x2D, 0xC9,
+                                 0x2C, 0x01, 0x05, 0x8F, 0xA7, 0x9F, 0x44, 0x65, 0x7D, 0xE6};
+
+static void give_kbpk(void)
+{
+    uint8_t a[32], b[32];
+    for (size_t i = 0; i < sizeof(a); i++) {
+        a[i] = (uint8_t)(17 * i + 1);
+        b[i] = a[i] ^ kbpk[i];
+    }
+    assert_int_equal(give_part(a, sizeof(a)), B_OK);
+    assert_int_equal(give_part(b, sizeof(b)), B_OK);
+}
+
+static void a_published_key_block_is_imported(void **state)
+{
+    (void)state;
+    hold();
+    give_kbpk();
+    assert_int_equal(import(KEY_ROLE_AUTH, block, block_kcv), B_OK);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 2, true), B_OK);
+    assert_int_equal(import(KEY_ROLE_AUTH, block, block_kcv), B_E_SHARE_FEW); /* forgotten */
+    give_kbpk();
+    assert_int_equal(import(KEY_ROLE_AUTH, block, (const uint8_t[]){1, 2, 3}), B_E_KCV_DIFFERS);
+    give_kbpk();
+    assert_int_equal(import(KEY_ROLE_AUTH, "", block_kcv), B_E_KEY_LENGTH); /* 32 bytes */
+}
+
+static void components_are_several_and_of_one_length(void **state)
+{
+    (void)state;
+    const uint8_t part[32] = {1, 2, 3};
+    struct b_wr w;
+    assert_int_equal(give_part(part, 16), B_E_CEREMONY_NONE);
+    hold();
+    assert_int_equal(give_part(part, 16), B_OK);
+    assert_int_equal(import(KEY_ROLE_AUTH, "", block_kcv), B_E_SHARE_FEW);
+    assert_int_equal(give_part(part, 16), B_OK);
+    assert_int_equal(give_part(part, 32), B_E_KEY_LENGTH);
+    struct wire_out o = begin(&w, VAULT_MSG_IMPORT_PART);
+    wire_put_bytes(&o, part, 16);
+    wire_put_bytes(&o, "bad", 3);
+    assert_int_equal(send_message(&w), B_E_SHARE_TYPED);
+}
+
+static void with_a_roster_an_import_is_of_the_key_that_was_approved(void **state)
+{
+    (void)state;
+    hold();
+    found_roster();
+    assert_int_equal(approve("import auth 2"), B_OK);
+    assert_int_equal(resume(2), B_OK);
+    assert_int_equal(give(shares[0]), B_OK);
+    assert_int_equal(give(shares[1]), B_OK);
+    give_kbpk();
+    assert_int_equal(import(KEY_ROLE_APP, block, block_kcv), B_E_QUORUM);
+    assert_int_equal(make(KEY_ROLE_AUTH, 2), B_E_QUORUM);
+    assert_int_equal(import(KEY_ROLE_AUTH, block, block_kcv), B_OK);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 2, true), B_OK);
+    give_kbpk();
+    struct b_wr w;
+    struct wire_out o = begin(&w, VAULT_MSG_EXPORT_KEY);
+    wire_put_u8(&o, KEY_ROLE_AUTH);
+    wire_put_u8(&o, 2);
+    wire_put_bytes(&o, wrapped, sizeof(wrapped));
+    assert_int_equal(send_message(&w), B_E_QUORUM);
+}
+
+static void what_is_exported_is_imported_again(void **state)
+{
+    (void)state;
+    char text[256];
+    uint8_t given[sizeof(wrapped)];
+    struct b_wr w;
+    hold();
+    give_kbpk();
+    assert_int_equal(import(KEY_ROLE_AUTH, block, block_kcv), B_OK);
+    memcpy(given, wrapped, sizeof(given));
+    give_kbpk();
+    struct wire_out o = begin(&w, VAULT_MSG_EXPORT_KEY);
+    wire_put_u8(&o, KEY_ROLE_AUTH);
+    wire_put_u8(&o, 2);
+    wire_put_bytes(&o, wrapped, sizeof(wrapped));
+    assert_int_equal(send_message(&w), B_OK);
+    struct wire_in in = answer_of(VAULT_MSG_EXPORT_KEY);
+    wire_get_string(&in, text, sizeof(text));
+    assert_int_equal(strlen(text), 112);
+    assert_string_not_equal(text, block); /* another padding, another usage */
+    give_kbpk();
+    assert_int_equal(import(KEY_ROLE_AUTH, text, block_kcv), B_OK);
+    assert_memory_equal(wrapped, given, sizeof(given));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -463,6 +594,10 @@ int main(void)
         T(with_a_roster_a_ceremony_needs_its_quorum),
         T(a_rotation_is_of_the_key_that_was_approved),
         T(minutes_are_signed_once_and_are_nothing_else),
+        T(a_published_key_block_is_imported),
+        T(components_are_several_and_of_one_length),
+        T(with_a_roster_an_import_is_of_the_key_that_was_approved),
+        T(what_is_exported_is_imported_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

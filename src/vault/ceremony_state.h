@@ -1,0 +1,49 @@
+/* What a ceremony in the vault is made of. Private to ceremony.c and ceremony_import.c. */
+#ifndef TESSERE_VAULT_CEREMONY_STATE_H
+#define TESSERE_VAULT_CEREMONY_STATE_H
+
+#include "crypto/keyblock.h"
+#include "crypto/shamir.h"
+#include "custody/words.h"
+#include "vault/ceremony.h"
+
+struct backup_key {
+    uint8_t id[CUSTODY_CEREMONY_ID];
+    uint8_t threshold, count;
+    bool is_whole; /* made here, or put together */
+    uint8_t key[CUSTODY_KEK];
+    uint8_t coefficients[(CRYPTO_SHARES_MAX - 1) * CUSTODY_KEK]; /* of one that was made here */
+    bool has_coefficients;
+};
+
+struct vaultd_ceremony {
+    struct backup_key now;
+    struct backup_key former; /* of a renewal; threshold 0: none */
+    bool is_rehearsal, has_minutes;
+    uint8_t check[VAULTD_CHECK];
+    uint8_t given_count;
+    uint8_t xs[CRYPTO_SHARES_MAX];
+    uint8_t given[CRYPTO_SHARES_MAX][CUSTODY_SHARE_VALUE];
+    char permit[sizeof(((struct vaultd_shared *)NULL)->permit)]; /* "": no roster limits it */
+    struct custody_share share;                                  /* room for one that passes */
+    char text[CUSTODY_SHARE_TEXT + 1];
+    uint8_t kek[2 * CUSTODY_KEK];
+    uint8_t parts[CRYPTO_KEYBLOCK_KEY]; /* XOR of the components of a key from elsewhere */
+    size_t part_n, part_count;
+    struct crypto_keyblock block;
+};
+
+enum b_code ceremony_broken(struct b_err *err);
+/* The key over one master's backup. */
+void ceremony_kek(const struct vaultd *d, const struct backup_key *k,
+                  const struct custody_backup *of, uint8_t out[static CUSTODY_KEK]);
+bool ceremony_permits(const struct vaultd_ceremony *c, const char *verbs,
+                      const struct custody_backup *of);
+enum b_code ceremony_not_permitted(struct b_err *err);
+/* The ceremony under way; whole: and its backup key is there. */
+enum b_code ceremony_current(struct vaultd *d, bool whole, struct vaultd_ceremony **ret,
+                             struct b_err *err);
+/* Reads a role and a generation; false when they are none. */
+bool ceremony_master(struct wire_in *in, struct custody_backup *ret);
+
+#endif
