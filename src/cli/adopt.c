@@ -1,9 +1,8 @@
 /* tessere adopt: the store anew from the token, when the database is lost. */
-#include <string.h>
 
+#include "service/adopt.h"
 #include "cli/cli.h"
 #include "profile/file.h"
-#include "service/adopt.h"
 #include "service/journal.h"
 
 enum { KEYS_MAX = 256 };
@@ -29,16 +28,6 @@ static enum b_code open_home(struct cli *c, struct b_err *err)
     if (r == B_OK)
         r = cli_open_store(c, path, true, err);
     return r == B_OK ? cli_open_vault(c, err) : r;
-}
-
-static void describe(const struct cli *c, struct store_establishment *e)
-{
-    const char *name = c->options[CLI_OPT_NAME];
-    (void)snprintf(e->finess, sizeof(e->finess), "%s", c->config.finess);
-    (void)snprintf(e->name, sizeof(e->name), "%s", name != NULL ? name : c->config.finess);
-    (void)snprintf(e->profile_id, sizeof(e->profile_id), "%s", c->service.profile.id);
-    e->system_len = (uint8_t)strlen(e->finess);
-    memcpy(e->system, e->finess, e->system_len);
 }
 
 static void list_keys(struct cli *c, const struct vault_key *keys, size_t count)
@@ -71,7 +60,7 @@ enum b_code cli_adopt(struct cli *c, struct b_err *err)
         r = vault_key_list(c->service.vault, keys, B_COUNT(keys), &count, err);
     if (r != B_OK)
         return r;
-    describe(c, &e);
+    cli_establishment(c, &e);
     list_keys(c, keys, count);
     if (!cli_ask(c, _("Compare these with the ones you have in writing. Make a new database for "
                       "them? [y/N] ")))

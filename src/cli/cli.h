@@ -112,6 +112,9 @@ static inline bool cli_has(const struct cli *c, enum cli_option o)
     return c->options[o] != NULL;
 }
 
+/* init.c: the establishment that the configuration, the profile and --name tell. */
+void cli_establishment(const struct cli *c, struct store_establishment *ret);
+
 /* open.c: the establishment's directory, configuration, store, profile and vault. */
 B_NODISCARD enum b_code cli_path(const struct cli *c, const char *name, char *ret, size_t cap,
                                  struct b_err *err);

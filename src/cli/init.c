@@ -12,6 +12,7 @@
 
 #include "cli/cli.h"
 #include "profile/file.h"
+#include "service/adopt.h"
 
 static enum b_code check_finess(const char *text, struct b_err *err)
 {
@@ -108,17 +109,7 @@ static enum b_code note_key(struct service_change *k, void *ctx, struct b_err *e
 
 static enum b_code note_establishment(struct service_change *k, void *ctx, struct b_err *err)
 {
-    const struct store_establishment *e = ctx;
-    enum b_code r = store_establishment_put(k->store, e, err);
-    if (r != B_OK)
-        return r;
-    service_vouch_establishment(k, e);
-    return service_log(
-        k,
-        (struct service_entry){.kind = "establishment",
-                               .detail = json_pack("{s:s, s:s, s:s}", "finess", e->finess, "name",
-                                                   e->name, "profile", e->profile_id)},
-        err);
+    return service_note_establishment(k, ctx, err);
 }
 
 /* The first generation of a role; one that the token has already is taken as it is. */
@@ -147,18 +138,23 @@ static enum b_code make_key(struct cli *c, enum key_role role, struct b_err *err
     return service_change(&c->service, note_key, &key, err);
 }
 
+void cli_establishment(const struct cli *c, struct store_establishment *ret)
+{
+    const char *name = c->options[CLI_OPT_NAME];
+    *ret = (struct store_establishment){.system_len = (uint8_t)strlen(c->config.finess)};
+    (void)snprintf(ret->finess, sizeof(ret->finess), "%s", c->config.finess);
+    (void)snprintf(ret->name, sizeof(ret->name), "%s", name != NULL ? name : c->config.finess);
+    (void)snprintf(ret->profile_id, sizeof(ret->profile_id), "%s", c->service.profile.id);
+    /* The system identifier of the diversification: badges of two establishments never share keys,
+     * whatever their masters. */
+    memcpy(ret->system, ret->finess, ret->system_len);
+}
+
 static enum b_code fill_store(struct cli *c, struct b_err *err)
 {
     char path[CLI_PATH_MAX];
-    struct store_establishment e = {0};
-    const char *name = c->options[CLI_OPT_NAME];
-    (void)snprintf(e.finess, sizeof(e.finess), "%s", c->config.finess);
-    (void)snprintf(e.name, sizeof(e.name), "%s", name != NULL ? name : c->config.finess);
-    (void)snprintf(e.profile_id, sizeof(e.profile_id), "%s", c->service.profile.id);
-    /* The system identifier of the diversification: badges of two establishments never share keys,
-     * whatever their masters. */
-    e.system_len = (uint8_t)strlen(e.finess);
-    memcpy(e.system, e.finess, e.system_len);
+    struct store_establishment e;
+    cli_establishment(c, &e);
     enum b_code r = cli_path(c, "store.db", path, sizeof(path), err);
     if (r == B_OK)
         r = cli_open_store(c, path, true, err);

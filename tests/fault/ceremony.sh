@@ -2,12 +2,14 @@
 # A ceremony, its rotation and its restoration, each ended at every step that lasts (tests/support/cut.c),
 # before and after it. Afterwards no master without a backup is in use, nothing is half done, and the
 # same command, or the shares, bring it to its end. TAP output.
+#   ceremony.sh [EACH]: every EACH-th step; all of them without it, which takes some minutes
 set -uo pipefail
 export LC_ALL=C.UTF-8
 unset LANGUAGE
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 home=$work/home
+each=${1:-1}
 tessere() { "$TESSERE" --home "$home" "$@" </dev/null; }
 given() { "$TESSERE" --home "$home" "$@" --confirmed-by Alice,Bert <"$work/shares"; }
 words_of() { grep -E '^([a-z]{5} ){21}[a-z]{5}$' "$1" >"$work/shares"; }
@@ -47,7 +49,7 @@ cut_everywhere() { # NAME START KEYS COMMAND...
     local name=$1 start=$2 keys=$3 side n status tried=0 bad=0
     shift 3
     for side in before after; do
-        for ((n = 1; n < 500; n++)); do
+        for ((n = 1; n < 500; n += each)); do
             back "$start"
             local -a cut=("LD_PRELOAD=$CUT" "CUT_AT=$n")
             [ "$side" = before ] || cut+=(CUT_AFTER=1)
@@ -67,7 +69,7 @@ cut_everywhere() { # NAME START KEYS COMMAND...
     done
     [ "$bad" = 0 ] || printf 'not '
     echo "ok - $name: cut at $tried steps"
-    [ "$bad" = 0 ] && [ "$tried" -gt 20 ]
+    [ "$bad" = 0 ] && [ "$tried" -gt $((20 / each)) ]
 }
 
 : >"$work/shares"
