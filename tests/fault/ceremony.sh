@@ -9,6 +9,7 @@ unset LANGUAGE
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 home=$work/home
+cp "$CUT" "$work/cut.so" # a space in a path would part LD_PRELOAD
 each=${1:-1}
 tessere() { "$TESSERE" --home "$home" "$@" </dev/null; }
 given() { "$TESSERE" --home "$home" "$@" --confirmed-by Alice,Bert <"$work/shares"; }
@@ -51,7 +52,7 @@ cut_everywhere() { # NAME START KEYS COMMAND...
     for side in before after; do
         for ((n = 1; n < 500; n += each)); do
             back "$start"
-            local -a cut=("LD_PRELOAD=$CUT" "CUT_AT=$n")
+            local -a cut=("LD_PRELOAD=$work/cut.so" "CUT_AT=$n")
             [ "$side" = before ] || cut+=(CUT_AFTER=1)
             env "${cut[@]}" "$TESSERE" --home "$home" "$@" --confirmed-by Alice,Bert <"$work/shares" >"$work/out" 2>&1
             status=$?
