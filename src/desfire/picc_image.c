@@ -187,6 +187,27 @@ static bool mark(uint8_t *area, size_t at, size_t n)
     return true;
 }
 
+/* What takes nothing (a value file, an application without keys) lies where something else begins,
+ * or behind all of it: inside, it would be moved to before the start when that is removed. */
+static bool is_edge_of_data(const struct picc_memory *m, size_t at)
+{
+    bool is_edge = at == m->data_used;
+    for (size_t i = 0; i < PICC_APPS * PICC_FILES && !is_edge; i++) {
+        const struct picc_app *a = &m->apps[i / PICC_FILES];
+        const struct picc_file *f = &a->files[i % PICC_FILES];
+        is_edge = a->is_used && f->is_used && f->data_len > 0 && f->data_at == at;
+    }
+    return is_edge;
+}
+
+static bool is_edge_of_keys(const struct picc_memory *m, size_t at)
+{
+    bool is_edge = at == m->keys_used;
+    for (size_t i = 0; i < PICC_APPS && !is_edge; i++)
+        is_edge = m->apps[i].is_used && m->apps[i].key_count > 0 && m->apps[i].first_key == at;
+    return is_edge;
+}
+
 /* Files and keys fill their areas, each byte once, and what they take is what is counted: removing
  * one moves the others, and must find them where they are said to be. */
 static bool is_layout_good(const struct picc_memory *m)
@@ -198,7 +219,7 @@ static bool is_layout_good(const struct picc_memory *m)
         size_t n = (size_t)a->key_sets * a->key_count;
         if (!a->is_used)
             continue;
-        if (!mark(keys, a->first_key, n))
+        if (!mark(keys, a->first_key, n) || (n == 0 && !is_edge_of_keys(m, a->first_key)))
             return false;
         key_sum += n;
         used += picc_app_bytes(a);
@@ -206,7 +227,8 @@ static bool is_layout_good(const struct picc_memory *m)
             const struct picc_file *f = &a->files[j];
             if (!f->is_used)
                 continue;
-            if (!mark(data, f->data_at, f->data_len))
+            if (!mark(data, f->data_at, f->data_len) ||
+                (f->data_len == 0 && !is_edge_of_data(m, f->data_at)))
                 return false;
             data_sum += f->data_len;
             used += picc_file_bytes(f);
