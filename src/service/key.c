@@ -4,7 +4,7 @@
 
 #include "service/relay.h"
 
-enum { GENERATIONS_MAX = 64 };
+enum { GENERATIONS_MAX = 64, KEYS_MAX = 256 };
 
 struct rotation {
     const struct vault_key *key;
@@ -50,6 +50,30 @@ enum b_code service_note_key(struct service_change *c, const struct vault_key *k
     return service_log(c, (struct service_entry){.kind = "key-active", .generation = ret}, err);
 }
 
+/* One that the token has and the store does not name was made by a rotation that was cut in
+ * between: it is taken as it is, or this role could never be rotated again. */
+static enum b_code make_or_take(struct vault *v, enum key_role role, uint8_t generation,
+                                struct vault_key *ret, struct b_err *err)
+{
+    static _Thread_local struct vault_key keys[KEYS_MAX];
+    size_t count = 0;
+    enum b_code r = vault_key_generate(v, role, generation, ret, err);
+    if (r != B_E_KEY_EXISTS)
+        return r;
+    r = vault_key_list(v, keys, B_COUNT(keys), &count, err);
+    for (size_t i = 0; r == B_OK && i < count; i++) {
+        if (keys[i].role != role || keys[i].generation != generation)
+            continue;
+        *ret = keys[i];
+        return keys[i].is_safe ? B_OK
+                               : b_err_set(err, B_E_KEY_UNSAFE, 0, "key %s %u of the token",
+                                           key_role_name(role), generation);
+    }
+    return r == B_OK
+               ? b_err_set(err, B_E_KEY_MISSING, 0, "key %s %u", key_role_name(role), generation)
+               : r;
+}
+
 /* The key is made in the token first: a generation that the store names always exists. */
 enum b_code service_rotate(struct service *sv, enum key_role role, struct store_generation *ret,
                            struct b_err *err)
@@ -67,7 +91,7 @@ enum b_code service_rotate(struct service *sv, enum key_role role, struct store_
                       key_role_name(role));
     struct vault_key key;
     if (r == B_OK)
-        r = vault_key_generate(sv->vault, role, (uint8_t)(newest + 1), &key, err);
+        r = make_or_take(sv->vault, role, (uint8_t)(newest + 1), &key, err);
     if (r != B_OK)
         return r;
     struct rotation k = {&key, ret};

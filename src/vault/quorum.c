@@ -221,6 +221,26 @@ static bool parse_key(const char *argument, enum key_role *ret_role, uint8_t *re
     return true;
 }
 
+/* A key that the token has already, made by a rotation that was cut before it was written down. */
+static enum b_code take_made(struct vaultd *d, enum key_role role, uint8_t generation,
+                             struct custody_key *ret, struct b_err *err)
+{
+    static _Thread_local struct custody_key keys[CUSTODY_KEYS_MAX];
+    size_t n = 0;
+    enum b_code r = d->keyring.list(d->keyring.ctx, vaultd_config(d), keys, B_COUNT(keys), &n, err);
+    for (size_t i = 0; r == B_OK && i < n; i++) {
+        if (keys[i].role != role || keys[i].generation != generation)
+            continue;
+        *ret = keys[i];
+        return keys[i].is_safe ? B_OK
+                               : b_err_set(err, B_E_KEY_UNSAFE, 0, "key %s %u of the token",
+                                           key_role_name(role), generation);
+    }
+    return r == B_OK
+               ? b_err_set(err, B_E_KEY_MISSING, 0, "key %s %u", key_role_name(role), generation)
+               : r;
+}
+
 static enum b_code rotate(struct vaultd *d, const char *argument, struct custody_key *ret,
                           struct b_err *err)
 {
@@ -229,7 +249,9 @@ static enum b_code rotate(struct vaultd *d, const char *argument, struct custody
     if (!parse_key(argument, &role, &generation))
         return b_err_set(err, B_E_BAD_INPUT, 0, "rotate: a role and a generation, not \"%.40s\"",
                          argument);
-    return d->keyring.generate(d->keyring.ctx, vaultd_config(d), role, generation, ret, err);
+    enum b_code r =
+        d->keyring.generate(d->keyring.ctx, vaultd_config(d), role, generation, ret, err);
+    return r == B_E_KEY_EXISTS ? take_made(d, role, generation, ret, err) : r;
 }
 
 /* A generation that is retired or compromised: none of its keys is kept here any more. */

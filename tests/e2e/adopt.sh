@@ -31,7 +31,11 @@ for name in "${badges[@]}"; do
     "$TESSERE_CARD" new --ev "$([ $((n % 2)) = 1 ] && echo ev2 || echo ev1)" --uid "04A1B2C3D4E5F$n" "$work/$name" >/dev/null
     on "$name" badge enrol --ref "1000$n" --name "$name" --yes >/dev/null
 done
-tessere key rotate auth --yes >/dev/null
+cp "$home/store.db" "$work/before.db"
+tessere key rotate auth --yes >"$work/rotated"
+mv "$work/before.db" "$home/store.db" # as if it had been cut between the token and the database
+gone_on() { tessere key rotate auth --yes >"$work/again" && cat "$work/rotated" "$work/again" && cmp "$work/rotated" "$work/again"; }
+check "a rotation that was cut after its key was made goes on with that key" gone_on
 on anne badge repair --yes >/dev/null
 check "a badge of the new generation taps" on anne tap
 check "one that has not followed yet taps too" on bruno tap

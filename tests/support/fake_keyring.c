@@ -26,6 +26,8 @@ static enum b_code generate(void *ctx, const struct vaultd_config *config, enum 
     (void)config;
     *ret = (struct custody_key){.role = role, .generation = generation, .is_safe = true};
     memcpy(ret->kcv.method, "CMAC-0", 7);
+    if (((const struct fake_keyring *)ctx)->has_made)
+        return b_err_set(err, B_E_KEY_EXISTS, 0, "as told");
     return fail_as_told(ctx, err);
 }
 
@@ -34,7 +36,9 @@ static enum b_code list(void *ctx, const struct vaultd_config *config, struct cu
 {
     (void)config;
     for (size_t i = 0; i < cap; i++)
-        keys[i] = (struct custody_key){.role = KEY_ROLE_AUTH, .generation = (uint8_t)(i % 255 + 1)};
+        keys[i] = (struct custody_key){.role = KEY_ROLE_AUTH,
+                                       .generation = (uint8_t)(i % 255 + 1),
+                                       .is_safe = ((const struct fake_keyring *)ctx)->has_made};
     *ret_count = cap;
     return fail_as_told(ctx, err);
 }

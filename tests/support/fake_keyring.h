@@ -7,6 +7,7 @@
 /* fails: B_OK, or what every call answers. */
 struct fake_keyring {
     enum b_code fails;
+    bool has_made;    /* every generation of auth is there, and made already */
     bool gives_zero;  /* derives the zero key */
     unsigned brought; /* masters that were put in it */
     unsigned inside;  /* how often a key was used in the token */

@@ -159,6 +159,18 @@ static void before_a_roster_keys_are_made_freely_and_after_it_by_a_quorum(void *
     assert_int_equal(carry((size_t[]){2, 1, 0}, 3), B_OK);
 }
 
+static void a_key_that_a_cut_rotation_made_is_the_one_that_is_rotated_to(void **state)
+{
+    (void)state;
+    assert_int_equal(found(roster), B_OK);
+    keyring.has_made = true;
+    propose("rotate", "auth 2", later);
+    assert_int_equal(carry((size_t[]){0}, 1), B_E_QUORUM);
+    assert_int_equal(carry((size_t[]){0, 1}, 2), B_OK);
+    propose("rotate", "picc 2", later); /* the token says that it is there, and does not show it */
+    assert_int_equal(carry((size_t[]){0, 1}, 2), B_E_KEY_MISSING);
+}
+
 static void a_roster_is_founded_once(void **state)
 {
     (void)state;
@@ -382,6 +394,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(before_a_roster_keys_are_made_freely_and_after_it_by_a_quorum),
+        TEST(a_key_that_a_cut_rotation_made_is_the_one_that_is_rotated_to),
         TEST(a_roster_is_founded_once),
         TEST(who_stands_twice_in_a_roster_is_no_quorum),
         TEST(a_quorum_of_one_or_more_than_there_are_is_no_roster),
