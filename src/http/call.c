@@ -198,8 +198,6 @@ static enum b_code authorise(const struct http_call *c, struct b_err *err)
 static enum b_code parse_body(struct http_call *c, const struct http_request *r, struct b_err *err)
 {
     json_error_t why;
-    if (r->body == NULL)
-        return b_err_set(err, B_E_TOO_LARGE, 0, "a body holds at most %d bytes", HTTP_BODY_MAX);
     if (r->body_len == 0) {
         c->body = json_object();
         return B_OK;
@@ -363,8 +361,17 @@ static enum b_code recall(struct http_call *c, const struct http_request *r,
 
 static enum b_code keep_answer(struct service_change *c, void *ctx, struct b_err *err)
 {
-    struct store_reply *reply = ctx;
-    enum b_code r = store_reply_put(c->store, reply, err);
+    struct service_once *once = ctx;
+    struct store_reply *reply = &once->reply;
+    int status = reply->status;
+    enum b_code r = B_OK;
+    if (!once->is_kept) { /* the call changed nothing that is in the store */
+        reply->status = 0;
+        r = store_reply_put(c->store, reply, err);
+        reply->status = status;
+    }
+    if (r == B_OK)
+        r = store_reply_put(c->store, reply, err);
     if (r != B_OK)
         return r;
     service_vouch_reply(c, reply);
@@ -416,7 +423,10 @@ static enum b_code run(struct http_call *c, const struct http_request *r, struct
     bool is_known = false;
     enum b_code code = B_OK;
     c->service.asker = (struct service_asker){.actor = c->actor, .request = c->request};
+    if (r->body == NULL)
+        return b_err_set(err, B_E_TOO_LARGE, 0, "a body holds at most %d bytes", HTTP_BODY_MAX);
     if (has_key) {
+        memset(&once, 0, sizeof(once)); /* of this thread's call before */
         code = recall(c, r, reply, &is_known, err);
         if (code == B_OK && is_known) {
             ret->text = strdup(reply->body);
@@ -424,9 +434,6 @@ static enum b_code run(struct http_call *c, const struct http_request *r, struct
             return ret->text != NULL ? B_OK : b_err_set(err, B_E_NO_MEMORY, 0, "answering");
         }
         c->service.asker.once = &once;
-        once.is_kept = false;
-        reply->status = 0;
-        reply->body[0] = '\0';
     }
     if (code == B_OK)
         code = parse_body(c, r, err);
@@ -445,7 +452,7 @@ static enum b_code run(struct http_call *c, const struct http_request *r, struct
         reply->status = ret->status;
         (void)snprintf(reply->body, sizeof(reply->body), "%s", ret->text);
         c->service.asker.once = NULL;
-        (void)!service_change(&c->service, keep_answer, reply, &ignored);
+        (void)!service_change(&c->service, keep_answer, &once, &ignored);
     }
     return B_OK;
 }

@@ -171,7 +171,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         .body = in->is_too_long    ? NULL
                 : in->body != NULL ? in->body
                                    : "",
-        .body_len = in->len,
+        .body_len = in->is_too_long ? 0 : in->len,
         .is_too_often = !is_within_rate(s, p)};
     struct http_answer a;
     http_carry_out(s, p, &r, &a);

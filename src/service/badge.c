@@ -113,8 +113,13 @@ static enum b_code put_holder(struct service_change *c, const struct store_badge
 static enum b_code note_enrolling(struct service_change *c, void *ctx, struct b_err *err)
 {
     struct store_badge *b = ctx;
+    struct store_badge now; /* it may have been revoked while the plan was read */
     struct store_holder holder;
-    enum b_code r = store_badge_put(c->store, b, err);
+    enum b_code r = b->id != 0 ? store_badge_by_id(c->store, b->id, &now, err) : B_OK;
+    if (r == B_OK && b->id != 0)
+        r = judge_known(&now, err);
+    if (r == B_OK)
+        r = store_badge_put(c->store, b, err);
     if (r == B_OK)
         r = put_holder(c, b, &holder, err);
     if (r != B_OK)
@@ -158,22 +163,35 @@ static enum b_code begin_enrolment(void *ctx, struct service_work *w, bool is_ap
 }
 
 struct ending {
+    const struct service *sv;
     struct store_badge *badge;
     const struct service_work *work;
     const char *kind;
-    enum store_badge_state state;
 };
+
+/* Work on a card undoes no decision about its badge that was taken meanwhile. */
+static enum store_badge_state next_state(const struct ending *e, enum store_badge_state now)
+{
+    if (e->work->job.goal == PROFILE_GOAL_BLANK)
+        return now == STORE_BADGE_REVOKED ? STORE_BADGE_REVOKED : STORE_BADGE_BLANKED;
+    return now == STORE_BADGE_ENROLLING ? STORE_BADGE_ACTIVE : now;
+}
 
 static enum b_code note_ending(struct service_change *c, void *ctx, struct b_err *err)
 {
     const struct ending *e = ctx;
     struct store_badge *b = e->badge;
-    b->state = e->state;
+    bool is_blank = e->work->job.goal == PROFILE_GOAL_BLANK;
+    enum b_code r = store_badge_by_id(c->store, b->id, b, err);
+    if (r != B_OK)
+        return r;
+    if (!is_blank)
+        describe(b, e->sv, e->work);
+    b->state = next_state(e, b->state);
     b->changed_at = c->now;
     for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
-        b->generation[i] = e->state == STORE_BADGE_BLANKED ? KEY_GENERATION_FACTORY
-                                                           : e->work->job.generations[i].target;
-    enum b_code r = store_badge_put(c->store, b, err);
+        b->generation[i] = is_blank ? KEY_GENERATION_FACTORY : e->work->job.generations[i].target;
+    r = store_badge_put(c->store, b, err);
     if (r == B_OK)
         r = service_settle_intents(c, b->uid, err);
     if (r != B_OK)
@@ -190,9 +208,9 @@ static enum b_code note_ending(struct service_change *c, void *ctx, struct b_err
 
 /* The card is as the profile says: so does the store, with the line of history, or not at all. */
 static enum b_code end_work(struct service *sv, struct service_work *w, struct store_badge *b,
-                            const char *kind, enum store_badge_state state, struct b_err *err)
+                            const char *kind, struct b_err *err)
 {
-    struct ending e = {b, w, kind, state};
+    struct ending e = {sv, b, w, kind};
     return service_change(sv, note_ending, &e, err);
 }
 
@@ -210,7 +228,7 @@ enum b_code service_enrol(struct service *sv, struct channel *ch, struct service
     make_serial(&w->job);
     enum b_code r = service_relay(sv, ch, w, watch, begin_enrolment, &e, err);
     if (r == B_OK)
-        r = end_work(sv, w, &e.badge, "enrol", STORE_BADGE_ACTIVE, err);
+        r = end_work(sv, w, &e.badge, "enrol", err);
     if (r == B_OK)
         *ret_badge = e.badge;
     service_work_free(&w);
@@ -258,12 +276,8 @@ enum b_code service_repair(struct service *sv, struct channel *ch,
         memcpy(w->job.serial, known.serial, known.serial_len);
     }
     enum b_code r = service_relay(sv, ch, w, watch, begin_repair, &e, err);
-    if (r == B_OK) {
-        enum store_badge_state state =
-            e.badge.state == STORE_BADGE_SUSPENDED ? STORE_BADGE_SUSPENDED : STORE_BADGE_ACTIVE;
-        describe(&e.badge, sv, w);
-        r = end_work(sv, w, &e.badge, "repair", state, err);
-    }
+    if (r == B_OK)
+        r = end_work(sv, w, &e.badge, "repair", err);
     if (r == B_OK)
         *ret_badge = e.badge;
     service_work_free(&w);
@@ -278,11 +292,8 @@ enum b_code service_blank(struct service *sv, struct channel *ch, const struct s
         return err->code;
     struct enrolment e = {.sv = sv};
     enum b_code r = service_relay(sv, ch, w, watch, begin_repair, &e, err);
-    if (r == B_OK) {
-        enum store_badge_state state =
-            e.badge.state == STORE_BADGE_REVOKED ? STORE_BADGE_REVOKED : STORE_BADGE_BLANKED;
-        r = end_work(sv, w, &e.badge, "blank", state, err);
-    }
+    if (r == B_OK)
+        r = end_work(sv, w, &e.badge, "blank", err);
     if (r == B_OK)
         *ret_badge = e.badge;
     service_work_free(&w);

@@ -80,14 +80,28 @@ enum b_code service_station_add(struct service *sv, const struct pki_ca *ca,
     return r == B_OK ? service_change(sv, note_station, &k, err) : r;
 }
 
+/* The rest of the row is as it is now: a revocation that came meanwhile stands. */
+static enum b_code note_code(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct station_work *k = ctx;
+    struct store_station *t = k->station;
+    enum b_code r = store_station_by_id(c->store, t->id, t, err);
+    if (r != B_OK)
+        return r;
+    memcpy(t->code, k->code, sizeof(t->code));
+    t->code_expires = k->expires;
+    return put_station(c, k, err);
+}
+
 enum b_code service_station_recode(struct service *sv, const struct pki_ca *ca, int64_t id,
                                    struct store_station *ret, char *code, struct b_err *err)
 {
-    struct station_work k = {.station = ret, .kind = "station-code"};
-    enum b_code r = store_station_by_id(sv->store, id, ret, err);
-    if (r == B_OK)
-        r = give_code(ca, ret, code, err);
-    return r == B_OK ? service_change(sv, note_station, &k, err) : r;
+    struct store_station made = {.id = id};
+    struct station_work k = {.station = ret, .kind = "station-code", .code = made.code};
+    enum b_code r = give_code(ca, &made, code, err);
+    k.expires = made.code_expires;
+    ret->id = id;
+    return r == B_OK ? service_change(sv, note_code, &k, err) : r;
 }
 
 /* The code is looked up again where it is used up: of two that bring it, one gets the station. */
@@ -105,7 +119,8 @@ static enum b_code note_enrolled(struct service_change *c, void *ctx, struct b_e
     memcpy(t->fingerprint, k->fingerprint, sizeof(t->fingerprint));
     t->code_expires = 0;
     t->cert_expires = k->expires;
-    t->state = STORE_PARTY_ACTIVE;
+    if (t->state == STORE_PARTY_ENDED) /* the code was given after that */
+        t->state = STORE_PARTY_ACTIVE;
     return put_station(c, k, err);
 }
 
@@ -207,6 +222,11 @@ static enum b_code note_station_state(struct service_change *c, void *ctx, struc
         return b_err_set(err, B_E_BADGE_STATE, 0, "station %s is %s", t->name,
                          store_party_state_name(t->state));
     t->state = k->to;
+    if (k->to != STORE_PARTY_ACTIVE) { /* what was handed out before opens nothing any more */
+        memset(t->code, 0, sizeof(t->code));
+        memset(t->next, 0, sizeof(t->next));
+        t->code_expires = 0;
+    }
     return put_station(c, k, err);
 }
 

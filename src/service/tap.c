@@ -46,15 +46,21 @@ struct outcome {
     enum b_code code;
     struct store_badge *badge;
     const struct profile_tap *tap;
+    struct b_err cause;
 };
 
 static enum b_code note_tap(struct service_change *c, void *ctx, struct b_err *err)
 {
-    const struct outcome *o = ctx;
+    struct outcome *o = ctx;
     struct store_badge *b = o->badge;
     bool is_known = b->id != 0;
     json_t *personal = NULL;
-    enum b_code r = B_OK;
+    /* As it is now: what was acknowledged since the card was asked counts. */
+    enum b_code r = is_known ? store_badge_by_id(c->store, b->id, b, err) : B_OK;
+    if (r == B_OK && o->code == B_OK)
+        o->code = service_judge_badge(b, &o->cause);
+    if (r != B_OK)
+        return r;
     if (o->code == B_OK) {
         b->tapped_at = c->now;
         b->generation[KEY_ROLE_AUTH] = o->tap->generation;
@@ -78,12 +84,14 @@ static enum b_code note_tap(struct service_change *c, void *ctx, struct b_err *e
 static enum b_code record(struct service *sv, enum b_code outcome, struct store_badge *b,
                           const struct profile_tap *tap, struct b_err *err)
 {
-    struct b_err cause;
-    struct outcome o = {outcome, b, tap};
-    enum b_code r = service_change(sv, note_tap, &o, &cause);
-    if (r != B_OK && err != NULL)
-        *err = cause;
-    return r != B_OK ? r : outcome;
+    struct b_err failed;
+    struct outcome o = {.code = outcome, .badge = b, .tap = tap};
+    enum b_code r = service_change(sv, note_tap, &o, &failed);
+    if (r != B_OK)
+        *err = failed;
+    else if (outcome == B_OK && o.code != B_OK)
+        *err = o.cause;
+    return r != B_OK ? r : o.code;
 }
 
 enum b_code service_tap(struct service *sv, struct channel *ch, struct store_badge *ret_badge,

@@ -139,6 +139,8 @@ enum b_code store_reply_put(struct store *s, struct store_reply *reply, struct b
         (void)b_err_set(err, r, 0, "the request with key %s is under way", reply->key);
     if (r == B_OK && reply->status == 0)
         reply->id = driver_last_id(s->driver);
+    else if (r == B_OK && driver_changes(s->driver) != 1)
+        r = b_err_set(err, B_E_NOT_FOUND, 0, "the request with key %s was not kept", reply->key);
     return r;
 }
 

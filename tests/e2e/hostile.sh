@@ -3,6 +3,7 @@
 # nobody. TAP output.
 # shellcheck source=tests/support/server.sh
 . "$(dirname "$0")/../support/server.sh"
+shopt -s extglob
 
 api() { # WHO ARGUMENT-OF-CURL...
     local who=$1
@@ -63,6 +64,8 @@ check "a field of another type" gets 400 bad-input one "${json[@]}" -d '{"method
 check "a UID that is too short" gets 400 bad-input one "${json[@]}" -d '{"method":"ev2","uid":"04","cryptogram":"00112233445566778899AABBCCDDEEFF"}' "$url/v1/taps"
 head -c 70000 /dev/zero | tr '\0' ' ' >"$work/big"
 check "a body that is too large" gets 413 too-large one "${json[@]}" --data-binary "@$work/big" "$url/v1/taps"
+check "a body that is too large, of a request that may be repeated" gets 413 too-large one "${json[@]}" -H 'Idempotency-Key: big' --data-binary "@$work/big" "$url/v1/taps"
+check "the same from nobody" gets 413 too-large "" "${json[@]}" -H 'Idempotency-Key: big' --data-binary "@$work/big" "$url/v1/enrolment"
 sleep 2 # within the rate again
 tap='{"method":"ev2","uid":"04A1B2C3D4E5F6","cryptogram":"00112233445566778899AABBCCDDEEFF"}'
 name=$(api one "${json[@]}" -d "$tap" "$url/v1/taps" | sed 's/.*"tap":"\([^"]*\)".*/\1/')
@@ -96,6 +99,33 @@ check "who asks too often on a connection is told so" flood
 sleep 2 # within the rate again
 check "an order of something else" gets 400 bad-input admin "${json[@]}" -d '{"what":"clone","uid":"04A1B2C3D4E5F6"}' "$url/v1/desk"
 check "an order for a card with half a UID" gets 400 bad-input admin "${json[@]}" -d '{"what":"scan","uid":"04A1"}' "$url/v1/desk"
+lost() { # a code that was handed out before its station was revoked
+    local out id code
+    out=$(api admin "${json[@]}" -d '{"name":"lost"}' "$url/v1/stations")
+    id=$(sed 's/.*"id":\([0-9]*\).*/\1/' <<<"$out") code=$(sed 's/.*"code":"\([^"]*\)".*/\1/' <<<"$out")
+    api admin "${json[@]}" -d '{}' "$url/v1/stations/$id/revoke" | grep -q '"state":"ended"' &&
+        ! "$TESSERE_AGENT" --state "$work/lost" enrol --server "$url" --code "$code" 2>"$work/said" &&
+        grep -q 'not a one-time code' "$work/said" && api admin "$url/v1/stations" | grep -q '"name":"lost"[^}]*"state":"ended"'
+}
+check "a code from before a revocation opens nothing" lost
+keyed() { # every call that may be repeated, with a key, and those twice that change nothing in the store
+    local path n=0
+    for path in $(sed -nE 's/^ROUTE\("POST", "([^"]*)".*/\1/p' "$ROUTES"); do
+        path=${path//\{id\}/99}
+        for who in admin one; do
+            api "$who" "${json[@]}" -H "Idempotency-Key: all$((n++))" -d '{}' "$url${path//\{*([a-z])\}/none}" >/dev/null
+            sleep 0.1
+        done
+    done
+    for n in 1 2; do
+        api admin "${json[@]}" -H 'Idempotency-Key: scan' -d '{"what":"scan","station":3}' "$url/v1/desk" >"$work/scan.$n"
+        api two "${json[@]}" -H 'Idempotency-Key: tap' -d "$tap" "$url/v1/taps" >"$work/tap.$n"
+    done
+    grep -q '"order"' "$work/scan.1" && cmp "$work/scan.1" "$work/scan.2" &&
+        grep -q '"frame"' "$work/tap.1" && cmp "$work/tap.1" "$work/tap.2" &&
+        "$TESSERE" --home "$home" journal verify
+}
+check "every call with a key leaves a journal that verifies" keyed
 check "an order for a station that is none" gets 404 not-found admin "${json[@]}" -d '{"what":"scan","station":99}' "$url/v1/desk"
 check "a station orders nothing" gets 403 not-permitted one "${json[@]}" -d '{"what":"scan","uid":"04A1B2C3D4E5F6"}' "$url/v1/desk"
 order=$(api admin "${json[@]}" -d '{"what":"scan","uid":"04A1B2C3D4E5F6"}' "$url/v1/desk" | sed 's/.*"order":"\([^"]*\)".*/\1/')

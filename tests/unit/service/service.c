@@ -294,6 +294,30 @@ static bool lock_the_store(void *ctx, const struct profile_state *st,
     return true;
 }
 
+/* Somebody at another desk decides while the card's keys are being changed. */
+static void revoke_meanwhile(void *ctx, const struct profile_plan *plan, size_t step, bool is_done)
+{
+    (void)plan;
+    if (step == 0 && !is_done)
+        MUST(service_revoke(&desk.sv, *(int64_t *)ctx, "lost", &desk_err));
+}
+
+static void a_revocation_during_a_repair_stands(void **state)
+{
+    (void)state;
+    struct store_generation g;
+    MUST(desk_enrol(&desk, &card, &badge));
+    MUST(service_rotate(&desk.sv, KEY_ROLE_AUTH, &g, &desk_err));
+    const struct service_watch watch = {.progress = revoke_meanwhile, .ctx = &badge.id};
+    struct channel *ch = desk_channel(&card, (struct channel_fault){0});
+    MUST(service_repair(&desk.sv, ch, &watch, &badge, &desk_err));
+    channel_free(&ch);
+    MUST(store_badge_by_id(desk.sv.store, badge.id, &badge, &desk_err));
+    assert_int_equal(badge.state, STORE_BADGE_REVOKED);
+    assert_int_equal(badge.generation[KEY_ROLE_AUTH], g.generation);
+    desk_expect(desk_tap(&desk, &card, &badge), B_E_BADGE_REVOKED);
+}
+
 static void what_cannot_be_journalled_is_not_sent(void **state)
 {
     (void)state;
@@ -392,6 +416,7 @@ int main(void)
         AT_DESK(a_badge_on_a_retired_generation_is_refused),
         AT_DESK(a_plan_that_is_not_approved_changes_nothing),
         AT_DESK(nobody_is_asked_to_approve_what_is_not_allowed),
+        AT_DESK(a_revocation_during_a_repair_stands),
         AT_DESK(what_cannot_be_journalled_is_not_sent),
         AT_DESK(a_vault_that_ends_is_told_and_loses_no_badge),
         AT_DESK(a_master_that_the_token_lacks_is_named),
