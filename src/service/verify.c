@@ -25,6 +25,8 @@ enum kind {
     PERSON,
     GENERATION,
     INTENT,
+    CAMPAIGN,
+    REKEY,
     REPLY,
     PROPOSAL,
     APPROVAL,
@@ -33,9 +35,9 @@ enum kind {
     KINDS
 };
 
-static const char *const kind_names[KINDS] = {"badge",    "holder",  "station",      "person",
-                                              "key",      "intent",  "reply",        "proposal",
-                                              "approval", "setting", "establishment"};
+static const char *const kind_names[KINDS] = {
+    "badge", "holder", "station",  "person",   "key",     "intent",       "campaign",
+    "rekey", "reply",  "proposal", "approval", "setting", "establishment"};
 
 struct replay {
     struct store *store;
@@ -349,6 +351,20 @@ static bool take_intent(void *ctx, const struct store_intent *i)
     return compare(ctx, INTENT, (size_t)i->id, digest);
 }
 
+static bool take_campaign(void *ctx, const struct store_campaign *c)
+{
+    uint8_t digest[32];
+    service_digest_campaign(c, digest);
+    return compare(ctx, CAMPAIGN, (size_t)c->id, digest);
+}
+
+static bool take_rekey(void *ctx, const struct store_rekey *v)
+{
+    uint8_t digest[32];
+    service_digest_rekey(v, digest);
+    return compare(ctx, REKEY, (size_t)v->badge_id, digest);
+}
+
 static bool take_reply(void *ctx, const struct store_reply *r)
 {
     uint8_t digest[32];
@@ -392,6 +408,10 @@ static enum b_code check_work(struct replay *k)
 {
     struct store *s = k->store;
     enum b_code r = store_intent_each(s, take_intent, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_campaign_each(s, take_campaign, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_rekey_each(s, take_rekey, k, k->err);
     if (r == B_OK && k->code == B_OK)
         r = store_reply_each(s, take_reply, k, k->err);
     if (r == B_OK && k->code == B_OK)

@@ -259,8 +259,13 @@ static void forget(struct vaultd *d, const struct proposal *p)
 {
     enum key_role role;
     uint8_t generation = 0;
+    char key[16] = ""; /* "auth 3": what is written off may follow */
+    size_t n = strcspn(p->argument, " ");
+    n += p->argument[n] == ' ' ? 1 + strcspn(p->argument + n + 1, " ") : 0;
+    if (n < sizeof(key))
+        memcpy(key, p->argument, n);
     bool ends = strcmp(p->action, "retire") == 0 || strcmp(p->action, "compromise") == 0;
-    if (ends && parse_key(p->argument, &role, &generation) && role == KEY_ROLE_AUTH)
+    if (ends && parse_key(key, &role, &generation) && role == KEY_ROLE_AUTH)
         vaultd_cache_forget(d->shared->cache, generation);
 }
 
