@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "service/json.h"
 #include "service/relay.h"
 
 /* --- the campaign ------------------------------------------------------------------------------
@@ -227,6 +228,43 @@ enum b_code service_campaign_wants(struct service *sv, const struct store_badge 
     if (r == B_OK && last.at >= tries_from && last.tries >= SERVICE_CAMPAIGN_BADGE_TRIES)
         *ret_roles = 0;
     return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
+/* --- figures -----------------------------------------------------------------------------------
+ */
+
+bool service_campaign_lacks(const struct store_campaign *k, const struct store_badge *b)
+{
+    return b->state != STORE_BADGE_REVOKED && b->state != STORE_BADGE_BLANKED &&
+           b->generation[k->role] != k->generation;
+}
+
+static bool add_group(void *ctx, const struct store_group_progress *g)
+{
+    return json_array_append_new(ctx, json_pack("{s:s, s:I, s:I}", "group", g->group, "done",
+                                                (json_int_t)g->done, "not_done",
+                                                (json_int_t)g->failed)) == 0;
+}
+
+enum b_code service_campaign_figures(struct store *s, const struct store_campaign *k, json_t **ret,
+                                     struct b_err *err)
+{
+    struct store_progress p;
+    json_t *groups = json_array();
+    enum b_code r = store_campaign_progress(s, k, &p, err);
+    if (r == B_OK)
+        r = store_campaign_groups(s, k, add_group, groups, err);
+    if (r != B_OK) {
+        json_decref(groups);
+        return r;
+    }
+    *ret = service_json_campaign(k);
+    json_t *badges = json_pack("{s:I, s:I, s:I, s:I, s:I}", "all", (json_int_t)p.badges, "done",
+                               (json_int_t)p.done, "seen", (json_int_t)p.seen, "not_seen",
+                               (json_int_t)p.not_seen, "failed", (json_int_t)p.failed);
+    (void)json_object_set_new(*ret, "badges", badges);
+    (void)json_object_set_new(*ret, "groups", groups);
+    return B_OK;
 }
 
 /* --- what keeps a generation -------------------------------------------------------------------

@@ -15,7 +15,8 @@ enum {
     SERVICE_CAMPAIGN_WINDOW = 64,        /* tries that the rate of failures is taken over */
     SERVICE_CAMPAIGN_TRIES_LEAST = 20,   /* before it says anything */
     SERVICE_CAMPAIGN_PAUSE_PERCENT = 20, /* unless another is set */
-    SERVICE_CAMPAIGN_BADGE_TRIES = 5,    /* failures in a row after which a badge is the desk's */
+    SERVICE_CAMPAIGN_PACE_MAX = 100000,
+    SERVICE_CAMPAIGN_BADGE_TRIES = 5, /* failures in a row after which a badge is the desk's */
 };
 
 /* In a change: a role has a new generation, and its badges follow. A former campaign of the role
@@ -52,6 +53,12 @@ B_NODISCARD enum b_code service_campaign_wants(struct service *sv, const struct 
 B_NODISCARD enum b_code service_rekey(struct service *sv, struct channel *ch, int64_t badge_id,
                                       int64_t station_id, struct store_badge *ret_badge,
                                       struct b_err *err);
+
+/* Whether a campaign has this badge still to do. */
+bool service_campaign_lacks(const struct store_campaign *k, const struct store_badge *b);
+/* The campaign with its figures, for people: docs/api.md, "Campaigns". A new reference. */
+B_NODISCARD enum b_code service_campaign_figures(struct store *s, const struct store_campaign *k,
+                                                 json_t **ret, struct b_err *err);
 
 /* The badges that keep a generation from being retired: how many, and their numbers folded in their
  * order: digest = SHA-256(digest || number, eight bytes, big-endian), from 32 zero bytes. */
