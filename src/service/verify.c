@@ -233,10 +233,13 @@ static enum b_code take_body(struct replay *k, const struct store_entry *e, cons
         take_forgotten(k, body);
     if (is_text(body, "kind", "carry-out") && take_receipt(k, e->index, body) != B_OK)
         return k->code;
-    if (is_text(body, "kind", "tap") && is_text(body, "outcome", "ok") && badge > 0) {
+    bool is_tap = is_text(body, "kind", "tap") && is_text(body, "outcome", "ok");
+    /* The card has another holder from then on, who has not tapped. */
+    bool is_anew = is_text(body, "kind", "enrol-begin");
+    if ((is_tap || is_anew) && badge > 0) {
         if (!reserve(&k->last[BADGE], (size_t)badge))
             return k->code = b_err_set(k->err, B_E_NO_MEMORY, 0, "verifying the journal");
-        k->last[BADGE].tapped_at[badge] = at;
+        k->last[BADGE].tapped_at[badge] = is_tap ? at : 0;
     }
     enum b_code r = take_states(k, e->index, body);
     return r == B_OK ? take_personal(k, e, body) : r;

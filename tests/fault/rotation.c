@@ -1,8 +1,8 @@
 /*
  * A fleet follows a rotation through taps alone, while one tap in twenty is torn somewhere between
- * its first APDU and the end of its re-key. Nobody may be refused, every badge must end with the new
- * key, no step may stay open, and the journal must verify. Then the old generation is not needed.
- *   rotation TESSERE TESSERED [BADGES]
+ * its first APDU and the end of its re-key. Nobody may be refused, every badge must end with the
+ * new key, no step may stay open, and the journal must verify. Then the old generation is not
+ * needed. rotation TESSERE TESSERED [BADGES]
  */
 #include <pthread.h>
 #include <signal.h>
@@ -16,7 +16,7 @@
 #include "fleet.h"
 #include "service/campaign.h"
 
-enum { STATIONS = 4, BADGES = 200, PASSES = 8, TEAR_PERCENT = 5, TEAR_APDUS = 12 };
+enum { STATIONS = 32, BADGES = 200, PASSES = 20, TEAR_PERCENT = 5, TEAR_APDUS = 12 };
 
 static struct fleet fleet;
 static const struct agent_pin no_pin = {.ask = NULL};
@@ -55,7 +55,7 @@ static void visit(struct station *s, struct remote *r, const struct agent_self *
         s->torn += is_torn;
     }
     s->refused += code != B_OK;
-    if (code != B_OK)
+    if (code != B_OK && s->refused <= 3)
         (void)printf("# badge %zu: %s: %s\n", card + 1, b_code_name(code), err.msg);
 }
 

@@ -13,6 +13,7 @@
 
 #include "desk.h"
 #include "place.h"
+#include "service/verify.h"
 
 static struct desk desk;
 static struct desk_card card;
@@ -81,6 +82,7 @@ static void a_badge_is_enrolled_for_one_holder(void **state)
 static void a_blanked_card_is_blank_and_can_be_enrolled_again(void **state)
 {
     (void)state;
+    struct service_verified found;
     MUST(desk_enrol(&desk, &card, &badge));
     assert_false(desk_card_is_blank(&card));
     MUST(desk_blank(&desk, &card, &badge));
@@ -90,7 +92,12 @@ static void a_blanked_card_is_blank_and_can_be_enrolled_again(void **state)
     desk_expect(desk_repair(&desk, &card, &badge), B_E_BADGE_UNKNOWN);
     assert_true(desk_card_is_blank(&card));
     MUST(desk_enrol(&desk, &card, &badge));
+    MUST(desk_tap(&desk, &card, &badge));
+    MUST(desk_blank(&desk, &card, &badge));
+    MUST(desk_enrol(&desk, &card, &badge));
     assert_int_equal(badge.tapped_at, 0);
+    MUST(service_verify(desk.sv.store, &(struct service_verify){.finess = "750000001"}, &found,
+                        &desk_err));
     assert_string_equal(badge.reason, "");
     MUST(desk_tap(&desk, &card, &badge));
 }
