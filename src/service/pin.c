@@ -35,7 +35,7 @@ enum b_code service_pin_set(struct service *sv, const char *ref, struct b_rd box
     const struct policy *policy = service_policy(sv);
     struct pin_change k = {.ref = ref, .kind = "pin-set", .record = record};
     const struct vault_pin pin = {
-        .aad = ref, .box = box, .min = policy->pin_min, .max = policy->pin_max};
+        .ref = ref, .box = box, .min = policy->pin_min, .max = policy->pin_max};
     static_assert(sizeof(record) <= STORE_PIN_RECORD_MAX, "a record fits its row");
     enum b_code r = vault_pin_set(sv->vault, &pin, record, &k.record_len, err);
     return r == B_OK ? service_change(sv, note_pin, &k, err) : r;

@@ -95,15 +95,6 @@ static void sweep(struct service_taps *t, int64_t station)
     }
 }
 
-static void name_place(struct place *p, size_t at)
-{
-    uint8_t random[14];
-    crypto_random(random, sizeof(random));
-    // cppcheck-suppress ctunullpointer ; the address of an element
-    (void)snprintf(p->name, sizeof(p->name), "%04zX", at);
-    b_hex(p->name + 4, random, sizeof(random));
-}
-
 /* A place of its own for a new tap of the station; NULL when it, or everybody, has too many. */
 static struct place *take_place(struct service_taps *t, int64_t station)
 {
@@ -117,7 +108,7 @@ static struct place *take_place(struct service_taps *t, int64_t station)
         struct place *p = &t->places[at];
         if (p->phase != PLACE_FREE)
             continue;
-        name_place(p, at);
+        (void)snprintf(p->name, sizeof(p->name), "%04zX", at); /* the vault draws the rest */
         p->phase = PLACE_BUSY;
         p->station = station;
         found = p;
@@ -402,10 +393,11 @@ enum b_code service_tap_first(struct service *sv, struct service_taps *taps,
     memcpy(v.uid, m->uid, sizeof(v.uid));
     memcpy(v.serial, m->serial, sizeof(v.serial));
     memcpy(v.challenge, m->cryptogram, sizeof(v.challenge));
+    (void)snprintf(v.place, sizeof(v.place), "%.4s", p->name);
     p->first = *m;
     enum b_code r = choose_generation(sv, m, &v.generation, err);
     if (r == B_OK)
-        r = vault_tap_open(sv->vault, &v, &p->vault_tap, frame, err);
+        r = vault_tap_open(sv->vault, &v, &p->vault_tap, p->name, frame, err);
     if (r != B_OK) {
         static _Thread_local struct service_verdict ignored;
         struct outcome o = {.place = p,
@@ -558,11 +550,13 @@ enum b_code service_tap_pin(struct service *sv, struct service_taps *taps,
     bool is_heard = d.verdict == POLICY_NEED_PIN;
     if (o.code == B_OK && !is_heard && d.verdict != POLICY_GRANT)
         o.code = b_err_set(err, d.reason, 0, "badge %lld", (long long)ret->badge.id);
-    const struct vault_pin pin = {
-        .aad = name, .box = box, .record = b_rd_from(ret->holder.pin, ret->holder.pin_len)};
+    const struct vault_pin pin = {.box = box,
+                                  .record = b_rd_from(ret->holder.pin, ret->holder.pin_len)};
     claim(sv, p, station, ret, &claims);
     if (o.code == B_OK)
         o.code = vault_tap_pin(sv->vault, p->vault_tap, &pin, &claims, ret->assertion, err);
+    if (o.code == B_E_PIN_THROTTLED && ret->retry_at == 0) /* by the vault, for everybody */
+        ret->retry_at = service_now() + 1;
     enum b_code tried = o.code;
     enum b_code r = conclude(sv, &o, err);
     if (r != B_OK)

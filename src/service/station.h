@@ -8,7 +8,11 @@
 
 #include "service/service.h"
 
-enum { SERVICE_TAP_NAME = 33, SERVICE_CHALLENGE_MAX = 128, SERVICE_TAPS_OF_STATION = 16 };
+enum {
+    SERVICE_TAP_NAME = VAULT_TAP_NAME,
+    SERVICE_CHALLENGE_MAX = 128,
+    SERVICE_TAPS_OF_STATION = 16
+};
 
 struct service_taps;
 struct service_taps *service_taps_new(void);

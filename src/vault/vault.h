@@ -107,8 +107,10 @@ void vault_session_close(struct vault *v, uint32_t session);
 /* --- taps that a station began (src/vault/taps.c) ----------------------------------------------
  */
 
+enum { VAULT_TAP_PLACE = 5, VAULT_TAP_NAME = VAULT_TAP_PLACE + 28 };
 struct vault_tap {
-    enum df_auth how; /* DF_AUTH_EV2_FIRST or DF_AUTH_AES */
+    char place[VAULT_TAP_PLACE]; /* how its name begins: at most 4 signs, of the caller's choice */
+    enum df_auth how;            /* DF_AUTH_EV2_FIRST or DF_AUTH_AES */
     uint8_t generation;
     const struct profile *profile; /* application, key and diversification */
     uint8_t uid[7];
@@ -117,13 +119,17 @@ struct vault_tap {
     uint8_t serial_len;
     uint8_t challenge[16];
 };
-/* frame: the 32 bytes for the card. The vault drops a tap that is not proved in 10 seconds. */
+/* frame: the 32 bytes for the card. name: NULL, or VAULT_TAP_NAME of room for what a PIN of this
+ * tap is sealed for: the place and 28 hexadecimal digits that the vault drew, so that no name comes
+ * twice. The vault drops a tap that is not proved in 10 seconds. */
 B_NODISCARD enum b_code vault_tap_open(struct vault *v, const struct vault_tap *tap,
-                                       uint32_t *ret_tap, uint8_t frame[static 32],
+                                       uint32_t *ret_tap, char *name, uint8_t frame[static 32],
                                        struct b_err *err);
-/* What an assertion is to say besides what the vault knows. Empty texts are left out. */
+/* What an assertion is to say besides what the vault knows. Empty texts are left out. subject: the
+ * holder's reference. */
+enum { VAULT_REF_MAX = 64 };
 struct vault_claims {
-    char issuer[128], audience[128], subject[64], station[64], challenge[129];
+    char issuer[128], audience[128], subject[VAULT_REF_MAX], station[64], challenge[129];
     uint32_t badge;
     uint32_t seconds; /* until it expires */
 };
@@ -141,17 +147,21 @@ struct vault_proof {
 };
 B_NODISCARD enum b_code vault_tap_prove(struct vault *v, const struct vault_proof *p,
                                         char *assertion, struct b_err *err);
-/* A PIN that a station sealed (HPKE, info "tessere-pin/v1"): aad is the tap's name, or the holder's
- * reference where one is set. record: what vault_pin_set gave. */
+/* A PIN that was sealed for the vault (HPKE): to be set (info "tessere-pin-set/v1", aad the
+ * holder's reference), or for one tap (info "tessere-pin/v1", aad the tap's name). */
 struct vault_pin {
-    const char *aad;
-    struct b_rd box, record;
-    uint8_t min, max; /* digits of a new one; the vault itself takes 4 to 12 */
+    struct b_rd box;
+    struct b_rd record; /* of a tap's: what vault_pin_set gave for the holder of the claims */
+    const char *ref;    /* of one to be set: whose; less than VAULT_REF_MAX bytes */
+    uint8_t min, max;   /* of one to be set: digits; the vault itself takes 4 to 12 */
 };
 enum { VAULT_PIN_RECORD_MAX = 128 };
+/* B_E_PIN_FORMAT; B_E_BAD_INPUT for what was not sealed so. */
 B_NODISCARD enum b_code vault_pin_set(struct vault *v, const struct vault_pin *pin, uint8_t *record,
                                       size_t *ret_n, struct b_err *err);
-/* B_E_PIN_WRONG and B_E_PIN_FORMAT leave the tap as it is, for another try; all else ends it. */
+/* B_E_PIN_WRONG leaves the tap as it is, for another try, four times; B_E_PIN_FORMAT and
+ * B_E_PIN_THROTTLED (too many were wrong at this vault: not looked at) do always; all else ends it.
+ * B_E_PIN_MISSING: the record was made by an earlier version, and a new PIN must be set. */
 B_NODISCARD enum b_code vault_tap_pin(struct vault *v, uint32_t tap, const struct vault_pin *pin,
                                       const struct vault_claims *claims, char *assertion,
                                       struct b_err *err);

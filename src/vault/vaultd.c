@@ -6,6 +6,7 @@
 #include "desfire/prove.h"
 #include "vault/ceremony.h"
 #include "vault/identity.h"
+#include "vault/pin.h"
 #include "vault/quorum.h"
 
 /* Fields first, all of them, then the act; B_E_VAULT_PROTOCOL ends the process. */
@@ -178,6 +179,7 @@ static enum b_code handle_tap_open(struct vaultd *d, struct wire_in *in, struct 
     struct b_rd serial = wire_get_bytes(in);
     struct b_rd system = wire_get_bytes(in);
     f.challenge = wire_get_bytes(in);
+    wire_get_string(in, f.place, sizeof(f.place));
     if (!wire_in_end(in) || f.challenge.left != DF_PROVE_BLOCK || aid > 0xFFFFFF ||
         uid.left > sizeof(f.facts.uid) || serial.left > sizeof(f.facts.serial) ||
         system.left > sizeof(f.facts.system))
@@ -288,9 +290,9 @@ static enum b_code handle_tap_close(struct vaultd *d, struct wire_in *in, struct
 static enum b_code handle_pin_set(struct vaultd *d, struct wire_in *in, struct wire_out *out,
                                   struct b_err *err)
 {
-    char aad[128];
-    wire_get_string(in, aad, sizeof(aad));
-    struct vaultd_pin pin = {.aad = aad, .box = wire_get_bytes(in)};
+    char ref[VAULT_REF_MAX];
+    wire_get_string(in, ref, sizeof(ref));
+    struct vaultd_pin pin = {.ref = ref, .box = wire_get_bytes(in)};
     pin.min = wire_get_u8(in);
     pin.max = wire_get_u8(in);
     return wire_in_end(in) ? vaultd_pin_set(d, &pin, out, err) : broken(err);
@@ -299,11 +301,9 @@ static enum b_code handle_pin_set(struct vaultd *d, struct wire_in *in, struct w
 static enum b_code handle_tap_pin(struct vaultd *d, struct wire_in *in, struct wire_out *out,
                                   struct b_err *err)
 {
-    char aad[128];
     struct vault_claims claims;
     uint32_t id = wire_get_u32(in);
-    wire_get_string(in, aad, sizeof(aad));
-    struct vaultd_pin pin = {.aad = aad, .box = wire_get_bytes(in)};
+    struct vaultd_pin pin = {.box = wire_get_bytes(in)};
     pin.record = wire_get_bytes(in);
     struct b_rd bytes = wire_get_bytes(in);
     if (!wire_in_end(in) || !vault_claims_decode(&bytes, &claims) || !b_rd_end(&bytes))
@@ -369,6 +369,7 @@ void vaultd_init(struct vaultd *d, struct vaultd_keyring keyring, struct df_rand
     d->now_us = now_us;
     d->own.phase = VAULT_PHASE_NEW;
     d->own.next_session = 1;
+    d->own.wrong_pins_us = vaultd_wrong_pins_at_start(now_us());
     b_check(pthread_mutex_init(&d->own.lock, NULL) == 0 &&
             pthread_mutex_init(&d->own.identity_lock, NULL) == 0 &&
             pthread_mutex_init(&d->own.ceremony_lock, NULL) == 0);

@@ -118,6 +118,7 @@ struct vaultd_shared {
     struct vaultd_session sessions[VAULTD_SESSIONS_MAX];
     struct vaultd_taps *taps;   /* secret memory; NULL until the first tap */
     struct vaultd_cache *cache; /* NULL: off */
+    uint64_t wrong_pins_us;     /* vaultd_wrong_pin */
     pthread_mutex_t identity_lock;
     struct vaultd_identity *identity; /* secret memory; NULL until the first need */
     pthread_mutex_t ceremony_lock;
@@ -171,6 +172,7 @@ struct vaultd_tap_facts {
     const struct crypto_div_profile *diversification;
     struct crypto_div_facts facts;
     struct b_rd challenge;
+    char place[VAULT_TAP_PLACE]; /* how the tap's name begins */
 };
 enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *facts,
                             struct wire_out *answer, struct b_err *err);
@@ -182,15 +184,17 @@ struct vaultd_proof {
 };
 enum b_code vaultd_tap_prove(struct vaultd *d, uint32_t id, const struct vaultd_proof *proof,
                              struct wire_out *answer, struct b_err *err);
-/* What a station sealed for this vault, opened and compared with a record. */
+/* What was sealed for this vault: for a tap of its own, to be compared with a record, or for a
+ * holder, to become one. */
 struct vaultd_pin {
-    const char *aad;
     struct b_rd box, record;
+    const char *ref;  /* of one to be set */
     uint8_t min, max; /* digits of a new one, by the peer's policy */
 };
 enum b_code vaultd_pin_set(struct vaultd *d, const struct vaultd_pin *pin, struct wire_out *answer,
                            struct b_err *err);
-/* A wrong PIN leaves the tap as it is; how many are allowed is the peer's policy. */
+/* A wrong PIN leaves the tap as it is, four times. How many a holder may type is the peer's policy;
+ * how many are heard at all, the vault's own. */
 enum b_code vaultd_tap_pin(struct vaultd *d, uint32_t id, const struct vaultd_pin *pin,
                            const struct vault_claims *claims, struct wire_out *answer,
                            struct b_err *err);

@@ -13,6 +13,7 @@
 #include "fake_keyring.h"
 #include "journal/journal.h"
 #include "vault/identity.h"
+#include "vault/pin.h"
 
 static struct vaultd d;
 static struct fake_keyring keyring;
@@ -28,7 +29,8 @@ static uint64_t now_us(void)
 static void fill(void *ctx, uint8_t *p, size_t n)
 {
     (void)ctx;
-    memset(p, 0x5A, n);
+    static uint8_t times;
+    memset(p, ++times, n);
 }
 
 struct request {
@@ -126,6 +128,8 @@ static void make_card(void)
     crypto_key_init(&card_key, CRYPTO_AES128, bytes);
 }
 
+static char tap_name[VAULT_TAP_NAME]; /* of the tap that was opened last */
+
 static enum b_code open_tap(uint32_t *ret, uint8_t frame[static 32])
 {
     struct request q;
@@ -142,10 +146,12 @@ static enum b_code open_tap(uint32_t *ret, uint8_t frame[static 32])
     wire_put_bytes(o, NULL, 0);
     wire_put_bytes(o, "TESS", 4);
     wire_put_bytes(o, challenge, sizeof(challenge));
+    wire_put_string(o, "00AF");
     enum b_code r = finish(&q, VAULT_MSG_TAP_OPEN, &in);
     if (r != B_OK)
         return r;
     *ret = wire_get_u32(&in);
+    wire_get_string(&in, tap_name, sizeof(tap_name));
     struct b_rd bytes = wire_get_bytes(&in);
     b_rd_bytes(&bytes, frame, 32);
     assert_true(wire_in_end(&in));
@@ -363,11 +369,13 @@ static void thousands_of_taps_are_in_flight_and_stalled_ones_make_room(void **st
     assert_int_not_equal(tap, first);
 }
 
-static void seal(const char *digits, const char *aad, uint8_t *box)
+static const char for_tap[] = "tessere-pin/v1", to_set[] = "tessere-pin-set/v1";
+
+static void seal(const char *digits, const char *info, const char *aad, uint8_t *box)
 {
     const struct vaultd_identity *id = NULL;
     uint8_t text[16] = {0};
-    const struct crypto_hpke c = {b_rd_from("tessere-pin/v1", 14), b_rd_from(aad, strlen(aad))};
+    const struct crypto_hpke c = {b_rd_from(info, strlen(info)), b_rd_from(aad, strlen(aad))};
     memcpy(text, digits, strlen(digits));
     assert_int_equal(vaultd_identity(&d, &id, NULL), B_OK);
     assert_true(crypto_hpke_seal(id->pin_public, &c, b_rd_from(text, sizeof(text)), box));
@@ -377,15 +385,13 @@ enum { BOX = CRYPTO_HPKE_OVERHEAD + 16, RECORD = 58 };
 
 static uint8_t least = 0, most = 255; /* digits, by the policy */
 
-static enum b_code set_pin(const char *digits, uint8_t *record)
+static enum b_code set_box(const char *ref, const uint8_t *box, uint8_t *record)
 {
     struct request q;
     struct wire_in in;
-    uint8_t box[BOX];
-    seal(digits, "ref", box);
     struct wire_out *o = begin(&q, VAULT_MSG_PIN_SET);
-    wire_put_string(o, "ref");
-    wire_put_bytes(o, box, sizeof(box));
+    wire_put_string(o, ref);
+    wire_put_bytes(o, box, BOX);
     wire_put_u8(o, least);
     wire_put_u8(o, most);
     enum b_code r = finish(&q, VAULT_MSG_PIN_SET, &in);
@@ -397,17 +403,20 @@ static enum b_code set_pin(const char *digits, uint8_t *record)
     return r;
 }
 
-static enum b_code give_pin(uint32_t tap, const char *digits, const char *aad,
-                            const uint8_t *record, char *jwt)
+static enum b_code set_pin(const char *digits, uint8_t *record)
+{
+    uint8_t box[BOX];
+    seal(digits, to_set, claims.subject, box);
+    return set_box(claims.subject, box, record);
+}
+
+static enum b_code give_box(uint32_t tap, const uint8_t *box, const uint8_t *record, char *jwt)
 {
     struct request q;
     struct wire_in in;
-    uint8_t box[BOX];
-    seal(digits, aad, box);
     struct wire_out *o = begin(&q, VAULT_MSG_TAP_PIN);
     wire_put_u32(o, tap);
-    wire_put_string(o, "tap-1");
-    wire_put_bytes(o, box, sizeof(box));
+    wire_put_bytes(o, box, BOX);
     wire_put_bytes(o, record, RECORD);
     size_t mark = wire_open_bytes(o);
     vault_claims_encode(&claims, &q.w);
@@ -422,36 +431,151 @@ static enum b_code give_pin(uint32_t tap, const char *digits, const char *aad,
     return r;
 }
 
+/* Typed at the tap that was opened last. */
+static enum b_code give_pin(uint32_t tap, const char *digits, const uint8_t *record, char *jwt)
+{
+    uint8_t box[BOX];
+    seal(digits, for_tap, tap_name, box);
+    return give_box(tap, box, record, jwt);
+}
+
+/* A tap that waits for its PIN. */
+static uint32_t proved_tap(void)
+{
+    uint32_t tap = 0;
+    uint8_t frame[32], answered[32];
+    char jwt[VAULT_ASSERTION_MAX];
+    make_card();
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    card_answers(frame, answered);
+    assert_int_equal(prove(tap, answered, true, false, jwt), B_OK);
+    return tap;
+}
+
 static void a_pin_is_asked_of_a_proved_tap_and_may_be_typed_again(void **state)
 {
     (void)state;
     uint32_t tap = 0;
-    uint8_t frame[32], proof[32], record[RECORD];
+    uint8_t frame[32], record[RECORD];
     char jwt[VAULT_ASSERTION_MAX];
     make_card();
     assert_int_equal(set_pin("123456", record), B_OK);
     assert_int_equal(open_tap(&tap, frame), B_OK);
-    assert_int_equal(give_pin(tap, "123456", "tap-1", record, jwt), B_E_NOT_FOUND);
-    card_answers(frame, proof);
-    assert_int_equal(prove(tap, proof, true, false, jwt), B_OK);
-    assert_int_equal(give_pin(tap, "123457", "tap-1", record, jwt), B_E_PIN_WRONG);
-    assert_int_equal(give_pin(tap, "123456", "tap-1", record, jwt), B_OK);
+    assert_int_equal(give_pin(tap, "123456", record, jwt), B_E_NOT_FOUND);
+    tap = proved_tap();
+    assert_int_equal(give_pin(tap, "12345", record, jwt), B_E_PIN_WRONG);
+    assert_int_equal(give_pin(tap, "123", record, jwt), B_E_PIN_FORMAT);
+    assert_int_equal(give_pin(tap, "123456", record, jwt), B_OK);
     check_assertion(jwt, "\"amr\":[\"hwk\",\"pin\"]");
-    assert_int_equal(give_pin(tap, "123456", "tap-1", record, jwt), B_E_NOT_FOUND);
+    assert_int_equal(give_pin(tap, "123456", record, jwt), B_E_NOT_FOUND);
 }
 
-static void a_pin_sealed_for_another_tap_is_refused(void **state)
+static void a_tap_is_named_by_the_vault_and_no_name_comes_twice(void **state)
 {
     (void)state;
     uint32_t tap = 0;
-    uint8_t frame[32], proof[32], record[RECORD];
-    char jwt[VAULT_ASSERTION_MAX];
+    uint8_t frame[32];
+    char former[VAULT_TAP_NAME];
     make_card();
-    assert_int_equal(set_pin("1234", record), B_OK);
     assert_int_equal(open_tap(&tap, frame), B_OK);
-    card_answers(frame, proof);
-    assert_int_equal(prove(tap, proof, true, false, jwt), B_OK);
-    assert_int_equal(give_pin(tap, "1234", "tap-2", record, jwt), B_E_BAD_INPUT);
+    assert_int_equal(strlen(tap_name), VAULT_TAP_NAME - 1);
+    assert_memory_equal(tap_name, "00AF", 4);
+    memcpy(former, tap_name, sizeof(former));
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    assert_string_not_equal(tap_name, former);
+}
+
+/* What a server that was taken over would do with a PIN that it has sealed: open it elsewhere. */
+static void a_pin_opens_in_the_tap_that_it_was_sealed_for_alone(void **state)
+{
+    (void)state;
+    uint8_t record[RECORD], box[BOX];
+    char jwt[VAULT_ASSERTION_MAX];
+    assert_int_equal(set_pin("1234", record), B_OK);
+    uint32_t one = proved_tap();
+    seal("1234", for_tap, tap_name, box);
+    uint32_t other = proved_tap();
+    assert_int_equal(give_box(other, box, record, jwt), B_E_BAD_INPUT);
+    assert_int_equal(give_box(other, box, record, jwt), B_E_NOT_FOUND);
+    assert_int_equal(give_box(one, box, record, jwt), B_OK);
+}
+
+static void a_pin_to_be_set_is_none_for_a_tap_and_the_other_way_round(void **state)
+{
+    (void)state;
+    uint8_t record[RECORD], box[BOX];
+    char jwt[VAULT_ASSERTION_MAX];
+    assert_int_equal(set_pin("1234", record), B_OK);
+    uint32_t tap = proved_tap();
+    seal("1234", to_set, tap_name, box);
+    assert_int_equal(give_box(tap, box, record, jwt), B_E_BAD_INPUT);
+    (void)proved_tap();
+    seal("1234", for_tap, tap_name, box);
+    assert_int_equal(set_box(tap_name, box, record), B_E_BAD_INPUT);
+}
+
+static void a_record_is_no_other_holders(void **state)
+{
+    (void)state;
+    uint8_t record[RECORD], box[BOX];
+    char jwt[VAULT_ASSERTION_MAX];
+    seal("1234", to_set, "10009999999", box);
+    assert_int_equal(set_box(claims.subject, box, record), B_E_BAD_INPUT);
+    assert_int_equal(set_box("10009999999", box, record), B_OK);
+    assert_int_equal(give_pin(proved_tap(), "1234", record, jwt), B_E_PIN_WRONG);
+}
+
+static void a_record_of_an_earlier_version_asks_for_a_new_pin(void **state)
+{
+    (void)state;
+    uint8_t record[RECORD];
+    char jwt[VAULT_ASSERTION_MAX];
+    assert_int_equal(set_pin("1234", record), B_OK);
+    record[0] = 1;
+    assert_int_equal(give_pin(proved_tap(), "1234", record, jwt), B_E_PIN_MISSING);
+    record[0] = 3;
+    assert_int_equal(give_pin(proved_tap(), "1234", record, jwt), B_E_BAD_INPUT);
+}
+
+static void five_wrong_pins_end_a_tap(void **state)
+{
+    (void)state;
+    uint8_t record[RECORD];
+    char jwt[VAULT_ASSERTION_MAX];
+    assert_int_equal(set_pin("1234", record), B_OK);
+    uint32_t tap = proved_tap();
+    for (int i = 0; i < VAULTD_WRONG_PINS_OF_TAP; i++)
+        assert_int_equal(give_pin(tap, "4321", record, jwt), B_E_PIN_WRONG);
+    assert_int_equal(give_pin(tap, "1234", record, jwt), B_E_NOT_FOUND);
+    assert_int_equal(give_pin(proved_tap(), "1234", record, jwt), B_OK); /* the next has its own */
+}
+
+/* Over all taps and holders: whoever has a badge of their own may not guess others' PINs with it.
+ */
+static void a_vault_hears_so_many_wrong_pins_and_then_one_a_second(void **state)
+{
+    (void)state;
+    uint8_t record[RECORD];
+    char jwt[VAULT_ASSERTION_MAX];
+    uint32_t tap = 0;
+    assert_int_equal(set_pin("1234", record), B_OK);
+    for (unsigned i = 0; i < VAULT_WORKERS_MAX; i++) { /* as many as a vault has that starts */
+        tap = i % 4 == 0 ? proved_tap() : tap;
+        assert_int_equal(give_pin(tap, "4321", record, jwt), B_E_PIN_WRONG);
+    }
+    tap = proved_tap();
+    assert_int_equal(give_pin(tap, "1234", record, jwt), B_E_PIN_THROTTLED);
+    clock_us += 1000 * 1000;
+    for (int i = 0; i < 3; i++) /* one that is right costs nothing */
+        assert_int_equal(give_pin(proved_tap(), "1234", record, jwt), B_OK);
+    tap = proved_tap();
+    assert_int_equal(give_pin(tap, "4321", record, jwt), B_E_PIN_WRONG);
+    assert_int_equal(give_pin(tap, "4321", record, jwt), B_E_PIN_THROTTLED);
+    clock_us += 3600ull * 1000 * 1000;
+    unsigned heard = 0;
+    while (vaultd_wrong_pin(&d.shared->wrong_pins_us, clock_us))
+        heard++;
+    assert_int_equal(heard, VAULTD_WRONG_PINS);
 }
 
 static void what_is_no_pin_is_refused(void **state)
@@ -667,7 +791,13 @@ int main(void)
         TEST(a_tap_that_stalls_is_refused_when_it_comes_late),
         TEST(thousands_of_taps_are_in_flight_and_stalled_ones_make_room),
         TEST(a_pin_is_asked_of_a_proved_tap_and_may_be_typed_again),
-        TEST(a_pin_sealed_for_another_tap_is_refused),
+        TEST(a_tap_is_named_by_the_vault_and_no_name_comes_twice),
+        TEST(a_pin_opens_in_the_tap_that_it_was_sealed_for_alone),
+        TEST(a_pin_to_be_set_is_none_for_a_tap_and_the_other_way_round),
+        TEST(a_record_is_no_other_holders),
+        TEST(a_record_of_an_earlier_version_asks_for_a_new_pin),
+        TEST(five_wrong_pins_end_a_tap),
+        TEST(a_vault_hears_so_many_wrong_pins_and_then_one_a_second),
         TEST(what_is_no_pin_is_refused),
         TEST(a_new_pin_has_as_many_digits_as_the_policy_asks),
         TEST(a_journal_of_another_name_is_not_signed),
