@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "crypto/shamir.h"
 #include "crypto/sign.h"
@@ -49,7 +50,8 @@ void ceremony_kek(const struct vaultd *d, const struct backup_key *k,
 /* --- who may -----------------------------------------------------------------------------------
  */
 
-enum b_code vaultd_ceremony_permit(struct vaultd *d, const char *argument, struct b_err *err)
+enum b_code vaultd_ceremony_permit(struct vaultd *d, const char *argument,
+                                   const struct vaultd_once *once, struct b_err *err)
 {
     static const char *const alone[] = {"init", "share", "restore"};
     static const char *const named[] = {"rotate ", "import ", "export ", "destroy "};
@@ -59,15 +61,17 @@ enum b_code vaultd_ceremony_permit(struct vaultd *d, const char *argument, struc
         is_known = is_known || strcmp(argument, alone[i]) == 0;
     for (size_t i = 0; i < B_COUNT(named); i++)
         is_known = is_known || strncmp(argument, named[i], strlen(named[i])) == 0;
-    if (!is_known || n >= sizeof(d->shared->permit))
+    if (!is_known || n >= sizeof(d->shared->permit.text))
         return b_err_set(err, B_E_BAD_INPUT, 0, "ceremony: not \"%.40s\"", argument);
     (void)pthread_mutex_lock(&d->shared->ceremony_lock);
-    memcpy(d->shared->permit, argument, n + 1);
+    memcpy(d->shared->permit.text, argument, n + 1);
+    d->shared->permit.once = *once;
     (void)pthread_mutex_unlock(&d->shared->ceremony_lock);
     return B_OK;
 }
 
-/* Without a roster, whoever may ask the vault may; with one, what was approved, once. */
+/* Without a roster, whoever may ask the vault may; with one, what was approved, once: the token
+ * remembers it before it begins. */
 static enum b_code take_permit(struct vaultd *d, const char *verb, char permit[static 64],
                                struct b_err *err)
 {
@@ -76,14 +80,15 @@ static enum b_code take_permit(struct vaultd *d, const char *verb, char permit[s
     permit[0] = '\0';
     if (r != B_OK || !has_roster)
         return r;
-    size_t n = verb != NULL ? strlen(verb) : 0;
-    if (d->shared->permit[0] == '\0' ||
-        (verb != NULL && (strncmp(d->shared->permit, verb, n) != 0 || d->shared->permit[n] != 0)))
+    struct vaultd_permit *p = &d->shared->permit;
+    if (p->text[0] == '\0' || (verb != NULL && strcmp(p->text, verb) != 0))
         return b_err_set(err, B_E_QUORUM, 0,
                          "a ceremony is begun by a proposal that a quorum approves");
-    memcpy(permit, d->shared->permit, sizeof(d->shared->permit));
-    d->shared->permit[0] = '\0';
-    return B_OK;
+    r = vaultd_act_once(d, &p->once, (int64_t)time(NULL), err);
+    if (r == B_OK)
+        memcpy(permit, p->text, sizeof(p->text));
+    p->text[0] = '\0';
+    return r;
 }
 
 /* A proposal's verb allows what it says; one that names a key, for that key alone. */

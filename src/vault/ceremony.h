@@ -20,7 +20,8 @@
 enum { VAULTD_CHECK = 8 };
 
 /* Allows one ceremony: the argument of a proposal that a quorum approved. */
-enum b_code vaultd_ceremony_permit(struct vaultd *d, const char *argument, struct b_err *err);
+enum b_code vaultd_ceremony_permit(struct vaultd *d, const char *argument,
+                                   const struct vaultd_once *once, struct b_err *err);
 void vaultd_ceremony_drop(struct vaultd *d);
 
 /* The handlers of msg.def, in the table of vaultd.c. */

@@ -24,8 +24,8 @@ struct vaultd_ceremony {
     uint8_t given_count;
     uint8_t xs[CRYPTO_SHARES_MAX];
     uint8_t given[CRYPTO_SHARES_MAX][CUSTODY_SHARE_VALUE];
-    char permit[sizeof(((struct vaultd_shared *)NULL)->permit)]; /* "": no roster limits it */
-    struct custody_share share;                                  /* room for one that passes */
+    char permit[sizeof(((struct vaultd_permit *)NULL)->text)]; /* "": no roster limits it */
+    struct custody_share share;                                /* room for one that passes */
     char text[CUSTODY_SHARE_TEXT + 1];
     uint8_t kek[2 * CUSTODY_KEK];
     uint8_t parts[CRYPTO_KEYBLOCK_KEY]; /* XOR of the components of a key from elsewhere */

@@ -334,6 +334,7 @@ enum b_code vault_checkpoint(struct vault *v, const struct vault_tree *tree,
     wire_put_u32(&o, (uint32_t)(tree->size >> 32));
     wire_put_bytes(&o, tree->root, 32);
     wire_put_bytes(&o, tree->proof.p, tree->proof.left);
+    wire_put_bytes(&o, tree->other.p, tree->other.left);
     enum b_code r = vault_lane_call(k, &o, &in, err);
     if (r != B_OK)
         return r;
@@ -344,7 +345,13 @@ enum b_code vault_checkpoint(struct vault *v, const struct vault_tree *tree,
     return B_OK;
 }
 
-enum b_code vault_journal_seen(struct vault *v, uint64_t *ret, struct b_err *err)
+static uint64_t get_size(struct wire_in *in)
+{
+    uint64_t low = wire_get_u32(in);
+    return low | (uint64_t)wire_get_u32(in) << 32;
+}
+
+enum b_code vault_journal_seen(struct vault *v, struct vault_seen *ret, struct b_err *err)
 {
     LANE *k = vault_lane_take(v);
     struct wire_out o = vault_lane_begin(k, VAULT_MSG_JOURNAL_SEEN);
@@ -352,8 +359,8 @@ enum b_code vault_journal_seen(struct vault *v, uint64_t *ret, struct b_err *err
     enum b_code r = vault_lane_call(k, &o, &in, err);
     if (r != B_OK)
         return r;
-    *ret = wire_get_u32(&in);
-    *ret |= (uint64_t)wire_get_u32(&in) << 32;
+    ret->size = get_size(&in);
+    ret->other = get_size(&in);
     return wire_in_end(&in) ? B_OK : vault_lane_misread(k, "journal_seen", err);
 }
 

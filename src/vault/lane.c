@@ -167,6 +167,7 @@ static enum b_code configure(struct vault *v, const struct vault_config *config,
     wire_put_u8(&o, (uint8_t)v->process.count);
     wire_put_string(&o, in_token);
     wire_put_u32(&o, config->auth_cache);
+    wire_put_u8(&o, config->signs_journal ? 1 : 0);
     enum b_code r = vault_lane_call_void(k, &o, "configure", err);
     give(k);
     return r;

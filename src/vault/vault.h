@@ -33,6 +33,7 @@ struct vault_config {
     /* How many keys of role auth that badges have proved are kept in locked memory, so that these
      * badges tap on while the token is away; 0: none. At most 100,000. */
     uint32_t auth_cache;
+    bool signs_journal; /* one vault of an establishment does, and not the desk's beside it */
 };
 
 /* Spawns the process on socketpairs and configures it; the token is opened at the first need. Calls
@@ -179,7 +180,7 @@ B_NODISCARD enum b_code vault_identity(struct vault *v, struct vault_identity *r
 /* Dual control (src/vault/quorum.h has the texts). The first roster is founded, and with it the tap
  * policy in force, by its digest; after that master keys are made, and roster and policy changed,
  * by carrying out a proposal with its approvals: signatures of 64 bytes each. key: of a rotation;
- * generation 0 otherwise. B_E_QUORUM, B_E_APPROVAL_BAD, B_E_PROPOSAL_EXPIRED. */
+ * generation 0 otherwise. B_E_QUORUM, B_E_APPROVAL_BAD, B_E_PROPOSAL_EXPIRED, B_E_PROPOSAL_DONE. */
 B_NODISCARD enum b_code vault_roster_found(struct vault *v, const char *roster,
                                            const uint8_t policy[static 32], struct b_err *err);
 /* Which are in force, by the token: SHA-256 over their texts. */
@@ -196,19 +197,24 @@ struct vault_carry {
 B_NODISCARD enum b_code vault_carry_out(struct vault *v, const struct vault_carry *carry,
                                         uint8_t receipt[static 64], struct vault_key *key,
                                         struct b_err *err);
-/* A state of the journal to be signed. proof: from the last that was signed, as vault_journal_seen
- * tells it, hashes of 32 bytes. B_E_JOURNAL_FORK, B_E_JOURNAL_ROLLBACK. */
+/* A state of the journal to be signed. proof: from the last that was signed, and other from what
+ * another vault anchored, as vault_journal_seen tells them; hashes of 32 bytes. B_E_JOURNAL_FORK,
+ * B_E_JOURNAL_ROLLBACK; B_E_VAULT_BUSY when another vault has signed since it told: ask again. */
 struct vault_tree {
     const char *origin;
     uint64_t size;
     const uint8_t *root;
-    struct b_rd proof;
+    struct b_rd proof, other;
 };
 B_NODISCARD enum b_code vault_checkpoint(struct vault *v, const struct vault_tree *tree,
                                          uint8_t signature[static 64], struct b_err *err);
-/* The size of the checkpoint that this vault signed last, or that one before it anchored in the
- * token; 0: none. */
-B_NODISCARD enum b_code vault_journal_seen(struct vault *v, uint64_t *ret, struct b_err *err);
+/* Sizes of the checkpoint that this vault signed last, or that one before it anchored in the token,
+ * and of one that another vault has anchored since; 0: none. */
+struct vault_seen {
+    uint64_t size, other;
+};
+B_NODISCARD enum b_code vault_journal_seen(struct vault *v, struct vault_seen *ret,
+                                           struct b_err *err);
 /* The vault goes on from this state, whatever was signed before: after a restoration that was
  * decided. B_E_QUORUM once there is a roster. */
 B_NODISCARD enum b_code vault_journal_accept(struct vault *v, uint64_t size,

@@ -34,6 +34,7 @@ static enum b_code handle_configure(struct vaultd *d, struct wire_in *in, struct
     c->workers = wire_get_u8(in);
     wire_get_string(in, in_token, sizeof(in_token));
     c->auth_cache = wire_get_u32(in);
+    c->signs_journal = wire_get_bool(in);
     if (!wire_in_end(in) || protocol != VAULT_PROTOCOL || c->workers < 1 ||
         c->workers > VAULT_WORKERS_MAX || !key_stay_read(in_token, &c->in_token) ||
         c->auth_cache > VAULTD_CACHE_MAX)
@@ -233,29 +234,47 @@ static enum b_code handle_identity(struct vaultd *d, struct wire_in *in, struct 
     return B_OK;
 }
 
+static uint64_t get_size(struct wire_in *in)
+{
+    uint64_t low = wire_get_u32(in);
+    return low | (uint64_t)wire_get_u32(in) << 32;
+}
+
+static void put_size(struct wire_out *out, uint64_t size)
+{
+    wire_put_u32(out, (uint32_t)size);
+    wire_put_u32(out, (uint32_t)(size >> 32));
+}
+
+static bool is_proof(struct b_rd r)
+{
+    return r.left % 32 == 0 && r.left <= 64 * 32;
+}
+
 static enum b_code handle_checkpoint(struct vaultd *d, struct wire_in *in, struct wire_out *out,
                                      struct b_err *err)
 {
     char origin[128];
     wire_get_string(in, origin, sizeof(origin));
-    uint64_t size = wire_get_u32(in);
-    size |= (uint64_t)wire_get_u32(in) << 32;
+    struct vault_tree t = {.origin = origin, .size = get_size(in)};
     struct b_rd root = wire_get_bytes(in);
-    struct b_rd proof = wire_get_bytes(in);
-    if (!wire_in_end(in) || root.left != 32 || proof.left % 32 != 0 || proof.left > 64 * 32)
+    t.root = root.p;
+    t.proof = wire_get_bytes(in);
+    t.other = wire_get_bytes(in);
+    if (!wire_in_end(in) || root.left != 32 || !is_proof(t.proof) || !is_proof(t.other))
         return broken(err);
-    return vaultd_checkpoint(d, origin, size, root, proof, out, err);
+    return vaultd_checkpoint(d, &t, out, err);
 }
 
 static enum b_code handle_journal_seen(struct vaultd *d, struct wire_in *in, struct wire_out *out,
                                        struct b_err *err)
 {
-    uint64_t size = 0;
+    struct vault_seen seen = {.size = 0};
     if (!wire_in_end(in))
         return broken(err);
-    enum b_code r = vaultd_journal_seen(d, &size, err);
-    wire_put_u32(out, (uint32_t)size);
-    wire_put_u32(out, (uint32_t)(size >> 32));
+    enum b_code r = vaultd_journal_seen(d, &seen, err);
+    put_size(out, seen.size);
+    put_size(out, seen.other);
     return r;
 }
 
@@ -263,8 +282,7 @@ static enum b_code handle_journal_accept(struct vaultd *d, struct wire_in *in, s
                                          struct b_err *err)
 {
     (void)out;
-    uint64_t size = wire_get_u32(in);
-    size |= (uint64_t)wire_get_u32(in) << 32;
+    uint64_t size = get_size(in);
     struct b_rd root = wire_get_bytes(in);
     if (!wire_in_end(in) || root.left != 32)
         return broken(err);

@@ -8,6 +8,7 @@
  *   identity.c the vault's own keys; assertion.c and checkpoint.c sign with them
  *   taps.c     taps: a small record each, thousands at once
  *   ceremony.c the backup key, its shares, and masters made and restored under it
+ *   anchor.c   what the token remembers: digests, and which proposals have acted
  *   cache.c    keys of badges that tapped before, where that is configured
  *   keyring.c  the token for real: custody, opened at the first need, and where its PIN comes from;
  *              runs in tessere-token (vault/token.h)
@@ -37,6 +38,7 @@ struct vaultd_config {
     uint8_t workers;
     struct key_stay in_token; /* whose badge keys stay in the token */
     uint32_t auth_cache;      /* how many keys of role auth are kept; 0: none */
+    bool signs_journal;
 };
 
 /* How far the process is confined. */
@@ -107,6 +109,18 @@ struct vaultd_session {
     struct profile_run *run; /* both in secret memory */
 };
 
+/* A state of the journal; size 0: none. */
+struct vaultd_tree {
+    uint64_t size;
+    uint8_t root[32];
+};
+
+/* A proposal that acts once. */
+struct vaultd_once {
+    uint8_t digest[32];
+    uint32_t expires; /* seconds since 1970 */
+};
+
 /* What all workers of a vault share. */
 struct vaultd_shared {
     pthread_mutex_t lock;
@@ -123,12 +137,16 @@ struct vaultd_shared {
     struct vaultd_identity *identity; /* secret memory; NULL until the first need */
     pthread_mutex_t ceremony_lock;
     struct vaultd_ceremony *ceremony; /* secret memory; NULL: none is under way */
-    char permit[64];                  /* which ceremony a quorum approved, until it begins */
+    struct vaultd_permit {
+        char text[64]; /* which ceremony a quorum approved, until it begins; "": none */
+        struct vaultd_once once;
+    } permit;
     struct vaultd_signed {
-        uint64_t size; /* of the last checkpoint that was signed, or anchored before; 0: none */
-        uint8_t root[32];
-        uint64_t anchored, anchored_us; /* size in the token; when this vault put it there */
+        struct vaultd_tree last;   /* that was signed, or anchored by a vault before this one */
+        struct vaultd_tree anchor; /* in the token, as it was read last */
+        uint64_t anchored_us;      /* when this vault put it there */
         bool is_recalled, has_anchored, has_no_anchors;
+        bool is_others; /* the anchor: another vault put it there since */
     } last_signed;
 };
 
@@ -157,6 +175,18 @@ static inline const struct vaultd_config *vaultd_config(const struct vaultd *d)
 }
 
 void vaultd_put_key(const struct custody_key *key, struct b_wr *w);
+
+/* anchor.c. What the token remembers under a name: at most CUSTODY_ANCHOR_MAX bytes, so much room
+ * in out. *ret_is_there false: nothing, or it keeps nothing. */
+B_NODISCARD enum b_code vaultd_anchor_get(struct vaultd *d, const char *name, struct b_wr *out,
+                                          bool *ret_is_there, struct b_err *err);
+B_NODISCARD enum b_code vaultd_anchor_put(struct vaultd *d, const char *name, struct b_rd bytes,
+                                          struct b_err *err);
+struct vaultd_once vaultd_once_of(struct b_rd proposal, int64_t expires);
+/* Before a proposal acts: the token remembers it until it expires. B_E_PROPOSAL_DONE when it does
+ * already. */
+B_NODISCARD enum b_code vaultd_act_once(struct vaultd *d, const struct vaultd_once *once,
+                                        int64_t now, struct b_err *err);
 
 /* session.c. The answer's fields of session_open and session_step. */
 enum b_code vaultd_session_open(struct vaultd *d, struct b_rd job, struct wire_out *answer,

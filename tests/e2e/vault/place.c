@@ -27,7 +27,8 @@ struct vault_config place_config(void)
                                  .softhsm_conf = place_conf,
                                  .establishment = "750712184",
                                  .pin_file = place_pin,
-                                 .pin_fd = -1};
+                                 .pin_fd = -1,
+                                 .signs_journal = true};
 }
 
 struct vault *place_spawn(const struct vault_config *config)

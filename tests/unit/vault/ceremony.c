@@ -240,6 +240,7 @@ static int start(void **state)
     wire_put_u8(&o, 1);
     wire_put_string(&o, NULL);
     wire_put_u32(&o, 0);
+    wire_put_u8(&o, 1);
     assert_int_equal(send_message(&w), B_OK);
     for (size_t i = 0; i < B_COUNT(keys); i++) {
         uint8_t scalar[32] = {[31] = (uint8_t)(i + 1)};
@@ -405,6 +406,19 @@ static void with_a_roster_a_ceremony_needs_its_quorum(void **state)
     assert_int_equal(make(KEY_ROLE_AUTH, 2), B_E_QUORUM);
     assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_OK);
     assert_int_equal(resume(2), B_E_QUORUM); /* once */
+}
+
+static void what_was_approved_is_good_for_one_ceremony(void **state)
+{
+    (void)state;
+    hold();
+    found_roster();
+    assert_int_equal(approve("restore"), B_OK);
+    assert_int_equal(approve("restore"), B_OK); /* as long as it has not begun */
+    assert_int_equal(resume(2), B_OK);
+    assert_int_equal(approve("restore"), B_OK);
+    assert_int_equal(resume(2), B_E_PROPOSAL_DONE);
+    assert_int_equal(give(shares[0]), B_OK); /* the one that began goes on */
 }
 
 static void a_rotation_is_of_the_key_that_was_approved(void **state)
@@ -592,6 +606,7 @@ int main(void)
         T(nothing_is_done_without_a_ceremony),
         T(another_backup_key_takes_the_place),
         T(with_a_roster_a_ceremony_needs_its_quorum),
+        T(what_was_approved_is_good_for_one_ceremony),
         T(a_rotation_is_of_the_key_that_was_approved),
         T(minutes_are_signed_once_and_are_nothing_else),
         T(a_published_key_block_is_imported),

@@ -15,7 +15,8 @@
 #include "vault/identity.h"
 #include "vault/pin.h"
 
-static struct vaultd d;
+static struct vaultd d, beside;   /* the vault, and another one of the same token */
+static struct vaultd *asked = &d; /* which of them is asked */
 static struct fake_keyring keyring;
 static uint8_t answer[VAULT_MESSAGE_MAX];
 static size_t answer_len;
@@ -52,7 +53,7 @@ static enum b_code finish(struct request *q, enum vault_msg id, struct wire_in *
     struct b_wr w = b_wr_from(answer, sizeof(answer));
     struct b_err e = {0};
     assert_true(wire_out_end(&q->o));
-    assert_true(vaultd_handle(&d, b_rd_from(q->bytes, q->w.len), &w));
+    assert_true(vaultd_handle(asked, b_rd_from(q->bytes, q->w.len), &w));
     answer_len = w.len;
     struct b_rd r = b_rd_from(answer, answer_len);
     if (b_rd_u8(&r) == 0) {
@@ -63,13 +64,15 @@ static enum b_code finish(struct request *q, enum vault_msg id, struct wire_in *
     return e.code;
 }
 
+static bool signs_journal = true;
+
 static int start_with(const char *in_token, uint32_t cache)
 {
     struct request q;
     struct wire_in in;
     assert_int_equal(b_secret_init(4 << 20, false, NULL), B_OK);
     clock_us = clock_us > 0 ? clock_us : 1000;
-    vaultd_init(&d, fake_keyring(&keyring), (struct df_random){.fill = fill}, now_us);
+    vaultd_init(asked, fake_keyring(&keyring), (struct df_random){.fill = fill}, now_us);
     struct wire_out *o = begin(&q, VAULT_MSG_CONFIGURE);
     wire_put_u32(o, VAULT_PROTOCOL);
     wire_put_string(o, "pkcs11:token=x");
@@ -81,6 +84,7 @@ static int start_with(const char *in_token, uint32_t cache)
     wire_put_u8(o, 1);
     wire_put_string(o, in_token);
     wire_put_u32(o, cache);
+    wire_put_u8(o, signs_journal ? 1 : 0);
     assert_int_equal(finish(&q, VAULT_MSG_CONFIGURE, &in), B_OK);
     return 0;
 }
@@ -589,6 +593,8 @@ static void what_is_no_pin_is_refused(void **state)
     assert_int_equal(set_pin("123456789012", record), B_OK);
 }
 
+static struct journal_proof other; /* from what another vault anchored */
+
 static enum b_code sign_as(const char *origin, uint64_t size, const uint8_t *root,
                            const struct journal_proof *proof)
 {
@@ -600,6 +606,7 @@ static enum b_code sign_as(const char *origin, uint64_t size, const uint8_t *roo
     wire_put_u32(o, (uint32_t)(size >> 32));
     wire_put_bytes(o, root, 32);
     wire_put_bytes(o, proof->hashes, proof->count * 32);
+    wire_put_bytes(o, other.hashes, other.count * 32);
     return finish(&q, VAULT_MSG_CHECKPOINT, &in);
 }
 
@@ -620,26 +627,38 @@ static enum b_code get(void *ctx, uint64_t id, uint8_t out[static 32], struct b_
 static uint8_t roots[9][32];
 static struct journal_proof proof;
 
-static void grow_a_journal(void)
+/* Of eight entries; those from `common` on are others in another history. */
+static void grow_a_history(uint8_t common)
 {
     struct journal_edge edge = {.size = 0};
     static uint8_t out[64][32];
     uint8_t leaf[32];
     size_t n = 0;
     for (uint8_t i = 0; i < 8; i++) {
-        journal_leaf_hash(&i, 1, leaf);
+        uint8_t entry = i < common ? i : (uint8_t)(i + 100);
+        journal_leaf_hash(&entry, 1, leaf);
         size_t count = journal_edge_append(&edge, leaf, out);
         memcpy(stored[n], out, 32 * count);
         n += count;
         journal_edge_root(&edge, roots[i + 1]);
     }
-    proof.count = 0;
+    proof.count = other.count = 0;
+}
+
+static void grow_a_journal(void)
+{
+    grow_a_history(8);
+}
+
+static void prove_into(struct journal_proof *to, uint64_t old, uint64_t size)
+{
+    struct journal_reader reader = {get, NULL};
+    assert_int_equal(journal_prove_consistency(old, size, reader, to, NULL), B_OK);
 }
 
 static void prove_growth(uint64_t old, uint64_t size)
 {
-    struct journal_reader reader = {get, NULL};
-    assert_int_equal(journal_prove_consistency(old, size, reader, &proof, NULL), B_OK);
+    prove_into(&proof, old, size);
 }
 
 static void a_journal_of_another_name_is_not_signed(void **state)
@@ -653,6 +672,8 @@ static void a_journal_of_another_name_is_not_signed(void **state)
     assert_int_equal(sign(4, roots[4], &proof), B_OK);
 }
 
+static uint64_t others; /* what another vault has anchored since */
+
 static uint64_t seen(void)
 {
     struct request q;
@@ -660,7 +681,10 @@ static uint64_t seen(void)
     (void)begin(&q, VAULT_MSG_JOURNAL_SEEN);
     assert_int_equal(finish(&q, VAULT_MSG_JOURNAL_SEEN, &in), B_OK);
     uint64_t size = wire_get_u32(&in);
-    return size | (uint64_t)wire_get_u32(&in) << 32;
+    size |= (uint64_t)wire_get_u32(&in) << 32;
+    others = wire_get_u32(&in);
+    assert_true(wire_get_u32(&in) == 0 && wire_in_end(&in));
+    return size;
 }
 
 static void only_what_continues_the_last_checkpoint_is_signed(void **state)
@@ -707,6 +731,106 @@ static void a_vault_that_starts_goes_on_from_the_checkpoint_in_its_token(void **
     keyring.fails = B_OK;
 }
 
+/* A vault beside the first one, from now on the one that is asked. */
+static void start_beside(void)
+{
+    asked = &beside;
+    (void)start_with("", 0);
+}
+
+static void stop_beside(void)
+{
+    vaultd_drop(&beside);
+    asked = &d;
+}
+
+static void a_vault_beside_may_sign_what_both_continue(void **state)
+{
+    (void)state;
+    grow_a_journal();
+    assert_int_equal(sign(3, roots[3], &proof), B_OK);
+    prove_growth(3, 5);
+    assert_int_equal(sign(5, roots[5], &proof), B_OK); /* too soon for the token */
+    start_beside();
+    assert_int_equal(seen(), 3);
+    prove_growth(3, 6);
+    assert_int_equal(sign(6, roots[6], &proof), B_OK);
+    asked = &d;
+    prove_growth(5, 7);
+    assert_int_equal(sign(7, roots[7], &proof), B_E_VAULT_BUSY); /* it looks, and asks for more */
+    assert_int_equal(seen(), 5);
+    assert_int_equal(others, 6);
+    assert_int_equal(sign(7, roots[7], &proof), B_E_JOURNAL_FORK); /* that is not proved */
+    prove_into(&other, 6, 7);
+    assert_int_equal(sign(7, roots[7], &proof), B_OK);
+    asked = &beside;
+    assert_int_equal(seen(), 6);
+    assert_int_equal(others, 7); /* in the token at once */
+    prove_growth(6, 8);
+    prove_into(&other, 7, 8);
+    assert_int_equal(sign(8, roots[8], &proof), B_OK);
+    stop_beside();
+}
+
+static void a_second_history_by_a_vault_beside_is_found(void **state)
+{
+    (void)state;
+    grow_a_journal();
+    assert_int_equal(sign(3, roots[3], &proof), B_OK);
+    prove_growth(3, 5);
+    assert_int_equal(sign(5, roots[5], &proof), B_OK);
+    start_beside();
+    grow_a_history(4);
+    prove_growth(3, 6);
+    assert_int_equal(sign(6, roots[6], &proof), B_OK); /* it knows of 3 alone */
+    asked = &d;
+    grow_a_journal();
+    assert_int_equal(seen(), 5);
+    assert_int_equal(others, 6);
+    prove_growth(5, 7);
+    prove_into(&other, 6, 7);
+    assert_int_equal(sign(7, roots[7], &proof), B_E_JOURNAL_FORK);
+    grow_a_history(4);
+    prove_growth(5, 7);
+    prove_into(&other, 6, 7);
+    assert_int_equal(sign(7, roots[7], &proof), B_E_JOURNAL_FORK); /* nor by the other's */
+    stop_beside();
+}
+
+/* The first signs on and puts its own anchor there: the one beside it is told. */
+static void a_second_history_is_found_by_whoever_signs_it(void **state)
+{
+    (void)state;
+    grow_a_journal();
+    assert_int_equal(sign(3, roots[3], &proof), B_OK);
+    start_beside();
+    prove_growth(3, 4);
+    assert_int_equal(sign(4, roots[4], &proof), B_OK);
+    asked = &d;
+    assert_int_equal(seen(), 3);
+    prove_growth(3, 6);
+    prove_into(&other, 4, 6);
+    assert_int_equal(sign(6, roots[6], &proof), B_OK);
+    asked = &beside;
+    grow_a_history(4);
+    assert_int_equal(seen(), 4);
+    assert_int_equal(others, 6);
+    prove_growth(4, 7);
+    prove_into(&other, 6, 7);
+    assert_int_equal(sign(7, roots[7], &proof), B_E_JOURNAL_FORK);
+    stop_beside();
+}
+
+static void an_anchor_that_is_gone_is_a_finding(void **state)
+{
+    (void)state;
+    grow_a_journal();
+    assert_int_equal(sign(3, roots[3], &proof), B_OK);
+    keyring = (struct fake_keyring){.fails = B_OK};
+    prove_growth(3, 5);
+    assert_int_equal(sign(5, roots[5], &proof), B_E_JOURNAL_FORK);
+}
+
 static enum b_code accept_journal(uint64_t size, const uint8_t *root)
 {
     struct request q;
@@ -733,6 +857,23 @@ static void a_restored_journal_is_gone_on_with_when_it_is_accepted(void **state)
         d.keyring.anchor_put(d.keyring.ctx, NULL, "roster", b_rd_from(digest, 32), NULL), B_OK);
     assert_int_equal(accept_journal(2, roots[2]), B_E_QUORUM);
     assert_int_equal(seen(), 4);
+}
+
+static void a_vault_that_is_not_to_sign_the_journal_does_not(void **state)
+{
+    (void)state;
+    struct request q;
+    struct wire_in in;
+    grow_a_journal();
+    signs_journal = false;
+    start_beside();
+    signs_journal = true;
+    assert_int_equal(sign(3, roots[3], &proof), B_E_REFUSED);
+    assert_int_equal(accept_journal(3, roots[3]), B_E_REFUSED);
+    (void)begin(&q, VAULT_MSG_JOURNAL_SEEN);
+    assert_int_equal(finish(&q, VAULT_MSG_JOURNAL_SEEN, &in), B_E_REFUSED);
+    stop_beside();
+    assert_int_equal(sign(3, roots[3], &proof), B_OK);
 }
 
 static void the_same_master_gives_the_same_keys_again(void **state)
@@ -803,6 +944,11 @@ int main(void)
         TEST(a_journal_of_another_name_is_not_signed),
         TEST(only_what_continues_the_last_checkpoint_is_signed),
         TEST(a_vault_that_starts_goes_on_from_the_checkpoint_in_its_token),
+        TEST(a_vault_beside_may_sign_what_both_continue),
+        TEST(a_second_history_by_a_vault_beside_is_found),
+        TEST(a_second_history_is_found_by_whoever_signs_it),
+        TEST(an_anchor_that_is_gone_is_a_finding),
+        TEST(a_vault_that_is_not_to_sign_the_journal_does_not),
         TEST(a_restored_journal_is_gone_on_with_when_it_is_accepted),
         TEST(the_same_master_gives_the_same_keys_again),
     };

@@ -74,6 +74,7 @@ static void make_configure(struct request *q)
     wire_put_u8(o, 1);
     wire_put_string(o, NULL);
     wire_put_u32(o, 0);
+    wire_put_u8(o, 1);
 }
 
 static int start(void **state)
