@@ -251,6 +251,7 @@ struct vault_backup {
 /* threshold, shares and is_rehearsal in; id and check out. B_E_QUORUM. */
 B_NODISCARD enum b_code vault_ceremony_begin(struct vault *v, struct vault_ceremony *c,
                                              struct b_err *err);
+/* B_E_CEREMONY_OTHER when the token knows another one as in force. */
 B_NODISCARD enum b_code vault_ceremony_resume(struct vault *v, const struct vault_ceremony *c,
                                               struct b_err *err);
 /* Another backup key in the place of the one under way. */
@@ -268,7 +269,8 @@ B_NODISCARD enum b_code vault_ceremony_give(struct vault *v, struct b_rd words, 
                                             struct b_err *err);
 B_NODISCARD enum b_code vault_ceremony_make(struct vault *v, struct vault_backup *b,
                                             struct b_err *err);
-/* keeps: the token has the key afterwards; without, the backup is only tried. */
+/* keeps: the token has the key afterwards; without, the backup is only tried. Where "share" was
+ * approved, nothing is kept. */
 B_NODISCARD enum b_code vault_ceremony_bring(struct vault *v, const struct vault_backup *b,
                                              bool keeps, struct vault_key *ret, struct b_err *err);
 B_NODISCARD enum b_code vault_ceremony_rewrap(struct vault *v, struct vault_backup *b,
