@@ -33,6 +33,7 @@ enum cli_option {
     CLI_OPT_NAME,
     CLI_OPT_PROFILE,
     CLI_OPT_TOKEN,
+    CLI_OPT_VAULT,
     CLI_OPT_IN_TOKEN,
     CLI_OPT_REF,
     CLI_OPT_YES,

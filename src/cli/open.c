@@ -52,6 +52,7 @@ enum b_code cli_open_vault(struct cli *c, struct b_err *err)
     const struct service_config *conf = &c->config;
     const char *pin_file = conf->pin_file[0] != '\0' ? conf->pin_file : NULL;
     struct vault_config config = {
+        .service = conf->vault[0] != '\0' ? conf->vault : NULL,
         .token_uri = conf->token_uri,
         .softhsm_conf = conf->softhsm_conf[0] != '\0' ? conf->softhsm_conf : NULL,
         .establishment = conf->finess,

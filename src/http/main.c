@@ -39,7 +39,8 @@ static enum b_code start_vault(const struct service_config *conf, struct b_err *
 {
     enum { DESK_WORKERS = 2 };
     static const struct key_stay nothing;
-    struct vault_config config = {.token_uri = conf->token_uri,
+    struct vault_config config = {.service = conf->vault[0] != '\0' ? conf->vault : NULL,
+                                  .token_uri = conf->token_uri,
                                   .softhsm_conf =
                                       conf->softhsm_conf[0] != '\0' ? conf->softhsm_conf : NULL,
                                   .establishment = conf->finess,

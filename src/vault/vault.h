@@ -19,6 +19,9 @@ struct vault;
 
 struct vault_config {
     const char *program; /* path of tessere-vault; NULL: beside this program, then libexec */
+    /* The socket of a service that starts vaults (vault/starter.h) and has token and PIN, so that
+     * neither is named here; NULL: the vault is our child. */
+    const char *service;
     const char *token_uri;
     const char *softhsm_conf; /* SOFTHSM2_CONF for the embedded token, or NULL */
     const char *establishment;
@@ -36,12 +39,12 @@ struct vault_config {
     bool signs_journal; /* one vault of an establishment does, and not the desk's beside it */
 };
 
-/* Spawns the process on socketpairs and configures it; the token is opened at the first need. Calls
- * may come from any thread: each takes a free worker, or waits for one. */
+/* Spawns the process on socketpairs, or has a service do so, and configures it; the token is opened
+ * at the first need. Calls may come from any thread: each takes a free worker, or waits for one. */
 B_NODISCARD enum b_code vault_spawn(const struct vault_config *config, struct vault **ret,
                                     struct b_err *err);
 void vault_free(struct vault **v);
-int vault_pid(const struct vault *v);
+int vault_pid(const struct vault *v); /* -1: a service's child */
 /* The process has ended: every call fails with B_E_VAULT_GONE until it is started again. */
 bool vault_is_gone(const struct vault *v);
 /* Notices that it has ended, before a call does. */

@@ -1,5 +1,6 @@
 #include "vault/vaultd.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,11 +19,29 @@ static enum b_code broken(struct b_err *err)
     return b_err_set(err, B_E_VAULT_PROTOCOL, 0, "a message that does not fit its row");
 }
 
+/* What the service that started this vault has set is not for its peer to say: a token's URI names
+ * a module, which is code. */
+static enum b_code keep_given(struct vaultd_config *said, const struct vaultd_config *given,
+                              struct b_err *err)
+{
+    if (said->token_uri[0] != '\0' || said->pin_file[0] != '\0' || said->has_pin_fd ||
+        said->may_use_last_try)
+        return b_err_set(err, B_E_REFUSED, 0,
+                         "the vault's service names its token and PIN, and nobody else");
+    if (strcmp(said->establishment, given->establishment) != 0)
+        return b_err_set(err, B_E_REFUSED, 0, "the vault's service is of establishment %s",
+                         given->establishment);
+    memcpy(said->token_uri, given->token_uri, sizeof(said->token_uri));
+    memcpy(said->pin_file, given->pin_file, sizeof(said->pin_file));
+    return B_OK;
+}
+
 static enum b_code handle_configure(struct vaultd *d, struct wire_in *in, struct wire_out *out,
                                     struct b_err *err)
 {
     (void)out;
-    struct vaultd_config *c = &d->shared->config;
+    struct vaultd_config said = {0};
+    struct vaultd_config *c = &said;
     char in_token[KEY_STAY_TEXT];
     uint32_t protocol = wire_get_u32(in);
     wire_get_string(in, c->token_uri, sizeof(c->token_uri));
@@ -39,10 +58,12 @@ static enum b_code handle_configure(struct vaultd *d, struct wire_in *in, struct
         c->workers > VAULT_WORKERS_MAX || !key_stay_read(in_token, &c->in_token) ||
         c->auth_cache > VAULTD_CACHE_MAX)
         return broken(err);
-    enum b_code r =
-        c->auth_cache > 0 ? vaultd_cache_new(c->auth_cache, &d->shared->cache, err) : B_OK;
+    enum b_code r = d->shared->is_given ? keep_given(c, &d->shared->config, err) : B_OK;
+    if (r == B_OK && c->auth_cache > 0)
+        r = vaultd_cache_new(c->auth_cache, &d->shared->cache, err);
     if (r != B_OK)
         return r;
+    d->shared->config = said;
     d->shared->phase = VAULT_PHASE_READY;
     return B_OK;
 }
@@ -133,6 +154,8 @@ static enum b_code handle_softhsm_create(struct vaultd *d, struct wire_in *in, s
     wire_get_string(in, label, sizeof(label));
     if (!wire_in_end(in))
         return broken(err);
+    if (d->shared->is_given)
+        return b_err_set(err, B_E_REFUSED, 0, "a vault that is served has its token");
     enum b_code r = d->keyring.create(d->keyring.ctx, dir, label, uri, sizeof(uri), err);
     if (r == B_OK)
         wire_put_string(out, uri);
@@ -391,6 +414,16 @@ void vaultd_init(struct vaultd *d, struct vaultd_keyring keyring, struct df_rand
     b_check(pthread_mutex_init(&d->own.lock, NULL) == 0 &&
             pthread_mutex_init(&d->own.identity_lock, NULL) == 0 &&
             pthread_mutex_init(&d->own.ceremony_lock, NULL) == 0);
+}
+
+void vaultd_give(struct vaultd *d, const char *token_uri, const char *establishment,
+                 const char *pin_file)
+{
+    struct vaultd_config *c = &d->shared->config;
+    (void)snprintf(c->token_uri, sizeof(c->token_uri), "%s", token_uri);
+    (void)snprintf(c->establishment, sizeof(c->establishment), "%s", establishment);
+    (void)snprintf(c->pin_file, sizeof(c->pin_file), "%s", pin_file);
+    d->shared->is_given = true;
 }
 
 void vaultd_join(struct vaultd *d, struct vaultd *first, struct vaultd_keyring keyring)

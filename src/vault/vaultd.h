@@ -125,6 +125,7 @@ struct vaultd_once {
 struct vaultd_shared {
     pthread_mutex_t lock;
     struct vaultd_config config;
+    bool is_given; /* token, establishment and PIN are: configure may not name them */
     struct vaultd_confinement confinement;
     enum vault_phase phase;
     uint64_t seen; /* one bit per message id that may come once and came */
@@ -163,6 +164,10 @@ struct vaultd {
 
 void vaultd_init(struct vaultd *d, struct vaultd_keyring keyring, struct df_random random,
                  uint64_t (*now_us)(void));
+/* Before configure, for a vault that a service started (vault/starter.h): whose token, and where
+ * its PIN is (empty: the credential). Configure may then name neither, and no token is made. */
+void vaultd_give(struct vaultd *d, const char *token_uri, const char *establishment,
+                 const char *pin_file);
 /* Makes *d a further worker of the vault of which `first` was initialised. */
 void vaultd_join(struct vaultd *d, struct vaultd *first, struct vaultd_keyring keyring);
 /* Wipes all sessions, once no other worker runs. */

@@ -25,6 +25,11 @@ enum {
     VAULT_EXIT_TOKEN = 66,    /* ... whose tessere-token has ended; also an error's aux */
 };
 
+/* What a service gives a vault that it starts (vault/starter.h). */
+#define VAULT_ENV_TOKEN "TESSERE_TOKEN"
+#define VAULT_ENV_ESTABLISHMENT "TESSERE_ESTABLISHMENT"
+#define VAULT_ENV_PIN_FILE "TESSERE_PIN_FILE"
+
 enum vault_msg {
 #define VAULT_MSG(id, NAME, ...) VAULT_MSG_##NAME = (id),
 #include "vault/msg.def"
