@@ -91,16 +91,19 @@ static void *serve(void *arg)
     unsigned count = 0;
     int lanes[VAULT_WORKERS_MAX];
     struct b_err err = {0};
+    int status = 0;
     enum b_code r = starter_take(peer, lanes, &count, &err);
     if (r == B_OK)
         r = start(lanes, count, &pid, &err);
     starter_answer(peer, &err);
     if (r == B_OK)
-        starter_tell(peer, wait_for_end(peer, pid));
+        status = wait_for_end(peer, pid);
     else
         (void)fprintf(stderr, "tessere-starter: no vault: %s\n", err.msg);
+    (void)atomic_fetch_sub(&running, 1); /* whoever is told may ask for another at once */
+    if (r == B_OK)
+        starter_tell(peer, status);
     (void)close(peer);
-    (void)atomic_fetch_sub(&running, 1);
     return NULL;
 }
 
