@@ -93,6 +93,23 @@ void b_rd_skip(struct b_rd *r, size_t n)
     (void)b_rd_direct(r, n);
 }
 
+uint32_t b_rd_utf8(struct b_rd *r)
+{
+    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+    uint8_t c = b_rd_u8(r);
+    size_t more = c < 0x80 ? 0 : (c & 0xE0) == 0xC0 ? 1 : (c & 0xF0) == 0xE0 ? 2 : 3;
+    uint32_t v = more == 0 ? c : c & (0x3Fu >> more);
+    r->bad |= c >= 0xF8 || (c & 0xC0) == 0x80;
+    for (size_t i = 0; i < more && !r->bad; i++) {
+        uint8_t next = b_rd_u8(r);
+        r->bad |= (next & 0xC0) != 0x80;
+        v = v << 6 | (next & 0x3F);
+    }
+    bool is_surrogate = v >= 0xD800 && v < 0xE000;
+    r->bad |= v < least[more] || v > 0x10FFFF || is_surrogate;
+    return r->bad ? 0 : v;
+}
+
 bool b_rd_ok(const struct b_rd *r)
 {
     return !r->bad;

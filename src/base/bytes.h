@@ -44,6 +44,9 @@ struct b_rd b_rd_take(struct b_rd *r, size_t n);
 /* A cursor over all that is left, which r skips. */
 struct b_rd b_rd_rest(struct b_rd *r);
 void b_rd_skip(struct b_rd *r, size_t n);
+/* The next character of UTF-8 (RFC 3629), as its code point; 0 for U+0000 and, bad, for what is no
+ * character. */
+uint32_t b_rd_utf8(struct b_rd *r);
 /* True when no read failed; b_rd_end asks also that nothing is left. */
 B_NODISCARD bool b_rd_ok(const struct b_rd *r);
 B_NODISCARD bool b_rd_end(const struct b_rd *r);
