@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -64,4 +65,46 @@ enum b_code b_file_replace(const char *path, const void *data, size_t n, mode_t 
         return B_OK;
     (void)unlink(part);
     return b_err_set(err, B_E_SYSTEM, (uint32_t)cause, "writing %s: %s", path, strerror(cause));
+}
+
+/* Reads to the end, or to one byte more than may be. errno says why it failed. */
+static bool read_all(FILE *f, size_t max, char **io, size_t *ret_n)
+{
+    size_t cap = 0, n = 0;
+    for (;;) {
+        if (cap - n < 2) {
+            cap = cap == 0 ? 65536 : cap * 2;
+            char *more = realloc(*io, cap);
+            if (more == NULL)
+                return false;
+            *io = more;
+        }
+        size_t got = fread(*io + n, 1, cap - n - 1, f);
+        n += got;
+        if (got == 0 || n > max)
+            break;
+    }
+    (*io)[n] = '\0';
+    *ret_n = n;
+    return ferror(f) == 0;
+}
+
+enum b_code b_file_read(const char *path, size_t max, char **ret, size_t *ret_n, struct b_err *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = fopen(path, "re");
+    bool is_read = f != NULL && read_all(f, max, &text, &n);
+    int cause = errno;
+    if (f != NULL)
+        (void)fclose(f);
+    if (is_read && n <= max) {
+        *ret = text;
+        *ret_n = n;
+        return B_OK;
+    }
+    free(text);
+    if (is_read)
+        return b_err_set(err, B_E_BAD_INPUT, EFBIG, "%s: more than %zu bytes", path, max);
+    return b_err_set(err, B_E_BAD_INPUT, (uint32_t)cause, "%s: %s", path, strerror(cause));
 }

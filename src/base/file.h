@@ -13,4 +13,9 @@
 B_NODISCARD enum b_code b_file_replace(const char *path, const void *data, size_t n, mode_t mode,
                                        struct b_err *err);
 
+/* All of a file, at most `max` bytes, with a NUL after them that *ret_n does not count; the caller
+ * frees *ret. B_E_BAD_INPUT names path and cause. */
+B_NODISCARD enum b_code b_file_read(const char *path, size_t max, char **ret, size_t *ret_n,
+                                    struct b_err *err);
+
 #endif

@@ -70,6 +70,7 @@ enum cli_option {
     CLI_OPT_PAUSE_AT,
     CLI_OPT_KCV,
     CLI_OPT_BLOCK,
+    CLI_OPT_ENCODING,
     CLI_OPT_COUNT_OF,
 };
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "service/fleet.h"
 #include "service/relay.h"
 
 /* Finds the badge of the card that was inspected: by its true UID, else by its serial. */
@@ -37,7 +38,7 @@ enum b_code service_scan(struct service *sv, struct channel *ch, const struct df
         r = find_badge(sv, w, ret_badge, err);
         if (r == B_E_NOT_FOUND) {
             *ret_badge = (struct store_badge){0};
-            r = B_OK;
+            r = service_fleet_find(sv, &w->state, err);
         }
     }
     service_work_free(&w);

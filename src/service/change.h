@@ -96,6 +96,11 @@ void service_vouch_reply(struct service_change *c, const struct store_reply *r);
 void service_vouch_proposal(struct service_change *c, const struct store_proposal *p);
 void service_vouch_approval(struct service_change *c, const struct store_approval *a);
 void service_vouch_establishment(struct service_change *c, const struct store_establishment *e);
+/* All rows of a list at once, as they are now in the store. */
+B_NODISCARD enum b_code service_vouch_fleet_import(struct service_change *c,
+                                                   const struct store_fleet_import *i,
+                                                   struct b_err *err);
+void service_vouch_finding(struct service_change *c, const struct store_finding *f);
 /* Writes a setting, and has it vouched for: the only way to write one. */
 B_NODISCARD enum b_code service_setting_put(struct service_change *c, const char *name,
                                             const void *p, size_t n, struct b_err *err);
@@ -113,6 +118,11 @@ void service_digest_reply(const struct store_reply *r, uint8_t out[static 32]);
 void service_digest_proposal(const struct store_proposal *p, uint8_t out[static 32]);
 void service_digest_approval(const struct store_approval *a, uint8_t out[static 32]);
 void service_digest_setting(const struct store_setting *v, uint8_t out[static 32]);
+void service_digest_finding(const struct store_finding *f, uint8_t out[static 32]);
+/* Of a list with all its rows: SHA-256 of the list, then of what came before and the next row. */
+B_NODISCARD enum b_code service_digest_fleet_import(struct store *s,
+                                                    const struct store_fleet_import *i,
+                                                    uint8_t out[static 32], struct b_err *err);
 void service_digest_establishment(const struct store_establishment *e, uint8_t out[static 32]);
 
 #endif

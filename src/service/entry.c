@@ -263,6 +263,47 @@ void service_digest_establishment(const struct store_establishment *e, uint8_t o
     end(&k, out);
 }
 
+void service_digest_finding(const struct store_finding *f, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, f->id);
+    number(&k, f->found);
+    number(&k, f->ev);
+    number(&k, f->at);
+    end(&k, out);
+}
+
+static bool add_foreign(void *ctx, const struct store_foreign *f)
+{
+    uint8_t *digest = ctx;
+    struct record k;
+    begin(&k, digest, 32);
+    number(&k, f->id);
+    number(&k, f->import);
+    number(&k, f->line);
+    block(&k, f->uid, sizeof(f->uid));
+    text(&k, f->ref);
+    text(&k, f->name);
+    number(&k, f->status);
+    text(&k, f->note);
+    end(&k, digest);
+    return true;
+}
+
+enum b_code service_digest_fleet_import(struct store *s, const struct store_fleet_import *i,
+                                        uint8_t out[static 32], struct b_err *err)
+{
+    struct record k;
+    begin(&k, i->salt, sizeof(i->salt));
+    number(&k, i->id);
+    text(&k, i->name);
+    number(&k, i->count);
+    number(&k, i->at);
+    end(&k, out);
+    return store_foreign_each(s, i->id, add_foreign, out, err);
+}
+
 /* --- rows that wait for an entry ---------------------------------------------------------------
  */
 
@@ -303,6 +344,17 @@ void service_vouch_proposal(struct service_change *c, const struct store_proposa
 void service_vouch_approval(struct service_change *c, const struct store_approval *a)
 {
     service_digest_approval(a, vouch(c, "approval", a->id));
+}
+
+enum b_code service_vouch_fleet_import(struct service_change *c, const struct store_fleet_import *i,
+                                       struct b_err *err)
+{
+    return service_digest_fleet_import(c->store, i, vouch(c, "fleet-import", i->id), err);
+}
+
+void service_vouch_finding(struct service_change *c, const struct store_finding *f)
+{
+    service_digest_finding(f, vouch(c, "finding", f->id));
 }
 
 void service_vouch_establishment(struct service_change *c, const struct store_establishment *e)

@@ -254,13 +254,47 @@ static enum b_code erase_badge(struct service_change *c, int64_t id, const char 
                : r;
 }
 
+/* The lists that name the person say something else from now on; how many, goes to *ret_count. */
+static enum b_code erase_from_lists(struct service_change *c, const struct erasure *e,
+                                    size_t *ret_count, struct b_err *err)
+{
+    int64_t ids[SERVICE_VOUCHED_MAX];
+    struct store_fleet_import list;
+    enum b_code r = store_foreign_imports(c->store, e->ref, ids, B_COUNT(ids), ret_count, err);
+    if (r == B_OK && *ret_count > 0)
+        r = store_foreign_erase(c->store, e->ref, e->gone, err);
+    for (size_t i = 0; r == B_OK && i < *ret_count; i++) {
+        r = store_fleet_import_by_id(c->store, ids[i], &list, err);
+        crypto_random(list.salt, sizeof(list.salt));
+        if (r == B_OK)
+            r = store_fleet_import_put(c->store, &list, err);
+        if (r == B_OK)
+            r = service_vouch_fleet_import(c, &list, err);
+        if (r == B_OK)
+            r = service_log(c, (struct service_entry){.kind = "erase-listed"}, err);
+    }
+    return r;
+}
+
+static enum b_code erase_holder(struct service_change *c, const struct erasure *e,
+                                struct store_holder *io, struct b_err *err)
+{
+    struct store_holder none = {.id = io->id, .state = STORE_PARTY_ENDED};
+    (void)snprintf(none.ref, sizeof(none.ref), "%s", e->gone);
+    crypto_random(none.salt, sizeof(none.salt));
+    *io = none;
+    return store_holder_put(c->store, io, err);
+}
+
 static enum b_code note_erasure(struct service_change *c, struct erasure *e, struct b_err *err)
 {
-    struct store_holder h;
+    struct store_holder h = {.id = 0};
     uint8_t random[8];
-    enum b_code r = store_holder_by_ref(c->store, e->ref, &h, err);
-    if (r == B_OK)
-        r = store_badge_each(c->store, 0, e->ref, collect, e, err);
+    size_t lists = 0;
+    enum b_code known = store_holder_by_ref(c->store, e->ref, &h, err);
+    if (known != B_OK && known != B_E_NOT_FOUND)
+        return known;
+    enum b_code r = store_badge_each(c->store, 0, e->ref, collect, e, err);
     if (r != B_OK)
         return r;
     if (e->is_in_use)
@@ -270,20 +304,21 @@ static enum b_code note_erasure(struct service_change *c, struct erasure *e, str
     crypto_random(random, sizeof(random));
     memcpy(e->gone, "erased-", 7);
     b_hex(e->gone + 7, random, sizeof(random));
-    r = store_personal_erase(c->store, e->ref, &e->count, err);
+    r = erase_from_lists(c, e, &lists, err);
+    if (r == B_OK && known == B_E_NOT_FOUND && lists == 0)
+        return b_err_set(err, known, 0, "no holder %s", e->ref);
+    if (r == B_OK)
+        r = store_personal_erase(c->store, e->ref, &e->count, err);
     for (size_t i = 0; r == B_OK && i < e->badge_count; i++)
         r = erase_badge(c, e->badges[i], e->gone, err);
-    struct store_holder none = {.id = h.id, .state = STORE_PARTY_ENDED};
-    (void)snprintf(none.ref, sizeof(none.ref), "%s", e->gone);
-    crypto_random(none.salt, sizeof(none.salt));
-    if (r == B_OK)
-        r = store_holder_put(c->store, &none, err);
+    if (r == B_OK && known == B_OK)
+        r = erase_holder(c, e, &h, err);
     if (r != B_OK)
         return r;
     return service_log(
         c,
         (struct service_entry){.kind = "erase",
-                               .holder = &none,
+                               .holder = known == B_OK ? &h : NULL,
                                .detail = json_pack("{s:I}", "count", (json_int_t)e->count)},
         err);
 }

@@ -32,12 +32,14 @@ enum kind {
     APPROVAL,
     SETTING,
     ESTABLISHMENT,
+    FLEET_IMPORT,
+    FINDING,
     KINDS
 };
 
 static const char *const kind_names[KINDS] = {
     "badge", "holder", "station",  "person",   "key",     "intent",       "campaign",
-    "rekey", "reply",  "proposal", "approval", "setting", "establishment"};
+    "rekey", "reply",  "proposal", "approval", "setting", "establishment", "fleet-import", "finding"};
 
 struct replay {
     struct store *store;
@@ -49,6 +51,7 @@ struct replay {
     uint64_t checkpoints_told;
     uint64_t missing; /* entries without the data that they commit to */
     uint64_t missing_last;
+    int64_t listed; /* rows of lists that were verified */
     struct service_verified *found;
     struct b_err *err;
     enum b_code code;
@@ -312,26 +315,26 @@ static bool take_badge(void *ctx, const struct store_badge *b)
     return k->code == B_OK;
 }
 
-static bool take_holder(void *ctx, const struct store_holder *h)
-{
-    uint8_t digest[32];
-    service_digest_holder(h, digest);
-    return compare(ctx, HOLDER, (size_t)h->id, digest);
-}
-
-static bool take_station(void *ctx, const struct store_station *t)
-{
-    uint8_t digest[32];
-    service_digest_station(t, digest);
-    return compare(ctx, STATION, (size_t)t->id, digest);
-}
-
-static bool take_person(void *ctx, const struct store_person *p)
-{
-    uint8_t digest[32];
-    service_digest_person(p, digest);
-    return compare(ctx, PERSON, (size_t)p->id, digest);
-}
+/* A record whose digest is all that the journal says of it. */
+#define TAKE(record, kind, number)                                       \
+    static bool take_##record(void *ctx, const struct store_##record *v) \
+    {                                                                    \
+        uint8_t digest[32];                                              \
+        service_digest_##record(v, digest);                              \
+        return compare(ctx, kind, (size_t)v->number, digest);            \
+    }
+TAKE(holder, HOLDER, id)
+TAKE(station, STATION, id)
+TAKE(person, PERSON, id)
+TAKE(intent, INTENT, id)
+TAKE(campaign, CAMPAIGN, id)
+TAKE(rekey, REKEY, badge_id)
+TAKE(reply, REPLY, id)
+TAKE(proposal, PROPOSAL, id)
+TAKE(approval, APPROVAL, id)
+TAKE(setting, SETTING, id)
+TAKE(finding, FINDING, id)
+#undef TAKE
 
 static enum b_code check_generations(struct replay *k)
 {
@@ -347,55 +350,6 @@ static enum b_code check_generations(struct replay *k)
     return r;
 }
 
-static bool take_intent(void *ctx, const struct store_intent *i)
-{
-    uint8_t digest[32];
-    service_digest_intent(i, digest);
-    return compare(ctx, INTENT, (size_t)i->id, digest);
-}
-
-static bool take_campaign(void *ctx, const struct store_campaign *c)
-{
-    uint8_t digest[32];
-    service_digest_campaign(c, digest);
-    return compare(ctx, CAMPAIGN, (size_t)c->id, digest);
-}
-
-static bool take_rekey(void *ctx, const struct store_rekey *v)
-{
-    uint8_t digest[32];
-    service_digest_rekey(v, digest);
-    return compare(ctx, REKEY, (size_t)v->badge_id, digest);
-}
-
-static bool take_reply(void *ctx, const struct store_reply *r)
-{
-    uint8_t digest[32];
-    service_digest_reply(r, digest);
-    return compare(ctx, REPLY, (size_t)r->id, digest);
-}
-
-static bool take_proposal(void *ctx, const struct store_proposal *p)
-{
-    uint8_t digest[32];
-    service_digest_proposal(p, digest);
-    return compare(ctx, PROPOSAL, (size_t)p->id, digest);
-}
-
-static bool take_approval(void *ctx, const struct store_approval *a)
-{
-    uint8_t digest[32];
-    service_digest_approval(a, digest);
-    return compare(ctx, APPROVAL, (size_t)a->id, digest);
-}
-
-static bool take_setting(void *ctx, const struct store_setting *v)
-{
-    uint8_t digest[32];
-    service_digest_setting(v, digest);
-    return compare(ctx, SETTING, (size_t)v->id, digest);
-}
-
 static enum b_code check_establishment(struct replay *k)
 {
     struct store_establishment e;
@@ -405,6 +359,30 @@ static enum b_code check_establishment(struct replay *k)
         return B_OK; /* one that was removed is missed below */
     service_digest_establishment(&e, digest);
     return compare(k, ESTABLISHMENT, 1, digest) ? B_OK : k->code;
+}
+
+static bool take_list(void *ctx, const struct store_fleet_import *i)
+{
+    struct replay *k = ctx;
+    uint8_t digest[32];
+    k->listed += i->count;
+    k->code = service_digest_fleet_import(k->store, i, digest, k->err);
+    return k->code == B_OK && compare(k, FLEET_IMPORT, (size_t)i->id, digest);
+}
+
+/* Each list vouches for its rows; there are no others. */
+static enum b_code check_fleet(struct replay *k)
+{
+    int64_t count = 0;
+    enum b_code r = store_fleet_import_each(k->store, take_list, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_finding_each(k->store, take_finding, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_foreign_count(k->store, &count, k->err);
+    if (r == B_OK && k->code == B_OK && count != k->listed)
+        r = b_err_set(k->err, B_E_JOURNAL_BROKEN, 0, "badges that belong to no list");
+    k->found->records += (uint64_t)k->listed;
+    return r;
 }
 
 static enum b_code check_work(struct replay *k)
@@ -425,6 +403,8 @@ static enum b_code check_work(struct replay *k)
         r = store_setting_each(s, take_setting, k, k->err);
     if (r == B_OK && k->code == B_OK)
         r = check_establishment(k);
+    if (r == B_OK && k->code == B_OK)
+        r = check_fleet(k);
     return r;
 }
 

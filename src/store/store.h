@@ -4,6 +4,7 @@
  *
  *   store.h    the records and what can be asked of them; callers see no SQL
  *   people.h   holders, stations, people, proposals
+ *   fleet.h    badges that others encoded, from lists
  *   log.h      the journal's rows, settings, kept answers
  *   driver.h   what a database must offer (prepare, bind, step, transactions); sqlite.c is one
  *   migrations numbered, applied in order, each in one transaction
@@ -18,6 +19,7 @@
 #include "base/base.h"
 #include "crypto/role.h"
 #include "store/campaign.h"
+#include "store/fleet.h"
 #include "store/log.h"
 #include "store/people.h"
 

@@ -16,6 +16,7 @@
 
 #include "crypto/crypto.h"
 #include "crypto/sign.h"
+#include "service/fleet.h"
 #include "service/journal.h"
 #include "service/verify.h"
 #include "store/driver.h"
@@ -216,6 +217,27 @@ static enum b_code add_settings(struct service_change *c, void *ctx, struct b_er
     return service_setting_put(c, "text:digest", "rules: ...", 10, e);
 }
 
+/* One list that stays as it is, and one in which a person is erased; a card of each was seen. */
+static void add_lists(struct service *sv)
+{
+    static const char *const texts[] = {
+        "uid,ref,name,status,note\n04A1000000000A,20001,Anne,active,blue\n"
+        "04A1000000000B,20002,Bruno,revoked,\n",
+        "uid,ref,name\n04A2000000000A,10004,Denis\n04A2000000000B,20003,Chloe\n"};
+    for (size_t i = 0; i < B_COUNT(texts); i++) {
+        struct service_fleet_list list = {
+            .name = "list.csv", .text = texts[i], .n = strlen(texts[i])};
+        static struct profile_state seen;
+        seen = (struct profile_state){.ev = DF_EV1,
+                                      .uid = {4, (uint8_t)(0xA1 + i), 0, 0, 0, 0, 0x0A},
+                                      .uid_len = 7,
+                                      .card_key = {.kind = PROFILE_KEY_FACTORY, .is_proven = true}};
+        struct store_fleet_import done;
+        MUST(service_fleet_import(sv, &list, &done, &err));
+        MUST(service_fleet_find(sv, &seen, &err));
+    }
+}
+
 struct note {
     uint64_t size;
     char text[JOURNAL_NOTE_MAX];
@@ -320,6 +342,7 @@ static int build(void **state)
         MUST(service_change(&sv, add_answer, &i, &err));
     MUST(service_forget_answers(&sv, time(NULL) - 3600, &err));
     MUST(service_change(&sv, add_proposals, NULL, &err));
+    add_lists(&sv);
     MUST(service_suspend(&sv, 2, "lost", &err));
     MUST(service_revoke(&sv, 4, "broken", &err));
     MUST(service_journal_erase(&sv, "10004", &erased, &err));
@@ -369,7 +392,7 @@ static void edit(const char *sql)
 static const char *const tables[] = {
     "entry",    "hash",    "personal",      "checkpoint", "badge", "holder",
     "station",  "person",  "generation",    "intent",     "reply", "proposal",
-    "approval", "setting", "establishment", "campaign",   "rekey"};
+    "approval", "setting", "establishment", "campaign",   "rekey", "fleet_import", "foreign_badge", "finding"};
 
 struct list {
     char items[512][64];
@@ -448,6 +471,17 @@ static void every_edit_and_removal_is_found(void **state)
     edit("INSERT INTO proposal SELECT 99, action, text, proposer, state, created_at, expires_at "
          "FROM proposal LIMIT 1");
     edit("INSERT INTO approval (proposal, person, signature) VALUES (1, 2, x'00')");
+    for (int list = 1; list <= 3; list++) {
+        (void)snprintf(
+            sql, sizeof(sql),
+            "INSERT INTO foreign_badge (import, line, uid, ref, name, status, note) VALUES"
+            " (%d, 9, x'04010101010101', '1', 'Mallory', 0, '')",
+            list);
+        edit(sql);
+    }
+    edit("INSERT INTO finding VALUES (2, 0, 1, 1)");
+    edit("UPDATE foreign_badge SET import = 3 - import"); /* whole lists change places */
+    edit("UPDATE foreign_badge SET id = 10 - id WHERE import = 1");
     print_message("# %u edits tried, %u more refused by the database, %u not found\n", tried,
                   refused, missed);
     assert_true(tried > 500);

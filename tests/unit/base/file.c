@@ -78,9 +78,32 @@ static void where_it_cannot_be_written_path_and_cause_are_named(void **state)
     assert_int_equal(rmdir(into), 0); /* and nothing lies beside it */
 }
 
+static void a_file_is_read_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    static char big[200000];
+    char *text = NULL;
+    size_t n = 0;
+    memset(big, 'x', sizeof(big));
+    static const size_t sizes[] = {0, 1, 65534, 65535, 65536, sizeof(big)};
+    for (size_t i = 0; i < B_COUNT(sizes); i++) {
+        assert_int_equal(b_file_replace(path, big, sizes[i], 0600, &err), B_OK);
+        assert_int_equal(b_file_read(path, sizes[i], &text, &n, &err), B_OK);
+        assert_int_equal(n, sizes[i]);
+        assert_int_equal(strlen(text), n);
+        free(text);
+        if (sizes[i] > 0)
+            assert_int_equal(b_file_read(path, sizes[i] - 1, &text, &n, &err), B_E_BAD_INPUT);
+    }
+    assert_non_null(strstr(err.msg, "more than"));
+    assert_int_equal(b_file_read("/nonexistent", 1, &text, &n, &err), B_E_BAD_INPUT);
+    assert_int_equal(b_file_read("/tmp", 1, &text, &n, &err), B_E_BAD_INPUT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_is_read_whole_or_not_at_all),
         cmocka_unit_test(a_file_takes_the_place_of_another_with_its_permissions),
         cmocka_unit_test(what_a_cut_run_left_is_no_obstacle_and_is_not_followed),
         cmocka_unit_test(where_it_cannot_be_written_path_and_cause_are_named),

@@ -1,0 +1,130 @@
+/* tessere fleet: taking over badges that others encoded. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "service/fleet.h"
+
+enum { LIST_MAX = 512 * 1024 * 1024 };
+
+static enum b_code read_encoding(const struct cli *c, enum b_csv_encoding *ret, struct b_err *err)
+{
+    const char *name = c->options[CLI_OPT_ENCODING];
+    *ret = name != NULL && strcmp(name, "latin1") == 0 ? B_CSV_LATIN1 : B_CSV_UTF8;
+    if (name != NULL && *ret == B_CSV_UTF8 && strcmp(name, "utf-8") != 0)
+        return b_err_set(err, B_E_USAGE, 0, _("--encoding takes utf-8 or latin1, not %.40s"), name);
+    return B_OK;
+}
+
+enum b_code cli_fleet_import(struct cli *c, struct b_err *err)
+{
+    struct service_fleet_list list = {.name = c->operand};
+    struct store_fleet_import done;
+    char *text = NULL;
+    enum b_code r = read_encoding(c, &list.encoding, err);
+    if (r == B_OK)
+        r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = b_file_read(c->operand, LIST_MAX, &text, &list.n, err);
+    list.text = text;
+    if (r == B_OK)
+        r = service_fleet_import(&c->service, &list, &done, err);
+    if (text != NULL)
+        b_wipe(text, list.n);
+    free(text);
+    if (r != B_OK)
+        return r;
+    cli_say(c, CLI_GREEN, _("List %lld: %lld badges of %s.\n"), (long long)done.id,
+            (long long)done.count, done.name);
+    if (c->out != NULL)
+        (void)json_object_update_new(c->out, json_pack("{s:I, s:s, s:I}", "list",
+                                                       (json_int_t)done.id, "file", done.name,
+                                                       "badges", (json_int_t)done.count));
+    return B_OK;
+}
+
+/* --- figures -----------------------------------------------------------------------------------
+ */
+
+static const struct {
+    const char *text;
+    enum cli_color color;
+} found_texts[STORE_FOUND_COUNT] = {
+    [STORE_FOUND_UNKNOWN] = {N_("seen: no key that was tried opens it"), CLI_YELLOW},
+    [STORE_FOUND_OURS] = {N_("seen: keys of this establishment"), CLI_YELLOW},
+    [STORE_FOUND_SHARED] = {N_("seen: a key that badges share"), CLI_RED},
+    [STORE_FOUND_PUBLISHED] = {N_("seen: a published default key"), CLI_RED},
+    [STORE_FOUND_FACTORY] = {N_("seen: a factory key"), CLI_RED},
+};
+
+/* A line of a table; nothing where there is nothing to count. */
+static void say_count(const struct cli *c, enum cli_color color, const char *text, uint64_t n)
+{
+    if (n > 0)
+        cli_say(c, color, "  %-*s %8llu\n", cli_width(text, 44), text, (unsigned long long)n);
+}
+
+static void say_figures(const struct cli *c, const struct service_fleet_figures *f)
+{
+    const struct store_fleet_counts *lists = &f->lists;
+    uint64_t total = service_fleet_total(f), forbidden = service_fleet_forbidden(f);
+    cli_say(c, CLI_BOLD, "%s\n", _("Badges of this establishment, in use"));
+    say_count(c, CLI_GREEN, _("conform"), f->conform);
+    say_count(c, CLI_YELLOW, _("to be brought to the active keys and profile"), f->behind);
+    say_count(c, CLI_YELLOW, _("enrolment not finished"), f->unfinished);
+    say_count(c, CLI_RED, _("forbidden: a factory or compromised key"), f->forbidden);
+    cli_say(c, CLI_BOLD, "%s\n", _("Badges that others encoded, from lists"));
+    say_count(c, CLI_PLAIN, _("taken over (counted above)"), lists->taken_over);
+    say_count(c, CLI_PLAIN, _("revoked in their list (not counted)"), lists->revoked);
+    say_count(c, CLI_YELLOW, _("not seen so far"), lists->unseen);
+    for (size_t i = 0; i < STORE_FOUND_COUNT; i++)
+        say_count(c, found_texts[i].color, _(found_texts[i].text), lists->found[i]);
+    cli_say(c, CLI_BOLD, "%s\n", _("All in all"));
+    say_count(c, CLI_PLAIN, _("in use"), total);
+    say_count(c, CLI_RED, _("known to have a forbidden key"), forbidden);
+    say_count(c, CLI_YELLOW, _("remaining"), total - f->conform);
+    if (total > 0)
+        cli_say(c, f->conform == total ? CLI_GREEN : CLI_YELLOW, _("%.1f %% conform.\n"),
+                100.0 * (double)f->conform / (double)total);
+}
+
+static void answer_figures(const struct cli *c, const struct service_fleet_figures *f)
+{
+    const struct store_fleet_counts *lists = &f->lists;
+    uint64_t total = service_fleet_total(f);
+    json_t *seen = json_object();
+    for (size_t i = 0; i < STORE_FOUND_COUNT; i++)
+        (void)json_object_set_new(seen, store_found_name((enum store_found)i),
+                                  json_integer((json_int_t)lists->found[i]));
+    json_t *badges = json_pack("{s:I, s:I, s:I, s:I}", "conform", (json_int_t)f->conform, "behind",
+                               (json_int_t)f->behind, "unfinished", (json_int_t)f->unfinished,
+                               "forbidden", (json_int_t)f->forbidden);
+    json_t *listed =
+        json_pack("{s:I, s:I, s:I, s:I, s:o}", "listed", (json_int_t)lists->listed, "revoked",
+                  (json_int_t)lists->revoked, "taken_over", (json_int_t)lists->taken_over, "unseen",
+                  (json_int_t)lists->unseen, "seen", seen);
+    (void)json_object_update_new(
+        c->out, json_pack("{s:o, s:o, s:I, s:I, s:I, s:I}", "badges", badges, "lists", listed,
+                          "total", (json_int_t)total, "conform", (json_int_t)f->conform,
+                          "forbidden", (json_int_t)service_fleet_forbidden(f), "remaining",
+                          (json_int_t)(total - f->conform)));
+    if (total > 0)
+        (void)json_object_set_new(c->out, "conform_percent",
+                                  json_real(100.0 * (double)f->conform / (double)total));
+}
+
+enum b_code cli_fleet_audit(struct cli *c, struct b_err *err)
+{
+    struct service_fleet_figures figures;
+    enum b_code r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = service_fleet_audit(&c->service, &figures, err);
+    if (r != B_OK)
+        return r;
+    if (c->out != NULL)
+        answer_figures(c, &figures);
+    else
+        say_figures(c, &figures);
+    return B_OK;
+}

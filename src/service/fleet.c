@@ -1,0 +1,401 @@
+#include "service/fleet.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "crypto/crypto.h"
+
+/* --- a list ------------------------------------------------------------------------------------
+ */
+
+enum column { UID, REF, NAME, STATUS, NOTE, COLUMNS };
+static const struct {
+    const char *name;
+    bool is_needed;
+} columns[COLUMNS] = {[UID] = {"uid", true},
+                      [REF] = {"ref", true},
+                      [NAME] = {"name", true},
+                      [STATUS] = {"status", false},
+                      [NOTE] = {"note", false}};
+
+struct intake {
+    const struct service_fleet_list *list;
+    struct b_csv csv;
+    struct b_csv_record record;
+    enum column order[B_CSV_FIELDS_MAX]; /* which column each field of a record is of */
+    size_t count;
+    struct store_fleet_import import;
+    struct store_foreign row;
+};
+
+static enum b_code wrong(const struct intake *k, const char *column, const char *what,
+                         struct b_err *err)
+{
+    return b_err_set(err, B_E_BAD_INPUT, (uint32_t)k->record.line, "%s:%zu: %s: %s", k->list->name,
+                     k->record.line, column, what);
+}
+
+/* The next record; what is wrong with its bytes is told with the column that it is in. */
+static enum b_code next(struct intake *k, struct b_err *err)
+{
+    struct b_err cause;
+    enum b_code r = b_csv_next(&k->csv, &k->record, &cause);
+    bool has_column = k->record.count < k->count;
+    return r == B_E_BAD_INPUT
+               ? wrong(k, has_column ? columns[k->order[k->record.count]].name : "fields",
+                       cause.msg, err)
+               : r;
+}
+
+/* Takes spaces off both ends. */
+static void trim(const char *text, const char **ret, size_t *ret_n)
+{
+    *ret = text + strspn(text, " ");
+    *ret_n = strlen(*ret);
+    while (*ret_n > 0 && (*ret)[*ret_n - 1] == ' ')
+        (*ret_n)--;
+}
+
+static enum b_code take_heading(struct intake *k, struct b_err *err)
+{
+    bool has[COLUMNS] = {false};
+    enum b_code r = next(k, err);
+    if (r == B_E_NOT_FOUND)
+        return b_err_set(err, B_E_BAD_INPUT, 0, "%s:1: the file is empty", k->list->name);
+    for (size_t i = 0; r == B_OK && i < k->record.count; i++) {
+        const char *name;
+        size_t n, c = 0;
+        trim(k->record.fields[i], &name, &n);
+        while (c < COLUMNS &&
+               (strlen(columns[c].name) != n || strncasecmp(columns[c].name, name, n) != 0))
+            c++;
+        if (c == COLUMNS)
+            return wrong(k, "columns", "they are uid, ref, name, status and note, and no others",
+                         err);
+        if (has[c])
+            return wrong(k, columns[c].name, "this column is there twice", err);
+        has[c] = true;
+        k->order[i] = (enum column)c;
+    }
+    k->count = k->record.count;
+    for (size_t c = 0; r == B_OK && c < COLUMNS; c++)
+        if (columns[c].is_needed && !has[c])
+            r = wrong(k, columns[c].name, "this column is missing", err);
+    return r;
+}
+
+/* Seven bytes in hexadecimal, perhaps with signs between them. */
+static const char *read_uid(const char *text, size_t n, uint8_t uid[static 7])
+{
+    enum { MAKER = 0x04 }; /* NXP, in the first byte (ISO/IEC 7816-6): nobody else makes DESFire */
+    char digits[15];
+    struct b_wr to = b_wr_from(digits, sizeof(digits) - 1), bytes = b_wr_from(uid, 7);
+    for (size_t i = 0; i < n; i++)
+        if (text[i] != ':' && text[i] != '-' && text[i] != ' ')
+            b_wr_u8(&to, (uint8_t)text[i]);
+    digits[to.len] = '\0';
+    if (!b_wr_ok(&to) || !b_unhex(&bytes, digits) || bytes.len != 7)
+        return "a UID is 7 bytes in hexadecimal";
+    if (uid[0] != MAKER && uid[6] == MAKER)
+        return "its bytes are in reverse order: a UID begins with 04";
+    return uid[0] == MAKER ? NULL : "no DESFire has it: a UID begins with 04";
+}
+
+static const char *read_status(const char *text, size_t n, enum store_foreign_status *ret)
+{
+    *ret = STORE_FOREIGN_ACTIVE;
+    for (size_t i = 0; n > 0 && i < STORE_FOREIGN_STATUS_COUNT; i++) {
+        const char *name = store_foreign_status_name((enum store_foreign_status)i);
+        if (strlen(name) != n || strncmp(name, text, n) != 0)
+            continue;
+        *ret = (enum store_foreign_status)i;
+        return NULL;
+    }
+    return n == 0 ? NULL : "active, suspended or revoked";
+}
+
+static const char *read_text(const char *text, size_t n, bool is_needed, char *ret, size_t cap)
+{
+    if (n == 0 && is_needed)
+        return "it is empty";
+    if (n >= cap)
+        return cap == STORE_NAME_MAX ? "more than 63 bytes" : "more than 127 bytes";
+    memcpy(ret, text, n);
+    ret[n] = '\0';
+    return NULL;
+}
+
+/* What is wrong with a field; NULL: nothing, and the row has it. */
+static const char *take_field(struct store_foreign *row, enum column column, const char *field)
+{
+    const char *text;
+    size_t n;
+    trim(field, &text, &n);
+    switch (column) {
+    case UID:
+        return read_uid(text, n, row->uid);
+    case REF:
+        return read_text(text, n, true, row->ref, sizeof(row->ref));
+    case NAME:
+        return read_text(text, n, true, row->name, sizeof(row->name));
+    case STATUS:
+        return read_status(text, n, &row->status);
+    case NOTE:
+        return read_text(text, n, false, row->note, sizeof(row->note));
+    case COLUMNS:
+        break;
+    }
+    return NULL;
+}
+
+/* Whose the UID of a row is already. */
+static enum b_code name_other(struct service_change *c, const struct intake *k, struct b_err *err)
+{
+    struct store_foreign other;
+    struct store_fleet_import list;
+    char what[200];
+    enum b_code r = store_foreign_by_uid(c->store, k->row.uid, &other, err);
+    if (r == B_OK)
+        r = store_fleet_import_by_id(c->store, other.import, &list, err);
+    if (r != B_OK)
+        return r;
+    if (list.id == k->import.id)
+        (void)snprintf(what, sizeof(what), "line %lld has the same badge", (long long)other.line);
+    else
+        (void)snprintf(what, sizeof(what), "line %lld of %s, taken in before, has the same badge",
+                       (long long)other.line, list.name);
+    return wrong(k, columns[UID].name, what, err);
+}
+
+static enum b_code put_row(struct service_change *c, struct intake *k, struct b_err *err)
+{
+    struct store_badge badge;
+    char what[64];
+    enum b_code r = store_badge_by_uid(c->store, k->row.uid, &badge, err);
+    if (r == B_OK) {
+        (void)snprintf(what, sizeof(what), "it is badge %lld of this establishment",
+                       (long long)badge.id);
+        return wrong(k, columns[UID].name, what, err);
+    }
+    if (r == B_E_NOT_FOUND)
+        r = store_foreign_add(c->store, &k->row, err);
+    return r == B_E_DUPLICATE ? name_other(c, k, err) : r;
+}
+
+static enum b_code take_row(struct service_change *c, struct intake *k, struct b_err *err)
+{
+    k->row = (struct store_foreign){.import = k->import.id, .line = (int64_t)k->record.line};
+    if (k->record.count != k->count)
+        return wrong(k, "fields",
+                     k->record.count < k->count ? "fewer than the first line has"
+                                                : "more than the first line has",
+                     err);
+    for (size_t i = 0; i < k->count; i++) {
+        const char *what = take_field(&k->row, k->order[i], k->record.fields[i]);
+        if (what != NULL)
+            return wrong(k, columns[k->order[i]].name, what, err);
+    }
+    k->import.count++;
+    return put_row(c, k, err);
+}
+
+/* The last part of the file's name, as far as it is text. */
+static void name_list(struct store_fleet_import *i, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    struct b_wr w = b_wr_from(i->name, sizeof(i->name) - 1);
+    for (struct b_rd in = b_rd_from(name, strlen(name)); in.left > 0;) {
+        const uint8_t *from = in.p;
+        if (b_rd_utf8(&in) < ' ')
+            break;
+        b_wr_bytes(&w, from, (size_t)(in.p - from));
+    }
+    i->name[w.len] = '\0';
+}
+
+static enum b_code take_list(struct service_change *c, void *ctx, struct b_err *err)
+{
+    struct intake *k = ctx;
+    k->import = (struct store_fleet_import){.at = c->now};
+    name_list(&k->import, k->list->name);
+    crypto_random(k->import.salt, sizeof(k->import.salt));
+    enum b_code r = take_heading(k, err);
+    if (r == B_OK)
+        r = store_fleet_import_put(c->store, &k->import, err);
+    while (r == B_OK && (r = next(k, err)) == B_OK)
+        r = take_row(c, k, err);
+    if (r != B_E_NOT_FOUND)
+        return r;
+    if (k->import.count == 0)
+        return b_err_set(err, B_E_BAD_INPUT, 0, "%s: no badge is in it", k->list->name);
+    r = store_fleet_import_put(c->store, &k->import, err);
+    if (r == B_OK)
+        r = service_vouch_fleet_import(c, &k->import, err);
+    if (r != B_OK)
+        return r;
+    return service_log(
+        c,
+        (struct service_entry){.kind = "fleet-import",
+                               .detail = json_pack("{s:s, s:I, s:I}", "file", k->import.name,
+                                                   "list", (json_int_t)k->import.id, "badges",
+                                                   (json_int_t)k->import.count)},
+        err);
+}
+
+enum b_code service_fleet_import(struct service *sv, const struct service_fleet_list *list,
+                                 struct store_fleet_import *ret, struct b_err *err)
+{
+    static _Thread_local struct intake k;
+    k.list = list;
+    k.count = 0;
+    b_csv_open(&k.csv, list->text, list->n, list->encoding);
+    enum b_code r = service_change(sv, take_list, &k, err);
+    if (r == B_OK)
+        *ret = k.import;
+    b_wipe(&k, sizeof(k)); /* the last row names a person */
+    return r;
+}
+
+/* --- what is found -----------------------------------------------------------------------------
+ */
+
+static enum store_found found_of(enum profile_key_kind kind)
+{
+    switch (kind) {
+    case PROFILE_KEY_FACTORY:
+        return STORE_FOUND_FACTORY;
+    case PROFILE_KEY_KNOWN:
+        return STORE_FOUND_PUBLISHED;
+    case PROFILE_KEY_GIVEN:
+        return STORE_FOUND_SHARED;
+    case PROFILE_KEY_DIVERSIFIED:
+        return STORE_FOUND_OURS;
+    case PROFILE_KEY_UNKNOWN:
+    case PROFILE_KEY_NOT_TRIED:
+        break;
+    }
+    return STORE_FOUND_UNKNOWN;
+}
+
+/* The weakest of the keys that were proved. */
+static enum store_found weakest(const struct profile_state *s)
+{
+    enum store_found worst =
+        found_of(s->card_key.is_proven ? s->card_key.kind : PROFILE_KEY_NOT_TRIED);
+    for (uint8_t i = 0; s->has_app && i < s->slot_count; i++) {
+        enum store_found found = found_of(s->slots[i].kind);
+        if (s->slots[i].is_proven && found > worst)
+            worst = found;
+    }
+    return worst;
+}
+
+/* A scan with fewer keys says nothing against what an earlier one opened. */
+static enum b_code note_finding(struct service_change *c, void *ctx, struct b_err *err)
+{
+    struct store_finding *f = ctx;
+    struct store_finding before;
+    enum b_code r = store_finding_get(c->store, f->id, &before, err);
+    if (r != B_OK && r != B_E_NOT_FOUND)
+        return r;
+    if (r == B_OK && f->found == STORE_FOUND_UNKNOWN)
+        f->found = before.found;
+    f->at = c->now;
+    r = store_finding_put(c->store, f, err);
+    if (r != B_OK)
+        return r;
+    service_vouch_finding(c, f);
+    return service_log(
+        c,
+        (struct service_entry){.kind = "finding",
+                               .detail = json_pack("{s:s}", "found", store_found_name(f->found))},
+        err);
+}
+
+enum b_code service_fleet_find(struct service *sv, const struct profile_state *state,
+                               struct b_err *err)
+{
+    struct store_foreign row;
+    if (state->uid_len != 7)
+        return B_OK;
+    enum b_code r = store_foreign_by_uid(sv->store, state->uid, &row, err);
+    if (r != B_OK)
+        return r == B_E_NOT_FOUND ? B_OK : r;
+    struct store_finding f = {.id = row.id, .found = weakest(state), .ev = (uint8_t)state->ev};
+    return service_change(sv, note_finding, &f, err);
+}
+
+/* --- figures -----------------------------------------------------------------------------------
+ */
+
+struct audit {
+    const struct profile *profile;
+    uint8_t active[KEY_ROLE_ALL];
+    bool is_compromised[KEY_ROLE_ALL][KEY_GENERATION_MAX + 1];
+    struct service_fleet_figures *figures;
+};
+
+/* Whether the profile puts a key of this role on a card. */
+static bool has_role(const struct profile *p, enum key_role role)
+{
+    return role == KEY_ROLE_PICC ? !p->is_guest : profile_key_no(p, role) >= 0;
+}
+
+static bool count_badge(void *ctx, const struct store_badge *b)
+{
+    const struct audit *a = ctx;
+    bool is_weak = false;
+    bool is_behind =
+        strcmp(b->profile_id, a->profile->id) != 0 || b->profile_revision != a->profile->revision;
+    for (size_t i = 0; i < KEY_ROLE_COUNT; i++) {
+        uint8_t generation = b->generation[i];
+        if (!has_role(a->profile, (enum key_role)i))
+            continue;
+        is_weak |= generation == KEY_GENERATION_FACTORY || a->is_compromised[i][generation];
+        is_behind |= generation != a->active[i];
+    }
+    if (b->state == STORE_BADGE_REVOKED || b->state == STORE_BADGE_BLANKED)
+        return true;
+    if (b->state == STORE_BADGE_ENROLLING)
+        a->figures->unfinished++;
+    else if (is_weak)
+        a->figures->forbidden++;
+    else if (is_behind)
+        a->figures->behind++;
+    else
+        a->figures->conform++;
+    return true;
+}
+
+enum b_code service_fleet_audit(struct service *sv, struct service_fleet_figures *ret,
+                                struct b_err *err)
+{
+    static _Thread_local struct store_generation gs[256];
+    struct audit a = {.profile = &sv->profile, .figures = ret};
+    size_t count = 0;
+    *ret = (struct service_fleet_figures){.conform = 0};
+    enum b_code r = store_generation_list(sv->store, gs, B_COUNT(gs), &count, err);
+    for (size_t i = 0; r == B_OK && i < count; i++) {
+        if (gs[i].state == STORE_GENERATION_ACTIVE)
+            a.active[gs[i].role] = gs[i].generation;
+        a.is_compromised[gs[i].role][gs[i].generation] =
+            gs[i].state == STORE_GENERATION_COMPROMISED;
+    }
+    if (r == B_OK)
+        r = store_badge_each(sv->store, 0, NULL, count_badge, &a, err);
+    return r == B_OK ? store_fleet_count(sv->store, &ret->lists, err) : r;
+}
+
+uint64_t service_fleet_forbidden(const struct service_fleet_figures *f)
+{
+    return f->forbidden + f->lists.found[STORE_FOUND_SHARED] +
+           f->lists.found[STORE_FOUND_PUBLISHED] + f->lists.found[STORE_FOUND_FACTORY];
+}
+
+uint64_t service_fleet_total(const struct service_fleet_figures *f)
+{
+    return f->conform + f->behind + f->unfinished + f->forbidden + f->lists.listed -
+           f->lists.taken_over;
+}

@@ -1,0 +1,42 @@
+/* Taking a fleet over that others encoded: the badges that lists of the establishment name, what is
+ * found on them when they are seen, and how far one is. */
+#ifndef TESSERE_SERVICE_FLEET_H
+#define TESSERE_SERVICE_FLEET_H
+
+#include "base/csv.h"
+#include "service/service.h"
+
+/* A list of badges and holders, in CSV with a first line that names its columns: uid, ref, name;
+ * status (active, suspended, revoked) and note may be there. */
+struct service_fleet_list {
+    const char *name; /* for messages, and for the journal its last part */
+    const void *text;
+    size_t n;
+    enum b_csv_encoding encoding;
+};
+/* Takes all of the list in or nothing. B_E_BAD_INPUT: "name:line: column: what is wrong". */
+B_NODISCARD enum b_code service_fleet_import(struct service *sv,
+                                             const struct service_fleet_list *list,
+                                             struct store_fleet_import *ret, struct b_err *err);
+
+/* Writes down what a scan found on a card, when a list names it and it is no badge yet. */
+B_NODISCARD enum b_code service_fleet_find(struct service *sv, const struct profile_state *state,
+                                           struct b_err *err);
+
+/* Badges in use: those of the store that are not revoked or blank, and those of the lists. */
+struct service_fleet_figures {
+    uint64_t conform;
+    uint64_t behind;     /* an older generation of a key, or an older profile */
+    uint64_t unfinished; /* an enrolment began and did not end */
+    uint64_t forbidden;  /* a factory key, or one of a generation that is compromised */
+    struct store_fleet_counts lists;
+};
+B_NODISCARD enum b_code service_fleet_audit(struct service *sv, struct service_fleet_figures *ret,
+                                            struct b_err *err);
+/* Known to have a key that must not be: ours, and those of the lists with a factory, published or
+ * shared key. */
+uint64_t service_fleet_forbidden(const struct service_fleet_figures *f);
+/* All badges in use, each counted once. */
+uint64_t service_fleet_total(const struct service_fleet_figures *f);
+
+#endif

@@ -1,0 +1,339 @@
+/* Lists of badges that others encoded, what scans find on them, and the figures. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "desk.h"
+#include "place.h"
+#include "service/fleet.h"
+#include "service/journal.h"
+#include "service/verify.h"
+
+static struct desk desk;
+static struct desk_card card;
+static struct store_badge badge;
+static struct store_fleet_import done;
+static struct service_fleet_figures figures;
+
+static int open_desk(void **state)
+{
+    static unsigned number;
+    char name[16];
+    (void)state;
+    (void)snprintf(name, sizeof(name), "7501%05u", ++number);
+    desk_open(&desk, name);
+    return 0;
+}
+
+static int close_desk(void **state)
+{
+    (void)state;
+    desk_close(&desk);
+    return 0;
+}
+
+static enum b_code import_as(const char *text, enum b_csv_encoding encoding)
+{
+    const struct service_fleet_list list = {
+        .name = "/tmp/x/list.csv", .text = text, .n = strlen(text), .encoding = encoding};
+    return service_fleet_import(&desk.sv, &list, &done, &desk_err);
+}
+
+static enum b_code import(const char *text)
+{
+    return import_as(text, B_CSV_UTF8);
+}
+
+static void expect_refused(const char *text, const char *message)
+{
+    int64_t before = 0, after = 0;
+    MUST(store_foreign_count(desk.sv.store, &before, &desk_err));
+    desk_expect(import(text), B_E_BAD_INPUT);
+    if (strstr(desk_err.msg, message) == NULL)
+        fail_msg("%s instead of %s", desk_err.msg, message);
+    MUST(store_foreign_count(desk.sv.store, &after, &desk_err));
+    assert_int_equal(before, after);
+}
+
+static void expect_whole(void)
+{
+    struct service_verified found;
+    const struct service_verify what = {.finess = desk.sv.establishment.finess};
+    MUST(service_verify(desk.sv.store, &what, &found, &desk_err));
+}
+
+static void audit(void)
+{
+    MUST(service_fleet_audit(&desk.sv, &figures, &desk_err));
+}
+
+/* The card is put on the reader and scanned; key: one that is given, or NULL. */
+static void scan(const struct df_key *key)
+{
+    static struct profile_state state;
+    static struct profile_plan plan;
+    struct channel *ch = desk_channel(&card, (struct channel_fault){0});
+    MUST(service_scan(&desk.sv, ch, key, key != NULL ? 1 : 0, &state, &plan, &badge, &desk_err));
+    channel_free(&ch);
+}
+
+/* --- lists -------------------------------------------------------------------------------------
+ */
+
+static void a_list_is_taken_in_whole(void **state)
+{
+    (void)state;
+    static const uint8_t uid[7] = {4, 0xA1, 0, 0, 0, 0, 2};
+    struct store_foreign row;
+    MUST(import("\xEF\xBB\xBFName; UID ;ref;status;note\r\n"
+                "\"Martin; Anne\";04A10000000001;10001;;\r\n"
+                "Ren\xC3\xA9;04:a1:00:00:00:00:02; 10002 ;suspended;at the lodge\r\n"));
+    assert_int_equal(done.count, 2);
+    assert_string_equal(done.name, "list.csv");
+    assert_string_equal(desk_last_event(&desk), "fleet-import ok");
+    MUST(store_foreign_by_uid(desk.sv.store, uid, &row, &desk_err));
+    assert_string_equal(row.ref, "10002");
+    assert_string_equal(row.name, "Ren\xC3\xA9");
+    assert_string_equal(row.note, "at the lodge");
+    assert_int_equal(row.status, STORE_FOREIGN_SUSPENDED);
+    assert_int_equal(row.line, 3);
+    expect_whole();
+}
+
+static void a_latin1_list_is_read_on_demand(void **state)
+{
+    (void)state;
+    static const char text[] = "uid,ref,name\n04A10000000001,10001,Ren\xE9\n";
+    expect_refused(text, "/tmp/x/list.csv:2: name: byte 25: not UTF-8");
+    MUST(import_as(text, B_CSV_LATIN1));
+}
+
+static void what_is_wrong_is_named_by_line_and_column(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *message;
+    } rows[] = {
+        {"", "list.csv:1: the file is empty"},
+        {"uid,ref,name\n", "no badge is in it"},
+        {"uid,name\n", ":1: ref: this column is missing"},
+        {"uid,ref,name,uid\n", ":1: uid: this column is there twice"},
+        {"uid,ref,name,phone\n", ":1: columns: they are uid, ref, name, status and note"},
+        {"uid,ref,name\n04A1,1,A\n", ":2: uid: a UID is 7 bytes"},
+        {"uid,ref,name\n04A1000000000100,1,A\n", ":2: uid: a UID is 7 bytes"},
+        {"uid,ref,name\n010000000000A104,1,A\n", ":2: uid: a UID is 7 bytes"},
+        {"uid,ref,name\n0100000000A104,1,A\n", ":2: uid: its bytes are in reverse order"},
+        {"uid,ref,name\n05A10000000001,1,A\n", ":2: uid: no DESFire has it"},
+        {"uid,ref,name\n04A10000000001,,A\n", ":2: ref: it is empty"},
+        {"uid,ref,name\n04A10000000001,1, \n", ":2: name: it is empty"},
+        {"uid,ref,name\n04A10000000001,1\n", ":2: fields: fewer than the first line has"},
+        {"uid,ref,name\n04A10000000001,1,A,B\n", ":2: fields: more than the first line has"},
+        {"uid,ref,name,status\n04A10000000001,1,A,lost\n", ":2: status: active, suspended or"},
+        {"uid,ref,name\n04A10000000001,1,\"A\n", ":3: name: byte 1: the file ends inside quotes"},
+    };
+    for (size_t i = 0; i < B_COUNT(rows); i++)
+        expect_refused(rows[i].text, rows[i].message);
+    char text[200];
+    (void)snprintf(text, sizeof(text), "uid,ref,name\n04A10000000001,%0*d,A\n", 64, 0);
+    expect_refused(text, ":2: ref: more than 63 bytes");
+    (void)snprintf(text, sizeof(text), "uid,ref,name\n04A10000000001,1,%0*d\n", 128, 0);
+    expect_refused(text, ":2: name: more than 127 bytes");
+    expect_whole();
+}
+
+static void the_same_badge_twice_is_named_with_both_lines(void **state)
+{
+    (void)state;
+    expect_refused("uid,ref,name\n04A10000000001,1,A\n04A10000000002,2,B\n04a10000000001,3,C\n",
+                   ":4: uid: line 2 has the same badge");
+    MUST(import("uid,ref,name\n04A10000000001,1,A\n"));
+    expect_refused("uid,ref,name\n04A10000000002,2,B\n04A10000000001,1,A\n",
+                   ":3: uid: line 2 of list.csv, taken in before, has the same badge");
+    desk_card_new(&card, DF_EV2, 0x66);
+    MUST(desk_enrol(&desk, &card, &badge));
+    expect_refused("uid,ref,name\n04112233445566,2,B\n", ":2: uid: it is badge 1 of this");
+    expect_whole();
+}
+
+static void many_lines_are_one_entry_of_the_journal(void **state)
+{
+    (void)state;
+    enum { LINES = 20000, ROOM = 64 };
+    uint64_t before = 0, after = 0;
+    char *text = malloc((size_t)LINES * ROOM);
+    assert_non_null(text);
+    size_t n = (size_t)snprintf(text, ROOM, "uid,ref,name\n");
+    for (unsigned i = 0; i < LINES; i++)
+        n += (size_t)snprintf(text + n, ROOM, "04%012X,%u,Holder %u\n", i * 2654435761u, i, i);
+    MUST(store_entry_count(desk.sv.store, &before, &desk_err));
+    MUST(import(text));
+    MUST(store_entry_count(desk.sv.store, &after, &desk_err));
+    assert_int_equal(done.count, LINES);
+    assert_int_equal(after, before + 1);
+    expect_whole();
+    free(text);
+}
+
+static void a_person_who_is_in_a_list_alone_can_be_erased(void **state)
+{
+    (void)state;
+    static const uint8_t uid[7] = {4, 0xA1, 0, 0, 0, 0, 1};
+    struct store_foreign row;
+    uint64_t erased = 0;
+    MUST(import("uid,ref,name,note\n04A10000000001,10001,Anne,x\n04A10000000002,10002,B,\n"));
+    desk_expect(service_journal_erase(&desk.sv, "10003", &erased, &desk_err), B_E_NOT_FOUND);
+    MUST(service_journal_erase(&desk.sv, "10001", &erased, &desk_err));
+    MUST(store_foreign_by_uid(desk.sv.store, uid, &row, &desk_err));
+    assert_memory_equal(row.ref, "erased-", 7);
+    assert_string_equal(row.name, "");
+    assert_string_equal(row.note, "");
+    expect_whole();
+}
+
+/* --- what is found -----------------------------------------------------------------------------
+ */
+
+static void a_scan_of_a_listed_card_is_written_down(void **state)
+{
+    (void)state;
+    MUST(import("uid,ref,name,status\n04112233445501,1,A,\n04112233445502,2,B,\n"
+                "04112233445503,3,C,revoked\n04112233445504,4,D,\n"));
+    audit();
+    assert_int_equal(figures.lists.listed, 3);
+    assert_int_equal(figures.lists.revoked, 1);
+    assert_int_equal(figures.lists.unseen, 3);
+    desk_card_new(&card, DF_EV1, 1);
+    scan(NULL);
+    assert_string_equal(desk_last_event(&desk), "finding ok");
+    audit();
+    assert_int_equal(figures.lists.unseen, 2);
+    assert_int_equal(figures.lists.found[STORE_FOUND_FACTORY], 1);
+    assert_int_equal(service_fleet_forbidden(&figures), 1);
+    expect_whole();
+}
+
+static void a_card_that_no_list_names_leaves_no_trace(void **state)
+{
+    (void)state;
+    uint64_t before = 0, after = 0;
+    desk_card_new(&card, DF_EV2, 9);
+    MUST(store_entry_count(desk.sv.store, &before, &desk_err));
+    scan(NULL);
+    MUST(store_entry_count(desk.sv.store, &after, &desk_err));
+    assert_int_equal(after, before);
+}
+
+/* The card's key is changed behind our back, as another system would have set it. */
+static void set_card_key(const struct df_key *key)
+{
+    struct picc_key *master = &card.picc.mem.master;
+    memset(master, 0, sizeof(*master));
+    memcpy(master->bytes, key->bytes, sizeof(master->bytes));
+    master->version = key->version;
+    card.picc.mem.key_type = key->type;
+}
+
+static void a_shared_key_is_found_and_not_forgotten(void **state)
+{
+    (void)state;
+    static const struct df_key shared = {.type = DF_KEY_AES, .bytes = {1, 2, 3}, .version = 7};
+    MUST(import("uid,ref,name\n04112233445501,1,A\n"));
+    desk_card_new(&card, DF_EV2, 1);
+    set_card_key(&shared);
+    scan(NULL);
+    audit();
+    assert_int_equal(figures.lists.found[STORE_FOUND_UNKNOWN], 1);
+    assert_int_equal(service_fleet_forbidden(&figures), 0);
+    scan(&shared);
+    scan(NULL);
+    audit();
+    assert_int_equal(figures.lists.found[STORE_FOUND_UNKNOWN], 0);
+    assert_int_equal(figures.lists.found[STORE_FOUND_SHARED], 1);
+    assert_int_equal(service_fleet_forbidden(&figures), 1);
+    expect_whole();
+}
+
+/* --- figures -----------------------------------------------------------------------------------
+ */
+
+static void figures_follow_the_badges(void **state)
+{
+    (void)state;
+    struct store_generation g;
+    MUST(import("uid,ref,name\n04112233445501,1,A\n04112233445502,2,B\n"));
+    desk_card_new(&card, DF_EV2, 1);
+    MUST(desk_enrol(&desk, &card, &badge));
+    audit();
+    assert_int_equal(figures.conform, 1);
+    assert_int_equal(figures.lists.taken_over, 1);
+    assert_int_equal(figures.lists.unseen, 1);
+    assert_int_equal(service_fleet_total(&figures), 2);
+    MUST(service_rotate(&desk.sv, KEY_ROLE_AUTH, &g, &desk_err));
+    audit();
+    assert_int_equal(figures.behind, 1);
+    assert_int_equal(figures.conform, 0);
+    MUST(desk_repair(&desk, &card, &badge));
+    audit();
+    assert_int_equal(figures.conform, 1);
+    desk.sv.profile.revision++;
+    audit();
+    assert_int_equal(figures.behind, 1);
+    desk.sv.profile.revision--;
+    MUST(service_revoke(&desk.sv, badge.id, "lost", &desk_err));
+    audit();
+    assert_int_equal(service_fleet_total(&figures), 1);
+}
+
+static enum b_code compromise(struct service_change *c, void *ctx, struct b_err *err)
+{
+    struct store_generation gs[16];
+    size_t count = 0;
+    (void)ctx;
+    MUST(store_generation_list(c->store, gs, B_COUNT(gs), &count, err));
+    for (size_t i = 0; i < count; i++) {
+        if (gs[i].role != KEY_ROLE_READ)
+            continue;
+        gs[i].state = STORE_GENERATION_COMPROMISED;
+        MUST(store_generation_put(c->store, &gs[i], err));
+        return service_log(
+            c, (struct service_entry){.kind = "key-compromised", .generation = &gs[i]}, err);
+    }
+    return B_E_INTERNAL;
+}
+
+static void a_badge_with_a_compromised_key_is_forbidden(void **state)
+{
+    (void)state;
+    desk_card_new(&card, DF_EV2, 1);
+    MUST(desk_enrol(&desk, &card, &badge));
+    MUST(service_change(&desk.sv, compromise, NULL, &desk_err));
+    audit();
+    assert_int_equal(figures.forbidden, 1);
+    assert_int_equal(service_fleet_forbidden(&figures), 1);
+}
+
+#define AT_DESK(f) cmocka_unit_test_setup_teardown(f, open_desk, close_desk)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        AT_DESK(a_list_is_taken_in_whole),
+        AT_DESK(a_latin1_list_is_read_on_demand),
+        AT_DESK(what_is_wrong_is_named_by_line_and_column),
+        AT_DESK(the_same_badge_twice_is_named_with_both_lines),
+        AT_DESK(many_lines_are_one_entry_of_the_journal),
+        AT_DESK(a_person_who_is_in_a_list_alone_can_be_erased),
+        AT_DESK(a_scan_of_a_listed_card_is_written_down),
+        AT_DESK(a_card_that_no_list_names_leaves_no_trace),
+        AT_DESK(a_shared_key_is_found_and_not_forgotten),
+        AT_DESK(figures_follow_the_badges),
+        AT_DESK(a_badge_with_a_compromised_key_is_forbidden),
+    };
+    return cmocka_run_group_tests_name("fleet", tests, desk_make_place, desk_drop_place);
+}
