@@ -108,6 +108,22 @@ enum b_code cli_badge_blank(struct cli *c, struct b_err *err)
     return B_OK;
 }
 
+enum b_code cli_badge_takeover(struct cli *c, struct b_err *err)
+{
+    static struct service_done done;
+    struct service_order order = {.what = SERVICE_TAKEOVER};
+    enum b_code r = cli_others(c, &order.others, err);
+    if (r == B_OK)
+        r = cli_at_desk(c, &order, &done, err);
+    if (r != B_OK)
+        return r;
+    const struct store_badge *b = &done.badge;
+    answer_badge(c, b);
+    cli_say(c, CLI_GREEN, _("Badge %lld of %s (%s) is taken over.\n"), (long long)b->id,
+            b->holder_name, b->holder_ref);
+    return B_OK;
+}
+
 /* --- in the store
  * ------------------------------------------------------------------------------------------- */
 

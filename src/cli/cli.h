@@ -71,6 +71,7 @@ enum cli_option {
     CLI_OPT_KCV,
     CLI_OPT_BLOCK,
     CLI_OPT_ENCODING,
+    CLI_OPT_FLEET,
     CLI_OPT_COUNT_OF,
 };
 
@@ -83,6 +84,8 @@ struct cli {
     char home[CLI_PATH_MAX];
     struct service_config config;
     struct service service;
+    struct profile_fleet fleet;                   /* --fleet */
+    struct df_key others[PROFILE_GIVEN_KEYS_MAX]; /* --keys-file; wiped by cli_close */
     json_t *out; /* what a command answers with --json; NULL otherwise */
     bool has_colors;
     FILE *record;
@@ -160,6 +163,11 @@ B_NODISCARD enum b_code cli_make_dir(const char *path, struct b_err *err);
  * by the server's. With --wait, work that is torn goes on when the card is put back. */
 B_NODISCARD enum b_code cli_at_desk(struct cli *c, const struct service_order *order,
                                     struct service_done *ret, struct b_err *err);
+
+/* others.c: the keys of --keys-file and the description of --fleet, which stay in c. */
+B_NODISCARD enum b_code cli_others(struct cli *c, struct service_others *ret, struct b_err *err);
+B_NODISCARD enum b_code cli_read_fleet(const char *path, struct profile_fleet *ret,
+                                       struct b_err *err);
 
 struct remote;
 /* proposal.c: the server, as the person of --identity. */

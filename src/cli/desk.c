@@ -223,10 +223,10 @@ enum b_code cli_at_desk(struct cli *c, const struct service_order *order, struct
         r = cli_open(c, true, err);
         return r == B_OK ? on_reader(c, NULL, order, ret, err) : r;
     }
-    if (order->given_count > 0)
+    if (order->others.given_count > 0 || order->others.fleet != NULL)
         return b_err_set(err, B_E_USAGE, 0,
-                         _("--keys-file works with the vault here only: keys of others are not "
-                           "sent to a server"));
+                         _("--keys-file and --fleet work with the vault here only: keys of others "
+                           "are not sent to a server"));
     r = cli_connect(c, &server, err);
     if (r == B_OK)
         r = station != 0 ? have_done(c, server, NULL, station, order, ret, err)

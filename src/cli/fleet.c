@@ -44,6 +44,34 @@ enum b_code cli_fleet_import(struct cli *c, struct b_err *err)
     return B_OK;
 }
 
+enum b_code cli_fleet_check(struct cli *c, struct b_err *err)
+{
+    struct profile_fleet fleet;
+    enum b_code r = cli_read_fleet(c->operand, &fleet, err);
+    if (r != B_OK)
+        return r;
+    json_t *list = json_array();
+    for (uint8_t i = 0; i < fleet.count; i++) {
+        const struct profile_layout *l = &fleet.layouts[i];
+        bool is_shared = l->diversification[0] == '\0';
+        char aid[9];
+        (void)snprintf(aid, sizeof(aid), "%06X", l->aid);
+        cli_say(c, is_shared ? CLI_RED : CLI_PLAIN,
+                is_shared
+                    ? _("%s: application %s, proved by key %u, which all badges share\n")
+                    : _("%s: application %s, proved by key %u, which each badge has its own of\n"),
+                l->id, aid, l->proof_key);
+        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:b, s:b}", "id", l->id,
+                                                    "application", aid, "proof_key",
+                                                    (int)l->proof_key, "shared", (int)is_shared,
+                                                    "deleted", (int)l->deletes));
+    }
+    if (c->out != NULL)
+        (void)json_object_set(c->out, "layouts", list);
+    json_decref(list);
+    return B_OK;
+}
+
 /* --- figures -----------------------------------------------------------------------------------
  */
 
@@ -53,6 +81,7 @@ static const struct {
 } found_texts[STORE_FOUND_COUNT] = {
     [STORE_FOUND_UNKNOWN] = {N_("seen: no key that was tried opens it"), CLI_YELLOW},
     [STORE_FOUND_OURS] = {N_("seen: keys of this establishment"), CLI_YELLOW},
+    [STORE_FOUND_DIVERSIFIED] = {N_("seen: a key of its own, from others"), CLI_YELLOW},
     [STORE_FOUND_SHARED] = {N_("seen: a key that badges share"), CLI_RED},
     [STORE_FOUND_PUBLISHED] = {N_("seen: a published default key"), CLI_RED},
     [STORE_FOUND_FACTORY] = {N_("seen: a factory key"), CLI_RED},

@@ -105,6 +105,7 @@ void cli_close(struct cli *c)
     if (c->record != NULL)
         (void)fclose(c->record);
     c->record = NULL;
+    b_wipe(c->others, sizeof(c->others));
 }
 
 /* --- card

@@ -1,56 +1,8 @@
 /* tessere card scan: what is this card, and its verdict against the rules. */
-#include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "service/json.h"
-
-/* Keys of others, one in hexadecimal a line: 16 bytes AES. The text is wiped by the caller. */
-static enum b_code parse_keys(const char *path, char *text, struct df_key *keys, size_t *ret_count,
-                              struct b_err *err)
-{
-    unsigned line = 0;
-    char *rest = text;
-    for (char *one = strsep(&rest, "\n"); one != NULL; one = strsep(&rest, "\n")) {
-        line++;
-        one[strcspn(one, "#\r")] = '\0';
-        while (isspace((unsigned char)*one))
-            one++;
-        if (*one == '\0')
-            continue;
-        if (*ret_count == PROFILE_GIVEN_KEYS_MAX)
-            return b_err_set(err, B_E_BAD_INPUT, line, _("%s:%u: at most %d keys"), path, line,
-                             PROFILE_GIVEN_KEYS_MAX);
-        struct df_key *key = &keys[*ret_count];
-        *key = (struct df_key){.type = DF_KEY_AES};
-        struct b_wr w = b_wr_from(key->bytes, 16);
-        for (size_t n = strlen(one); n > 0 && isspace((unsigned char)one[n - 1]); n--)
-            one[n - 1] = '\0';
-        if (!b_unhex(&w, one) || w.len != 16)
-            return b_err_set(err, B_E_BAD_INPUT, line, _("%s:%u: a key is 16 bytes in hexadecimal"),
-                             path, line);
-        (*ret_count)++;
-    }
-    return B_OK;
-}
-
-static enum b_code read_keys(const struct cli *c, struct df_key *keys, size_t *ret_count,
-                             struct b_err *err)
-{
-    static char text[4096 + 1];
-    size_t n = 0;
-    const char *path = c->options[CLI_OPT_KEYS_FILE];
-    *ret_count = 0;
-    if (path == NULL)
-        return B_OK;
-    enum b_code r = service_read_file(path, text, sizeof(text) - 1, &n, err);
-    text[n] = '\0';
-    if (r == B_OK)
-        r = parse_keys(path, text, keys, ret_count, err);
-    b_wipe(text, sizeof(text));
-    return r;
-}
 
 static void say_name(const struct cli *c, const char *name)
 {
@@ -60,11 +12,16 @@ static void say_name(const struct cli *c, const char *name)
 static void say_slot(const struct cli *c, const char *what, const struct profile_slot *s)
 {
     static const char *const texts[] = {
-        N_("not ours, not a known one"),    N_("factory key"),       N_("published default key"),
-        N_("key shared with other badges"), N_("diversified, ours"), N_("not tried"),
+        N_("not ours, not a known one"),
+        N_("factory key"),
+        N_("published default key"),
+        N_("key shared with other badges"),
+        N_("diversified, by others"),
+        N_("diversified, ours"),
+        N_("not tried"),
     };
-    static const enum cli_color colors[] = {CLI_YELLOW, CLI_RED,   CLI_RED,
-                                            CLI_RED,    CLI_GREEN, CLI_PLAIN};
+    static const enum cli_color colors[] = {CLI_YELLOW, CLI_RED,   CLI_RED,  CLI_RED,
+                                            CLI_YELLOW, CLI_GREEN, CLI_PLAIN};
     say_name(c, what);
     cli_say(c, colors[s->kind], "%s", _(texts[s->kind]));
     if (s->kind == PROFILE_KEY_DIVERSIFIED)
@@ -102,6 +59,11 @@ static void say_keys(const struct cli *c, const struct profile_state *s)
 {
     char what[48];
     say_slot(c, _("the card's key"), &s->card_key);
+    if (s->layout > 0) {
+        const struct profile_layout *l = &c->fleet.layouts[s->layout - 1];
+        (void)snprintf(what, sizeof(what), _("%s, key %u"), l->id, l->proof_key);
+        say_slot(c, what, &s->old);
+    }
     for (uint8_t i = 0; s->has_app && i < s->slot_count; i++) {
         const struct profile *p = &c->service.profile;
         const char *role = i < p->key_count ? key_role_name(p->keys[i].role) : "-";
@@ -118,17 +80,18 @@ static void answer_json(struct cli *c, const struct service_done *done)
     (void)json_object_set_new(c->out, "conform", json_boolean(service_is_conform(&done->plan)));
     (void)json_object_set_new(c->out, "plan", service_json_plan(&done->plan));
     (void)json_object_set_new(c->out, "badge", badge);
+    if (done->state.layout > 0)
+        (void)json_object_set_new(c->out, "layout",
+                                  json_string(c->fleet.layouts[done->state.layout - 1].id));
 }
 
 enum b_code cli_card_scan(struct cli *c, struct b_err *err)
 {
-    static struct df_key keys[PROFILE_GIVEN_KEYS_MAX];
     static struct service_done done;
-    struct service_order order = {.what = SERVICE_SCAN, .given = keys};
-    enum b_code r = read_keys(c, keys, &order.given_count, err);
+    struct service_order order = {.what = SERVICE_SCAN};
+    enum b_code r = cli_others(c, &order.others, err);
     if (r == B_OK)
         r = cli_at_desk(c, &order, &done, err);
-    b_wipe(keys, sizeof(keys));
     if (r != B_OK)
         return r;
     if (c->out != NULL) {

@@ -216,7 +216,7 @@ static void remember(struct profile_run *run, const struct profile_step *s)
         break;
     case PROFILE_STEP_DELETE_APPLICATION:
     case PROFILE_STEP_FORMAT:
-        st->has_app = false;
+        st->has_app = st->has_app && s->aid != p->aid;
         break;
     case PROFILE_STEP_WRITE_FILE:
         /* From here on keys are derived from what the card carries. */

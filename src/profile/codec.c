@@ -56,6 +56,20 @@ static void walk_profile(struct b_walk *k, struct profile *p)
     b_walk_bytes(k, p->system, sizeof(p->system));
 }
 
+static void walk_layout(struct b_walk *k, struct profile_layout *l)
+{
+    b_walk_text(k, l->id, sizeof(l->id));
+    B_WALK(k, l->aid, 0xFFFFFF);
+    B_WALK(k, l->type, DF_KEY_AES);
+    B_WALK(k, l->key_count, PROFILE_KEYS_MAX);
+    B_WALK(k, l->proof_key, PROFILE_KEYS_MAX - 1);
+    b_walk_text(k, l->diversification, sizeof(l->diversification));
+    b_walk_text(k, l->card_diversification, sizeof(l->card_diversification));
+    B_WALK(k, l->system_len, CRYPTO_SYSTEM_MAX);
+    b_walk_bytes(k, l->system, sizeof(l->system));
+    B_WALK(k, l->deletes, 1);
+}
+
 static void walk_version(struct b_walk *k, struct df_version *v)
 {
     b_walk_bytes(k, v, sizeof(*v));
@@ -107,6 +121,8 @@ static void walk_state(struct b_walk *k, struct profile_state *s)
     B_WALK(k, s->slot_count, PROFILE_KEYS_MAX);
     for (uint8_t i = 0; i < s->slot_count; i++)
         walk_slot(k, &s->slots[i]);
+    B_WALK(k, s->layout, PROFILE_LAYOUTS_MAX);
+    walk_slot(k, &s->old);
     B_WALK(k, s->lists_files, 1);
     B_WALK(k, s->file_count, PROFILE_FILES_MAX);
     for (uint8_t i = 0; i < s->file_count; i++) {
@@ -144,7 +160,7 @@ static void walk_plan(struct b_walk *k, struct profile_plan *p)
 
 static void walk_job(struct b_walk *k, struct profile_job *j)
 {
-    B_WALK(k, j->goal, PROFILE_GOAL_REKEY);
+    B_WALK(k, j->goal, PROFILE_GOAL_TAKEOVER);
     walk_profile(k, &j->profile);
     for (size_t i = 0; i < KEY_ROLE_COUNT; i++) {
         struct profile_generations *g = &j->generations[i];
@@ -168,6 +184,9 @@ static void walk_job(struct b_walk *k, struct profile_job *j)
         B_WALK(k, j->given[i].version, 255);
         b_walk_bytes(k, j->given[i].bytes, sizeof(j->given[i].bytes));
     }
+    B_WALK(k, j->fleet.count, PROFILE_LAYOUTS_MAX);
+    for (uint8_t i = 0; i < j->fleet.count; i++)
+        walk_layout(k, &j->fleet.layouts[i]);
 }
 
 /* An encoder only reads, though its walk could write: the cast stands here once for all four. */

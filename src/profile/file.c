@@ -1,21 +1,18 @@
 /*
  * A badge profile from YAML. libcyaml checks the text against the schema below and fills the
  * structs of the first part; they are turned into the model, which profile_check then judges.
- *
- * Every error says the line. libcyaml tells where it stopped through its log; for what it cannot
- * know (a value that does not convert, a broken rule) the line is looked up by the field's path.
  */
 #include "profile/file.h"
 
-#include <cyaml/cyaml.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
+
+#include "profile/schema.h"
 
 /* --- the file as it is written ---------------------------------------------------------------- */
 
-enum { TEXT_MAX = 64, PATH_MAX_LEN = 96, CONTENT_TEXT_MAX = 3 * PROFILE_CONTENT_MAX + 8 };
+enum { TEXT_MAX = 64, CONTENT_TEXT_MAX = 3 * PROFILE_CONTENT_MAX + 8 };
 
 struct raw_card {
     int is_guest;
@@ -72,15 +69,6 @@ static const cyaml_strval_t settings[] = {{"master-key-changeable", 0x01},
                                           {"free-listing", 0x02},
                                           {"free-creation", 0x04},
                                           {"settings-changeable", 0x08}};
-
-#define NEEDED CYAML_FLAG_DEFAULT
-#define MAY CYAML_FLAG_OPTIONAL
-#define TEXT(key, flags, type, member, max) \
-    CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | (flags), type, member, 1, max)
-#define WORD(key, flags, type, member, words) \
-    CYAML_FIELD_ENUM(key, CYAML_FLAG_STRICT | (flags), type, member, words, CYAML_ARRAY_LEN(words))
-#define WORDS(key, flags, type, member, words) \
-    CYAML_FIELD_FLAGS(key, CYAML_FLAG_STRICT | (flags), type, member, words, CYAML_ARRAY_LEN(words))
 
 static const cyaml_schema_field_t card_fields[] = {
     WORD("ownership", NEEDED, struct raw_card, is_guest, ownerships),
@@ -144,222 +132,6 @@ static const cyaml_schema_field_t profile_fields[] = {
 static const cyaml_schema_value_t profile_value = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_profile, profile_fields)};
 
-/* --- where things stand ----------------------------------------------------------------------- */
-
-struct source {
-    const char *name, *text;
-    size_t n;
-    size_t stopped_at; /* line at which libcyaml stopped; 0: it did not */
-    struct b_err *err;
-};
-
-static bool is_named(const yaml_node_t *node, const char *name, size_t n)
-{
-    return node != NULL && node->type == YAML_SCALAR_NODE && node->data.scalar.length == n &&
-           memcmp(node->data.scalar.value, name, n) == 0;
-}
-
-/* What stands under one piece of a path: a key of a mapping (then *ret_line is the key's), or a
- * number in a sequence. NULL when there is none. */
-static yaml_node_t *child(yaml_document_t *doc, const yaml_node_t *node, const char *piece,
-                          size_t n, size_t *ret_line)
-{
-    if (node->type == YAML_MAPPING_NODE) {
-        const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
-        for (; pair < node->data.mapping.pairs.top; pair++) {
-            const yaml_node_t *key = yaml_document_get_node(doc, pair->key);
-            if (!is_named(key, piece, n))
-                continue;
-            *ret_line = key->start_mark.line + 1;
-            return yaml_document_get_node(doc, pair->value);
-        }
-    } else if (node->type == YAML_SEQUENCE_NODE) {
-        size_t count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
-        size_t i = (size_t)strtoul(piece, NULL, 10);
-        yaml_node_t *found =
-            i < count ? yaml_document_get_node(doc, node->data.sequence.items.start[i]) : NULL;
-        if (found != NULL)
-            *ret_line = found->start_mark.line + 1;
-        return found;
-    }
-    return NULL;
-}
-
-/* The line of "application/files/1/rights/read", or of as much of it as the file has. */
-static size_t line_of(const struct source *from, const char *path)
-{
-    yaml_parser_t parser;
-    yaml_document_t doc;
-    size_t line = from->stopped_at > 0 ? from->stopped_at : 1;
-    if (!yaml_parser_initialize(&parser))
-        return line;
-    yaml_parser_set_input_string(&parser, (const unsigned char *)from->text, from->n);
-    if (yaml_parser_load(&parser, &doc)) {
-        const yaml_node_t *node = yaml_document_get_root_node(&doc);
-        while (node != NULL && *path != '\0') {
-            size_t n = strcspn(path, "/");
-            node = child(&doc, node, path, n, &line);
-            path += n;
-            path += *path == '/';
-        }
-        yaml_document_delete(&doc);
-    }
-    yaml_parser_delete(&parser);
-    return line;
-}
-
-/* "application/files/1/no" for people: application.files[2].no, counted from 1. */
-static void spell(const char *path, char out[static PATH_MAX_LEN])
-{
-    struct b_wr w = b_wr_from(out, PATH_MAX_LEN - 1);
-    while (*path != '\0') {
-        size_t n = strcspn(path, "/");
-        char number[24];
-        bool is_index = *path >= '0' && *path <= '9';
-        int m = snprintf(number, sizeof(number), "[%lu]", strtoul(path, NULL, 10) + 1);
-        if (!is_index && w.len > 0)
-            b_wr_u8(&w, '.');
-        b_wr_bytes(&w, is_index ? number : path, is_index ? (size_t)m : n);
-        path += n;
-        path += *path == '/';
-    }
-    out[w.len] = '\0';
-}
-
-static enum b_code wrong(const struct source *from, const char *path, const char *what)
-{
-    char field[PATH_MAX_LEN];
-    spell(path, field);
-    return b_err_set(from->err, B_E_PROFILE_SYNTAX, 0, "%s:%zu: %s: %s", from->name,
-                     line_of(from, path), field, what);
-}
-
-/* --- what libcyaml says ----------------------------------------------------------------------- */
-
-/* Its log of one failure: what is wrong, then where, from the inside out. */
-struct report {
-    char what[160];
-    char path[PATH_MAX_LEN];
-    size_t line;
-    bool is_in_field; /* the innermost place names a field */
-};
-
-/* Puts a piece before what is there, as far as there is room. */
-static void prepend(char *path, const char *piece, size_t n)
-{
-    char old[PATH_MAX_LEN];
-    size_t old_len = strlen(path);
-    struct b_wr w = b_wr_from(path, PATH_MAX_LEN - 1);
-    memcpy(old, path, old_len);
-    b_wr_bytes(&w, piece, n);
-    if (old_len > 0)
-        b_wr_u8(&w, '/');
-    b_wr_bytes(&w, old, old_len);
-    path[w.len] = '\0';
-}
-
-static void take_place(struct report *r, const char *line)
-{
-    const char *name = strchr(line, '\'');
-    const char *at = strstr(line, "(line: ");
-    if (r->line == 0) {
-        r->line = at != NULL ? strtoul(at + strlen("(line: "), NULL, 10) : 1;
-        r->is_in_field = name != NULL;
-    }
-    if (name == NULL || strcspn(name + 1, "'") > 32)
-        return;
-    if (strstr(line, "sequence entry") == NULL) {
-        prepend(r->path, name + 1, strcspn(name + 1, "'"));
-        return;
-    }
-    /* It names the entry after it has counted it: from 1. */
-    char index[24];
-    unsigned long n = strtoul(name + 1, NULL, 10);
-    (void)snprintf(index, sizeof(index), "%lu", n > 0 ? n - 1 : 0);
-    prepend(r->path, index, strlen(index));
-}
-
-static void __attribute__((format(printf, 3, 0)))
-take_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
-{
-    struct report *r = ctx;
-    char line[256];
-    (void)level;
-    (void)vsnprintf(line, sizeof(line), fmt, args);
-    line[strcspn(line, "\n")] = '\0';
-    const char *text = strncmp(line, "Load: ", 6) == 0 ? line + 6 : line;
-    if (strncmp(text, "  in ", 5) == 0)
-        take_place(r, text);
-    else if (strcmp(text, "Backtrace:") != 0 && r->what[0] == '\0')
-        (void)snprintf(r->what, sizeof(r->what), "%.150s", text);
-}
-
-/* Its words for the commonest mistakes, in ours, and where they really are: at the field it names,
- * at a key beside it, or in the mapping around it. */
-enum place { HERE, BESIDE, AROUND };
-static const struct {
-    const char *theirs, *ours;
-    enum place place;
-    bool names_it; /* their word after it belongs to the message */
-} phrases[] = {
-    {"Unexpected key: ", "there is no such field", BESIDE, false},
-    {"Missing required mapping field: ", "it lacks the field ", AROUND, true},
-    {"Mapping field already seen: ", "it is there twice", HERE, false},
-    {"Invalid INT value: ", "not an allowed value: ", HERE, true},
-    {"Invalid UINT value: ", "not an allowed value: ", HERE, true},
-    {"Invalid uint64_t value: ", "not a number: ", HERE, true},
-    {"Invalid int64_t value: ", "not a number: ", HERE, true},
-    {"Invalid ENUM value: ", "not an allowed value: ", HERE, true},
-    {"Invalid FLAGS value: ", "not an allowed value: ", HERE, true},
-    {"Unknown flag: ", "not an allowed value: ", HERE, true},
-};
-
-/* The rest of what libcyaml or libyaml may say, at the line they say. */
-static enum b_code not_a_profile(const struct source *from, const struct report *r)
-{
-    yaml_parser_t parser;
-    yaml_document_t doc;
-    if (!yaml_parser_initialize(&parser))
-        return b_err_set(from->err, B_E_NO_MEMORY, 0, "reading %s", from->name);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)from->text, from->n);
-    bool is_yaml = yaml_parser_load(&parser, &doc);
-    const char *problem = parser.problem != NULL ? parser.problem : "unreadable";
-    if (is_yaml)
-        yaml_document_delete(&doc);
-    else
-        (void)b_err_set(from->err, B_E_PROFILE_SYNTAX, 0, "%s:%zu: not YAML: %s", from->name,
-                        parser.problem_mark.line + 1, problem);
-    yaml_parser_delete(&parser);
-    if (!is_yaml)
-        return B_E_PROFILE_SYNTAX;
-    return wrong(from, r->path, r->what[0] != '\0' ? r->what : "this is not a badge profile");
-}
-
-static enum b_code refused(const struct source *from, struct report *r, cyaml_err_t why)
-{
-    char path[PATH_MAX_LEN], what[160];
-    if (why == CYAML_ERR_OOM)
-        return b_err_set(from->err, B_E_NO_MEMORY, 0, "reading %s", from->name);
-    if (why == CYAML_ERR_ALIAS)
-        return wrong(from, r->path, "aliases are not used in profiles");
-    for (size_t i = 0; i < B_COUNT(phrases); i++) {
-        size_t n = strlen(phrases[i].theirs);
-        if (strncmp(r->what, phrases[i].theirs, n) != 0)
-            continue;
-        char *last = strrchr(r->path, '/');
-        if (phrases[i].place == AROUND && r->is_in_field)
-            *(last != NULL ? last : r->path) = '\0';
-        (void)snprintf(path, sizeof(path), "%.60s", r->path);
-        if (phrases[i].place == BESIDE)
-            (void)snprintf(path, sizeof(path), "%.60s%s%.32s", r->path,
-                           r->path[0] != '\0' ? "/" : "", r->what + n);
-        (void)snprintf(what, sizeof(what), "%s%.90s", phrases[i].ours,
-                       phrases[i].names_it ? r->what + n : "");
-        return wrong(from, path, what);
-    }
-    return not_a_profile(from, r);
-}
-
 /* --- into the model --------------------------------------------------------------------------- */
 
 /* Exactly n bytes of hex. */
@@ -394,8 +166,8 @@ static uint8_t right_of(const struct profile *p, const char *word)
     return found >= 0 ? (uint8_t)found : 0xFF;
 }
 
-static enum b_code take_rights(const struct source *from, const struct profile *p, unsigned i,
-                               const struct raw_rights *raw, struct df_rights *ret)
+static enum b_code take_rights(const struct profile_schema *from, const struct profile *p,
+                               unsigned i, const struct raw_rights *raw, struct df_rights *ret)
 {
     const struct {
         const char *name, *word;
@@ -410,7 +182,7 @@ static enum b_code take_rights(const struct source *from, const struct profile *
         if (*rights[r].to != 0xFF)
             continue;
         (void)snprintf(path, sizeof(path), "application/files/%u/rights/%s", i, rights[r].name);
-        return wrong(from, path, "a right is a key's number or role, free or never");
+        return profile_schema_wrong(from, path, "a right is a key's number or role, free or never");
     }
     return B_OK;
 }
@@ -439,8 +211,8 @@ static bool take_content(const char *word, struct profile_file *f)
     return true;
 }
 
-static enum b_code take_file(const struct source *from, const struct raw_file *raw, unsigned i,
-                             struct profile *p)
+static enum b_code take_file(const struct profile_schema *from, const struct raw_file *raw,
+                             unsigned i, struct profile *p)
 {
     struct profile_file *f = &p->files[i];
     struct df_file_settings *s = &f->settings;
@@ -459,10 +231,11 @@ static enum b_code take_file(const struct source *from, const struct raw_file *r
     s->has_iso = raw->iso_fid != NULL;
     (void)snprintf(path, sizeof(path), "application/files/%u/iso-fid", i);
     if (s->has_iso && !hex16(raw->iso_fid, &s->iso_fid))
-        return wrong(from, path, "two bytes in hexadecimal, in quotes: \"E101\"");
+        return profile_schema_wrong(from, path, "two bytes in hexadecimal, in quotes: \"E101\"");
     (void)snprintf(path, sizeof(path), "application/files/%u/content", i);
     if (!take_content(raw->content, f))
-        return wrong(from, path, "none, serial, holder, or \"hex: 01 02 …\" (128 bytes at most)");
+        return profile_schema_wrong(
+            from, path, "none, serial, holder, or \"hex: 01 02 …\" (128 bytes at most)");
     return take_rights(from, p, i, &raw->rights, &s->rights);
 }
 
@@ -478,19 +251,23 @@ static bool take_change_key(const char *word, struct profile *p)
     return true;
 }
 
-static enum b_code take_app(const struct source *from, const struct raw_app *raw, struct profile *p)
+static enum b_code take_app(const struct profile_schema *from, const struct raw_app *raw,
+                            struct profile *p)
 {
     enum { DEFAULT_SETTINGS = 0x0B }; /* key and settings changeable, free listing */
     uint8_t aid[3];
     if (!hex(raw->aid, aid, sizeof(aid)))
-        return wrong(from, "application/aid", "three bytes in hexadecimal, in quotes: \"F51234\"");
+        return profile_schema_wrong(from, "application/aid",
+                                    "three bytes in hexadecimal, in quotes: \"F51234\"");
     p->aid = (df_aid)aid[0] << 16 | (df_aid)aid[1] << 8 | aid[2];
     p->has_iso = raw->iso_fid != NULL;
     if (p->has_iso && !hex16(raw->iso_fid, &p->iso_fid))
-        return wrong(from, "application/iso-fid", "two bytes in hexadecimal, in quotes: \"E110\"");
+        return profile_schema_wrong(from, "application/iso-fid",
+                                    "two bytes in hexadecimal, in quotes: \"E110\"");
     struct b_wr name = b_wr_from(p->df_name, sizeof(p->df_name));
     if (raw->df_name != NULL && (!b_unhex(&name, raw->df_name) || !b_wr_ok(&name)))
-        return wrong(from, "application/df-name", "1 to 16 bytes in hexadecimal, in quotes");
+        return profile_schema_wrong(from, "application/df-name",
+                                    "1 to 16 bytes in hexadecimal, in quotes");
     p->df_name_len = (uint8_t)name.len;
     p->key_count = (uint8_t)raw->keys_count;
     for (unsigned i = 0; i < raw->keys_count; i++)
@@ -498,7 +275,8 @@ static enum b_code take_app(const struct source *from, const struct raw_app *raw
             (struct profile_key){.no = raw->keys[i].no, .role = (enum key_role)raw->keys[i].role};
     p->app_settings = raw->settings != 0 ? (uint8_t)raw->settings : DEFAULT_SETTINGS;
     if (!take_change_key(raw->change_key, p))
-        return wrong(from, "application/change-key", "itself, or a key's number or role");
+        return profile_schema_wrong(from, "application/change-key",
+                                    "itself, or a key's number or role");
     p->file_count = (uint8_t)raw->files_count;
     enum b_code r = B_OK;
     for (unsigned i = 0; r == B_OK && i < raw->files_count; i++)
@@ -506,7 +284,8 @@ static enum b_code take_app(const struct source *from, const struct raw_app *raw
     return r;
 }
 
-static enum b_code take(const struct source *from, const struct raw_profile *raw, struct profile *p)
+static enum b_code take(const struct profile_schema *from, const struct raw_profile *raw,
+                        struct profile *p)
 {
     enum { DEFAULT_SETTINGS = 0x09 }; /* key and settings changeable, nothing free */
     memset(p, 0, sizeof(*p));
@@ -522,7 +301,7 @@ static enum b_code take(const struct source *from, const struct raw_profile *raw
 }
 
 /* profile_check names the field before its first colon: "application.files, file 3: …". */
-static enum b_code judge(const struct source *from, const struct profile *p)
+static enum b_code judge(const struct profile_schema *from, const struct profile *p)
 {
     struct b_err broken;
     char path[PATH_MAX_LEN];
@@ -538,33 +317,26 @@ static enum b_code judge(const struct source *from, const struct profile *p)
         if (p->files[i].no == strtoul(file + strlen(", file "), NULL, 10))
             (void)snprintf(path, sizeof(path), "application/files/%u", i);
     }
-    return b_err_set(from->err, r, broken.aux, "%s:%zu: %s", from->name, line_of(from, path),
-                     broken.msg);
+    return b_err_set(from->err, r, broken.aux, "%s:%zu: %s", from->name,
+                     profile_schema_line(from, path), broken.msg);
 }
 
 enum b_code profile_file_read(const char *name, const char *text, size_t n, struct profile *ret,
                               struct b_err *err)
 {
-    struct source from = {.name = name, .text = text, .n = n, .err = err};
-    struct report report = {0};
-    struct raw_profile *raw = NULL;
-    cyaml_data_t *data = NULL;
-    const cyaml_config_t config = {.log_fn = take_log,
-                                   .log_ctx = &report,
-                                   .mem_fn = cyaml_mem,
-                                   .log_level = CYAML_LOG_ERROR,
-                                   .flags = CYAML_CFG_NO_ALIAS};
-    cyaml_err_t why =
-        cyaml_load_data((const uint8_t *)text, n, &config, &profile_value, &data, NULL);
-    from.stopped_at = report.line;
-    if (why != CYAML_OK)
-        return refused(&from, &report, why);
-    raw = data;
-    if (raw == NULL)
-        return b_err_set(err, B_E_PROFILE_SYNTAX, 0, "%s:1: the file is empty", name);
-    enum b_code r = take(&from, raw, ret);
+    struct profile_schema from = {.name = name,
+                                  .text = text,
+                                  .n = n,
+                                  .code = B_E_PROFILE_SYNTAX,
+                                  .expected = "this is not a badge profile",
+                                  .err = err};
+    void *raw = NULL;
+    enum b_code r = profile_schema_load(&from, &profile_value, &raw);
+    if (r != B_OK)
+        return r;
+    r = take(&from, raw, ret);
     if (r == B_OK)
         r = judge(&from, ret);
-    (void)cyaml_free(&config, &profile_value, data, 0);
+    profile_schema_free(&profile_value, raw);
     return r;
 }

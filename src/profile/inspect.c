@@ -25,87 +25,10 @@ static bool is_scan(const struct profile_run *run)
     return run->job->goal == PROFILE_GOAL_SCAN;
 }
 
-/* --- trying keys
- * ---------------------------------------------------------------------------------------- */
-
-/* The n-th key to try on a slot: ours by its version byte, factory, known, given. False: no more.
- */
-static bool candidate_at(struct profile_run *run, const struct profile_slot *slot, uint8_t n)
+/* What is not known of the card is asked of it at length. */
+static bool is_curious(const struct profile_run *run)
 {
-    struct profile_slot *t = &run->trial;
-    size_t known =
-        run->job->tries_known_keys && slot->type == DF_KEY_AES ? profile_known_key_count() : 0;
-    *t = *slot;
-    t->generation = 0;
-    if (n == 0) {
-        t->kind = PROFILE_KEY_DIVERSIFIED;
-        t->generation = slot->version;
-        return true;
-    }
-    if (n == 1) {
-        t->kind = PROFILE_KEY_FACTORY;
-        return true;
-    }
-    if (n - 2u < known) {
-        t->kind = PROFILE_KEY_KNOWN;
-        run->trial_given = (uint8_t)(n - 2);
-        return true;
-    }
-    run->trial_given = (uint8_t)(n - 2u - known);
-    t->kind = PROFILE_KEY_GIVEN;
-    return run->trial_given < run->job->given_count;
-}
-
-/* A candidate that cannot be the one costs no exchange. */
-static bool is_worth_trying(struct profile_run *run, df_aid aid, uint8_t no)
-{
-    const struct profile_slot *t = &run->trial;
-    if (t->kind == PROFILE_KEY_DIVERSIFIED)
-        return t->type == DF_KEY_AES && run_knows(run, run_role(run, aid, no), t->generation);
-    if (t->kind == PROFILE_KEY_GIVEN)
-        return run->job->given[run->trial_given].type == t->type;
-    /* A factory key has version 0 unless somebody set a default key with another. */
-    return t->kind != PROFILE_KEY_FACTORY || t->version == 0 || run->job->tries_known_keys;
-}
-
-/* The next authentication to try on this slot; PROFILE_DONE when nothing is left to try. */
-static enum profile_want try_next(struct profile_run *run, df_aid aid, uint8_t no,
-                                  const struct profile_slot *slot)
-{
-    while (candidate_at(run, slot, run->candidate)) {
-        if (is_worth_trying(run, aid, no)) {
-            enum b_code r = run_slot_key(run, aid, no, &run->trial, run->trial_given, &run->key);
-            if (r == B_OK) {
-                df_req_authenticate(&run->request, run_auth(run, aid, run->trial.type), no,
-                                    &run->key);
-                return ask(run);
-            }
-            /* A key that this badge cannot have is passed over; a token that fails is not. */
-            if (r != B_E_KEY_MISSING && r != B_E_RANDOM_UID && r != B_E_KEY_LENGTH)
-                return run_fail(run, r, "deriving a key of the badge");
-            run->error.code = B_OK;
-        }
-        run->candidate++;
-    }
-    return PROFILE_DONE;
-}
-
-/* One slot's trials from first to last. PROFILE_TX while they last, PROFILE_DONE at their end. */
-static enum profile_want find_key(struct profile_run *run, df_aid aid, uint8_t no,
-                                  struct profile_slot *slot, uint8_t *ret_given)
-{
-    if (run->is_asked && run->is_good) {
-        *slot = run->trial;
-        slot->is_proven = true;
-        *ret_given = run->trial_given;
-        return PROFILE_DONE;
-    }
-    if (run->is_asked)
-        run->candidate++;
-    enum profile_want want = try_next(run, aid, no, slot);
-    if (want == PROFILE_DONE)
-        slot->kind = PROFILE_KEY_UNKNOWN;
-    return want;
+    return is_scan(run) || run->job->goal == PROFILE_GOAL_TAKEOVER;
 }
 
 /* What a version byte tells before anything is proved. */
@@ -148,7 +71,7 @@ static enum profile_want on_version(struct profile_run *run)
 static enum profile_want on_signature(struct profile_run *run)
 {
     struct profile_state *s = &run->state;
-    if (!is_scan(run) || run->is_asked || s->uid_len == 0) {
+    if (!is_curious(run) || run->is_asked || s->uid_len == 0) {
         if (run->is_asked && run->is_good && df_pcd_answer(&run->pcd).left == 56) {
             const char *product = df_originality(s->uid, df_pcd_answer(&run->pcd).p);
             s->is_genuine_tried = true;
@@ -237,7 +160,7 @@ static enum profile_want on_card_version(struct profile_run *run)
 
 static enum profile_want on_card_key(struct profile_run *run)
 {
-    enum profile_want want = find_key(run, 0, 0, &run->state.card_key, &run->given_of_card);
+    enum profile_want want = run_find_key(run, 0, 0, &run->state.card_key, &run->given_of_card);
     if (want == PROFILE_DONE)
         go_to(run, INSPECT_CARD_SETTINGS_AGAIN);
     return want;
@@ -276,7 +199,7 @@ static enum profile_want on_free(struct profile_run *run)
     }
     if (run->is_asked && run->is_good)
         (void)!df_rsp_free_memory(df_pcd_answer(&run->pcd), &run->state.free_bytes);
-    go_to(run, INSPECT_APP);
+    go_to(run, INSPECT_OLD);
     return PROFILE_DONE;
 }
 
@@ -293,6 +216,60 @@ static enum profile_want on_apps(struct profile_run *run)
     s->app_count = (uint8_t)count;
     go_to(run, INSPECT_FREE);
     return PROFILE_DONE;
+}
+
+/* The first layout of the fleet whose application is there. Where it is ours, it is met as ours. */
+static enum profile_want on_old(struct profile_run *run)
+{
+    struct profile_state *s = &run->state;
+    const struct profile_fleet *f = &run->job->fleet;
+    if (run->is_asked && run->is_good) {
+        s->layout = (uint8_t)(run->index + 1);
+        go_to(run, INSPECT_OLD_SETTINGS);
+        return PROFILE_DONE;
+    }
+    run->index = (uint8_t)(run->index + (run->is_asked ? 1 : 0));
+    for (; run->index < f->count; run->index++) {
+        df_aid aid = f->layouts[run->index].aid;
+        if (aid == run->job->profile.aid || (s->lists_apps && !is_listed(run, aid)))
+            continue;
+        df_req_select(&run->request, aid);
+        return ask(run);
+    }
+    go_to(run, INSPECT_APP);
+    return PROFILE_DONE;
+}
+
+/* An application of that number with other keys is of no layout. */
+static enum profile_want on_old_settings(struct profile_run *run)
+{
+    struct profile_state *s = &run->state;
+    const struct profile_layout *l = run_layout(run);
+    struct df_key_settings got;
+    if (!run->is_asked) {
+        df_req_plain(&run->request, DF_CMD_GET_KEY_SETTINGS);
+        return ask(run);
+    }
+    s->old = (struct profile_slot){.kind = PROFILE_KEY_UNKNOWN, .type = l->type};
+    bool is_told = run->is_good && df_rsp_key_settings(df_pcd_answer(&run->pcd), &got);
+    bool is_it = !is_told || (got.type == l->type && l->proof_key < got.key_count &&
+                              (l->key_count == 0 || got.key_count == l->key_count));
+    uint8_t next = s->layout;
+    s->layout = is_it ? s->layout : 0;
+    go_to(run, is_it ? INSPECT_OLD_KEY : INSPECT_OLD);
+    run->index = is_it ? 0 : next;
+    return PROFILE_DONE;
+}
+
+/* Its version byte proves nothing, and is not asked for. */
+static enum profile_want on_old_key(struct profile_run *run)
+{
+    const struct profile_layout *l = run_layout(run);
+    enum profile_want want =
+        run_find_key(run, l->aid, l->proof_key, &run->state.old, &run->given_of_old);
+    if (want == PROFILE_DONE)
+        go_to(run, INSPECT_APP);
+    return want;
 }
 
 static enum profile_want on_app(struct profile_run *run)
@@ -356,8 +333,8 @@ static enum profile_want on_app_key(struct profile_run *run)
 {
     enum profile_want want = PROFILE_DONE;
     if (run->state.slot_count > 0)
-        want =
-            find_key(run, run->job->profile.aid, 0, &run->state.slots[0], &run->given_of_slot[0]);
+        want = run_find_key(run, run->job->profile.aid, 0, &run->state.slots[0],
+                            &run->given_of_slot[0]);
     if (want == PROFILE_DONE)
         go_to(run, INSPECT_APP_SETTINGS_AGAIN);
     return want;
@@ -451,14 +428,15 @@ static enum profile_want on_content(struct profile_run *run)
     return PROFILE_DONE;
 }
 
-/* A scan proves every key; other jobs meet them when they change them. But a serial that was read
- * is only believed for a key that it opens: where key 0 is not ours yet, another one must do. */
+/* A scan or takeover proves every key; other jobs meet them when they change them. But a serial
+ * that was read is only believed for a key that it opens: where key 0 is not ours yet, another one
+ * must do. */
 static bool wants_proof(const struct profile_run *run, uint8_t no)
 {
     const struct profile_state *s = &run->state;
-    return is_scan(run) || (crypto_div_uses_serial(run->diversification) &&
-                            s->slots[0].kind != PROFILE_KEY_DIVERSIFIED &&
-                            s->slots[no].kind == PROFILE_KEY_DIVERSIFIED);
+    return is_curious(run) || (crypto_div_uses_serial(run->diversification) &&
+                               s->slots[0].kind != PROFILE_KEY_DIVERSIFIED &&
+                               s->slots[no].kind == PROFILE_KEY_DIVERSIFIED);
 }
 
 static enum profile_want on_other_keys(struct profile_run *run)
@@ -467,8 +445,8 @@ static enum profile_want on_other_keys(struct profile_run *run)
     while (run->index < s->slot_count) {
         enum profile_want want = PROFILE_DONE;
         if (run->is_asked || wants_proof(run, run->index))
-            want = find_key(run, run->job->profile.aid, run->index, &s->slots[run->index],
-                            &run->given_of_slot[run->index]);
+            want = run_find_key(run, run->job->profile.aid, run->index, &s->slots[run->index],
+                                &run->given_of_slot[run->index]);
         if (want != PROFILE_DONE)
             return want;
         run->index++;
@@ -516,6 +494,9 @@ enum profile_want inspect_next(struct profile_run *run)
         [INSPECT_UID] = on_uid,
         [INSPECT_APPS] = on_apps,
         [INSPECT_FREE] = on_free,
+        [INSPECT_OLD] = on_old,
+        [INSPECT_OLD_SETTINGS] = on_old_settings,
+        [INSPECT_OLD_KEY] = on_old_key,
         [INSPECT_APP] = on_app,
         [INSPECT_APP_SETTINGS] = on_app_settings,
         [INSPECT_APP_VERSION] = on_slot_version,

@@ -22,7 +22,12 @@
 /* KeySett1 of a factory card; of the application while it is encoded: master key and settings
  * changeable, free listing, no creation without key 0, keys changed by key 0. */
 enum { FACTORY_SETTINGS = 0x0F, ENCODING_SETTINGS = 0x0B };
-enum { SETTINGS_FREE_CREATE = 0x04, SETTINGS_CHANGEABLE = 0x08, WHOLE = 0xFF };
+enum {
+    SETTINGS_KEY_CHANGEABLE = 0x01,
+    SETTINGS_FREE_CREATE = 0x04,
+    SETTINGS_CHANGEABLE = 0x08,
+    WHOLE = 0xFF
+};
 
 static void note(struct profile_run *run, enum profile_note_id id, uint8_t no)
 {
@@ -75,6 +80,7 @@ static void note_slot(struct profile_run *run, const struct profile_slot *s, enu
         note(run, PROFILE_NOTE_SHARED_KEY, no);
         break;
     case PROFILE_KEY_UNKNOWN:
+    case PROFILE_KEY_DERIVED:
         note(run, PROFILE_NOTE_UNKNOWN_KEY, no);
         break;
     case PROFILE_KEY_DIVERSIFIED:
@@ -116,6 +122,8 @@ static void note_card(struct profile_run *run)
         note(run, PROFILE_NOTE_OLD_MESSAGING, WHOLE);
     if (has_others(run))
         note(run, PROFILE_NOTE_OTHER_APPLICATION, WHOLE);
+    if (s->layout > 0)
+        note(run, PROFILE_NOTE_OLD_LAYOUT, WHOLE);
 }
 
 /* --- towards the profile
@@ -352,14 +360,43 @@ static void check_serial(struct profile_run *run)
         block(run, B_E_CARD_BLOCKED, "the card carries no serial and none was given");
 }
 
+static bool is_of_others(const struct profile_slot *s)
+{
+    return s->is_proven && (s->kind == PROFILE_KEY_GIVEN || s->kind == PROFILE_KEY_DERIVED);
+}
+
+/* A badge is taken over when it proves to be one of the fleet: its UID alone is no proof. One that
+ * has keys of ours by now, after a tear, has proved it before. */
+static void check_takeover(struct profile_run *run)
+{
+    const struct profile_state *s = &run->state;
+    const struct profile_layout *l = run_layout(run);
+    bool is_theirs = l != NULL
+                         ? s->old.is_proven
+                         : is_of_others(&s->card_key) || (s->has_app && is_of_others(&s->slots[0]));
+    bool must_open = l != NULL && l->deletes;
+    if (l != NULL && !is_theirs && (must_open || !has_own_keys(run)))
+        block(run, B_E_CARD_FOREIGN, "no key that was given opens the application of its layout");
+    if (l == NULL && !is_theirs && !has_own_keys(run))
+        block(run, B_E_CARD_FOREIGN,
+              "it has no layout of the fleet, and no key that was given opens it");
+    if (must_open && run->job->profile.is_guest)
+        block(run, B_E_CARD_BLOCKED, "only the card's owner can delete the old application");
+}
+
 static void check_reach(struct profile_run *run)
 {
     const struct profile *p = &run->job->profile;
     const struct profile_state *s = &run->state;
     check_uid(run);
     check_serial(run);
+    if (run->job->goal == PROFILE_GOAL_TAKEOVER)
+        check_takeover(run);
     if (!p->is_guest && !s->card_key.is_proven)
         block(run, B_E_CARD_FOREIGN, "the card's own key is not one of ours nor a factory key");
+    if (!p->is_guest && !is_at_target(run, &s->card_key, KEY_ROLE_PICC) && s->has_card_settings &&
+        (s->card_settings & SETTINGS_KEY_CHANGEABLE) == 0)
+        block(run, B_E_CARD_BLOCKED, "the card's own key can never be changed");
     if (s->has_app && (s->slot_count < p->key_count || !s->slots[0].is_proven))
         block(run, B_E_CARD_FOREIGN, "the application is there with a master key that is not ours");
     if (s->has_app && s->has_app_settings &&
@@ -376,6 +413,14 @@ static void check_reach(struct profile_run *run)
         block(run, B_E_CARD_BLOCKED, "the card's owner does not let others create applications");
     if (!s->has_app && s->free_bytes < bytes_needed(p))
         block(run, B_E_CARD_FULL, "the application does not fit the free memory");
+}
+
+/* Their application goes last: until ours stands, the badge is as good as it was. */
+static void plan_old(struct profile_run *run)
+{
+    const struct profile_layout *l = run_layout(run);
+    if (run->job->goal == PROFILE_GOAL_TAKEOVER && l != NULL && l->deletes)
+        add(run, PROFILE_STEP_DELETE_APPLICATION, l->aid, 0);
 }
 
 static void plan_reach(struct profile_run *run)
@@ -403,6 +448,7 @@ static void plan_reach(struct profile_run *run)
     plan_irreversible(run);
     if (is_card_last || p->disables_format)
         plan_card_settings(run);
+    plan_old(run);
 }
 
 /* --- back to blank

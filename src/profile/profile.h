@@ -3,7 +3,7 @@
  *
  *   profile.h   the model: a badge profile, a card's state, a plan, and their wire forms
  *   run.h       the machine: inspect, plan, apply, and the tap; APDUs in and out, no I/O
- *   file.h      reads a profile from YAML (libcyaml); the only part here that opens a file
+ *   file.h      reads a profile from YAML (libcyaml); fleet.h: how others encoded badges
  *
  * Badges are reconciled, not scripted: state = inspect(card); plan = diff(state, profile,
  * generations); apply(plan). It owns nothing, asks for badge keys through an interface, and must
@@ -28,7 +28,8 @@ enum {
     PROFILE_APPS_MAX = 32,
     PROFILE_NOTES_MAX = 32,
     PROFILE_GENERATIONS_MAX = 8,
-    PROFILE_GIVEN_KEYS_MAX = 16
+    PROFILE_GIVEN_KEYS_MAX = 16,
+    PROFILE_LAYOUTS_MAX = 8
 };
 
 enum profile_content_kind {
@@ -80,13 +81,37 @@ B_NODISCARD enum b_code profile_check(const struct profile *p, struct b_err *err
 void profile_encode(const struct profile *p, struct b_wr *w);
 B_NODISCARD bool profile_decode(struct b_rd *r, struct profile *ret);
 
+/* --- how others encoded badges -----------------------------------------------------------------
+ */
+
+/* An application of theirs, by which their badges are recognised, and how its keys and the card's
+ * own are made from those that are given: "" is a key as it is given, shared by all badges; else
+ * the id of a diversification profile, and what is given is its master. */
+struct profile_layout {
+    char id[PROFILE_ID_MAX];
+    df_aid aid;
+    enum df_key_type type;
+    uint8_t key_count; /* 0: not known */
+    uint8_t proof_key; /* the slot that proves that the badge is one of theirs */
+    char diversification[PROFILE_ID_MAX];
+    char card_diversification[PROFILE_ID_MAX];
+    uint8_t system[CRYPTO_SYSTEM_MAX]; /* their system identifier */
+    uint8_t system_len;
+    bool deletes; /* a takeover deletes their application when ours stands */
+};
+struct profile_fleet {
+    uint8_t count;
+    struct profile_layout layouts[PROFILE_LAYOUTS_MAX]; /* of an application each */
+};
+
 /* --- what is on a card ------------------------------------------------------------------------ */
 
 enum profile_key_kind {
     PROFILE_KEY_UNKNOWN,     /* none of the keys tried opens it */
     PROFILE_KEY_FACTORY,     /* all zero */
     PROFILE_KEY_KNOWN,       /* on the list of published default keys */
-    PROFILE_KEY_GIVEN,       /* one of the keys given to the scan: shared with other badges */
+    PROFILE_KEY_GIVEN,       /* one of the keys that were given: shared with other badges */
+    PROFILE_KEY_DERIVED,     /* made of one of them for this badge, as a layout says */
     PROFILE_KEY_DIVERSIFIED, /* ours, of `generation` */
     PROFILE_KEY_NOT_TRIED,
 };
@@ -125,6 +150,8 @@ struct profile_state {
     struct df_key_settings app_settings;
     uint8_t slot_count;
     struct profile_slot slots[PROFILE_KEYS_MAX];
+    uint8_t layout;          /* of the fleet, from 1, whose application is there; 0: none */
+    struct profile_slot old; /* its key that proves */
     bool lists_files;
     uint8_t file_count;
     struct profile_file_state files[PROFILE_FILES_MAX];
@@ -190,11 +217,12 @@ B_NODISCARD bool profile_plan_decode(struct b_rd *r, struct profile_plan *ret);
  */
 
 enum profile_goal {
-    PROFILE_GOAL_SCAN,  /* inspect and judge, change nothing */
-    PROFILE_GOAL_REACH, /* enrol, repair, re-key: make the card what the profile says */
-    PROFILE_GOAL_BLANK, /* return to blank: ours is removed, the card's key back to factory */
-    PROFILE_GOAL_TAP,   /* authenticate the auth key, with the fewest exchanges */
-    PROFILE_GOAL_REKEY, /* after a tap: bring the keys of some roles to their target */
+    PROFILE_GOAL_SCAN,     /* inspect and judge, change nothing */
+    PROFILE_GOAL_REACH,    /* enrol, repair, re-key: make the card what the profile says */
+    PROFILE_GOAL_BLANK,    /* return to blank: ours is removed, the card's key back to factory */
+    PROFILE_GOAL_TAP,      /* authenticate the auth key, with the fewest exchanges */
+    PROFILE_GOAL_REKEY,    /* after a tap: bring the keys of some roles to their target */
+    PROFILE_GOAL_TAKEOVER, /* as REACH, on a badge of others that a key of theirs opens */
 };
 
 struct profile_generations {
@@ -219,6 +247,7 @@ struct profile_job {
     bool tries_known_keys; /* scan: also try the list of published default keys */
     uint8_t given_count;   /* scan, takeover: keys that some party gave */
     struct df_key given[PROFILE_GIVEN_KEYS_MAX];
+    struct profile_fleet fleet; /* scan, takeover: how others encoded the badge */
 };
 void profile_job_encode(const struct profile_job *j, struct b_wr *w);
 B_NODISCARD bool profile_job_decode(struct b_rd *r, struct profile_job *ret);

@@ -90,6 +90,42 @@ enum b_code run_badge_key(struct profile_run *run, df_aid aid, uint8_t no, enum 
                                &facts, ret, &run->error);
 }
 
+const struct profile_layout *run_layout(const struct profile_run *run)
+{
+    uint8_t layout = run->state.layout;
+    return layout > 0 ? &run->job->fleet.layouts[layout - 1] : NULL;
+}
+
+/* A key that others made for this badge: given is their master, and the layout says of what. */
+static enum b_code derive_given(struct profile_run *run, df_aid aid, uint8_t no, uint8_t given,
+                                struct df_key *ret)
+{
+    const struct profile_layout *l = run_maker(run->job, given);
+    const struct df_key *master = &run->job->given[given % run->job->given_count];
+    const struct crypto_div_profile *rule =
+        crypto_div_find(aid == 0 ? l->card_diversification : l->diversification);
+    enum crypto_cipher cipher = master->type == DF_KEY_AES      ? CRYPTO_AES128
+                                : master->type == DF_KEY_3K3DES ? CRYPTO_TDEA3
+                                                                : CRYPTO_TDEA2;
+    uint8_t input[CRYPTO_DIV_INPUT_MAX];
+    struct b_wr w = b_wr_from(input, sizeof(input));
+    struct crypto_div_facts facts;
+    struct crypto_key key;
+    if (rule == NULL)
+        return b_err_set(&run->error, B_E_KEY_MISSING, 0, "the layout names no diversification");
+    run_facts(run, aid, no, &facts);
+    memcpy(facts.system, l->system, sizeof(facts.system));
+    facts.system_len = l->system_len;
+    enum b_code r = crypto_div_input(rule, &facts, &w, &run->error);
+    if (r != B_OK)
+        return r;
+    crypto_key_init(&key, cipher, master->bytes);
+    *ret = (struct df_key){.type = master->type, .version = master->version};
+    r = crypto_an10922(&key, input, w.len, ret->bytes, &run->error);
+    crypto_key_drop(&key);
+    return r;
+}
+
 enum b_code run_slot_key(struct profile_run *run, df_aid aid, uint8_t no,
                          const struct profile_slot *slot, uint8_t given, struct df_key *ret)
 {
@@ -106,6 +142,8 @@ enum b_code run_slot_key(struct profile_run *run, df_aid aid, uint8_t no,
     case PROFILE_KEY_GIVEN:
         *ret = run->job->given[given];
         return B_OK;
+    case PROFILE_KEY_DERIVED:
+        return derive_given(run, aid, no, given, ret);
     case PROFILE_KEY_DIVERSIFIED:
         return run_badge_key(run, aid, no, run_role(run, aid, no), slot->generation, ret);
     }
@@ -249,9 +287,10 @@ enum profile_want profile_run_start(struct profile_run *run, const struct profil
     df_pcd_init(&run->pcd, random);
     if (run->diversification == NULL)
         return run_fail(run, B_E_PROFILE_RULE, "the profile names no diversification profile");
-    static const enum run_phase first[] = {
-        [PROFILE_GOAL_TAP] = RUN_TAP, [PROFILE_GOAL_REKEY] = RUN_REKEY};
-    run->phase = first[job->goal]; /* RUN_INSPECT, but for these */
+    static const enum run_phase first[] = {[PROFILE_GOAL_TAP] = RUN_TAP,
+                                           [PROFILE_GOAL_REKEY] = RUN_REKEY,
+                                           [PROFILE_GOAL_TAKEOVER] = RUN_INSPECT};
+    run->phase = first[job->goal]; /* what is not there: RUN_INSPECT */
     if (run->phase == RUN_REKEY)
         rekey_start(run);
     return drive(run, out);

@@ -20,6 +20,9 @@ enum inspect_at {
     INSPECT_UID,
     INSPECT_APPS,
     INSPECT_FREE,
+    INSPECT_OLD,
+    INSPECT_OLD_SETTINGS,
+    INSPECT_OLD_KEY,
     INSPECT_APP,
     INSPECT_APP_SETTINGS,
     INSPECT_APP_VERSION,
@@ -58,9 +61,10 @@ struct profile_run {
     int at;
     uint8_t index; /* slot or file under inspection; candidate under trial */
     uint8_t candidate;
+    bool is_selecting; /* between two trials */
     struct profile_slot trial;
-    uint8_t trial_given; /* which given or known key the trial uses */
-    uint8_t given_of_card, given_of_slot[PROFILE_KEYS_MAX];
+    uint8_t trial_given; /* which given or known key the trial uses; see run_given */
+    uint8_t given_of_card, given_of_old, given_of_slot[PROFILE_KEYS_MAX];
     struct profile_state state;
     struct profile_plan plan;
     size_t step;
@@ -86,6 +90,19 @@ enum b_code run_badge_key(struct profile_run *run, df_aid aid, uint8_t no, enum 
 /* What a key slot of this card is diversified by. */
 void run_facts(const struct profile_run *run, df_aid aid, uint8_t no, struct crypto_div_facts *ret);
 enum key_role run_role(const struct profile_run *run, df_aid aid, uint8_t no);
+/* The layout whose application is on the card, or NULL. */
+const struct profile_layout *run_layout(const struct profile_run *run);
+/* How a trial names a key that is made of given ones: the n-th given key as it is, and then, for
+ * each layout in turn, what that layout's diversification makes of each. */
+static inline uint8_t run_given_count(const struct profile_job *j)
+{
+    return (uint8_t)(j->given_count * (1 + j->fleet.count));
+}
+/* The layout by which it is made; NULL: it is as it was given. */
+static inline const struct profile_layout *run_maker(const struct profile_job *j, uint8_t given)
+{
+    return given < j->given_count ? NULL : &j->fleet.layouts[given / j->given_count - 1];
+}
 enum df_auth run_auth(const struct profile_run *run, df_aid aid, enum df_key_type type);
 /* Which key changes key `no` of our application, by its settings (KeySett1 b7..4); 0xF: none. */
 uint8_t run_changing_key(const struct profile_run *run, uint8_t no);
@@ -96,6 +113,11 @@ const struct profile_file *run_file(const struct profile_run *run, uint8_t no);
 const struct profile_file *run_serial_file(const struct profile_run *run);
 /* What the profile wants in a file; n bytes, zero padded to the file's size. */
 size_t run_content(const struct profile_run *run, const struct profile_file *f, uint8_t *out);
+
+/* try.c: one slot's trials from first to last: PROFILE_TX while they last, PROFILE_DONE at their
+ * end, with what was found. */
+enum profile_want run_find_key(struct profile_run *run, df_aid aid, uint8_t no,
+                               struct profile_slot *slot, uint8_t *ret_given);
 
 /* keys published as examples or defaults: known_keys.c */
 size_t profile_known_key_count(void);

@@ -17,8 +17,18 @@ static enum b_code find_badge(struct service *sv, const struct service_work *w,
     return r;
 }
 
-enum b_code service_scan(struct service *sv, struct channel *ch, const struct df_key *given,
-                         size_t given_count, struct profile_state *ret_state,
+static void bring_others(struct profile_job *job, const struct service_others *others)
+{
+    size_t n = others->given_count;
+    job->given_count = (uint8_t)(n < PROFILE_GIVEN_KEYS_MAX ? n : PROFILE_GIVEN_KEYS_MAX);
+    if (n > 0)
+        memcpy(job->given, others->given, job->given_count * sizeof(job->given[0]));
+    if (others->fleet != NULL)
+        job->fleet = *others->fleet;
+}
+
+enum b_code service_scan(struct service *sv, struct channel *ch,
+                         const struct service_others *others, struct profile_state *ret_state,
                          struct profile_plan *ret_plan, struct store_badge *ret_badge,
                          struct b_err *err)
 {
@@ -26,10 +36,7 @@ enum b_code service_scan(struct service *sv, struct channel *ch, const struct df
     if (w == NULL)
         return err->code;
     w->job.tries_known_keys = true;
-    w->job.given_count =
-        (uint8_t)(given_count < PROFILE_GIVEN_KEYS_MAX ? given_count : PROFILE_GIVEN_KEYS_MAX);
-    if (given_count > 0)
-        memcpy(w->job.given, given, w->job.given_count * sizeof(given[0]));
+    bring_others(&w->job, others);
     enum b_code r = service_relay(sv, ch, w, NULL, NULL, NULL, err);
     if (r == B_OK) {
         *ret_state = w->state;
@@ -232,6 +239,69 @@ enum b_code service_enrol(struct service *sv, struct channel *ch, struct service
         r = end_work(sv, w, &e.badge, "enrol", err);
     if (r == B_OK)
         *ret_badge = e.badge;
+    service_work_free(&w);
+    return r;
+}
+
+/* --- takeover
+ * --------------------------------------------------------------------------------------------- */
+
+struct takeover {
+    struct enrolment enrolment;
+    struct store_foreign row;
+};
+
+/* What was found on the card is written down before anybody is asked. */
+static enum b_code begin_takeover(void *ctx, struct service_work *w, bool is_approved,
+                                  struct b_err *err)
+{
+    struct takeover *t = ctx;
+    bool is_listed =
+        w->state.uid_len == 7 && memcmp(w->state.uid, t->row.uid, sizeof(t->row.uid)) == 0;
+    if (!is_listed)
+        return b_err_set(err, B_E_CARD_CHANGED, 0, "the card is not the one that the list names");
+    enum b_code r = is_approved ? B_OK : service_fleet_find(t->enrolment.sv, &w->state, err);
+    return r == B_OK ? begin_enrolment(&t->enrolment, w, is_approved, err) : r;
+}
+
+/* The row of the list for the badge on the reader, whose holder it names. */
+static enum b_code find_listed(struct service *sv, const struct profile_job *job,
+                               struct store_foreign *ret, struct b_err *err)
+{
+    if (job->uid_len != 7)
+        return b_err_set(err, B_E_RANDOM_UID, 0, "no list can name a card by it");
+    enum b_code r = store_foreign_by_uid(sv->store, job->uid, ret, err);
+    if (r == B_E_NOT_FOUND)
+        return b_err_set(err, B_E_BADGE_UNKNOWN, 0,
+                         "no list names this badge: take its list in by `tessere fleet import`");
+    if (r == B_OK && ret->status != STORE_FOREIGN_ACTIVE)
+        r = b_err_set(
+            err, ret->status == STORE_FOREIGN_REVOKED ? B_E_BADGE_REVOKED : B_E_BADGE_SUSPENDED, 0,
+            "its list says so of the badge of %s", ret->name);
+    return r;
+}
+
+enum b_code service_takeover(struct service *sv, struct channel *ch,
+                             const struct service_others *others, const struct service_watch *watch,
+                             struct store_badge *ret_badge, struct b_err *err)
+{
+    struct service_work *w = service_work_new(sv, PROFILE_GOAL_TAKEOVER, ch, err);
+    if (w == NULL)
+        return err->code;
+    struct takeover t = {.enrolment = {.sv = sv}};
+    enum b_code r = find_listed(sv, &w->job, &t.row, err);
+    if (r == B_OK) {
+        t.enrolment.holder = (struct service_holder){.ref = t.row.ref, .name = t.row.name};
+        w->job.holder_len = (uint8_t)strlen(t.row.ref);
+        memcpy(w->job.holder, t.row.ref, w->job.holder_len);
+        make_serial(&w->job);
+        bring_others(&w->job, others);
+        r = service_relay(sv, ch, w, watch, begin_takeover, &t, err);
+    }
+    if (r == B_OK)
+        r = end_work(sv, w, &t.enrolment.badge, "takeover", err);
+    if (r == B_OK)
+        *ret_badge = t.enrolment.badge;
     service_work_free(&w);
     return r;
 }

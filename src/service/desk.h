@@ -19,11 +19,13 @@ enum service_what {
     SERVICE_ENROL,
     SERVICE_REPAIR,
     SERVICE_BLANK,
-    SERVICE_REKEY, /* follows a tap; nobody orders it */
+    SERVICE_ORDERED,                 /* those before are what a person may order of a server */
+    SERVICE_REKEY = SERVICE_ORDERED, /* follows a tap; nobody orders it */
+    SERVICE_TAKEOVER,                /* at a reader here alone: keys of others go to no server */
     SERVICE_WHAT_COUNT
 };
 const char *service_what_name(enum service_what what); /* "scan", ... */
-/* Of those that a person may order. */
+/* Of those that a person may order of a server. */
 bool service_what_find(const char *name, enum service_what *ret);
 
 /* What is to be done with a card. */
@@ -32,8 +34,7 @@ struct service_order {
     char ref[STORE_NAME_MAX], name[STORE_TEXT_MAX]; /* of the holder, to enrol */
     int64_t not_before, not_after;
     bool is_temporary;
-    const struct df_key *given; /* keys of others to try in a scan; borrowed */
-    size_t given_count;
+    struct service_others others; /* to scan, to take over */
     int64_t badge_id, station_id; /* re-key: which badge tapped where */
 };
 struct service_done {

@@ -270,6 +270,8 @@ static enum store_found found_of(enum profile_key_kind kind)
         return STORE_FOUND_PUBLISHED;
     case PROFILE_KEY_GIVEN:
         return STORE_FOUND_SHARED;
+    case PROFILE_KEY_DERIVED:
+        return STORE_FOUND_DIVERSIFIED;
     case PROFILE_KEY_DIVERSIFIED:
         return STORE_FOUND_OURS;
     case PROFILE_KEY_UNKNOWN:
@@ -284,6 +286,8 @@ static enum store_found weakest(const struct profile_state *s)
 {
     enum store_found worst =
         found_of(s->card_key.is_proven ? s->card_key.kind : PROFILE_KEY_NOT_TRIED);
+    if (s->layout > 0 && s->old.is_proven && found_of(s->old.kind) > worst)
+        worst = found_of(s->old.kind);
     for (uint8_t i = 0; s->has_app && i < s->slot_count; i++) {
         enum store_found found = found_of(s->slots[i].kind);
         if (s->slots[i].is_proven && found > worst)

@@ -4,8 +4,8 @@
 #include <string.h>
 
 static const char *const severities[] = {"info", "warning", "forbidden"};
-static const char *const kinds[] = {"unknown", "factory",     "known",
-                                    "given",   "diversified", "not-tried"};
+static const char *const kinds[] = {"unknown", "factory",     "known",    "given",
+                                    "derived", "diversified", "not-tried"};
 
 bool service_is_conform(const struct profile_plan *plan)
 {

@@ -13,8 +13,7 @@ static enum b_code scan(struct service *sv, struct channel *ch, const struct ser
                         struct b_err *err)
 {
     (void)watch;
-    return service_scan(sv, ch, o->given, o->given_count, &ret->state, &ret->plan, &ret->badge,
-                        err);
+    return service_scan(sv, ch, &o->others, &ret->state, &ret->plan, &ret->badge, err);
 }
 
 static enum b_code enrol(struct service *sv, struct channel *ch, const struct service_order *o,
@@ -53,13 +52,20 @@ static enum b_code rekey(struct service *sv, struct channel *ch, const struct se
     return service_rekey(sv, ch, o->badge_id, o->station_id, &ret->badge, err);
 }
 
+static enum b_code takeover(struct service *sv, struct channel *ch, const struct service_order *o,
+                            const struct service_watch *watch, struct service_done *ret,
+                            struct b_err *err)
+{
+    return service_takeover(sv, ch, &o->others, watch, &ret->badge, err);
+}
+
 static const struct {
     const char *name;
     order_fn *fn;
 } rows[SERVICE_WHAT_COUNT] = {
     [SERVICE_SCAN] = {"scan", scan},       [SERVICE_ENROL] = {"enrol", enrol},
     [SERVICE_REPAIR] = {"repair", repair}, [SERVICE_BLANK] = {"blank", blank},
-    [SERVICE_REKEY] = {"rekey", rekey},
+    [SERVICE_REKEY] = {"rekey", rekey},    [SERVICE_TAKEOVER] = {"takeover", takeover},
 };
 
 const char *service_what_name(enum service_what what)
@@ -69,7 +75,7 @@ const char *service_what_name(enum service_what what)
 
 bool service_what_find(const char *name, enum service_what *ret)
 {
-    for (int i = 0; i < SERVICE_REKEY; i++) {
+    for (int i = 0; i < SERVICE_ORDERED; i++) {
         if (strcmp(rows[i].name, name) == 0) {
             *ret = (enum service_what)i;
             return true;

@@ -256,7 +256,8 @@ static enum b_code on_planned(struct service *sv, struct service_work *w,
     enum b_code r = B_OK;
     if (is_work && planned != NULL)
         r = planned(ctx, w, false, err);
-    if (r == B_OK && is_work && w->job.goal == PROFILE_GOAL_REACH)
+    if (r == B_OK && is_work &&
+        (w->job.goal == PROFILE_GOAL_REACH || w->job.goal == PROFILE_GOAL_TAKEOVER))
         r = check_masters(sv, &w->job, err);
     if (r == B_OK && is_work && watch != NULL && watch->approve != NULL && w->plan.step_count > 0 &&
         !watch->approve(watch->ctx, &w->state, &w->plan))

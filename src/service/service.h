@@ -69,9 +69,16 @@ static inline enum b_code service_change(struct service *sv, service_change_fn *
     return service_writer_run(sv->writer, sv->asker, fn, ctx, err);
 }
 
-/* Inspects and judges; ret_badge->id is 0 when the badge is not known. given: keys to try. */
+/* Keys of others to try, and how others encoded badges; borrowed, each may be NULL. */
+struct service_others {
+    const struct df_key *given;
+    size_t given_count; /* at most PROFILE_GIVEN_KEYS_MAX count */
+    const struct profile_fleet *fleet;
+};
+
+/* Inspects and judges; ret_badge->id is 0 when the badge is not known. */
 B_NODISCARD enum b_code service_scan(struct service *sv, struct channel *ch,
-                                     const struct df_key *given, size_t given_count,
+                                     const struct service_others *others,
                                      struct profile_state *ret_state, struct profile_plan *ret_plan,
                                      struct store_badge *ret_badge, struct b_err *err);
 /* Encodes the badge for its holder. B_E_CANCELLED when watch->approve says no. */
@@ -79,6 +86,12 @@ B_NODISCARD enum b_code service_enrol(struct service *sv, struct channel *ch,
                                       struct service_holder holder,
                                       const struct service_watch *watch,
                                       struct store_badge *ret_badge, struct b_err *err);
+/* Makes a badge that others encoded one of ours: a list of service_fleet_import names its holder,
+ * and a key of theirs proves that it is one of their badges. */
+B_NODISCARD enum b_code service_takeover(struct service *sv, struct channel *ch,
+                                         const struct service_others *others,
+                                         const struct service_watch *watch,
+                                         struct store_badge *ret_badge, struct b_err *err);
 /* Brings a known badge to what the profile and the active generations say. */
 B_NODISCARD enum b_code service_repair(struct service *sv, struct channel *ch,
                                        const struct service_watch *watch,

@@ -38,8 +38,9 @@ enum kind {
 };
 
 static const char *const kind_names[KINDS] = {
-    "badge", "holder", "station",  "person",   "key",     "intent",       "campaign",
-    "rekey", "reply",  "proposal", "approval", "setting", "establishment", "fleet-import", "finding"};
+    "badge",    "holder",   "station",       "person",       "key",
+    "intent",   "campaign", "rekey",         "reply",        "proposal",
+    "approval", "setting",  "establishment", "fleet-import", "finding"};
 
 struct replay {
     struct store *store;

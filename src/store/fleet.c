@@ -11,7 +11,8 @@ const char *store_foreign_status_name(enum store_foreign_status st)
 
 const char *store_found_name(enum store_found f)
 {
-    static const char *const names[] = {"unknown", "ours", "shared", "published", "factory"};
+    static const char *const names[] = {"unknown", "ours",      "diversified",
+                                        "shared",  "published", "factory"};
     return (size_t)f < B_COUNT(names) ? names[f] : "?";
 }
 

@@ -61,8 +61,9 @@ B_NODISCARD enum b_code store_foreign_imports(struct store *s, const char *ref, 
 
 /* The weakest key that was found on a card; the order is from good to bad. */
 enum store_found {
-    STORE_FOUND_UNKNOWN, /* none of the keys tried opens it */
-    STORE_FOUND_OURS,    /* diversified, of this establishment */
+    STORE_FOUND_UNKNOWN,     /* none of the keys tried opens it */
+    STORE_FOUND_OURS,        /* diversified, of this establishment */
+    STORE_FOUND_DIVERSIFIED, /* by others: a key of this badge alone */
     STORE_FOUND_SHARED,
     STORE_FOUND_PUBLISHED,
     STORE_FOUND_FACTORY,

@@ -153,8 +153,12 @@ static enum b_code check(void *ctx, struct profile_proof *p, struct b_rd answer,
 static enum b_code check_job(const struct profile_job *job, struct b_err *err)
 {
     bool is_scan = job->goal == PROFILE_GOAL_SCAN;
-    if (!is_scan && (job->given_count > 0 || job->tries_known_keys))
-        return b_err_set(err, B_E_REFUSED, 0, "keys from outside are tried in a scan only");
+    bool takes_keys = is_scan || job->goal == PROFILE_GOAL_TAKEOVER;
+    if (!takes_keys && (job->given_count > 0 || job->fleet.count > 0))
+        return b_err_set(err, B_E_REFUSED, 0,
+                         "keys from outside are tried in a scan or a takeover only");
+    if (!is_scan && job->tries_known_keys)
+        return b_err_set(err, B_E_REFUSED, 0, "published keys are tried in a scan only");
     return profile_check(&job->profile, err);
 }
 

@@ -389,10 +389,11 @@ static void edit(const char *sql)
     }
 }
 
-static const char *const tables[] = {
-    "entry",    "hash",    "personal",      "checkpoint", "badge", "holder",
-    "station",  "person",  "generation",    "intent",     "reply", "proposal",
-    "approval", "setting", "establishment", "campaign",   "rekey", "fleet_import", "foreign_badge", "finding"};
+static const char *const tables[] = {"entry",      "hash",         "personal",      "checkpoint",
+                                     "badge",      "holder",       "station",       "person",
+                                     "generation", "intent",       "reply",         "proposal",
+                                     "approval",   "setting",      "establishment", "campaign",
+                                     "rekey",      "fleet_import", "foreign_badge", "finding"};
 
 struct list {
     char items[512][64];

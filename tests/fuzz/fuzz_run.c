@@ -6,6 +6,10 @@
 
 #include "desk.h"
 
+static const struct desk_fleet fleet = {.key = {.type = DF_KEY_2K3DES, .bytes = {1, 2, [9] = 3}},
+                                        .diversification = "",
+                                        .deletes = true};
+
 static struct desk *fresh(uint8_t kind)
 {
     static const enum df_ev evs[] = {DF_EV1, DF_EV2, DF_EV3};
@@ -13,6 +17,8 @@ static struct desk *fresh(uint8_t kind)
     struct desk *d =
         desk_new(evs[(kind & 3) % 3], is_guest, has_serial ? "serial" : "uid-aid-system");
     d->job.tries_known_keys = (kind & 16) != 0;
+    if (kind & 32)
+        desk_make_foreign(d, &fleet);
     return d;
 }
 
@@ -24,7 +30,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     d->noise = b_rd_from(data + 3, size - 3);
     d->skip = data[2];
     for (unsigned i = 0; i < 4; i++) {
-        (void)desk_work(d, (enum profile_goal)(data[1] >> 2 * i & 3));
+        enum profile_goal goal = (enum profile_goal)(data[1] >> 2 * i & 3);
+        if (goal == PROFILE_GOAL_REACH && d->job.fleet.count > 0)
+            goal = PROFILE_GOAL_TAKEOVER;
+        (void)desk_work(d, goal);
         b_check(desk_lost_key(d) == NULL);
     }
     desk_drop(d);

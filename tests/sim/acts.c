@@ -74,7 +74,8 @@ static void scan(size_t i)
     static struct profile_plan plan;
     struct store_badge b;
     struct channel *ch = sim_channel(i);
-    (void)!service_scan(sim.sv, ch, NULL, 0, &state, &plan, &b, &err);
+    const struct service_others none = {.given_count = 0};
+    (void)!service_scan(sim.sv, ch, &none, &state, &plan, &b, &err);
     channel_free(&ch);
 }
 

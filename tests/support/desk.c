@@ -185,15 +185,98 @@ enum profile_want desk_work(struct desk *d, enum profile_goal goal)
     return want;
 }
 
-const struct picc_app *desk_app(const struct desk *d)
+static const struct picc_app *find_app(const struct desk *d, df_aid aid)
 {
     for (size_t i = 0; i < PICC_APPS; i++) {
         const struct picc_app *a = &d->picc.mem.apps[i];
-        if (a->is_used && a->aid == d->job.profile.aid)
+        if (a->is_used && a->aid == aid)
             return a;
     }
     return NULL;
 }
+
+const struct picc_app *desk_app(const struct desk *d)
+{
+    return find_app(d, d->job.profile.aid);
+}
+
+const struct picc_app *desk_old_app(const struct desk *d)
+{
+    return find_app(d, DESK_OLD_AID);
+}
+
+/* --- a card of others --------------------------------------------------------------------------
+ */
+
+/* Their key of a level, as their software would have made it. */
+static struct df_key foreign_key(const struct desk *d, const struct desk_fleet *f, df_aid aid,
+                                 uint8_t no)
+{
+    struct crypto_div_facts facts = {.uid_len = 7, .key_no = no};
+    uint8_t input[CRYPTO_DIV_INPUT_MAX];
+    struct b_wr w = b_wr_from(input, sizeof(input));
+    struct df_key made = f->key;
+    struct crypto_key master;
+    struct b_err err;
+    if (f->diversification[0] == '\0')
+        return made;
+    memcpy(facts.uid, d->picc.mem.personality.uid, 7);
+    for (int i = 0; i < 3; i++)
+        facts.aid[i] = (uint8_t)(aid >> 8 * i);
+    b_check(crypto_div_input(crypto_div_find(f->diversification), &facts, &w, &err) == B_OK);
+    crypto_key_init(&master, f->key.type == DF_KEY_AES ? CRYPTO_AES128 : CRYPTO_TDEA2,
+                    f->key.bytes);
+    b_check(crypto_an10922(&master, input, w.len, made.bytes, &err) == B_OK);
+    crypto_key_drop(&master);
+    return made;
+}
+
+static void set_key(struct picc_key *to, const struct df_key *key)
+{
+    memset(to, 0, sizeof(*to));
+    memcpy(to->bytes, key->bytes, sizeof(to->bytes));
+    to->version = key->version;
+}
+
+void desk_make_foreign(struct desk *d, const struct desk_fleet *f)
+{
+    enum { KEYS = 3, PROOF = 1 };
+    uint8_t type = (uint8_t)f->key.type;
+    const uint8_t create[] = {0x90, 0xCA, 0, 0, 5, 0xC1, 0x85, 0xF5, 0x0B, (uint8_t)(type | KEYS),
+                              0};
+    uint8_t rx[DF_RAPDU_MAX];
+    struct b_wr in = b_wr_from(rx, sizeof(rx));
+    struct picc_memory *m = &d->picc.mem;
+    df_picc_power(&d->picc, (struct df_random){fill, d});
+    df_picc_step(&d->picc, b_rd_from(create, sizeof(create)), &in);
+    const struct picc_app *old = desk_old_app(d);
+    b_check(in.len == 2 && rx[1] == 0 && old != NULL);
+    for (uint8_t i = 0; i < KEYS; i++) {
+        struct df_key key = foreign_key(d, f, DESK_OLD_AID, i);
+        set_key(&m->keys[old->first_key + i], &key);
+    }
+    if (!f->is_card_factory) {
+        struct df_key key = foreign_key(d, f, 0, 0);
+        set_key(&m->master, &key);
+        d->before = m->master;
+        m->key_type = f->key.type;
+    }
+    m->settings = f->is_closed ? 0x09 : m->settings;
+    struct profile_layout *l = &d->job.fleet.layouts[0];
+    *l = (struct profile_layout){.id = "old",
+                                 .aid = DESK_OLD_AID,
+                                 .type = f->key.type,
+                                 .proof_key = PROOF,
+                                 .deletes = f->deletes};
+    (void)strcpy(l->diversification, f->diversification);
+    (void)strcpy(l->card_diversification, f->diversification);
+    d->job.fleet.count = 1;
+    d->job.given_count = 1;
+    d->job.given[0] = f->key;
+}
+
+/* --- what is on the card -----------------------------------------------------------------------
+ */
 
 static struct crypto_div_facts facts_of(const struct desk *d)
 {
@@ -221,6 +304,8 @@ static bool is_computable(const struct desk *d, enum key_role role, struct crypt
     static const uint8_t zeros[DF_KEY_BYTES_MAX];
     struct df_key ours;
     struct b_err err;
+    if (memcmp(key, &d->before, sizeof(*key)) == 0)
+        return true;
     if (key->version == 0)
         return memcmp(key->bytes, zeros, sizeof(zeros)) == 0;
     return desk_badge_key(NULL, role, key->version, d->job.profile.diversification, &facts, &ours,

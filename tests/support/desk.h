@@ -21,6 +21,7 @@ struct desk {
     struct b_rd noise; /* what becomes of answers, see disturb in desk.c; empty: nothing */
     uint8_t skip;      /* answers that pass before */
     unsigned apdus, bytes, intents, effects;
+    struct picc_key before; /* the card's own key as others left it */
     struct b_err err;
 };
 
@@ -29,13 +30,27 @@ void desk_profile(struct profile *p, bool is_guest, const char *diversification)
 /* A blank card of 8 KB. Fails the test's process when memory is short. */
 struct desk *desk_new(enum df_ev ev, bool is_guest, const char *diversification);
 void desk_drop(struct desk *d);
+/* What others may have made of a card: how its own key and those of their application stand. */
+struct desk_fleet {
+    struct df_key key;           /* given to takeovers: the key itself, or the master */
+    const char *diversification; /* "": the key is shared */
+    bool is_card_factory;        /* the card's own key is the factory's */
+    bool is_closed;              /* the card tells nothing before its key is used */
+    bool deletes;                /* their application is to go */
+};
+/* Makes the blank card one of theirs, with DESK_OLD_AID; the job describes them and has the key. */
+void desk_make_foreign(struct desk *d, const struct desk_fleet *f);
+enum { DESK_OLD_AID = 0xF585C1 };
+/* Their application in the card's memory, or NULL. */
+const struct picc_app *desk_old_app(const struct desk *d);
 /* Generation `target` is active, all from 1 on are known. */
 void desk_generation(struct desk *d, uint8_t target);
 /* Powers the card and carries the goal out; the reader shows what it would show. PROFILE_FAILED
  * with is_cut when the field was cut. */
 enum profile_want desk_work(struct desk *d, enum profile_goal goal);
-/* Every key on the card is the factory's, or the badge's own of the generation that its version
- * says, by what the card itself tells (UID, serial). NULL, or which one is not. */
+/* Every key of the card and of our application is the factory's, the one that was given, or the
+ * badge's own of the generation that its version says, by what the card itself tells (UID, serial).
+ * NULL, or which one is not. */
 const char *desk_lost_key(const struct desk *d);
 /* Our application in the card's memory, or NULL. */
 const struct picc_app *desk_app(const struct desk *d);

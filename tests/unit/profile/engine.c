@@ -430,6 +430,120 @@ static void states_and_plans_survive_their_wire_form(void **state)
     desk_drop(d);
 }
 
+/* --- badges of others --------------------------------------------------------------------------
+ */
+
+static const struct desk_fleet shared = {
+    .key = {.type = DF_KEY_AES, .version = 1, .bytes = {9, 8, 7}}, .diversification = ""};
+static const struct desk_fleet derived = {.key = {.type = DF_KEY_2K3DES, .bytes = {1, 2, [9] = 3}},
+                                          .diversification = "uid"};
+
+static struct desk *foreign(const struct desk_fleet *f)
+{
+    struct desk *d = desk_new(DF_EV2, false, "uid-aid-system");
+    desk_make_foreign(d, f);
+    return d;
+}
+
+static void a_scan_recognises_a_layout_of_others(void **state)
+{
+    (void)state;
+    static const struct {
+        const struct desk_fleet *fleet;
+        enum profile_key_kind kind;
+    } rows[] = {{&shared, PROFILE_KEY_GIVEN}, {&derived, PROFILE_KEY_DERIVED}};
+    for (size_t i = 0; i < B_COUNT(rows); i++) {
+        struct desk *d = foreign(rows[i].fleet);
+        static struct picc_memory before;
+        before = d->picc.mem;
+        good(d, PROFILE_GOAL_SCAN);
+        const struct profile_state *s = profile_run_state(d->run);
+        assert_int_equal(s->layout, 1);
+        assert_true(s->old.is_proven && s->card_key.is_proven);
+        assert_int_equal(s->old.kind, rows[i].kind);
+        assert_int_equal(s->card_key.kind, rows[i].kind);
+        assert_memory_equal(&before, &d->picc.mem, sizeof(before));
+        desk_drop(d);
+    }
+}
+
+static void a_takeover_leaves_keys_of_this_badge_alone(void **state)
+{
+    (void)state;
+    struct desk *d = foreign(&shared);
+    good(d, PROFILE_GOAL_TAKEOVER);
+    assert_true(d->intents > 5);
+    d->job.given_count = 0;
+    d->job.fleet.count = 0;
+    good(d, PROFILE_GOAL_TAP);
+    good(d, PROFILE_GOAL_REACH);
+    assert_int_equal(d->intents, 0);
+    assert_non_null(desk_old_app(d));
+    good(d, PROFILE_GOAL_SCAN);
+    assert_false(has_note(d, PROFILE_NOTE_SHARED_KEY));
+    desk_drop(d);
+}
+
+static void a_badge_that_no_given_key_opens_is_not_taken_over(void **state)
+{
+    (void)state;
+    struct desk *d = foreign(&shared);
+    d->job.given[0].bytes[0] ^= 1;
+    refused(d, PROFILE_GOAL_TAKEOVER, B_E_CARD_FOREIGN);
+    d->job.given_count = 0;
+    refused(d, PROFILE_GOAL_TAKEOVER, B_E_CARD_FOREIGN);
+    desk_drop(d);
+    d = foreign(&derived); /* the master is right, what is made of it is not */
+    (void)strcpy(d->job.fleet.layouts[0].diversification, "uid-aid-key");
+    refused(d, PROFILE_GOAL_TAKEOVER, B_E_CARD_FOREIGN);
+    desk_drop(d);
+}
+
+static void a_blank_card_proves_nothing_of_a_fleet(void **state)
+{
+    (void)state;
+    struct desk *d = foreign(&shared);
+    struct desk *blank = desk_new(DF_EV2, false, "uid-aid-system");
+    blank->job = d->job;
+    refused(blank, PROFILE_GOAL_TAKEOVER, B_E_CARD_FOREIGN);
+    desk_drop(blank);
+    d->job.fleet.layouts[0].key_count = 4; /* the card's application has three */
+    d->job.given_count = 0;
+    refused(d, PROFILE_GOAL_TAKEOVER, B_E_CARD_FOREIGN);
+    desk_drop(d);
+}
+
+static void what_a_takeover_cannot_end_it_does_not_begin(void **state)
+{
+    (void)state;
+    struct desk *d = foreign(&shared);
+    d->picc.mem.settings = 0x0E;
+    refused(d, PROFILE_GOAL_TAKEOVER, B_E_CARD_BLOCKED);
+    desk_drop(d);
+    d = desk_new(DF_EV2, true, "uid-aid-system");
+    struct desk_fleet gone = shared;
+    gone.is_card_factory = gone.deletes = true;
+    desk_make_foreign(d, &gone);
+    refused(d, PROFILE_GOAL_TAKEOVER, B_E_CARD_BLOCKED);
+    desk_drop(d);
+}
+
+/* Their application has the number of ours: its keys are changed where they are. */
+static void an_application_of_the_same_number_is_taken_over_in_place(void **state)
+{
+    (void)state;
+    struct desk *d = desk_new(DF_EV2, false, "uid-aid-system");
+    good(d, PROFILE_GOAL_REACH);
+    for (uint8_t i = 0; i < 4; i++)
+        memcpy(d->picc.mem.keys[desk_app(d)->first_key + i].bytes, shared.key.bytes, 16);
+    refused(d, PROFILE_GOAL_REACH, B_E_CARD_FOREIGN);
+    d->job.given_count = 1;
+    d->job.given[0] = shared.key;
+    good(d, PROFILE_GOAL_TAKEOVER);
+    good(d, PROFILE_GOAL_TAP);
+    desk_drop(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +563,12 @@ int main(void)
         cmocka_unit_test(a_tap_finds_out_what_the_store_forgot),
         cmocka_unit_test(a_factory_key_is_no_badge),
         cmocka_unit_test(a_card_that_lies_of_its_version_is_refused),
+        cmocka_unit_test(a_scan_recognises_a_layout_of_others),
+        cmocka_unit_test(a_takeover_leaves_keys_of_this_badge_alone),
+        cmocka_unit_test(a_badge_that_no_given_key_opens_is_not_taken_over),
+        cmocka_unit_test(a_blank_card_proves_nothing_of_a_fleet),
+        cmocka_unit_test(what_a_takeover_cannot_end_it_does_not_begin),
+        cmocka_unit_test(an_application_of_the_same_number_is_taken_over_in_place),
         cmocka_unit_test(models_survive_their_wire_form),
         cmocka_unit_test(states_and_plans_survive_their_wire_form),
     };

@@ -79,7 +79,8 @@ static void scan(const struct df_key *key)
     static struct profile_state state;
     static struct profile_plan plan;
     struct channel *ch = desk_channel(&card, (struct channel_fault){0});
-    MUST(service_scan(&desk.sv, ch, key, key != NULL ? 1 : 0, &state, &plan, &badge, &desk_err));
+    const struct service_others others = {.given = key, .given_count = key != NULL ? 1 : 0};
+    MUST(service_scan(&desk.sv, ch, &others, &state, &plan, &badge, &desk_err));
     channel_free(&ch);
 }
 
@@ -259,6 +260,79 @@ static void a_shared_key_is_found_and_not_forgotten(void **state)
     expect_whole();
 }
 
+/* --- takeover ----------------------------------------------------------------------------------
+ */
+
+static const struct df_key old_key = {.type = DF_KEY_AES, .bytes = {1, 2, 3}, .version = 7};
+
+static enum b_code take_over(const struct df_key *key)
+{
+    struct channel *ch = desk_channel(&card, (struct channel_fault){0});
+    const struct service_others others = {.given = key, .given_count = key != NULL ? 1 : 0};
+    enum b_code r = service_takeover(&desk.sv, ch, &others, NULL, &badge, &desk_err);
+    channel_free(&ch);
+    return r;
+}
+
+static void a_listed_badge_becomes_its_holders(void **state)
+{
+    (void)state;
+    struct store_badge tapped;
+    MUST(import("uid,ref,name\n04112233445501,10001,Anne\n"));
+    desk_card_new(&card, DF_EV1, 1);
+    set_card_key(&old_key);
+    desk_expect(take_over(NULL), B_E_CARD_FOREIGN);
+    MUST(take_over(&old_key));
+    assert_string_equal(desk_last_event(&desk), "takeover ok");
+    assert_int_equal(badge.state, STORE_BADGE_ACTIVE);
+    assert_string_equal(badge.holder_ref, "10001");
+    assert_string_equal(badge.holder_name, "Anne");
+    MUST(desk_tap(&desk, &card, &tapped));
+    assert_int_equal(tapped.id, badge.id);
+    audit();
+    assert_int_equal(figures.lists.taken_over, 1);
+    assert_int_equal(figures.conform, 1);
+    desk_expect(take_over(&old_key), B_E_DUPLICATE);
+    expect_whole();
+}
+
+static void what_was_found_is_known_before_anybody_approves(void **state)
+{
+    (void)state;
+    MUST(import("uid,ref,name\n04112233445501,10001,Anne\n"));
+    desk_card_new(&card, DF_EV2, 1);
+    set_card_key(&old_key);
+    MUST(take_over(&old_key));
+    struct store_finding f;
+    MUST(store_finding_get(desk.sv.store, 1, &f, &desk_err));
+    assert_int_equal(f.found, STORE_FOUND_SHARED);
+    assert_int_equal(f.ev, DF_EV2);
+}
+
+static void a_badge_that_no_list_gives_a_holder_is_not_taken_over(void **state)
+{
+    (void)state;
+    MUST(import("uid,ref,name,status\n04112233445502,2,B,revoked\n04112233445503,3,C,suspended\n"));
+    static const enum b_code codes[] = {B_E_BADGE_UNKNOWN, B_E_BADGE_REVOKED, B_E_BADGE_SUSPENDED};
+    for (size_t i = 0; i < B_COUNT(codes); i++) {
+        desk_card_new(&card, DF_EV2, (uint8_t)(i + 1));
+        set_card_key(&old_key);
+        desk_expect(take_over(&old_key), codes[i]);
+        assert_memory_equal(card.picc.mem.master.bytes, old_key.bytes, 16);
+    }
+}
+
+/* The reader shows the UID of a badge that a list names; the card itself has another one. */
+static void a_card_that_lies_of_its_uid_is_not_taken_over(void **state)
+{
+    (void)state;
+    MUST(import("uid,ref,name\n04112233445501,10001,Anne\n"));
+    desk_card_new(&card, DF_EV2, 2);
+    set_card_key(&old_key);
+    card.seen.uid[6] = 1;
+    desk_expect(take_over(&old_key), B_E_CARD_CHANGED);
+}
+
 /* --- figures -----------------------------------------------------------------------------------
  */
 
@@ -332,6 +406,10 @@ int main(void)
         AT_DESK(a_scan_of_a_listed_card_is_written_down),
         AT_DESK(a_card_that_no_list_names_leaves_no_trace),
         AT_DESK(a_shared_key_is_found_and_not_forgotten),
+        AT_DESK(a_listed_badge_becomes_its_holders),
+        AT_DESK(what_was_found_is_known_before_anybody_approves),
+        AT_DESK(a_badge_that_no_list_gives_a_holder_is_not_taken_over),
+        AT_DESK(a_card_that_lies_of_its_uid_is_not_taken_over),
         AT_DESK(figures_follow_the_badges),
         AT_DESK(a_badge_with_a_compromised_key_is_forbidden),
     };

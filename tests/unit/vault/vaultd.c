@@ -300,13 +300,14 @@ static void a_missing_master_ends_the_session_with_its_cause(void **state)
     run_to_key(s, B_E_KEY_MISSING);
 }
 
-static void given_keys_are_for_scans_only(void **state)
+static void given_keys_are_for_scans_and_takeovers_only(void **state)
 {
     (void)state;
     uint32_t s = 0;
     static const enum profile_goal others[] = {PROFILE_GOAL_REACH, PROFILE_GOAL_BLANK,
                                                PROFILE_GOAL_TAP};
     assert_int_equal(open_session(PROFILE_GOAL_SCAN, 3, &s), B_OK);
+    assert_int_equal(open_session(PROFILE_GOAL_TAKEOVER, 3, &s), B_OK);
     for (size_t i = 0; i < B_COUNT(others); i++)
         assert_int_equal(open_session(others[i], 1, &s), B_E_REFUSED);
 }
@@ -429,7 +430,7 @@ int main(void)
         READY(a_failed_job_is_wiped_and_its_cause_told),
         READY(a_zero_badge_key_is_refused),
         READY(a_missing_master_ends_the_session_with_its_cause),
-        READY(given_keys_are_for_scans_only),
+        READY(given_keys_are_for_scans_and_takeovers_only),
         READY(sessions_are_bounded_and_apart),
         READY(closing_twice_is_no_error),
         READY(a_card_answer_longer_than_an_apdu_is_fatal),

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# A badge of others, from the list to the figures, with the real programs. Run by meson inside
+# with-pcscd. TAP output.
+# shellcheck source=tests/support/card.sh
+. "$(dirname "$0")/../support/card.sh"
+
+home=$work/home
+export LC_ALL=C.UTF-8
+unset LANGUAGE
+tessere() { "$TESSERE" --home "$home" --wait 5 "$@" </dev/null; }
+says() { # PATTERN ARGUMENT...
+    local pattern=$1
+    shift
+    tessere "$@" >"$work/out" 2>&1
+    cat "$work/out"
+    grep -qE -- "$pattern" "$work/out"
+}
+figure() { # NAME VALUE
+    tessere fleet audit --json | tee "$work/figures" | python3 -c 'import json, sys; sys.exit(json.load(sys.stdin)[sys.argv[1]] != float(sys.argv[2]))' "$1" "$2" || { cat "$work/figures"; return 1; }
+}
+
+tessere init --finess 750712184 --name Hospital >/dev/null
+cat >"$work/fleet.yaml" <<'YAML'
+layouts:
+  - {id: library, application: "F585C0", crypto: aes, keys: 4, proof-key: 1, diversification: shared, old-application: delete}
+YAML
+printf 'uid,ref,name\n04A1B2C3D4E5F6,10001,Anne Martin\n04A1B2C3D4E5F7,10002,Bruno Petit\n' >"$work/list.csv"
+printf '# of the library\n00112233445566778899AABBCCDDEE00\n3k3des: 000102030405060708090A0B0C0D0E0F1011121314151617\n' >"$work/keys"
+chmod 600 "$work/keys"
+check "the description is checked" says 'library: application F585C0, proved by key 1, which all badges share' fleet check "$work/fleet.yaml"
+check "the list is taken in" says 'List 1: 2 badges of list.csv' fleet import "$work/list.csv"
+check "nobody has seen a badge" figure remaining 2
+
+# as software of others left it: an application whose keys are the factory's
+"$TESSERE_CARD" new --ev ev1 --uid 04A1B2C3D4E5F6 "$work/card" >/dev/null
+insert 0 "$work/card"
+opensc-tool --reader 0 --send-apdu 90:5A:00:00:03:00:00:00:00 --send-apdu 90:CA:00:00:05:C0:85:F5:0B:84:00 >"$work/made" 2>&1
+check "a scan recognises the layout" says 'library, key 1 +factory key \(proved\)' card scan --fleet "$work/fleet.yaml" --keys-file "$work/keys"
+check "what was found is in the figures" figure forbidden 1
+chmod 640 "$work/keys"
+check "a file of keys that others may read is refused" says 'others may read it' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
+chmod 600 "$work/keys"
+check "a takeover that nobody approves changes nothing" says 'cancelled' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys"
+check "the badge is taken over for the holder of the list" says 'Badge 1 of Anne Martin \(10001\) is taken over' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
+check "it taps" says 'Anne Martin' tap
+check "the old application is gone" says 'applications +F51234' card scan
+check "it conforms" figure conform 1
+check "one remains" figure remaining 1
+check "keys of others are sent to no server" says 'not sent to a server' card scan --keys-file "$work/keys" --server https://localhost:1
+remove 0
+"$TESSERE_CARD" new --ev ev2 --uid 04A1B2C3D4E5F7 "$work/blank" >/dev/null
+insert 0 "$work/blank"
+check "a blank card with the UID of a badge of the list proves nothing" says 'no layout of the fleet' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
+remove 0
+check "the journal is whole" tessere journal verify
+check "no key of others is in the database" bash -c "! grep -qaF 00112233445566778899AABBCCDDEE00 '$home/store.db' && ! grep -qaP '\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xAA\xBB\xCC\xDD\xEE\x00' '$home/store.db'"
+finish
