@@ -9,7 +9,7 @@ cd "$top"
 # name of a job: packages, and the reason that is shown before they are installed
 declare -A packages=(
     [build]="gcc libc6-dev binutils meson ninja-build pkg-config gettext
-        libssl-dev libpcsclite-dev libp11-kit-dev libsqlite3-dev libjansson-dev libcyaml-dev libyaml-dev
+        libssl-dev libpcsclite-dev libp11-kit-dev libsqlite3-dev libjansson-dev libcyaml-dev libyaml-dev libxml2-dev
         libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libargon2-dev libseccomp-dev libsystemd-dev
         libcmocka-dev libfreefare-dev libnfc-dev"
     [run]="softhsm2 tzdata p11-kit pcscd vsmartcard-vpcd util-linux iproute2"

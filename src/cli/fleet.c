@@ -1,9 +1,13 @@
 /* tessere fleet: taking over badges that others encoded. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "cli/cli.h"
+#include "profile/esup.h"
 #include "service/fleet.h"
 
 enum { LIST_MAX = 512 * 1024 * 1024 };
@@ -70,6 +74,97 @@ enum b_code cli_fleet_check(struct cli *c, struct b_err *err)
         (void)json_object_set(c->out, "layouts", list);
     json_decref(list);
     return B_OK;
+}
+
+/* --- from elsewhere ----------------------------------------------------------------------------
+ */
+
+static const char *crypto_name(enum df_key_type type)
+{
+    return type == DF_KEY_AES ? "aes" : type == DF_KEY_3K3DES ? "3k3des" : "2k3des";
+}
+
+/* The description that was found, as tessere-fleet(5) says. */
+static void write_fleet(FILE *to, const struct profile_esup *f)
+{
+    for (uint8_t i = 0; i < f->left_count; i++)
+        (void)fprintf(to,
+                      _("# %06X: a service makes its keys; its layout is to be added by hand.\n"),
+                      f->left[i]);
+    (void)fprintf(to, f->fleet.count > 0 ? "layouts:\n" : "layouts: []\n");
+    for (uint8_t i = 0; i < f->fleet.count; i++) {
+        const struct profile_layout *l = &f->fleet.layouts[i];
+        (void)fprintf(to,
+                      "  - id: %s\n    application: \"%06X\"\n    crypto: %s\n    keys: %u\n"
+                      "    proof-key: %u\n    diversification: shared\n"
+                      "    old-application: keep\n",
+                      l->id, l->aid, crypto_name(l->type), l->key_count, l->proof_key);
+    }
+}
+
+/* Those that no takeover needs are there as comments. */
+static void write_keys(FILE *to, const struct profile_esup *f)
+{
+    char hex[2 * DF_KEY_BYTES_MAX + 1];
+    for (uint8_t i = 0; i < f->key_count; i++) {
+        const struct profile_esup_key *k = &f->keys[i];
+        for (size_t at = 0; at < df_key_size(k->key.type); at++)
+            (void)snprintf(hex + 2 * at, 3, "%02X", k->key.bytes[at]);
+        (void)fprintf(to, "# %06X, %u\n%s%s: %s\n", k->aid, k->no, k->is_needed ? "" : "#",
+                      crypto_name(k->key.type), hex);
+    }
+    b_wipe(hex, sizeof(hex));
+}
+
+/* Into a file that is not there yet, for this user alone. */
+static enum b_code keep_keys(const char *path, const struct profile_esup *f, struct b_err *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    FILE *to = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (to == NULL)
+        return b_err_set(err, B_E_KEY_FILE, (uint32_t)errno, "%s: %s", path, strerror(errno));
+    static char room[8192];
+    (void)setvbuf(to, room, _IOFBF, sizeof(room));
+    write_keys(to, f);
+    bool is_kept = fflush(to) == 0 && fsync(fd) == 0;
+    is_kept = fclose(to) == 0 && is_kept;
+    b_wipe(room, sizeof(room));
+    return is_kept ? B_OK
+                   : b_err_set(err, B_E_KEY_FILE, (uint32_t)errno, "%s: %s", path, strerror(errno));
+}
+
+static enum b_code read_esup(const char *path, struct profile_esup *ret, struct b_err *err)
+{
+    enum { CONFIGURATION_MAX = 4 * 1024 * 1024 };
+    char *text = NULL;
+    size_t n = 0;
+    enum b_code r = b_file_read(path, CONFIGURATION_MAX, &text, &n, err);
+    if (r == B_OK)
+        r = profile_esup_read(path, text, n, ret, err);
+    if (text != NULL)
+        b_wipe(text, n); /* keys are in it */
+    free(text);
+    return r;
+}
+
+enum b_code cli_fleet_from_esup(struct cli *c, struct b_err *err)
+{
+    static struct profile_esup found;
+    const char *path = c->options[CLI_OPT_KEYS_FILE];
+    if (path == NULL)
+        return b_err_set(err, B_E_USAGE, 0,
+                         _("fleet from-esup needs --keys-file: a new file, for the keys"));
+    enum b_code r = read_esup(c->operand, &found, err);
+    if (r == B_OK)
+        r = keep_keys(path, &found, err);
+    if (r == B_OK && c->out == NULL)
+        write_fleet(stdout, &found);
+    if (r == B_OK && c->out != NULL)
+        (void)json_object_update_new(c->out,
+                                     json_pack("{s:i, s:i, s:s}", "layouts", (int)found.fleet.count,
+                                               "keys", (int)found.key_count, "keys_file", path));
+    b_wipe(&found, sizeof(found));
+    return r;
 }
 
 /* --- figures -----------------------------------------------------------------------------------

@@ -31,6 +31,20 @@ check "the description is checked" says 'library: application F585C0, proved by 
 check "the list is taken in" says 'List 1: 2 badges of list.csv' fleet import "$work/list.csv"
 check "nobody has seen a badge" figure remaining 2
 
+cat >"$work/esup.xml" <<'XML'
+<beans xmlns:p="http://www.springframework.org/schema/p">
+  <bean class="org.esupportail.nfctag.beans.DesfireApplication" p:desfireAppId="F585C0" p:nok="84">
+    <bean class="org.esupportail.nfctag.beans.DesfireKey" p:keyNo="00" p:key="99112233445566778899AABBCCDDEE99"/>
+  </bean>
+</beans>
+XML
+from_esup() {
+    tessere fleet from-esup "$work/esup.xml" --keys-file "$work/esup.keys" >"$work/esup.yaml" && tessere fleet check "$work/esup.yaml" &&
+        [ "$(stat -c %a "$work/esup.keys")" = 600 ] && grep -q '^aes: 99112233' "$work/esup.keys" && ! grep -qi 99112233 "$work/esup.yaml"
+}
+check "the configuration of another system becomes a description, its keys apart" from_esup
+check "keys are written over nothing" says 'a key file cannot be used' fleet from-esup "$work/esup.xml" --keys-file "$work/esup.keys"
+
 # as software of others left it: an application whose keys are the factory's
 "$TESSERE_CARD" new --ev ev1 --uid 04A1B2C3D4E5F6 "$work/card" >/dev/null
 insert 0 "$work/card"
