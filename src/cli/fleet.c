@@ -21,6 +21,12 @@ static enum b_code read_encoding(const struct cli *c, enum b_csv_encoding *ret, 
     return B_OK;
 }
 
+static void say_list(const struct cli *c, const struct store_fleet_import *list)
+{
+    cli_say(c, CLI_PLAIN, _("List %lld: %lld badges of %s.\n"), (long long)list->id,
+            (long long)list->count, list->name);
+}
+
 enum b_code cli_fleet_import(struct cli *c, struct b_err *err)
 {
     struct service_fleet_list list = {.name = c->operand};
@@ -39,13 +45,31 @@ enum b_code cli_fleet_import(struct cli *c, struct b_err *err)
     free(text);
     if (r != B_OK)
         return r;
-    cli_say(c, CLI_GREEN, _("List %lld: %lld badges of %s.\n"), (long long)done.id,
-            (long long)done.count, done.name);
+    say_list(c, &done);
     if (c->out != NULL)
         (void)json_object_update_new(c->out, json_pack("{s:I, s:s, s:I}", "list",
                                                        (json_int_t)done.id, "file", done.name,
                                                        "badges", (json_int_t)done.count));
     return B_OK;
+}
+
+enum b_code cli_fleet_forget(struct cli *c, struct b_err *err)
+{
+    struct store_fleet_import list;
+    char *end = NULL;
+    long long id = strtoll(c->operand, &end, 10);
+    if (end == c->operand || *end != '\0' || id <= 0)
+        return b_err_set(err, B_E_USAGE, 0, _("a list is named by its number, not \"%.40s\""),
+                         c->operand);
+    enum b_code r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = store_fleet_import_by_id(c->service.store, id, &list, err);
+    if (r != B_OK)
+        return r;
+    say_list(c, &list);
+    if (!cli_ask(c, _("Forget this list and the holders that it names? [y/N] ")))
+        return b_err_set(err, B_E_CANCELLED, 0, "%s", list.name);
+    return service_fleet_forget(&c->service, id, &list, err);
 }
 
 enum b_code cli_fleet_check(struct cli *c, struct b_err *err)
@@ -238,6 +262,18 @@ static void answer_figures(const struct cli *c, const struct service_fleet_figur
                                   json_real(100.0 * (double)f->conform / (double)total));
 }
 
+static bool show_list(void *ctx, const struct store_fleet_import *list)
+{
+    const struct cli *c = ctx;
+    say_list(c, list);
+    if (c->out != NULL)
+        (void)json_array_append_new(json_object_get(c->out, "imports"),
+                                    json_pack("{s:I, s:s, s:I, s:I}", "list", (json_int_t)list->id,
+                                              "file", list->name, "badges", (json_int_t)list->count,
+                                              "at", (json_int_t)list->at));
+    return true;
+}
+
 enum b_code cli_fleet_audit(struct cli *c, struct b_err *err)
 {
     struct service_fleet_figures figures;
@@ -250,5 +286,7 @@ enum b_code cli_fleet_audit(struct cli *c, struct b_err *err)
         answer_figures(c, &figures);
     else
         say_figures(c, &figures);
-    return B_OK;
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, "imports", json_array());
+    return store_fleet_import_each(c->service.store, show_list, c, err);
 }

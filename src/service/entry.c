@@ -268,6 +268,7 @@ void service_digest_finding(const struct store_finding *f, uint8_t out[static 32
     struct record k;
     begin(&k, NULL, 0);
     number(&k, f->id);
+    block(&k, f->uid, sizeof(f->uid));
     number(&k, f->found);
     number(&k, f->ev);
     number(&k, f->at);

@@ -258,6 +258,33 @@ enum b_code service_fleet_import(struct service *sv, const struct service_fleet_
     return r;
 }
 
+struct forgetting {
+    int64_t id;
+    struct store_fleet_import *list;
+};
+
+static enum b_code forget_list(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct forgetting *k = ctx;
+    enum b_code r = store_fleet_import_by_id(c->store, k->id, k->list, err);
+    if (r == B_OK)
+        r = store_fleet_import_forget(c->store, k->id, err);
+    if (r != B_OK)
+        return r;
+    return service_log(
+        c,
+        (struct service_entry){.kind = "fleet-forget",
+                               .detail = json_pack("{s:I}", "list", (json_int_t)k->id)},
+        err);
+}
+
+enum b_code service_fleet_forget(struct service *sv, int64_t id, struct store_fleet_import *ret,
+                                 struct b_err *err)
+{
+    struct forgetting k = {id, ret};
+    return service_change(sv, forget_list, &k, err);
+}
+
 /* --- what is found -----------------------------------------------------------------------------
  */
 
@@ -301,9 +328,10 @@ static enum b_code note_finding(struct service_change *c, void *ctx, struct b_er
 {
     struct store_finding *f = ctx;
     struct store_finding before;
-    enum b_code r = store_finding_get(c->store, f->id, &before, err);
+    enum b_code r = store_finding_by_uid(c->store, f->uid, &before, err);
     if (r != B_OK && r != B_E_NOT_FOUND)
         return r;
+    f->id = r == B_OK ? before.id : 0;
     if (r == B_OK && f->found == STORE_FOUND_UNKNOWN)
         f->found = before.found;
     f->at = c->now;
@@ -327,7 +355,8 @@ enum b_code service_fleet_find(struct service *sv, const struct profile_state *s
     enum b_code r = store_foreign_by_uid(sv->store, state->uid, &row, err);
     if (r != B_OK)
         return r == B_E_NOT_FOUND ? B_OK : r;
-    struct store_finding f = {.id = row.id, .found = weakest(state), .ev = (uint8_t)state->ev};
+    struct store_finding f = {.found = weakest(state), .ev = (uint8_t)state->ev};
+    memcpy(f.uid, row.uid, sizeof(f.uid));
     return service_change(sv, note_finding, &f, err);
 }
 

@@ -19,6 +19,11 @@ B_NODISCARD enum b_code service_fleet_import(struct service *sv,
                                              const struct service_fleet_list *list,
                                              struct store_fleet_import *ret, struct b_err *err);
 
+/* Removes a list, so that a better one can be taken in. What was found on its badges stays, and so
+ * do badges that were taken over. B_E_NOT_FOUND. */
+B_NODISCARD enum b_code service_fleet_forget(struct service *sv, int64_t id,
+                                             struct store_fleet_import *ret, struct b_err *err);
+
 /* Writes down what a scan found on a card, when a list names it and it is no badge yet. */
 B_NODISCARD enum b_code service_fleet_find(struct service *sv, const struct profile_state *state,
                                            struct b_err *err);

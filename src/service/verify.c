@@ -193,6 +193,14 @@ static void take_forgotten(struct replay *k, const json_t *body)
         l->is_there[id] = false;
 }
 
+/* A list that was taken back is there no more. */
+static void take_forgotten_list(struct replay *k, const json_t *body)
+{
+    json_int_t id = json_integer_value(json_object_get(json_object_get(body, "detail"), "list"));
+    if (id >= 0 && (size_t)id < k->last[FLEET_IMPORT].cap)
+        k->last[FLEET_IMPORT].is_there[id] = false;
+}
+
 /* What was carried out was witnessed by the vault, which saw the quorum's signatures. */
 static enum b_code take_receipt(struct replay *k, uint64_t index, const json_t *body)
 {
@@ -235,6 +243,8 @@ static enum b_code take_body(struct replay *k, const struct store_entry *e, cons
     }
     if (is_text(body, "kind", "forget-answers"))
         take_forgotten(k, body);
+    if (is_text(body, "kind", "fleet-forget"))
+        take_forgotten_list(k, body);
     if (is_text(body, "kind", "carry-out") && take_receipt(k, e->index, body) != B_OK)
         return k->code;
     bool is_tap = is_text(body, "kind", "tap") && is_text(body, "outcome", "ok");

@@ -84,6 +84,22 @@ enum b_code store_fleet_import_each(struct store *s,
     return r == B_E_NOT_FOUND ? B_OK : r;
 }
 
+enum b_code store_fleet_import_forget(struct store *s, int64_t id, struct b_err *err)
+{
+    static const char *const removals[] = {"DELETE FROM foreign_badge WHERE import = ?",
+                                           "DELETE FROM fleet_import WHERE id = ?"};
+    enum b_code r = B_OK;
+    for (size_t i = 0; r == B_OK && i < B_COUNT(removals); i++) {
+        struct statement *st = NULL;
+        r = store_prepare(s, removals[i], &st, err);
+        if (r != B_OK)
+            return r;
+        driver_bind_int(st, 1, id);
+        r = store_run(&st, err);
+    }
+    return r;
+}
+
 /* --- their rows --------------------------------------------------------------------------------
  */
 
@@ -217,41 +233,46 @@ enum b_code store_foreign_imports(struct store *s, const char *ref, int64_t *ids
 static enum b_code read_finding(struct statement *st, struct store_finding *f, struct b_err *err)
 {
     *f = (struct store_finding){.id = driver_int(st, 0),
-                                .found = (enum store_found)driver_int(st, 1),
-                                .ev = (uint8_t)driver_int(st, 2),
-                                .at = driver_int(st, 3)};
+                                .found = (enum store_found)driver_int(st, 2),
+                                .ev = (uint8_t)driver_int(st, 3),
+                                .at = driver_int(st, 4)};
+    (void)driver_blob(st, 1, f->uid, sizeof(f->uid));
     if (f->found >= STORE_FOUND_COUNT)
         return b_err_set(err, B_E_STORE_CORRUPT, 0, "finding %lld is none that exists",
                          (long long)f->id);
     return B_OK;
 }
 
-enum b_code store_finding_put(struct store *s, const struct store_finding *f, struct b_err *err)
+enum b_code store_finding_put(struct store *s, struct store_finding *f, struct b_err *err)
 {
+    static const char insert[] = "INSERT INTO finding (uid, found, ev, at) VALUES (?, ?, ?, ?)";
+    static const char update[] =
+        "UPDATE finding SET uid = ?, found = ?, ev = ?, at = ? WHERE id = ?";
     struct statement *st = NULL;
-    enum b_code r = store_prepare(
-        s,
-        "INSERT INTO finding (id, found, ev, at) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
-        " SET found = excluded.found, ev = excluded.ev, at = excluded.at",
-        &st, err);
+    enum b_code r = store_prepare(s, f->id == 0 ? insert : update, &st, err);
     if (r != B_OK)
         return r;
-    driver_bind_int(st, 1, f->id);
+    driver_bind_blob(st, 1, f->uid, sizeof(f->uid));
     driver_bind_int(st, 2, f->found);
     driver_bind_int(st, 3, f->ev);
     driver_bind_int(st, 4, f->at);
-    return store_run(&st, err);
+    if (f->id != 0)
+        driver_bind_int(st, 5, f->id);
+    r = store_run(&st, err);
+    if (r == B_OK && f->id == 0)
+        f->id = driver_last_id(s->driver);
+    return r;
 }
 
-enum b_code store_finding_get(struct store *s, int64_t id, struct store_finding *ret,
-                              struct b_err *err)
+enum b_code store_finding_by_uid(struct store *s, const uint8_t uid[static 7],
+                                 struct store_finding *ret, struct b_err *err)
 {
     struct statement *st = NULL;
     enum b_code r =
-        store_prepare(s, "SELECT id, found, ev, at FROM finding WHERE id = ?", &st, err);
+        store_prepare(s, "SELECT id, uid, found, ev, at FROM finding WHERE uid = ?", &st, err);
     if (r != B_OK)
         return r;
-    driver_bind_int(st, 1, id);
+    driver_bind_blob(st, 1, uid, 7);
     r = driver_step(st, err);
     if (r == B_OK)
         r = read_finding(st, ret, err);
@@ -265,7 +286,8 @@ enum b_code store_finding_each(struct store *s,
 {
     struct statement *st = NULL;
     struct store_finding f;
-    enum b_code r = store_prepare(s, "SELECT id, found, ev, at FROM finding ORDER BY id", &st, err);
+    enum b_code r =
+        store_prepare(s, "SELECT id, uid, found, ev, at FROM finding ORDER BY id", &st, err);
     while (r == B_OK && (r = driver_step(st, err)) == B_OK) {
         r = read_finding(st, &f, err);
         if (r != B_OK || !fn(ctx, &f))
@@ -285,7 +307,7 @@ enum b_code store_fleet_count(struct store *s, struct store_fleet_counts *ret, s
         store_prepare(s,
                       "SELECT l.status = ?1, b.id IS NOT NULL, coalesce(f.found, -1), count(*)"
                       " FROM foreign_badge l LEFT JOIN badge b ON b.uid = l.uid"
-                      " LEFT JOIN finding f ON f.id = l.id GROUP BY 1, 2, 3",
+                      " LEFT JOIN finding f ON f.uid = l.uid GROUP BY 1, 2, 3",
                       &st, err);
     *ret = (struct store_fleet_counts){.listed = 0};
     if (r != B_OK)

@@ -51,6 +51,8 @@ B_NODISCARD enum b_code store_foreign_by_uid(struct store *s, const uint8_t uid[
 B_NODISCARD enum b_code store_foreign_each(struct store *s, int64_t import,
                                            bool (*fn)(void *ctx, const struct store_foreign *f),
                                            void *ctx, struct b_err *err);
+/* Removes a list with its rows. */
+B_NODISCARD enum b_code store_fleet_import_forget(struct store *s, int64_t id, struct b_err *err);
 B_NODISCARD enum b_code store_foreign_count(struct store *s, int64_t *ret, struct b_err *err);
 /* Puts `gone` in the place of a person. */
 B_NODISCARD enum b_code store_foreign_erase(struct store *s, const char *ref, const char *gone,
@@ -71,17 +73,18 @@ enum store_found {
 };
 const char *store_found_name(enum store_found f); /* "unknown", "ours", "shared", ... */
 struct store_finding {
-    int64_t id; /* the row's of the list */
+    int64_t id;
+    uint8_t uid[7]; /* it outlives the list that named the badge */
     enum store_found found;
     uint8_t ev; /* enum df_ev as a number */
     int64_t at;
 };
-/* The one of a row, in the place of an earlier one. */
-B_NODISCARD enum b_code store_finding_put(struct store *s, const struct store_finding *f,
+/* Inserts (id 0) or updates; sets id. */
+B_NODISCARD enum b_code store_finding_put(struct store *s, struct store_finding *f,
                                           struct b_err *err);
 /* B_E_NOT_FOUND without a message. */
-B_NODISCARD enum b_code store_finding_get(struct store *s, int64_t id, struct store_finding *ret,
-                                          struct b_err *err);
+B_NODISCARD enum b_code store_finding_by_uid(struct store *s, const uint8_t uid[static 7],
+                                             struct store_finding *ret, struct b_err *err);
 B_NODISCARD enum b_code store_finding_each(struct store *s,
                                            bool (*fn)(void *ctx, const struct store_finding *f),
                                            void *ctx, struct b_err *err);

@@ -60,12 +60,15 @@ check "it taps" says 'Anne Martin' tap
 check "the old application is gone" says 'applications +F51234' card scan
 check "it conforms" figure conform 1
 check "one remains" figure remaining 1
+check "a list is not forgotten without approval" says 'cancelled' fleet forget 1
 check "keys of others are sent to no server" says 'not sent to a server' card scan --keys-file "$work/keys" --server https://localhost:1
 remove 0
 "$TESSERE_CARD" new --ev ev2 --uid 04A1B2C3D4E5F7 "$work/blank" >/dev/null
 insert 0 "$work/blank"
 check "a blank card with the UID of a badge of the list proves nothing" says 'no layout of the fleet' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
 remove 0
+check "a list can be forgotten" tessere fleet forget 1 --yes
+check "the badge that was taken over stays" figure total 1
 check "the journal is whole" tessere journal verify
 check "no key of others is in the database" bash -c "! grep -qaF 00112233445566778899AABBCCDDEE00 '$home/store.db' && ! grep -qaP '\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xAA\xBB\xCC\xDD\xEE\x00' '$home/store.db'"
 finish

@@ -236,6 +236,12 @@ static void add_lists(struct service *sv)
         MUST(service_fleet_import(sv, &list, &done, &err));
         MUST(service_fleet_find(sv, &seen, &err));
     }
+    static const char forgotten[] = "uid,ref,name\n04A3000000000A,30001,Eva\n";
+    const struct service_fleet_list list = {
+        .name = "forgotten.csv", .text = forgotten, .n = strlen(forgotten)};
+    struct store_fleet_import gone;
+    MUST(service_fleet_import(sv, &list, &gone, &err));
+    MUST(service_fleet_forget(sv, gone.id, &gone, &err));
 }
 
 struct note {
@@ -480,7 +486,9 @@ static void every_edit_and_removal_is_found(void **state)
             list);
         edit(sql);
     }
-    edit("INSERT INTO finding VALUES (2, 0, 1, 1)");
+    edit("INSERT INTO finding (uid, found, ev, at) VALUES (x'04010101010101', 0, 1, 1)");
+    edit("INSERT INTO fleet_import (name, count, at, salt) VALUES ('mine', 0, 1, x'00')");
+    edit("INSERT INTO fleet_import VALUES (3, 'forgotten', 0, 1, x'00')");
     edit("UPDATE foreign_badge SET import = 3 - import"); /* whole lists change places */
     edit("UPDATE foreign_badge SET id = 10 - id WHERE import = 1");
     print_message("# %u edits tried, %u more refused by the database, %u not found\n", tried,

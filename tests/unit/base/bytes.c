@@ -276,9 +276,43 @@ static void base64_of_another_form_is_refused(void **state)
     assert_int_equal(read, 4);
 }
 
+static void characters_are_read_as_utf8_has_them(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        uint32_t point; /* 0: none */
+    } rows[] = {
+        {"A", 'A'},
+        {"\xC3\xA9", 0xE9},
+        {"\xE2\x82\xAC", 0x20AC},
+        {"\xF0\x9F\x98\x80", 0x1F600},
+        {"\xF4\x8F\xBF\xBF", 0x10FFFF},
+        {"\x80", 0},
+        {"\xC0\xAF", 0},
+        {"\xE0\x80\xAF", 0},
+        {"\xED\xA0\x80", 0},
+        {"\xF4\x90\x80\x80", 0},
+        {"\xF8\x88\x80\x80\x80", 0},
+        {"\xC3", 0},
+        {"\xC3(", 0},
+    };
+    for (size_t i = 0; i < B_COUNT(rows); i++) {
+        struct b_rd r = b_rd_from(rows[i].bytes, strlen(rows[i].bytes));
+        assert_int_equal(b_rd_utf8(&r), rows[i].point);
+        assert_int_equal(b_rd_end(&r), rows[i].point != 0);
+    }
+    struct b_rd zero = b_rd_from("", 1);
+    assert_int_equal(b_rd_utf8(&zero), 0);
+    assert_true(b_rd_end(&zero));
+    assert_int_equal(b_rd_utf8(&zero), 0);
+    assert_false(b_rd_ok(&zero));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(characters_are_read_as_utf8_has_them),
         cmocka_unit_test(fields_lie_in_the_order_and_byte_order_of_their_names),
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(a_reader_cut_at_any_length_goes_bad_and_reads_nothing_beyond),

@@ -197,6 +197,24 @@ static void a_person_who_is_in_a_list_alone_can_be_erased(void **state)
     expect_whole();
 }
 
+static void a_wrong_list_can_be_taken_back(void **state)
+{
+    (void)state;
+    MUST(import("uid,ref,name\n04112233445501,1,A\n04112233445502,2,B\n"));
+    desk_card_new(&card, DF_EV1, 1);
+    scan(NULL);
+    desk_expect(service_fleet_forget(&desk.sv, 2, &done, &desk_err), B_E_NOT_FOUND);
+    MUST(service_fleet_forget(&desk.sv, 1, &done, &desk_err));
+    assert_int_equal(done.count, 2);
+    audit();
+    assert_int_equal(service_fleet_total(&figures), 0);
+    expect_whole();
+    MUST(import("uid,ref,name\n04112233445501,1,Anne\n"));
+    audit();
+    assert_int_equal(figures.lists.found[STORE_FOUND_FACTORY], 1); /* it is still known */
+    expect_whole();
+}
+
 /* --- what is found -----------------------------------------------------------------------------
  */
 
@@ -304,7 +322,7 @@ static void what_was_found_is_known_before_anybody_approves(void **state)
     set_card_key(&old_key);
     MUST(take_over(&old_key));
     struct store_finding f;
-    MUST(store_finding_get(desk.sv.store, 1, &f, &desk_err));
+    MUST(store_finding_by_uid(desk.sv.store, badge.uid, &f, &desk_err));
     assert_int_equal(f.found, STORE_FOUND_SHARED);
     assert_int_equal(f.ev, DF_EV2);
 }
@@ -403,6 +421,7 @@ int main(void)
         AT_DESK(the_same_badge_twice_is_named_with_both_lines),
         AT_DESK(many_lines_are_one_entry_of_the_journal),
         AT_DESK(a_person_who_is_in_a_list_alone_can_be_erased),
+        AT_DESK(a_wrong_list_can_be_taken_back),
         AT_DESK(a_scan_of_a_listed_card_is_written_down),
         AT_DESK(a_card_that_no_list_names_leaves_no_trace),
         AT_DESK(a_shared_key_is_found_and_not_forgotten),
