@@ -101,6 +101,7 @@ static enum b_code derive_given(struct profile_run *run, df_aid aid, uint8_t no,
                                 struct df_key *ret)
 {
     const struct profile_layout *l = run_maker(run->job, given);
+    b_check(l != NULL); /* a trial of this kind names one */
     const struct df_key *master = &run->job->given[given % run->job->given_count];
     const struct crypto_div_profile *rule =
         crypto_div_find(aid == 0 ? l->card_diversification : l->diversification);

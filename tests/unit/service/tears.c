@@ -1,12 +1,16 @@
-/* The desk with a card that leaves at every point of an enrolment. */
+/* The desk with a card that leaves at every point of an enrolment, and of a takeover. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "desk.h"
+#include "service/fleet.h"
 
 static struct desk desk;
 static struct desk_card card;
@@ -52,9 +56,72 @@ static void an_enrolment_torn_anywhere_is_mended(void **state)
     print_message("# %u tears, all mended\n", tears);
 }
 
+/* --- badges of others --------------------------------------------------------------------------
+ */
+
+static const struct df_key old_key = {.type = DF_KEY_2K3DES, .bytes = {2, 4, 6, [9] = 8}};
+
+static enum b_code take_over(struct channel_fault fault)
+{
+    const struct service_others others = {.given = &old_key, .given_count = 1};
+    struct channel *ch = desk_channel(&card, fault);
+    enum b_code r = service_takeover(&desk.sv, ch, &others, NULL, &badge, &desk_err);
+    channel_free(&ch);
+    return r;
+}
+
+/* A card of the list, whose own key all badges of the fleet share. */
+static void make_shared(uint8_t last)
+{
+    desk_card_new(&card, DF_EV2, last);
+    struct picc_key *master = &card.picc.mem.master;
+    memcpy(master->bytes, old_key.bytes, sizeof(master->bytes));
+}
+
+static void import_all(void)
+{
+    static char text[256 * 40];
+    size_t n = (size_t)snprintf(text, sizeof(text), "uid,ref,name\n");
+    for (unsigned i = 0; i < 256; i++)
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "041122334455%02X,%u,Holder %u\n", i, i,
+                              i);
+    const struct service_fleet_list list = {.name = "all.csv", .text = text, .n = n};
+    struct store_fleet_import done;
+    MUST(service_fleet_import(&desk.sv, &list, &done, &desk_err));
+}
+
+static void a_takeover_torn_anywhere_is_gone_on_with(void **state)
+{
+    (void)state;
+    unsigned tears = 0;
+    desk_open(&desk, "750000002");
+    import_all();
+    for (int after = 0; after < 2; after++) {
+        struct channel_fault fault = {.after_effect = after == 1};
+        enum b_code r = B_E_CARD_REMOVED;
+        while (r == B_E_CARD_REMOVED) {
+            fault.at++;
+            make_shared((uint8_t)(2 * fault.at + fault.after_effect));
+            r = take_over(fault);
+            if (r == B_E_CARD_REMOVED)
+                MUST(take_over((struct channel_fault){0}));
+            assert_int_equal(badge.state, STORE_BADGE_ACTIVE);
+            MUST(desk_tap(&desk, &card, &badge));
+        }
+        desk_expect(r, B_OK);
+        assert_true(fault.at > 20);
+        tears += fault.at - 1;
+    }
+    desk_close(&desk);
+    print_message("# %u tears, all gone on with\n", tears);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(an_enrolment_torn_anywhere_is_mended)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_enrolment_torn_anywhere_is_mended),
+        cmocka_unit_test(a_takeover_torn_anywhere_is_gone_on_with),
+    };
     return cmocka_run_group_tests_name("tears at the desk", tests, desk_make_place,
                                        desk_drop_place);
 }
