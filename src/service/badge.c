@@ -275,6 +275,20 @@ static enum b_code begin_repair(void *ctx, struct service_work *w, bool is_appro
     return r;
 }
 
+/* What the store knows of the card gives the content of files torn before writing. */
+static bool recall(struct service *sv, struct service_work *w, const uint8_t *uid, uint8_t n)
+{
+    struct store_badge known;
+    struct b_err ignored;
+    if (n != sizeof(known.uid) || store_badge_by_uid(sv->store, uid, &known, &ignored) != B_OK)
+        return false;
+    w->job.holder_len = (uint8_t)strlen(known.holder_ref);
+    memcpy(w->job.holder, known.holder_ref, w->job.holder_len);
+    w->job.serial_len = known.serial_len;
+    memcpy(w->job.serial, known.serial, known.serial_len);
+    return known.serial_len > 0;
+}
+
 enum b_code service_repair(struct service *sv, struct channel *ch,
                            const struct service_watch *watch, struct store_badge *ret_badge,
                            struct b_err *err)
@@ -283,16 +297,12 @@ enum b_code service_repair(struct service *sv, struct channel *ch,
     if (w == NULL)
         return err->code;
     struct enrolment e = {.sv = sv, .is_repair = true};
-    /* What the store knows of the card by its UID gives the content of files torn before writing.
-     */
-    struct store_badge known;
-    if (w->job.uid_len == 7 && store_badge_by_uid(sv->store, w->job.uid, &known, err) == B_OK) {
-        w->job.holder_len = (uint8_t)strlen(known.holder_ref);
-        memcpy(w->job.holder, known.holder_ref, w->job.holder_len);
-        w->job.serial_len = known.serial_len;
-        memcpy(w->job.serial, known.serial, known.serial_len);
-    }
+    (void)recall(sv, w, w->job.uid, w->job.uid_len);
     enum b_code r = service_relay(sv, ch, w, watch, begin_repair, &e, err);
+    /* A card that shows a random UID tells its own only when it is asked with its key. */
+    if (r == B_E_CARD_BLOCKED && w->job.serial_len == 0 &&
+        recall(sv, w, w->state.uid, w->state.uid_len))
+        r = service_relay(sv, ch, w, watch, begin_repair, &e, err);
     if (r == B_OK)
         r = end_work(sv, w, &e.badge, "repair", err);
     if (r == B_OK)
