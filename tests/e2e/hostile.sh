@@ -31,7 +31,7 @@ enrol() { # NAME
     local code
     code=$(api admin "${json[@]}" -d "{\"name\":\"$1\"}" "$url/v1/stations" | sed 's/.*"code":"\([^"]*\)".*/\1/')
     "$TESSERE_AGENT" --state "$work/$1" enrol --server "$url" --code "$code" &&
-        cp "$work/$1/station.pem" "$work/$1.pem" && cp "$work/$1/station.key" "$work/$1.key"
+        cp "$work/$1/station.pem" "$work/$1.pem" && cp "$work/$1/station.pem" "$work/$1.key"
 }
 check "three stations are enrolled" bash -c "$(declare -f enrol api); $(declare -p json); work='$work' home='$home' url='$url' TESSERE_AGENT='$TESSERE_AGENT'; enrol one && enrol two && enrol three"
 
