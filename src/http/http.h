@@ -126,6 +126,7 @@ uint16_t http_server_port(const struct http_server *s);
 enum http_who { /* bits of a route: who may call it; a person's are those of enum store_role */
                 HTTP_STATION = 0x10,
                 HTTP_ANYBODY = 0x80,
+                HTTP_BARE = 0x180, /* anybody, and neither the store nor who it is matters */
                 HTTP_OPERATOR = STORE_ROLE_OPERATOR,
                 HTTP_ADMINISTRATOR = STORE_ROLE_ADMINISTRATOR,
                 HTTP_CUSTODIAN = STORE_ROLE_CUSTODIAN,

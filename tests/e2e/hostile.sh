@@ -160,7 +160,27 @@ hangs() {
 }
 sleep 10 # stations may have that many taps again
 check "when the token hangs under many taps, people are answered" hangs
+asked() { # strangers ask what the vault must answer: more of them than stations have readers
+    local vault token waiting=() i status=0
+    vault=$(pgrep -P "$server" -x tessere-vault) && token=$(pgrep -P "$vault" tessere-token) || return 1
+    kill -STOP "$token"
+    for ((i = 0; i < 20; i++)); do
+        for what in readyz jwks; do
+            api "" "$url/v1/$what" >/dev/null 2>&1 &
+            waiting+=($!)
+        done
+    done
+    sleep 1
+    curl -sS -m 4 --cacert "$home/pki/ca.pem" --cert "$work/two.pem" --key "$work/two.key" "${json[@]}" -d '{"uid":"04A1B2C3D4E5F6"}' "$url/v1/station/desk" | grep -q '"code":"not-found"' || status=1
+    curl -sS -m 4 --cacert "$home/pki/ca.pem" "$url/v1/healthz" | grep -q alive || status=2
+    sleep 5
+    curl -sS -m 4 --cacert "$home/pki/ca.pem" -w '%{http_code}' "$url/v1/readyz" | grep -q '"code":"token-failed".*503$' || status=3
+    kill -CONT "$token"
+    wait "${waiting[@]}"
+    return "$status"
+}
 sleep 11 # those taps have ended
+check "when the token hangs, strangers who ask for the vault hold no station up" asked
 check "and taps go on when it wakes" bash -c "$(declare -f api); work='$work' home='$home'; api two -H 'Content-Type: application/json' -d '$tap' '$url/v1/taps' | grep -q frame"
 
 # --- slowness
