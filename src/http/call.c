@@ -48,6 +48,14 @@ int http_status_of(enum b_code code)
     return of_class[b_code_exit(code)];
 }
 
+/* Somebody may stand at a reader and read what comes of it: not where people administer. */
+static bool is_at_reader(const struct http_call *c, enum b_code code)
+{
+    if (c->route == NULL)
+        return code == B_E_TOO_OFTEN;
+    return c->person.id == 0 && (c->route->who & (HTTP_STATION | HTTP_ANYBODY)) != 0;
+}
+
 static json_t *problem(const struct http_call *c, const struct b_err *err)
 {
     json_t *p = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "type", "about:blank", "title",
@@ -61,7 +69,8 @@ static json_t *problem(const struct http_call *c, const struct b_err *err)
                       c->request);
     char sentence[160];
     policy_sentence(err->code, c->is_french, "", sentence, sizeof(sentence));
-    (void)json_object_set_new(p, "sentence", json_string(sentence));
+    if (is_at_reader(c, err->code))
+        (void)json_object_set_new(p, "sentence", json_string(sentence));
     if (c->out != NULL)
         (void)json_object_update(p, c->out);
     return p;

@@ -56,6 +56,16 @@ check "an expired certificate counts as none" gets 401 certificate-needed old "$
 check "an address that is none" gets 404 not-found admin "$url/v1/nothing"
 check "a method that is not taken" gets 405 method admin -X DELETE "$url/v1/badges"
 check "a station asks for what it may not" gets 403 not-permitted one "$url/v1/badges"
+unsaid() { # what a person administers with has no sentence for somebody at a reader
+    api admin "$url/v1/badges/99" | tee "$work/unsaid" && grep -q '"code":"not-found"' "$work/unsaid" && ! grep -q sentence "$work/unsaid" &&
+        api one "${json[@]}" -d '{"box":"00"}' "$url/v1/taps/x/pin" | grep -q '"sentence":"Trop lent'
+}
+check "a tap that is over has a sentence, a badge that is none has not" unsaid
+check "a station's name with a line feed" gets 400 bad-input admin "${json[@]}" -d '{"name":"x\ny"}' "$url/v1/stations"
+check "a group that turns what stands beside it" gets 400 bad-input admin "${json[@]}" -d '{"name":"x","group":"g\u202e"}' "$url/v1/stations"
+check "a zone with a control character" gets 400 bad-input admin "${json[@]}" -d '{"name":"x","zone":"\u001b[2J"}' "$url/v1/stations"
+check "a holder's name with a line feed" gets 400 bad-input admin "${json[@]}" -d '{"what":"enrol","ref":"1","name":"x\ny","uid":"04A1B2C3D4E5F6"}' "$url/v1/desk"
+check "a person's name with a line feed" bash -c "! '$TESSERE' --home '$home' person add $'x\ny' --roles operator --out '$work/xy' 2>'$work/said' && grep -q 'on one line' '$work/said' && ! [ -e '$work/xy.key' ]"
 check "a body that is not JSON" gets 400 bad-input one "${json[@]}" -d '{"uid":' "$url/v1/taps"
 check "a key twice" gets 400 bad-input one "${json[@]}" -d '{"method":"ev2","method":"aes"}' "$url/v1/taps"
 check "an array" gets 400 bad-input one "${json[@]}" -d '[]' "$url/v1/taps"
