@@ -98,12 +98,14 @@ check "a key used for two requests" bash -c "$(declare -f gets api); work='$work
 check "a one-time code is told once, and not kept" bash -c "$(declare -f gets api); work='$work' home='$home'
     gets 409 answer-lost admin -H 'Content-Type: application/json' -H 'Idempotency-Key: a' -d '{\"name\":\"x1\"}' '$url/v1/stations' &&
     ! sqlite3 '$home/store.db' 'SELECT body FROM reply' | grep -q code"
-flood() { # one connection, more than its rate
+flood() { # more than one's rate, and at once again on a connection of its own
     local out
     out=$(api admin -K <(for ((i = 0; i < 260; i++)); do echo "url = \"$url/v1/healthz\""; done) -w '\n')
-    grep -q '"code":"too-often"' <<<"$out"
+    grep -q '"code":"too-often"' <<<"$out" || return 1
+    for ((i = 0; i < 20; i++)); do api admin "$url/v1/healthz" & done | grep -q '"code":"too-often"'
 }
-check "who asks too often on a connection is told so" flood
+check "who asks too often is told so, on whatever connections" flood
+check "others are not, nor strangers at the same address" bash -c "$(declare -f api); work='$work' home='$home'; api paul '$url/v1/badges' | grep -q items && api '' '$url/v1/healthz' | grep -q alive"
 
 # --- the desk
 sleep 2 # within the rate again
