@@ -8,8 +8,8 @@
 #include "base/err.h"
 
 /* Puts n bytes in the place of whatever path holds: written beside it (path.part), flushed,
- * renamed, and the directory flushed. mode: permissions of the new file. B_E_SYSTEM names path and
- * cause; then what was there is there. */
+ * renamed, and the directory flushed. Who writes the same file at the same moment waits. mode:
+ * permissions of the new file. B_E_SYSTEM names path and cause; then what was there is there. */
 B_NODISCARD enum b_code b_file_replace(const char *path, const void *data, size_t n, mode_t mode,
                                        struct b_err *err);
 

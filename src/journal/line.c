@@ -2,29 +2,13 @@
 
 #include <string.h>
 
-/* The code point that starts with byte c, whose other bytes are taken off; 0 for what is none. */
-static uint32_t code_point(uint8_t c, struct b_rd *text)
-{
-    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-    size_t more = c < 0x80 ? 0 : (c & 0xE0) == 0xC0 ? 1 : (c & 0xF0) == 0xE0 ? 2 : 3;
-    if (c >= 0xF8 || (c & 0xC0) == 0x80)
-        return 0;
-    uint32_t v = more == 0 ? c : c & (0x3Fu >> more);
-    for (size_t i = 0; i < more; i++) {
-        uint8_t next = b_rd_u8(text);
-        if ((next & 0xC0) != 0x80)
-            return 0;
-        v = v << 6 | (next & 0x3F);
-    }
-    bool is_surrogate = v >= 0xD800 && v < 0xE000;
-    return v < least[more] || v > 0x10FFFF || is_surrogate ? 0 : v;
-}
+#include "base/text.h"
 
 bool journal_is_text(struct b_rd text)
 {
     while (text.left > 0) {
-        uint8_t c = b_rd_u8(&text);
-        if (c != '\n' && code_point(c, &text) < ' ')
+        uint32_t c = b_text_next(&text);
+        if (c != '\n' && c < ' ')
             return false;
     }
     return b_rd_ok(&text);

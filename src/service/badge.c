@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "service/party.h"
 #include "service/relay.h"
 
 /* Finds the badge of the card that was inspected: by its true UID, else by its serial. */
@@ -214,10 +215,19 @@ static enum b_code end_work(struct service *sv, struct service_work *w, struct s
     return service_change(sv, note_ending, &e, err);
 }
 
+enum b_code service_check_holder(const struct service_holder *h, struct b_err *err)
+{
+    enum b_code r = service_check_name("the holder's reference", h->ref, err);
+    return r == B_OK ? service_check_name("the holder's name", h->name, err) : r;
+}
+
 enum b_code service_enrol(struct service *sv, struct channel *ch, struct service_holder holder,
                           const struct service_watch *watch, struct store_badge *ret_badge,
                           struct b_err *err)
 {
+    enum b_code r = service_check_holder(&holder, err);
+    if (r != B_OK)
+        return r;
     struct service_work *w = service_work_new(sv, PROFILE_GOAL_REACH, ch, err);
     if (w == NULL)
         return err->code;
@@ -226,7 +236,7 @@ enum b_code service_enrol(struct service *sv, struct channel *ch, struct service
     w->job.holder_len = (uint8_t)(n < PROFILE_CONTENT_MAX ? n : PROFILE_CONTENT_MAX);
     memcpy(w->job.holder, holder.ref, w->job.holder_len);
     make_serial(&w->job);
-    enum b_code r = service_relay(sv, ch, w, watch, begin_enrolment, &e, err);
+    r = service_relay(sv, ch, w, watch, begin_enrolment, &e, err);
     if (r == B_OK)
         r = end_work(sv, w, &e.badge, "enrol", err);
     if (r == B_OK)

@@ -254,6 +254,31 @@ static enum b_code erase_badge(struct service_change *c, int64_t id, const char 
                : r;
 }
 
+/* Answers kept for repeated requests that speak of somebody. What was asked goes too: its digest
+ * could be guessed. The rows stay, so that nobody's repeated request is taken for a new one. */
+static enum b_code erase_answers(struct service_change *c, const char *ref, struct b_err *err)
+{
+    static struct store_reply reply; /* only one thread writes */
+    json_t *value = json_string(ref);
+    char *text = json_dumps(value, JSON_ENCODE_ANY); /* as it stands in an answer */
+    enum b_code r = text != NULL ? B_OK : b_err_set(err, B_E_NO_MEMORY, 0, "erasing");
+    reply.id = 0;
+    while (r == B_OK && (r = store_reply_find(c->store, text, &reply, err)) == B_OK) {
+        reply.status = 0;
+        reply.body[0] = '\0';
+        crypto_random(reply.request, sizeof(reply.request));
+        crypto_random(reply.salt, sizeof(reply.salt));
+        r = store_reply_erase(c->store, &reply, err);
+        if (r != B_OK)
+            break;
+        service_vouch_reply(c, &reply);
+        r = service_log(c, (struct service_entry){.kind = "erase-answer"}, err);
+    }
+    free(text);
+    json_decref(value);
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
 static enum b_code note_erasure(struct service_change *c, struct erasure *e, struct b_err *err)
 {
     struct store_holder h;
@@ -271,6 +296,8 @@ static enum b_code note_erasure(struct service_change *c, struct erasure *e, str
     memcpy(e->gone, "erased-", 7);
     b_hex(e->gone + 7, random, sizeof(random));
     r = store_personal_erase(c->store, e->ref, &e->count, err);
+    if (r == B_OK)
+        r = erase_answers(c, e->ref, err);
     for (size_t i = 0; r == B_OK && i < e->badge_count; i++)
         r = erase_badge(c, e->badges[i], e->gone, err);
     struct store_holder none = {.id = h.id, .state = STORE_PARTY_ENDED};
