@@ -10,7 +10,7 @@ cd "$top"
 declare -A packages=(
     [build]="gcc libc6-dev binutils meson ninja-build pkg-config gettext
         libssl-dev libpcsclite-dev libp11-kit-dev libsqlite3-dev libjansson-dev libcyaml-dev libyaml-dev
-        libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libargon2-dev libseccomp-dev libsystemd-dev
+        libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libargon2-dev libseccomp-dev libsystemd-dev libarchive-dev
         libcmocka-dev libfreefare-dev libnfc-dev"
     [run]="softhsm2 tzdata p11-kit pcscd vsmartcard-vpcd util-linux iproute2"
     [test]="openssl curl testssl.sh libfaketime sqlite3 opensc pcsc-tools libfreefare-bin mandoc systemd golang-go golang-golang-x-mod-dev"

@@ -67,6 +67,12 @@ enum cli_option {
     CLI_OPT_REHEARSAL,
     CLI_OPT_KCV,
     CLI_OPT_BLOCK,
+    CLI_OPT_RECIPIENTS,
+    CLI_OPT_CUSTODIAN,
+    CLI_OPT_TO,
+    CLI_OPT_COPY_TO,
+    CLI_OPT_KEEP,
+    CLI_OPT_OLDER,
     CLI_OPT_COUNT_OF,
 };
 

@@ -197,6 +197,28 @@ enum b_code service_journal_consistency(struct service *sv, uint64_t old, uint64
     return r == B_OK ? journal_prove_consistency(old, *size, reader_of(sv), ret, err) : r;
 }
 
+static bool take_body(void *ctx, const struct store_entry *e)
+{
+    struct journal_inclusion *p = ctx;
+    struct b_wr w = b_wr_from(p->extra, sizeof(p->extra));
+    b_wr_bytes(&w, e->body, e->body_len);
+    p->extra_len = w.len;
+    return true;
+}
+
+enum b_code service_journal_prove(struct service *sv, uint64_t index, uint64_t *ret_size,
+                                  struct journal_inclusion *ret, struct b_err *err)
+{
+    const struct store_entry_range range = {.from = index, .count = 1};
+    ret->index = index;
+    ret->extra_len = 0;
+    *ret_size = 0;
+    enum b_code r = service_journal_inclusion(sv, index, ret_size, &ret->proof, err);
+    if (r == B_OK)
+        r = store_checkpoint_get(sv->store, *ret_size, ret_size, ret->note, sizeof(ret->note), err);
+    return r == B_OK ? store_entry_each(sv->store, &range, take_body, ret, err) : r;
+}
+
 /* --- erasure -----------------------------------------------------------------------------------
  */
 

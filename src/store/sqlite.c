@@ -233,3 +233,16 @@ int64_t driver_changes(const struct driver *d)
 {
     return sqlite3_changes64(d->db);
 }
+
+/* Of what was erased nothing comes along: only what is in use is written. */
+enum b_code driver_copy(struct driver *d, const char *path, struct b_err *err)
+{
+    struct statement *s = NULL;
+    enum b_code r = driver_prepare(d, "VACUUM INTO ?", &s, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_text(s, 1, path);
+    r = driver_step(s, err);
+    driver_finish(&s);
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}

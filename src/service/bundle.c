@@ -1,0 +1,203 @@
+/* The only file that includes libarchive's headers. */
+#include "service/bundle.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+enum { PIECE = 1 << 20 };
+
+/* --- writing -----------------------------------------------------------------------------------
+ */
+
+struct sink {
+    bundle_sink *fn;
+    void *ctx;
+};
+
+static la_ssize_t give(struct archive *a, void *ctx, const void *p, size_t n)
+{
+    const struct sink *s = ctx;
+    if (s->fn(s->ctx, p, n))
+        return (la_ssize_t)n;
+    archive_set_error(a, errno, "%s", strerror(errno));
+    return -1;
+}
+
+static enum b_code fail(struct archive *a, enum b_code code, const char *what, struct b_err *err)
+{
+    const char *said = archive_error_string(a);
+    return b_err_set(err, code, (uint32_t)archive_errno(a), "%s: %s", what,
+                     said != NULL ? said : "the archive");
+}
+
+static bool put_data(struct archive *a, struct b_rd data)
+{
+    while (data.left > 0) {
+        size_t n = data.left < PIECE ? data.left : PIECE;
+        if (archive_write_data(a, b_rd_direct(&data, n), n) != (la_ssize_t)n)
+            return false;
+    }
+    return true;
+}
+
+static enum b_code put_member(struct archive *a, struct service_member *m, const char *path,
+                              int64_t at, struct b_err *err)
+{
+    struct b_rd file;
+    enum b_code r = b_file_map(path, &file, err);
+    if (r != B_OK)
+        return r;
+    struct archive_entry *e = archive_entry_new();
+    b_check(e != NULL);
+    archive_entry_set_pathname(e, m->name);
+    archive_entry_set_filetype(e, AE_IFREG);
+    archive_entry_set_perm(e, 0600);
+    archive_entry_set_size(e, (la_int64_t)file.left);
+    archive_entry_set_mtime(e, at, 0);
+    m->size = file.left;
+    crypto_sha256(file.p, file.left, m->sha256);
+    if (archive_write_header(a, e) != ARCHIVE_OK || !put_data(a, file))
+        r = fail(a, B_E_SYSTEM, m->name, err);
+    archive_entry_free(e);
+    b_file_unmap(&file);
+    return r;
+}
+
+enum b_code bundle_write(struct service_manifest *m, const char *home, const char *store,
+                         bundle_sink *sink, void *ctx, struct b_err *err)
+{
+    struct sink s = {sink, ctx};
+    char path[SERVICE_COPY_PATH];
+    enum b_code r = B_OK;
+    struct archive *a = archive_write_new();
+    b_check(a != NULL);
+    if (archive_write_set_format_pax_restricted(a) != ARCHIVE_OK ||
+        archive_write_add_filter_zstd(a) != ARCHIVE_OK ||
+        archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK || /* zstd takes no padding */
+        archive_write_open2(a, &s, NULL, give, NULL, NULL) != ARCHIVE_OK)
+        r = fail(a, B_E_SYSTEM, "an archive with zstd", err);
+    for (size_t i = 0; r == B_OK && i < m->count; i++) {
+        bool is_store = strcmp(m->members[i].name, "store.db") == 0;
+        (void)snprintf(path, sizeof(path), "%s/%s", home, m->members[i].name);
+        r = put_member(a, &m->members[i], is_store ? store : path, m->at, err);
+    }
+    if (r == B_OK && archive_write_close(a) != ARCHIVE_OK)
+        r = fail(a, B_E_SYSTEM, "the end of the archive", err);
+    (void)archive_write_free(a);
+    return r;
+}
+
+/* --- reading -----------------------------------------------------------------------------------
+ */
+
+static enum b_code altered(const char *name, const char *what, struct b_err *err)
+{
+    return b_err_set(err, B_E_BACKUP_ALTERED, 0, "%.120s: %s", name, what);
+}
+
+/* The directories that lead to a member, below dir. */
+static enum b_code make_parents(char *path, size_t dir_len, struct b_err *err)
+{
+    for (char *at = path + dir_len + 1; (at = strchr(at, '/')) != NULL; at++) {
+        *at = '\0';
+        bool is_there = mkdir(path, 0700) == 0 || errno == EEXIST;
+        *at = '/';
+        if (!is_there)
+            return b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "%s: %s", path, strerror(errno));
+    }
+    return B_OK;
+}
+
+/* A new file, of as many bytes as the manifest says and no more. */
+static enum b_code take_data(struct archive *a, const struct service_member *m, const char *path,
+                             struct b_err *err)
+{
+    static char piece[65536];
+    uint64_t left = m->size;
+    la_ssize_t n = 0;
+    enum b_code r = B_OK;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "%s: %s", path, strerror(errno));
+    while (r == B_OK && (n = archive_read_data(a, piece, sizeof(piece))) > 0) {
+        if ((uint64_t)n > left)
+            r = altered(m->name, "it is longer than it was", err);
+        else if (write(fd, piece, (size_t)n) != n)
+            r = b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "%s: %s", path, strerror(errno));
+        left -= (uint64_t)n;
+    }
+    if (r == B_OK && n < 0)
+        r = fail(a, B_E_BACKUP_ALTERED, m->name, err);
+    if (close(fd) != 0 && r == B_OK)
+        r = b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "%s: %s", path, strerror(errno));
+    return r == B_OK && left > 0 ? altered(m->name, "it is shorter than it was", err) : r;
+}
+
+static enum b_code check_digest(const struct service_member *m, const char *path,
+                                struct b_err *err)
+{
+    uint8_t digest[32];
+    struct b_rd file;
+    enum b_code r = b_file_map(path, &file, err);
+    if (r != B_OK)
+        return r;
+    crypto_sha256(file.p, file.left, digest);
+    b_file_unmap(&file);
+    return memcmp(digest, m->sha256, sizeof(digest)) == 0
+               ? B_OK
+               : altered(m->name, "its digest is another", err);
+}
+
+static enum b_code take_member(struct archive *a, struct archive_entry *e,
+                               const struct service_manifest *m, const char *dir, bool *seen,
+                               struct b_err *err)
+{
+    char path[SERVICE_COPY_PATH];
+    const char *name = archive_entry_pathname(e);
+    size_t i = 0;
+    while (name != NULL && i < m->count && strcmp(m->members[i].name, name) != 0)
+        i++;
+    if (name == NULL || i == m->count || seen[i] || archive_entry_filetype(e) != AE_IFREG ||
+        archive_entry_hardlink(e) != NULL)
+        return altered(name != NULL ? name : "?", "the manifest has no such member", err);
+    seen[i] = true;
+    if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
+        return b_err_set(err, B_E_USAGE, 0, "the path is too long: %.80s", dir);
+    enum b_code r = make_parents(path, strlen(dir), err);
+    if (r == B_OK)
+        r = take_data(a, &m->members[i], path, err);
+    return r == B_OK ? check_digest(&m->members[i], path, err) : r;
+}
+
+enum b_code bundle_read(int fd, const struct service_manifest *m, const char *dir,
+                        struct b_err *err)
+{
+    enum { BLOCK = 65536 };
+    bool seen[SERVICE_MEMBERS_MAX] = {false};
+    struct archive_entry *e = NULL;
+    enum b_code r = B_OK;
+    int got = ARCHIVE_OK;
+    struct archive *a = archive_read_new();
+    b_check(a != NULL);
+    if (archive_read_support_format_tar(a) != ARCHIVE_OK ||
+        archive_read_support_filter_zstd(a) != ARCHIVE_OK ||
+        archive_read_open_fd(a, fd, BLOCK) != ARCHIVE_OK)
+        r = fail(a, B_E_BACKUP_ALTERED, "the archive", err);
+    while (r == B_OK && (got = archive_read_next_header(a, &e)) == ARCHIVE_OK)
+        r = take_member(a, e, m, dir, seen, err);
+    if (r == B_OK && got != ARCHIVE_EOF)
+        r = fail(a, B_E_BACKUP_ALTERED, "the archive", err);
+    for (size_t i = 0; r == B_OK && i < m->count; i++)
+        if (!seen[i])
+            r = altered(m->members[i].name, "it is missing", err);
+    (void)archive_read_free(a);
+    return r;
+}
