@@ -62,6 +62,7 @@ static enum b_code configure(const struct cli *c, struct service_copy_config *co
         r = take_recipients(c, conf, err);
     if (r == B_OK)
         r = take_directory(c->options[CLI_OPT_TO], conf->dir, sizeof(conf->dir), err);
+    conf->is_elsewhere |= cli_has(c, CLI_OPT_TO);
     if (r == B_OK)
         r = take_directory(c->options[CLI_OPT_COPY_TO], conf->second, sizeof(conf->second), err);
     if (r != B_OK || keep == NULL)

@@ -73,6 +73,7 @@ enum cli_option {
     CLI_OPT_COPY_TO,
     CLI_OPT_KEEP,
     CLI_OPT_OLDER,
+    CLI_OPT_WITHOUT_MASTERS,
     CLI_OPT_COUNT_OF,
 };
 
@@ -117,6 +118,9 @@ static inline bool cli_has(const struct cli *c, enum cli_option o)
 {
     return c->options[o] != NULL;
 }
+
+/* doctor.c: the token has every master key that the store names, unchanged. */
+B_NODISCARD enum b_code cli_check_keys(struct cli *c, struct b_err *err);
 
 /* init.c: the establishment that the configuration, the profile and --name tell. */
 void cli_establishment(const struct cli *c, struct store_establishment *ret);

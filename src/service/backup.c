@@ -148,6 +148,18 @@ static enum b_code gather_all(struct service_manifest *m, const char *home, stru
 /* --- the snapshot ------------------------------------------------------------------------------
  */
 
+/* Its time is its name: where there is one of this second, the next is waited for. */
+static void choose_time(const struct service_copy *c, struct place *p, struct service_manifest *m)
+{
+    const struct timespec a_moment = {.tv_nsec = 50000000};
+    char name[SERVICE_COPY_NAME];
+    do {
+        m->at = service_now();
+        service_manifest_name(m, name);
+        (void)snprintf(p->path, sizeof(p->path), "%s/%s.backup", c->dir, name);
+    } while (access(p->path, F_OK) == 0 && nanosleep(&a_moment, NULL) == 0);
+}
+
 static enum b_code take_snapshot(struct service *sv, const char *path, struct service_manifest *m,
                                  struct b_err *err)
 {
@@ -155,7 +167,6 @@ static enum b_code take_snapshot(struct service *sv, const char *path, struct se
     uint64_t size = 0;
     of.store = NULL;
     enum b_code r = store_copy(sv->store, path, err);
-    m->at = service_now();
     if (r == B_OK)
         r = store_open(path, false, &of.store, err);
     if (r != B_OK)
@@ -309,6 +320,8 @@ enum b_code service_copy_make(struct service *sv, struct service_copy *c,
     find_place(c, &p);
     enum b_code r = lock(c->dir, p.scratch, &fd, err);
     bool is_ours = r == B_OK;
+    if (r == B_OK)
+        choose_time(c, &p, ret);
     if (r == B_OK)
         r = take_snapshot(sv, p.snapshot, ret, err);
     if (r == B_OK)

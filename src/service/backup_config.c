@@ -17,7 +17,8 @@ struct file {
 static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_STRING_PTR("recipients", CYAML_FLAG_POINTER, struct file, recipients, 1,
                            SERVICE_RECIPIENTS_TEXT - 1),
-    CYAML_FIELD_STRING_PTR("to", CYAML_FLAG_POINTER, struct file, to, 1, SERVICE_COPY_PATH - 1),
+    CYAML_FIELD_STRING_PTR("to", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file, to, 1,
+                           SERVICE_COPY_PATH - 1),
     CYAML_FIELD_STRING_PTR("copy-to", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
                            copy_to, 1, SERVICE_COPY_PATH - 1),
     CYAML_FIELD_UINT_PTR("keep", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file, keep),
@@ -54,7 +55,9 @@ enum b_code service_copy_config_read(const char *home, struct service_copy_confi
         return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s (%s)", path, said.text,
                          cyaml_strerror(r));
     (void)snprintf(ret->recipients, sizeof(ret->recipients), "%s", f->recipients);
-    (void)snprintf(ret->dir, sizeof(ret->dir), "%s", f->to);
+    if (f->to != NULL)
+        (void)snprintf(ret->dir, sizeof(ret->dir), "%s", f->to);
+    ret->is_elsewhere = f->to != NULL;
     (void)snprintf(ret->second, sizeof(ret->second), "%s", f->copy_to != NULL ? f->copy_to : "");
     take_number(&ret->keep, f->keep);
     take_number(&ret->backup_hours, f->backup_hours);
@@ -68,7 +71,7 @@ enum b_code service_copy_config_write(const char *home, struct service_copy_conf
 {
     char path[SERVICE_COPY_PATH];
     struct file f = {.recipients = config->recipients,
-                     .to = config->dir,
+                     .to = config->is_elsewhere ? config->dir : NULL,
                      .copy_to = config->second[0] != '\0' ? config->second : NULL,
                      .keep = &config->keep,
                      .backup_hours = &config->backup_hours,
