@@ -29,8 +29,7 @@ static enum b_code take_recipients(const struct cli *c, struct service_copy_conf
     char path[SERVICE_COPY_PATH];
     size_t count = 0;
     struct b_wr w = b_wr_from(conf->recipients, sizeof(conf->recipients));
-    enum b_code r =
-        service_recipients_read(c->options[CLI_OPT_RECIPIENTS], to, &count, err);
+    enum b_code r = service_recipients_read(c->options[CLI_OPT_RECIPIENTS], to, &count, err);
     for (size_t i = 0; r == B_OK && i < count; i++) {
         r = absolute(to[i].certificate, path, sizeof(path), err);
         b_wr_bytes(&w, ",", i > 0);
@@ -170,10 +169,10 @@ static void tell_one(struct cli *c, const struct service_copy_config *conf, cons
     cli_time(service_copy_time(name), at, sizeof(at));
     cli_say(c, r == B_OK ? CLI_PLAIN : CLI_RED, "%s  %s  %llu  %s\n", at, name,
             (unsigned long long)m.size, r == B_OK ? "" : _(b_code_text(r)));
-    (void)json_array_append_new(
-        all, json_pack("{s:s, s:I, s:I, s:I, s:s}", "name", name, "at",
-                       (json_int_t)service_copy_time(name), "size", (json_int_t)m.size, "entries",
-                       (json_int_t)m.entries, "state", r == B_OK ? "whole" : b_code_name(r)));
+    (void)json_array_append_new(all, json_pack("{s:s, s:I, s:I, s:I, s:s}", "name", name, "at",
+                                               (json_int_t)service_copy_time(name), "size",
+                                               (json_int_t)m.size, "entries", (json_int_t)m.entries,
+                                               "state", r == B_OK ? "whole" : b_code_name(r)));
 }
 
 enum b_code cli_backup_list(struct cli *c, struct b_err *err)
@@ -242,8 +241,9 @@ void cli_backup_say(const struct cli *c, const struct backup_wanted *w,
 {
     char at[32];
     cli_time(m->at, at, sizeof(at));
-    cli_say(c, CLI_GREEN, _("Establishment %s, %s: whole, %zu files, %llu entries of the journal\n"),
-            m->finess, at, m->count, (unsigned long long)m->entries);
+    cli_say(c, CLI_GREEN,
+            _("Establishment %s, %s: whole, %zu files, %llu entries of the journal\n"), m->finess,
+            at, m->count, (unsigned long long)m->entries);
     if (w->is.signer != NULL)
         cli_say(c, CLI_PLAIN, "  %s\n", _("the journal's key vouches for it"));
     else
@@ -306,8 +306,9 @@ static void say_steps(const struct cli *c, const struct service_manifest *m)
 {
     cli_say(c, CLI_BOLD, _("Restored to %s. What is left to do:\n"), c->home);
     if (m->has_masters)
-        cli_say(c, CLI_PLAIN, _("  tessere --home %s ceremony restore, with the custodians, where "
-                                "the token is lost too\n"),
+        cli_say(c, CLI_PLAIN,
+                _("  tessere --home %s ceremony restore, with the custodians, where "
+                  "the token is lost too\n"),
                 c->home);
     else
         cli_say(c, CLI_PLAIN, "  %s\n",

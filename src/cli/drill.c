@@ -213,8 +213,8 @@ static enum b_code tell(struct drill *d, struct b_err *err)
         (void)json_object_update_new(
             c->out, json_pack("{s:s, s:f, s:I, s:I, s:i, s:b, s:I}", "backup", k->copy,
                               "rto_seconds", rto, "rpo_seconds", (json_int_t)k->rpo_s,
-                              "rpo_entries", (json_int_t)k->rpo_entries, "masters",
-                              (int)k->masters, "tap", k->has_tapped, "entry", (json_int_t)entry));
+                              "rpo_entries", (json_int_t)k->rpo_entries, "masters", (int)k->masters,
+                              "tap", k->has_tapped, "entry", (json_int_t)entry));
     return B_OK;
 }
 

@@ -1,7 +1,7 @@
 /*
  * What travels: keys wrapped under another key (RFC 3394, AES key wrap), and data sealed for who
- * holds the private key of an X.509 certificate (CMS, RFC 5652), so that `openssl cms -decrypt`, or a
- * card through it, opens it.
+ * holds the private key of an X.509 certificate (CMS, RFC 5652), so that `openssl cms -decrypt`, or
+ * a card through it, opens it.
  */
 #ifndef TESSERE_CRYPTO_WRAP_H
 #define TESSERE_CRYPTO_WRAP_H
@@ -24,8 +24,8 @@ B_NODISCARD enum b_code crypto_cms_seal(struct b_rd certificate, struct b_rd dat
                                         struct b_err *err);
 
 /*
- * Data of any length, sealed for several: CMS AuthEnvelopedData (RFC 5083) with AES-256-GCM, streamed
- * as it is made. Whoever holds one of the keys opens it whole; a changed bit is noticed.
+ * Data of any length, sealed for several: CMS AuthEnvelopedData (RFC 5083) with AES-256-GCM,
+ * streamed as it is made. Whoever holds one of the keys opens it whole; a changed bit is noticed.
  *
  *   new → to, for each certificate → write... → end
  */

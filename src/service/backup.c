@@ -255,12 +255,11 @@ struct told {
 static enum b_code tell(struct service_change *c, void *ctx, struct b_err *err)
 {
     struct told *t = ctx;
-    json_t *detail = json_pack("{s:s, s:s, s:I, s:I, s:i, s:b}", "name", t->name, "manifest",
-                               t->digest, "size", (json_int_t)t->m->size, "entries",
-                               (json_int_t)t->m->entries, "recipients", (int)t->m->recipient_count,
-                               "masters", t->m->has_masters);
-    enum b_code r =
-        service_log(c, (struct service_entry){.kind = "backup", .detail = detail}, err);
+    json_t *detail =
+        json_pack("{s:s, s:s, s:I, s:I, s:i, s:b}", "name", t->name, "manifest", t->digest, "size",
+                  (json_int_t)t->m->size, "entries", (json_int_t)t->m->entries, "recipients",
+                  (int)t->m->recipient_count, "masters", t->m->has_masters);
+    enum b_code r = service_log(c, (struct service_entry){.kind = "backup", .detail = detail}, err);
     t->entry = c->edge->size - 1;
     return r;
 }

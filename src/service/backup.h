@@ -125,10 +125,10 @@ B_NODISCARD enum b_code service_copies_thin(const char *dir, const char *finess,
 /* --- what an establishment has decided (backup_config.c, of the library that reads YAML) --------
  */
 
-struct service_copy_config { /* HOME/backup.yaml */
+struct service_copy_config {                  /* HOME/backup.yaml */
     char recipients[SERVICE_RECIPIENTS_TEXT]; /* NAME=/path/of/certificate.pem,... */
     char dir[SERVICE_COPY_PATH];
-    bool is_elsewhere; /* dir is another than HOME/backup, and named in the file */
+    bool is_elsewhere;              /* dir is another than HOME/backup, and named in the file */
     char second[SERVICE_COPY_PATH]; /* "": no second site */
     unsigned keep, backup_hours, drill_days;
 };

@@ -141,8 +141,7 @@ static enum b_code take_data(struct archive *a, const struct service_member *m, 
     return r == B_OK && left > 0 ? altered(m->name, "it is shorter than it was", err) : r;
 }
 
-static enum b_code check_digest(const struct service_member *m, const char *path,
-                                struct b_err *err)
+static enum b_code check_digest(const struct service_member *m, const char *path, struct b_err *err)
 {
     uint8_t digest[32];
     struct b_rd file;

@@ -21,10 +21,10 @@ static enum b_code note(struct service_change *c, void *ctx, struct b_err *err)
     enum b_code r = service_setting_put(c, setting, at, strlen(at), err);
     if (r != B_OK)
         return r;
-    json_t *detail = json_pack("{s:s, s:I, s:I, s:I, s:i, s:b}", "backup", d->copy, "rto_ms",
-                               (json_int_t)d->rto_ms, "rpo_s", (json_int_t)d->rpo_s, "rpo_entries",
-                               (json_int_t)d->rpo_entries, "masters", (int)d->masters, "tap",
-                               d->has_tapped);
+    json_t *detail =
+        json_pack("{s:s, s:I, s:I, s:I, s:i, s:b}", "backup", d->copy, "rto_ms",
+                  (json_int_t)d->rto_ms, "rpo_s", (json_int_t)d->rpo_s, "rpo_entries",
+                  (json_int_t)d->rpo_entries, "masters", (int)d->masters, "tap", d->has_tapped);
     r = service_log(c, (struct service_entry){.kind = "drill", .detail = detail}, err);
     n->entry = c->edge->size - 1;
     return r;

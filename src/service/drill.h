@@ -8,8 +8,8 @@
 struct service_drill {
     char copy[SERVICE_COPY_NAME];
     int64_t at;
-    uint64_t rto_ms;  /* from the command to the badge that was granted */
-    uint64_t rpo_s;   /* how old the copy was */
+    uint64_t rto_ms;      /* from the command to the badge that was granted */
+    uint64_t rpo_s;       /* how old the copy was */
     uint64_t rpo_entries; /* of the journal that it lacked */
     unsigned masters; /* that came back from the shares, each with its check value; 0: not tried */
     bool has_tapped;  /* a badge was encoded and granted by them */

@@ -48,10 +48,10 @@ enum b_code service_manifest_write(const struct service_manifest *m, char *text,
     for (size_t i = 0; i < m->recipient_count; i++)
         (void)json_array_append_new(recipients, json_string(m->recipients[i]));
     for (size_t i = 0; i < m->count; i++)
-        (void)json_array_append_new(
-            members, json_pack("{s:s, s:I, s:o}", "name", m->members[i].name, "size",
-                               (json_int_t)m->members[i].size, "sha256",
-                               hex_json(m->members[i].sha256)));
+        (void)json_array_append_new(members,
+                                    json_pack("{s:s, s:I, s:o}", "name", m->members[i].name, "size",
+                                              (json_int_t)m->members[i].size, "sha256",
+                                              hex_json(m->members[i].sha256)));
     json_t *journal = json_pack("{s:I, s:o, s:s}", "entries", (json_int_t)m->entries, "root",
                                 hex_json(m->root), "checkpoint", m->checkpoint);
     json_t *o =
@@ -176,7 +176,7 @@ enum b_code service_manifest_read(const char *text, size_t n, struct service_man
     if (wrong == NULL)
         wrong = read_lists(o, ret);
     json_decref(o);
-    return wrong == NULL ? B_OK
-                         : b_err_set(err, B_E_BACKUP_ALTERED, 0,
-                                     "the manifest: \"%s\" is not right", wrong);
+    return wrong == NULL
+               ? B_OK
+               : b_err_set(err, B_E_BACKUP_ALTERED, 0, "the manifest: \"%s\" is not right", wrong);
 }

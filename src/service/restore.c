@@ -40,11 +40,10 @@ static bool names_manifest(const struct journal_inclusion *p, const uint8_t dige
     char hex[65];
     json_t *o = json_loadb((const char *)p->extra, p->extra_len, JSON_REJECT_DUPLICATES, NULL);
     const char *kind = json_string_value(json_object_get(o, "kind"));
-    const char *told =
-        json_string_value(json_object_get(json_object_get(o, "detail"), "manifest"));
+    const char *told = json_string_value(json_object_get(json_object_get(o, "detail"), "manifest"));
     b_hex(hex, digest, 32);
-    bool is_it = kind != NULL && strcmp(kind, "backup") == 0 && told != NULL &&
-                 strcmp(told, hex) == 0;
+    bool is_it =
+        kind != NULL && strcmp(kind, "backup") == 0 && told != NULL && strcmp(told, hex) == 0;
     json_decref(o);
     return is_it;
 }
@@ -74,8 +73,7 @@ static enum b_code check_proof(const char *path, const uint8_t digest[static 32]
 /* --- whole, and as it was made -----------------------------------------------------------------
  */
 
-static enum b_code check_file(const char *path, const struct service_manifest *m,
-                              struct b_err *err)
+static enum b_code check_file(const char *path, const struct service_manifest *m, struct b_err *err)
 {
     char at[SERVICE_COPY_PATH];
     uint8_t digest[32];
@@ -177,9 +175,8 @@ static enum b_code check_store(const char *dir, const struct service_copy_wanted
 }
 
 enum b_code service_copy_open(const char *path, struct b_rd key,
-                              const struct service_copy_wanted *w,
-                              const struct service_manifest *m, const char *dir,
-                              struct b_err *err)
+                              const struct service_copy_wanted *w, const struct service_manifest *m,
+                              const char *dir, struct b_err *err)
 {
     char at[SERVICE_COPY_PATH];
     int fd = -1;
@@ -221,9 +218,8 @@ static enum b_code move_in(const char *part, const char *home, struct b_err *err
     int cause = errno;
     if (fd >= 0)
         (void)close(fd);
-    return is_done
-               ? B_OK
-               : b_err_set(err, B_E_SYSTEM, (uint32_t)cause, "%s: %s", home, strerror(cause));
+    return is_done ? B_OK
+                   : b_err_set(err, B_E_SYSTEM, (uint32_t)cause, "%s: %s", home, strerror(cause));
 }
 
 enum b_code service_copy_restore(const char *path, struct b_rd key,

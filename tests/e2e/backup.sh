@@ -72,13 +72,13 @@ check "the first backup asks for whom it is" refused usage backup create
 "$TESSERED" --home "$home" 2>"$work/log" &
 server=$!
 for ((i = 0; i < 100; i++)); do grep -q ready "$work/log" && break; sleep 0.1; done
-(for ((i = 0; i < 40; i++)); do tessere person add "p$i" --roles auditor --out "$work/p$i"; done >"$work/writer" 2>&1) &
+(for ((i = 0; i < 40; i++)); do tessere person add "p$i" --roles auditor --out "$work/p$i" || echo failed; done >"$work/writer" 2>&1) &
 writer=$!
 check "a backup is made while the server runs and others write" tessere backup create \
     --recipients "Alice=$work/alice.pem,Bert=$work/bert.pem" --copy-to "$work/second"
 check "and another, with what was kept of the first" tessere backup create
 wait "$writer"
-check "those who wrote meanwhile noticed nothing" bash -c "! grep -q . <(grep -v -i p[0-9] '$work/writer')"
+check "those who wrote meanwhile noticed nothing" bash -c "! grep failed '$work/writer'"
 kill "$server" 2>/dev/null
 wait "$server" 2>/dev/null
 good=$(newest "$copies")
@@ -169,9 +169,9 @@ m["size"], m["sha256"] = len(sealed), hashlib.sha256(sealed).hexdigest().upper()
 open(path[:-6] + "manifest", "w").write(json.dumps(m, separators=(",", ":")) + "\n")
 PYTHON
 }
-older_schema() {
+older_schema() { # the tables of schema 2, with settings in the order in which the journal numbers them
     repack "DELETE FROM schema WHERE version = 3; DROP TABLE reply; DROP TABLE approval;
-        CREATE TABLE setting2 (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE setting2 (name TEXT PRIMARY KEY, value BLOB NOT NULL);
         INSERT INTO setting2 SELECT name, value FROM setting ORDER BY id;
         DROP TABLE setting; ALTER TABLE setting2 RENAME TO setting;
         CREATE TABLE approval (proposal INTEGER NOT NULL, person INTEGER NOT NULL, signature BLOB NOT NULL, PRIMARY KEY (proposal, person)) WITHOUT ROWID;
