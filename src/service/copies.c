@@ -109,7 +109,7 @@ enum b_code service_copies_thin(const char *dir, const char *finess, unsigned ke
 {
     static struct service_copies all;
     static struct service_manifest m;
-    enum { YEAR = 366 * 86400 };
+    enum { YEAR = 365 * 86400 };
     const struct service_copy_wanted wanted = {.finess = finess};
     char newest[SERVICE_COPY_PATH];
     *ret_removed = 0;

@@ -195,6 +195,34 @@ check "and its journal is whole" bash -c "
 rm -rf "$work/there"
 remake newer_schema
 check "a store of a newer schema is refused" refused store-newer --home "$work/there" backup restore "$bad" --custodian "$work/alice.key"
+# MEMBER TYPE: an archive with one member more than the manifest has
+smuggle() {
+    python3 - "$bad" "$work" "$1" "$2" <<'PYTHON'
+import hashlib, io, json, subprocess, sys, tarfile
+path, work, name, kind = sys.argv[1:]
+run = lambda *a, **k: subprocess.run(a, check=True, stdout=subprocess.PIPE, **k).stdout
+out = io.BytesIO()
+tar = tarfile.open(fileobj=out, mode="w")
+extra = tarfile.TarInfo(name)
+extra.type = {"file": tarfile.REGTYPE, "link": tarfile.SYMTYPE, "hard": tarfile.LNKTYPE, "dir": tarfile.DIRTYPE}[kind]
+extra.linkname = work
+tar.addfile(extra)
+m = json.load(open(path[:-6] + "manifest"))
+for k in m["members"]:
+    tar.add(work + "/old/" + k["name"], k["name"])
+tar.close()
+sealed = run("openssl", "cms", "-encrypt", "-binary", "-aes-256-gcm", "-outform", "DER", work + "/alice.pem", input=out.getvalue())
+open(path, "wb").write(sealed)
+m["size"], m["sha256"] = len(sealed), hashlib.sha256(sealed).hexdigest().upper()
+open(path[:-6] + "manifest", "w").write(json.dumps(m, separators=(",", ":")) + "\n")
+PYTHON
+}
+for member in "../smuggled file" "smuggled file" "pki link" "pki/ca.pem link" "pki/ca.pem hard" "pki dir" "$work/smuggled file"; do
+    # shellcheck disable=SC2086 # two words
+    remake smuggle $member
+    check "an archive that smuggles a $member is refused" refused backup-altered --home "$work/there" backup restore "$bad" --custodian "$work/alice.key"
+done
+check "and nothing was smuggled" bash -c "[ -z \"\$(find '$work' -name smuggled)\" ]"
 remake fork
 check "a journal that was bent is refused" refused journal-broken --home "$work/there" backup restore "$bad" --custodian "$work/alice.key"
 
