@@ -90,7 +90,7 @@ static void tell_created(struct cli *c, const struct created *k, const struct se
     cli_say(c, CLI_GREEN, _("%s/%s.backup: %llu bytes, %llu entries of the journal\n"), conf->dir,
             k->name, (unsigned long long)m->size, (unsigned long long)m->entries);
     for (size_t i = 0; i < m->recipient_count; i++)
-        cli_say(c, CLI_PLAIN, _("  sealed for %s\n"), m->recipients[i]);
+        cli_say(c, CLI_PLAIN, _("  sealed for %s\n"), m->recipients[i].name);
     if (conf->second[0] != '\0')
         cli_say(c, CLI_PLAIN, _("  copied to %s\n"), conf->second);
     if (k->removed > 0)

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "crypto/wrap.h"
+#include "pki/pki.h"
 #include "service/bundle.h"
 #include "service/journal.h"
 #include "service/relay.h"
@@ -183,25 +184,38 @@ static enum b_code take_snapshot(struct service *sv, const char *path, struct se
 /* --- sealing -----------------------------------------------------------------------------------
  */
 
+static enum b_code address_one(struct crypto_envelope *e, const struct service_recipient *to,
+                               struct service_sealed_for *ret, struct b_err *err)
+{
+    static char pem[PKI_PEM_MAX];
+    struct pki_cert who;
+    struct b_rd file;
+    memcpy(ret->name, to->name, sizeof(ret->name));
+    enum b_code r = b_file_map(to->certificate, &file, err);
+    if (r != B_OK)
+        return r;
+    struct b_wr w = b_wr_from(pem, sizeof(pem));
+    b_wr_bytes(&w, file.p, file.left);
+    b_wr_u8(&w, '\0');
+    r = b_wr_ok(&w) ? pki_cert_read(pem, &who, err)
+                    : b_err_set(err, B_E_CERT_BAD, 0, "%s: too long", to->certificate);
+    if (r == B_OK)
+        r = crypto_envelope_to(e, file, err);
+    b_file_unmap(&file);
+    if (r == B_OK)
+        memcpy(ret->fingerprint, who.fingerprint, sizeof(ret->fingerprint));
+    return r;
+}
+
 static enum b_code address(struct crypto_envelope *e, const struct service_copy *c,
                            struct service_manifest *m, struct b_err *err)
 {
-    enum b_code r = B_OK;
     if (c->recipient_count == 0)
-        r = b_err_set(err, B_E_CONFIG, 0, "a backup is sealed for somebody: --recipients");
-    for (size_t i = 0; r == B_OK && i < c->recipient_count; i++) {
-        const struct service_recipient *to = &c->recipients[i];
-        struct b_rd certificate;
-        r = b_file_map(to->certificate, &certificate, err);
-        if (r != B_OK)
-            return b_err_wrap(err, "%s", to->name);
-        r = crypto_envelope_to(e, certificate, err);
-        b_file_unmap(&certificate);
-        if (r != B_OK)
-            return b_err_wrap(err, "%s", to->name);
-        memcpy(m->recipients[m->recipient_count++], to->name, sizeof(to->name));
-    }
-    return r;
+        return b_err_set(err, B_E_CONFIG, 0, "a backup is sealed for somebody: --recipients");
+    for (size_t i = 0; i < c->recipient_count; i++)
+        if (address_one(e, &c->recipients[i], &m->recipients[m->recipient_count++], err) != B_OK)
+            return b_err_wrap(err, "%s", c->recipients[i].name);
+    return B_OK;
 }
 
 static bool into_envelope(void *ctx, const void *p, size_t n)

@@ -32,6 +32,10 @@ struct service_member {
     uint64_t size;
     uint8_t sha256[32];
 };
+struct service_sealed_for {
+    char name[STORE_NAME_MAX];
+    uint8_t fingerprint[32]; /* SHA-256 of the certificate's DER form */
+};
 struct service_manifest {
     char finess[16];
     int64_t at; /* of the snapshot */
@@ -43,7 +47,7 @@ struct service_manifest {
     uint8_t root[32];
     char checkpoint[JOURNAL_NOTE_MAX]; /* the newest signed one, or "" */
     size_t recipient_count;
-    char recipients[SERVICE_RECIPIENTS_MAX][STORE_NAME_MAX];
+    struct service_sealed_for recipients[SERVICE_RECIPIENTS_MAX];
     size_t count;
     struct service_member members[SERVICE_MEMBERS_MAX];
 };
@@ -63,7 +67,7 @@ bool service_member_is_name(const char *name);
 
 struct service_recipient {
     char name[STORE_NAME_MAX];
-    char certificate[SERVICE_COPY_PATH]; /* a file */
+    char certificate[SERVICE_COPY_PATH]; /* a file, PEM */
 };
 struct service_copy {
     const char *home, *dir; /* dir: where copies are kept */

@@ -46,7 +46,9 @@ enum b_code service_manifest_write(const struct service_manifest *m, char *text,
     json_t *recipients = json_array();
     json_t *members = json_array();
     for (size_t i = 0; i < m->recipient_count; i++)
-        (void)json_array_append_new(recipients, json_string(m->recipients[i]));
+        (void)json_array_append_new(recipients, json_pack("{s:s, s:o}", "name",
+                                                          m->recipients[i].name, "certificate",
+                                                          hex_json(m->recipients[i].fingerprint)));
     for (size_t i = 0; i < m->count; i++)
         (void)json_array_append_new(members,
                                     json_pack("{s:s, s:I, s:o}", "name", m->members[i].name, "size",
@@ -141,19 +143,20 @@ static bool read_member(const json_t *o, struct service_manifest *m)
     return true;
 }
 
-static const char *read_lists(const json_t *o, struct service_manifest *m)
+static const char *read_lists(const json_t *all, struct service_manifest *m)
 {
-    const json_t *recipients = json_object_get(o, "recipients");
-    const json_t *members = json_object_get(o, "members");
+    const json_t *recipients = json_object_get(all, "recipients");
+    const json_t *members = json_object_get(all, "members");
     size_t count = json_array_size(members);
     m->recipient_count = json_array_size(recipients);
     if (m->recipient_count == 0 || m->recipient_count > SERVICE_RECIPIENTS_MAX)
         return "recipients";
     for (size_t i = 0; i < m->recipient_count; i++) {
-        const char *name = json_string_value(json_array_get(recipients, i));
-        if (name == NULL || strlen(name) >= sizeof(m->recipients[i]))
+        const json_t *o = json_array_get(recipients, i);
+        struct service_sealed_for *to = &m->recipients[i];
+        if (!take_text(o, "name", to->name, sizeof(to->name)) ||
+            !take_digest(o, "certificate", to->fingerprint))
             return "recipients";
-        (void)snprintf(m->recipients[i], sizeof(m->recipients[i]), "%s", name);
     }
     if (count == 0 || count > SERVICE_MEMBERS_MAX)
         return "members";

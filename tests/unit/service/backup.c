@@ -49,7 +49,7 @@ static void put(const char *where, int64_t at)
     m = (struct service_manifest){
         .finess = "750712184", .at = at, .size = sizeof(at), .schema = 3, .entries = 7};
     m.recipient_count = 1;
-    (void)snprintf(m.recipients[0], sizeof(m.recipients[0]), "Alice");
+    (void)snprintf(m.recipients[0].name, sizeof(m.recipients[0].name), "Alice");
     m.count = 2;
     m.members[0] = (struct service_member){.name = "pki/ca.pem", .size = 3, .sha256 = {1}};
     m.members[1] = (struct service_member){.name = "store.db", .size = 4096, .sha256 = {2}};
@@ -98,8 +98,8 @@ static void a_manifest_that_is_not_right_is_named(void **state)
         {"\"schema\":3", "\"schema\":-3", "schema"},
         {"\"masters\":false", "\"masters\":0", "masters"},
         {"\"entries\":7", "\"entries\":1.5", "journal"},
-        {"[\"Alice\"]", "[]", "recipients"},
-        {"[\"Alice\"]", "[7]", "recipients"},
+        {"\"name\":\"Alice\"", "\"name\":7", "recipients"},
+        {"\"certificate\":\"00", "\"certificate\":\"0", "recipients"},
         {"pki/ca.pem", "../ca.pem", "members"},
         {"pki/ca.pem", "/etc/shadow", "members"},
         {"pki/ca.pem", "pki//ca.pem", "members"},
