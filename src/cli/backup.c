@@ -89,6 +89,8 @@ static void tell_created(struct cli *c, const struct created *k, const struct se
 {
     cli_say(c, CLI_GREEN, _("%s/%s.backup: %llu bytes, %llu entries of the journal\n"), conf->dir,
             k->name, (unsigned long long)m->size, (unsigned long long)m->entries);
+    if (m->base[0] != '\0')
+        cli_say(c, CLI_PLAIN, _("  adds to %s\n"), m->base);
     for (size_t i = 0; i < m->recipient_count; i++)
         cli_say(c, CLI_PLAIN, _("  sealed for %s\n"), m->recipients[i].name);
     if (conf->second[0] != '\0')
@@ -104,10 +106,10 @@ static void tell_created(struct cli *c, const struct created *k, const struct se
                   "every badge is lost, whatever is restored. See tessere ceremony init."));
     if (c->out != NULL)
         (void)json_object_update_new(
-            c->out, json_pack("{s:s, s:s, s:I, s:I, s:b, s:b, s:I}", "name", k->name, "directory",
-                              conf->dir, "size", (json_int_t)m->size, "entries",
-                              (json_int_t)m->entries, "signed", k->copy.is_signed, "masters",
-                              m->has_masters, "removed", (json_int_t)k->removed));
+            c->out, json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:I}", "name", k->name, "base",
+                              m->base, "directory", conf->dir, "size", (json_int_t)m->size,
+                              "entries", (json_int_t)m->entries, "signed", k->copy.is_signed,
+                              "masters", m->has_masters, "removed", (json_int_t)k->removed));
 }
 
 /* A second site, and what is not kept any more. */
@@ -138,6 +140,7 @@ enum b_code cli_backup_create(struct cli *c, struct b_err *err)
         r = configure(c, &conf, err);
     if (r == B_OK)
         r = service_recipients_read(conf.recipients, to, &k.copy.recipient_count, err);
+    k.copy.full_days = cli_has(c, CLI_OPT_FULL) ? 0 : conf.full_days;
     /* First, so that what was decided is in the backup too. */
     if (r == B_OK)
         r = service_copy_config_write(c->home, &conf, err);

@@ -74,6 +74,7 @@ enum cli_option {
     CLI_OPT_KEEP,
     CLI_OPT_OLDER,
     CLI_OPT_WITHOUT_MASTERS,
+    CLI_OPT_FULL,
     CLI_OPT_COUNT_OF,
 };
 

@@ -18,6 +18,7 @@
 #include "pki/pki.h"
 #include "service/bundle.h"
 #include "service/journal.h"
+#include "service/pages.h"
 #include "service/relay.h"
 
 /* --- directories -------------------------------------------------------------------------------
@@ -36,27 +37,11 @@ void service_remove_tree(const char *path)
     (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* One at a time: the lock goes with the descriptor. What was cut before is removed. */
-static enum b_code lock(const char *dir, const char *scratch, int *ret, struct b_err *err)
-{
-    int fd = -1;
-    if (mkdir(dir, 0700) == 0 || errno == EEXIST)
-        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return b_err_set(err, B_E_CONFIG, (uint32_t)errno, "%s: %s", dir, strerror(errno));
-    *ret = fd;
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-        return b_err_set(err, B_E_STORE_LOCKED, 0, "%s: another backup is being made", dir);
-    service_remove_tree(scratch);
-    if (mkdir(scratch, 0700) != 0)
-        return b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "%s: %s", scratch, strerror(errno));
-    return B_OK;
-}
-
 /* Where one is made: the snapshot in the home, which nobody else reads, the sealed file where it
  * will be. */
 struct place {
-    char scratch[SERVICE_COPY_PATH], snapshot[SERVICE_COPY_PATH], part[SERVICE_COPY_PATH];
+    char scratch[SERVICE_COPY_PATH], snapshot[SERVICE_COPY_PATH], delta[SERVICE_COPY_PATH];
+    char part[SERVICE_COPY_PATH];
     char path[SERVICE_COPY_PATH]; /* of what is just written */
 };
 
@@ -64,7 +49,25 @@ static void find_place(const struct service_copy *c, struct place *p)
 {
     (void)snprintf(p->scratch, sizeof(p->scratch), "%s/snapshot.part", c->home);
     (void)snprintf(p->snapshot, sizeof(p->snapshot), "%s/snapshot.part/store.db", c->home);
+    (void)snprintf(p->delta, sizeof(p->delta), "%s/snapshot.part/delta", c->home);
     (void)snprintf(p->part, sizeof(p->part), "%s/backup.part", c->dir);
+}
+
+/* One at a time in a home: the lock goes with the descriptor. What was cut before is removed. */
+static enum b_code lock(const struct service_copy *c, struct place *p, int *ret, struct b_err *err)
+{
+    (void)snprintf(p->path, sizeof(p->path), "%s/tessere.yaml", c->home);
+    *ret = open(p->path, O_RDONLY | O_CLOEXEC);
+    if (*ret < 0)
+        return b_err_set(err, B_E_CONFIG, (uint32_t)errno, "%s: %s", p->path, strerror(errno));
+    if (flock(*ret, LOCK_EX | LOCK_NB) != 0)
+        return b_err_set(err, B_E_STORE_LOCKED, 0, "%s: another backup is being made", c->home);
+    service_remove_tree(p->scratch);
+    if (mkdir(p->scratch, 0700) != 0)
+        return b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "%s: %s", p->scratch, strerror(errno));
+    if (mkdir(c->dir, 0700) != 0 && errno != EEXIST)
+        return b_err_set(err, B_E_CONFIG, (uint32_t)errno, "%s: %s", c->dir, strerror(errno));
+    return B_OK;
 }
 
 /* --- members -----------------------------------------------------------------------------------
@@ -181,6 +184,38 @@ static enum b_code take_snapshot(struct service *sv, const char *path, struct se
     return r == B_E_NOT_FOUND ? B_OK : r;
 }
 
+/* The newest whole copy, while it is young enough and lies there as it was made: then only what has
+ * changed since goes into this one. */
+static void choose_base(const struct service_copy *c, struct place *p, struct service_manifest *m)
+{
+    enum { DAY = 86400 };
+    static struct service_manifest base;
+    const struct service_copy_wanted ours = {.finess = m->finess};
+    struct pages_base b;
+    if (c->full_days == 0 || !pages_base(c->home, &b) ||
+        service_copy_time(b.name) + (int64_t)c->full_days * DAY <= m->at)
+        return;
+    (void)snprintf(p->path, sizeof(p->path), "%s/%s.backup", c->dir, b.name);
+    if (service_copy_check(p->path, &ours, &base, NULL) != B_OK || base.base[0] != '\0' ||
+        memcmp(base.sha256, b.sha256, sizeof(b.sha256)) != 0 ||
+        pages_diff(c->home, p->snapshot, p->delta, NULL) != B_OK)
+        return;
+    memcpy(m->base, b.name, sizeof(m->base));
+    memcpy(m->base_sha256, b.sha256, sizeof(m->base_sha256));
+}
+
+/* When this fails the next one is whole too, or adds to the one before. */
+static void become_base(const struct service_copy *c, const struct place *p,
+                        const struct service_manifest *m)
+{
+    struct pages_base b;
+    if (m->base[0] != '\0')
+        return;
+    service_manifest_name(m, b.name);
+    memcpy(b.sha256, m->sha256, sizeof(b.sha256));
+    (void)!pages_keep(c->home, p->snapshot, &b, NULL);
+}
+
 /* --- sealing -----------------------------------------------------------------------------------
  */
 
@@ -223,9 +258,11 @@ static bool into_envelope(void *ctx, const void *p, size_t n)
     return crypto_envelope_write(ctx, p, n);
 }
 
-static enum b_code seal(const struct service_copy *c, const char *snapshot, const char *path,
+static enum b_code seal(const struct service_copy *c, const struct place *p,
                         struct service_manifest *m, struct b_err *err)
 {
+    const struct bundle_from from = {c->home, p->snapshot, p->delta};
+    const char *path = p->part;
     struct crypto_envelope *e = NULL;
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -234,7 +271,7 @@ static enum b_code seal(const struct service_copy *c, const char *snapshot, cons
     if (r == B_OK)
         r = address(e, c, m, err);
     if (r == B_OK)
-        r = bundle_write(m, c->home, snapshot, into_envelope, e, err);
+        r = bundle_write(m, &from, into_envelope, e, err);
     if (r == B_OK)
         r = crypto_envelope_end(e, err);
     crypto_envelope_free(&e);
@@ -331,8 +368,8 @@ enum b_code service_copy_make(struct service *sv, struct service_copy *c,
     c->is_signed = false;
     (void)snprintf(ret->finess, sizeof(ret->finess), "%s", sv->establishment.finess);
     find_place(c, &p);
-    enum b_code r = lock(c->dir, p.scratch, &fd, err);
-    bool is_ours = r == B_OK;
+    enum b_code r = lock(c, &p, &fd, err);
+    bool is_ours = r != B_E_STORE_LOCKED && fd >= 0;
     if (r == B_OK)
         choose_time(c, &p, ret);
     if (r == B_OK)
@@ -340,11 +377,15 @@ enum b_code service_copy_make(struct service *sv, struct service_copy *c,
     if (r == B_OK)
         r = gather_all(ret, c->home, err);
     if (r == B_OK)
-        r = seal(c, p.snapshot, p.part, ret, err);
+        choose_base(c, &p, ret);
+    if (r == B_OK)
+        r = seal(c, &p, ret, err);
     if (r == B_OK)
         r = measure(p.part, ret, err);
     if (r == B_OK)
         r = publish(sv, c, &p, ret, err);
+    if (r == B_OK)
+        become_base(c, &p, ret);
     if (is_ours) {
         service_remove_tree(p.scratch);
         (void)unlink(p.part);

@@ -41,6 +41,10 @@ struct service_manifest {
     int64_t at; /* of the snapshot */
     uint64_t size;
     uint8_t sha256[32]; /* of the .backup */
+    /* The whole copy that this one adds to, and the digest of its .backup; "": this one is whole.
+     */
+    char base[SERVICE_COPY_NAME];
+    uint8_t base_sha256[32];
     int schema;
     bool has_masters; /* a ceremony's backup is among the members */
     uint64_t entries; /* of the journal, with its root */
@@ -73,6 +77,8 @@ struct service_copy {
     const char *home, *dir; /* dir: where copies are kept */
     const struct service_recipient *recipients;
     size_t recipient_count;
+    unsigned
+        full_days;  /* so long copies hold of the store what changed since a whole one; 0: all */
     bool is_signed; /* out: the journal's key vouches for it */
 };
 /* Makes one. What is left of one that was cut is removed. Without the token it is made all the
@@ -118,11 +124,12 @@ B_NODISCARD enum b_code service_copies_list(const char *dir, const char *finess,
                                             struct service_copies *ret, struct b_err *err);
 /* When it was made, by its name; 0: this is no name of a copy. */
 int64_t service_copy_time(const char *name);
-/* Copies one to a second directory, its manifest last. */
+/* Copies one to a second directory, its manifest last; before it the one that it adds to, unless
+ * that is there. */
 B_NODISCARD enum b_code service_copy_duplicate(const char *dir, const char *name, const char *to,
                                                struct b_err *err);
-/* Removes all but the newest `keep` and the newest of each of the last twelve months; none at all
- * unless the newest is whole. */
+/* Removes all but the newest `keep` and the newest of each of the last twelve months, and those
+ * that these add to; none at all unless the newest is whole. */
 B_NODISCARD enum b_code service_copies_thin(const char *dir, const char *finess, unsigned keep,
                                             int64_t now, size_t *ret_removed, struct b_err *err);
 
@@ -134,7 +141,7 @@ struct service_copy_config {                  /* HOME/backup.yaml */
     char dir[SERVICE_COPY_PATH];
     bool is_elsewhere;              /* dir is another than HOME/backup, and named in the file */
     char second[SERVICE_COPY_PATH]; /* "": no second site */
-    unsigned keep, backup_hours, drill_days;
+    unsigned keep, full_days, backup_hours, drill_days;
 };
 /* Without a file: B_E_NOT_FOUND, and *ret is what goes without saying, with copies in HOME/backup.
  * B_E_CONFIG. */

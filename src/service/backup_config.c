@@ -7,11 +7,11 @@
 #include "config/yaml.h"
 #include "service/backup.h"
 
-enum { KEEP = 14, BACKUP_HOURS = 26, DRILL_DAYS = 90 };
+enum { KEEP = 14, FULL_DAYS = 7, BACKUP_HOURS = 26, DRILL_DAYS = 90 };
 
 struct file {
     char *recipients, *to, *copy_to;
-    unsigned *keep, *backup_hours, *drill_days;
+    unsigned *keep, *full_days, *backup_hours, *drill_days;
 };
 
 static const cyaml_schema_field_t fields[] = {
@@ -22,6 +22,8 @@ static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_STRING_PTR("copy-to", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
                            copy_to, 1, SERVICE_COPY_PATH - 1),
     CYAML_FIELD_UINT_PTR("keep", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file, keep),
+    CYAML_FIELD_UINT_PTR("full-days", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
+                         full_days),
     CYAML_FIELD_UINT_PTR("backup-hours", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
                          backup_hours),
     CYAML_FIELD_UINT_PTR("drill-days", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
@@ -44,8 +46,10 @@ enum b_code service_copy_config_read(const char *home, struct service_copy_confi
     struct config_said said = {.text = ""};
     cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
-    *ret = (struct service_copy_config){
-        .keep = KEEP, .backup_hours = BACKUP_HOURS, .drill_days = DRILL_DAYS};
+    *ret = (struct service_copy_config){.keep = KEEP,
+                                        .full_days = FULL_DAYS,
+                                        .backup_hours = BACKUP_HOURS,
+                                        .drill_days = DRILL_DAYS};
     (void)snprintf(ret->dir, sizeof(ret->dir), "%s/backup", home);
     (void)snprintf(path, sizeof(path), "%s/backup.yaml", home);
     if (access(path, F_OK) != 0 && errno == ENOENT)
@@ -60,6 +64,7 @@ enum b_code service_copy_config_read(const char *home, struct service_copy_confi
     ret->is_elsewhere = f->to != NULL;
     (void)snprintf(ret->second, sizeof(ret->second), "%s", f->copy_to != NULL ? f->copy_to : "");
     take_number(&ret->keep, f->keep);
+    take_number(&ret->full_days, f->full_days);
     take_number(&ret->backup_hours, f->backup_hours);
     take_number(&ret->drill_days, f->drill_days);
     (void)cyaml_free(&config, &schema, f, 0);
@@ -74,6 +79,7 @@ enum b_code service_copy_config_write(const char *home, struct service_copy_conf
                      .to = config->is_elsewhere ? config->dir : NULL,
                      .copy_to = config->second[0] != '\0' ? config->second : NULL,
                      .keep = &config->keep,
+                     .full_days = &config->full_days,
                      .backup_hours = &config->backup_hours,
                      .drill_days = &config->drill_days};
     struct config_said said = {.text = ""};

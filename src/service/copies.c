@@ -63,8 +63,8 @@ enum b_code service_copies_list(const char *dir, const char *finess, struct serv
 /* --- a second site -----------------------------------------------------------------------------
  */
 
-enum b_code service_copy_duplicate(const char *dir, const char *name, const char *to,
-                                   struct b_err *err)
+static enum b_code duplicate_one(const char *dir, const char *name, const char *to,
+                                 struct b_err *err)
 {
     char path[SERVICE_COPY_PATH];
     enum b_code r = B_OK;
@@ -81,6 +81,35 @@ enum b_code service_copy_duplicate(const char *dir, const char *name, const char
         b_file_unmap(&file);
     }
     return r;
+}
+
+/* The name of the copy that one adds to, or "". */
+static enum b_code base_of(const char *dir, const char *name, char ret[static SERVICE_COPY_NAME],
+                           struct b_err *err)
+{
+    static struct service_manifest m;
+    char path[SERVICE_COPY_PATH];
+    struct b_rd text;
+    (void)snprintf(path, sizeof(path), "%s/%s.manifest", dir, name);
+    enum b_code r = b_file_map(path, &text, err);
+    if (r != B_OK)
+        return r;
+    r = service_manifest_read((const char *)text.p, text.left, &m, err);
+    b_file_unmap(&text);
+    memcpy(ret, m.base, SERVICE_COPY_NAME);
+    return r;
+}
+
+enum b_code service_copy_duplicate(const char *dir, const char *name, const char *to,
+                                   struct b_err *err)
+{
+    char path[SERVICE_COPY_PATH];
+    char base[SERVICE_COPY_NAME];
+    enum b_code r = base_of(dir, name, base, err);
+    (void)snprintf(path, sizeof(path), "%s/%s.manifest", to, base);
+    if (r == B_OK && base[0] != '\0' && access(path, F_OK) != 0)
+        r = duplicate_one(dir, base, to, err);
+    return r == B_OK ? duplicate_one(dir, name, to, err) : r;
 }
 
 /* --- thinning ----------------------------------------------------------------------------------
@@ -104,13 +133,33 @@ static bool is_of_same_month(const char *a, const char *b)
     return strncmp(a + 18, b + 18, 6) == 0;
 }
 
+/* Those that stay by the rule, and what these add to. */
+static enum b_code choose(const char *dir, const struct service_copies *all, unsigned keep,
+                          int64_t now, bool *stays, struct b_err *err)
+{
+    enum { YEAR = 365 * 86400 };
+    char base[SERVICE_COPY_NAME];
+    enum b_code r = B_OK;
+    for (size_t i = all->count; r == B_OK && i-- > 0;) {
+        bool is_new = i + keep >= all->count;
+        bool is_last_of_month = !is_new && !is_of_same_month(all->names[i], all->names[i + 1]);
+        stays[i] |= is_new || (is_last_of_month && service_copy_time(all->names[i]) > now - YEAR);
+        if (!stays[i])
+            continue;
+        r = base_of(dir, all->names[i], base, err);
+        for (size_t k = 0; base[0] != '\0' && k < i; k++)
+            stays[k] |= strcmp(all->names[k], base) == 0;
+    }
+    return r;
+}
+
 enum b_code service_copies_thin(const char *dir, const char *finess, unsigned keep, int64_t now,
                                 size_t *ret_removed, struct b_err *err)
 {
     static struct service_copies all;
     static struct service_manifest m;
-    enum { YEAR = 365 * 86400 };
     const struct service_copy_wanted wanted = {.finess = finess};
+    bool stays[SERVICE_COPIES_MAX] = {false};
     char newest[SERVICE_COPY_PATH];
     *ret_removed = 0;
     enum b_code r = service_copies_list(dir, finess, &all, err);
@@ -118,9 +167,10 @@ enum b_code service_copies_thin(const char *dir, const char *finess, unsigned ke
         return r;
     (void)snprintf(newest, sizeof(newest), "%s/%s.backup", dir, all.names[all.count - 1]);
     r = service_copy_check(newest, &wanted, &m, err);
-    for (size_t i = 0; r == B_OK && i + keep < all.count; i++) {
-        bool is_last_of_month = !is_of_same_month(all.names[i], all.names[i + 1]);
-        if (is_last_of_month && service_copy_time(all.names[i]) > now - YEAR)
+    if (r == B_OK)
+        r = choose(dir, &all, keep, now, stays, err);
+    for (size_t i = 0; r == B_OK && i < all.count; i++) {
+        if (stays[i])
             continue;
         r = remove_copy(dir, all.names[i], err);
         *ret_removed += r == B_OK;

@@ -61,6 +61,10 @@ enum b_code service_manifest_write(const struct service_manifest *m, char *text,
                   "establishment", m->finess, "at", (json_int_t)m->at, "size", (json_int_t)m->size,
                   "sha256", hex_json(m->sha256), "schema", m->schema, "masters", m->has_masters,
                   "journal", journal, "recipients", recipients, "members", members);
+    if (o != NULL && m->base[0] != '\0')
+        (void)json_object_set_new(
+            o, "base",
+            json_pack("{s:s, s:o}", "name", m->base, "sha256", hex_json(m->base_sha256)));
     size_t n = o != NULL ? json_dumpb(o, text, SERVICE_MANIFEST_MAX - 2, JSON_COMPACT) : 0;
     json_decref(o);
     if (n == 0 || n > SERVICE_MANIFEST_MAX - 2)
@@ -101,6 +105,13 @@ static bool is_finess(const char *text)
     return strlen(text) == 9 && strspn(text, "0123456789AB") == 9;
 }
 
+static bool read_base(const json_t *o, struct service_manifest *m)
+{
+    return o == NULL ||
+           (take_text(o, "name", m->base, sizeof(m->base)) && service_copy_time(m->base) != 0 &&
+            take_digest(o, "sha256", m->base_sha256));
+}
+
 static const char *read_head(const json_t *o, struct service_manifest *m)
 {
     const int64_t year_9999 = 253402300799;
@@ -124,6 +135,8 @@ static const char *read_head(const json_t *o, struct service_manifest *m)
     if (!take_number(journal, "entries", &m->entries) || !take_digest(journal, "root", m->root) ||
         !take_text(journal, "checkpoint", m->checkpoint, sizeof(m->checkpoint)))
         return "journal";
+    if (!read_base(json_object_get(o, "base"), m))
+        return "base";
     m->at = (int64_t)at;
     m->schema = (int)schema;
     m->has_masters = json_is_true(masters);

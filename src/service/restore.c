@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "crypto/wrap.h"
 #include "service/bundle.h"
+#include "service/pages.h"
 #include "service/verify.h"
 
 /* The path of a copy's file, by that of any of its files. */
@@ -29,6 +30,19 @@ static void path_of(const char *path, const char *ending, char ret[static SERVIC
     b_wr_bytes(&w, ending, strlen(ending) + 1);
     if (!b_wr_ok(&w))
         ret[0] = '\0'; /* no such file: that will be said */
+}
+
+/* That of the copy which this one adds to, beside it. */
+static void path_of_base(const char *path, const struct service_manifest *m,
+                         char ret[static SERVICE_COPY_PATH])
+{
+    const char *slash = strrchr(path, '/');
+    struct b_wr w = b_wr_from(ret, SERVICE_COPY_PATH);
+    b_wr_bytes(&w, path, slash != NULL ? (size_t)(slash - path) + 1 : 0);
+    b_wr_bytes(&w, m->base, strlen(m->base));
+    b_wr_bytes(&w, ".backup", sizeof(".backup"));
+    if (!b_wr_ok(&w))
+        ret[0] = '\0';
 }
 
 /* --- who vouches for it ------------------------------------------------------------------------
@@ -92,6 +106,38 @@ static enum b_code check_file(const char *path, const struct service_manifest *m
     return r;
 }
 
+static enum b_code read_manifest(const char *path, uint8_t digest[static 32],
+                                 struct service_manifest *ret, struct b_err *err)
+{
+    char at[SERVICE_COPY_PATH];
+    struct b_rd text;
+    path_of(path, ".manifest", at);
+    enum b_code r = b_file_map(at, &text, err);
+    if (r != B_OK)
+        return r;
+    crypto_sha256(text.p, text.left, digest);
+    r = text.left < SERVICE_MANIFEST_MAX
+            ? service_manifest_read((const char *)text.p, text.left, ret, err)
+            : b_err_set(err, B_E_TOO_LARGE, 0, "a manifest");
+    b_file_unmap(&text);
+    return r == B_OK ? B_OK : b_err_wrap(err, "%s", at);
+}
+
+/* Whoever vouches for the copy vouches for what it adds to, by its digest. */
+static enum b_code read_base(const char *path, const struct service_manifest *m,
+                             struct service_manifest *ret, struct b_err *err)
+{
+    char at[SERVICE_COPY_PATH];
+    uint8_t ignored[32];
+    path_of_base(path, m, at);
+    if (access(at, F_OK) != 0)
+        return b_err_set(err, B_E_BACKUP_TRUNCATED, 0, "%s, to which it adds, is not there", at);
+    enum b_code r = read_manifest(at, ignored, ret, err);
+    if (r == B_OK && memcmp(ret->sha256, m->base_sha256, sizeof(m->base_sha256)) != 0)
+        r = b_err_set(err, B_E_BACKUP_ALTERED, 0, "%s: it is not what this one adds to", at);
+    return r == B_OK ? check_file(at, ret, err) : r;
+}
+
 static enum b_code check_age(const struct service_manifest *m, const char *note, struct b_err *err)
 {
     struct journal_checkpoint point;
@@ -107,24 +153,17 @@ static enum b_code check_age(const struct service_manifest *m, const char *note,
 enum b_code service_copy_check(const char *path, const struct service_copy_wanted *w,
                                struct service_manifest *ret, struct b_err *err)
 {
-    char at[SERVICE_COPY_PATH];
+    static struct service_manifest base; /* too large for a stack */
     uint8_t digest[32];
-    struct b_rd text;
-    path_of(path, ".manifest", at);
-    enum b_code r = b_file_map(at, &text, err);
+    enum b_code r = read_manifest(path, digest, ret, err);
     if (r != B_OK)
         return r;
-    crypto_sha256(text.p, text.left, digest);
-    r = text.left < SERVICE_MANIFEST_MAX
-            ? service_manifest_read((const char *)text.p, text.left, ret, err)
-            : b_err_set(err, B_E_TOO_LARGE, 0, "a manifest");
-    b_file_unmap(&text);
-    if (r != B_OK)
-        return b_err_wrap(err, "%s", at);
     if (w->finess != NULL && strcmp(w->finess, ret->finess) != 0)
-        return b_err_set(err, B_E_BACKUP_FOREIGN, 0, "%s: establishment %s, not %s", at,
+        return b_err_set(err, B_E_BACKUP_FOREIGN, 0, "%s: establishment %s, not %s", path,
                          ret->finess, w->finess);
     r = check_file(path, ret, err);
+    if (r == B_OK && ret->base[0] != '\0')
+        r = read_base(path, ret, &base, err);
     if (r == B_OK && w->signer != NULL)
         r = check_proof(path, digest, w->signer, err);
     if (r == B_OK && w->checkpoint != NULL)
@@ -174,17 +213,50 @@ static enum b_code check_store(const char *dir, const struct service_copy_wanted
     return r;
 }
 
+static enum b_code unpack(const char *path, struct b_rd key, const struct service_manifest *m,
+                          const char *only, const char *dir, struct b_err *err)
+{
+    int fd = -1;
+    enum b_code r = unseal(path, key, dir, &fd, err);
+    if (r == B_OK)
+        r = bundle_read(fd, m, only, dir, err);
+    if (fd >= 0)
+        (void)close(fd);
+    return r;
+}
+
+/* The base's store first, then what has changed in it since. */
+static enum b_code unpack_both(const char *path, struct b_rd key, const struct service_manifest *m,
+                               const char *dir, struct b_err *err)
+{
+    static struct service_manifest base;
+    char at[SERVICE_COPY_PATH];
+    char store[SERVICE_COPY_PATH];
+    uint64_t size = 0;
+    enum b_code r = read_base(path, m, &base, err);
+    path_of_base(path, m, at);
+    if (r == B_OK)
+        r = unpack(at, key, &base, BUNDLE_STORE, dir, err);
+    if (r == B_OK)
+        r = unpack(path, key, m, NULL, dir, err);
+    (void)snprintf(store, sizeof(store), "%s/" BUNDLE_STORE, dir);
+    (void)snprintf(at, sizeof(at), "%s/" BUNDLE_DELTA, dir);
+    for (size_t i = 0; i < m->count; i++)
+        if (strcmp(m->members[i].name, BUNDLE_STORE) == 0)
+            size = m->members[i].size;
+    if (r == B_OK)
+        r = pages_apply(store, at, size, err);
+    (void)unlink(at);
+    return r == B_OK ? bundle_check(m, BUNDLE_STORE, dir, err) : r;
+}
+
 enum b_code service_copy_open(const char *path, struct b_rd key,
                               const struct service_copy_wanted *w, const struct service_manifest *m,
                               const char *dir, struct b_err *err)
 {
     char at[SERVICE_COPY_PATH];
-    int fd = -1;
-    enum b_code r = unseal(path, key, dir, &fd, err);
-    if (r == B_OK)
-        r = bundle_read(fd, m, dir, err);
-    if (fd >= 0)
-        (void)close(fd);
+    enum b_code r = m->base[0] != '\0' ? unpack_both(path, key, m, dir, err)
+                                       : unpack(path, key, m, NULL, dir, err);
     if (r == B_OK)
         r = check_store(dir, w, m, err);
     /* Beside the store, as in any home: an older store in its place is found out by it. */

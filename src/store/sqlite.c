@@ -234,15 +234,18 @@ int64_t driver_changes(const struct driver *d)
     return sqlite3_changes64(d->db);
 }
 
-/* Of what was erased nothing comes along: only what is in use is written. */
+/* In one step, within one reading transaction: pages stay where they are, so that copies of two
+ * days differ in few. What was erased is zeros in them (secure_delete). */
 enum b_code driver_copy(struct driver *d, const char *path, struct b_err *err)
 {
-    struct statement *s = NULL;
-    enum b_code r = driver_prepare(d, "VACUUM INTO ?", &s, err);
-    if (r != B_OK)
-        return r;
-    driver_bind_text(s, 1, path);
-    r = driver_step(s, err);
-    driver_finish(&s);
-    return r == B_E_NOT_FOUND ? B_OK : r;
+    enum { ALL = -1 };
+    sqlite3 *to = NULL;
+    int rc = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+    sqlite3_backup *copy = rc == SQLITE_OK ? sqlite3_backup_init(to, "main", d->db, "main") : NULL;
+    if (copy != NULL)
+        (void)sqlite3_backup_step(copy, ALL);
+    rc = copy != NULL ? sqlite3_backup_finish(copy) : sqlite3_errcode(to);
+    enum b_code r = rc == SQLITE_OK ? B_OK : fail(to, rc, path, err);
+    (void)sqlite3_close(to);
+    return r;
 }

@@ -76,7 +76,7 @@ for ((i = 0; i < 100; i++)); do grep -q ready "$work/log" && break; sleep 0.1; d
 writer=$!
 check "a backup is made while the server runs and others write" tessere backup create \
     --recipients "Alice=$work/alice.pem,Bert=$work/bert.pem" --copy-to "$work/second"
-check "and another, with what was kept of the first" tessere backup create
+check "and another, with what was kept of the first" tessere backup create --full
 wait "$writer"
 check "those who wrote meanwhile noticed nothing" bash -c "! grep failed '$work/writer'"
 kill "$server" 2>/dev/null
@@ -95,6 +95,8 @@ check "the proof beside it is one that others verify: its entry names the manife
     grep ^extra '${good%.backup}.proof' | cut -d' ' -f2 | base64 -d | grep -qi \$(sha256sum '${good%.backup}.manifest' | cut -d' ' -f1)"
 
 # --- refused ---------------------------------------------------------------------------------------
+first=$(find "$copies" -name '*.backup' | sort | head -1)
+for f in "${first%.backup}".*; do cp "$f" "$work/first.${f##*.}"; done
 truncate_it() { truncate -s -1 "$bad"; }
 halve_it() { truncate -s "$(($(stat -c %s "$bad") / 2))" "$bad"; }
 flip_it() { flip "$bad" "$1"; }
@@ -230,14 +232,34 @@ check "a journal that was bent is refused" refused journal-broken --home "$work/
 mkdir "$home/snapshot.part" && touch "$home/snapshot.part/store.db" "$copies/backup.part"
 three_more() { for i in 1 2 3; do sleep 1.1; tessere backup create --keep 2 || return 1; done; }
 check "what was cut is taken up, and the older ones go" three_more
-check "two are left, here and at the second site" bash -c "
-    for d in '$copies' '$work/second'; do [ \"\$(ls \$d/*.backup | wc -l)\" = 2 ] && [ \"\$(ls \$d | wc -l)\" = 6 ] || exit 1; done"
+check "two are left and the one that they add to, here and at the second site" bash -c "
+    for d in '$copies' '$work/second'; do [ \"\$(ls \$d/*.backup | wc -l)\" = 3 ] && [ \"\$(ls \$d | wc -l)\" = 9 ] && [ -e \$d/$(basename "$good") ] || exit 1; done"
 check "nothing of one that was cut is left" bash -c "[ ! -e '$home/snapshot.part' ] && [ ! -e '$copies/backup.part' ]"
 last=$(newest "$copies")
+check "a backup that adds to another has the changed pages of the store alone" bash -c "
+    set -o pipefail
+    openssl cms -decrypt -inform DER -in '$last' -inkey '$work/bert.key' | zstd -d | tar -t | grep ^store | grep -x store.db.pages"
+check "it verifies, together with that one" tessere backup verify "$last" --custodian "$work/alice.key"
+check "what it is restored to is the store as it was" bash -c "
+    '$TESSERE' --home '$work/there' backup restore '$last' --custodian '$work/bert.key' --key '$key' &&
+        [ ! -e '$work/there/store.db.pages' ] && '$TESSERE' --home '$work/there' journal verify --key '$key' &&
+        [ \"\$(sqlite3 '$work/there/store.db' 'SELECT count(*) FROM person')\" = \"\$(sqlite3 '$home/store.db' 'SELECT count(*) FROM person')\" ]"
+rm -rf "$work/there"
+whole=$good good=$last
+with_base() { cp "${whole%.backup}".* "$work/bad/"; "$@"; }
+flip_base() { flip "$work/bad/$(basename "$whole")" 2000; }
+other_base() { # the one before, under the name of the base
+    for f in "$work/first".*; do cp "$f" "$work/bad/$(basename "${whole%.backup}").${f##*.}"; done
+}
+spoilt "one whose base is missing" backup-truncated true
+spoilt "one whose base was changed" backup-altered with_base flip_base
+spoilt "one whose base is another" backup-altered other_base
+spoilt "one that was changed" backup-altered with_base flip_it 1000
+good=$whole
 cp "$last" "$work/kept.backup"
 truncate -s -1 "$last"
 check "while the newest is not whole none is removed" bash -c "
-    '$TESSERE' --home '$home' --json backup list | grep -c whole | grep -x 1"
+    '$TESSERE' --home '$home' --json backup list | grep -c '"whole"' | grep -x 2"
 mv "$work/kept.backup" "$last"
 
 # --- a drill -----------------------------------------------------------------------------------------

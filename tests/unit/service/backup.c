@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "service/backup.h"
+#include "service/pages.h"
 
 enum { DAY = 86400, MAY_31 = 1780185600 }; /* 2026-05-31T00:00:00Z, by date(1) */
 
@@ -95,6 +95,8 @@ static void a_manifest_that_is_not_right_is_named(void **state)
         {"\"at\":1780185600", "\"at\":-1", "at"},
         {"\"at\":1780185600", "\"at\":999999999999999", "at"},
         {"\"size\":8", "\"size\":\"8\"", "size"},
+        {"\"schema\":3", "\"schema\":3,\"base\":7", "base"},
+        {"\"schema\":3", "\"schema\":3,\"base\":{\"name\":\"../x\"}", "base"},
         {"\"schema\":3", "\"schema\":-3", "schema"},
         {"\"masters\":false", "\"masters\":0", "masters"},
         {"\"entries\":7", "\"entries\":1.5", "journal"},
@@ -229,6 +231,77 @@ static void a_second_site_has_what_the_first_has(void **state)
     MUST(service_copy_check(path, &any, &again, &err));
 }
 
+/* --- pages -------------------------------------------------------------------------------------
+ */
+
+static void write_at(const char *name, const void *p, size_t n, char path[static 256])
+{
+    (void)snprintf(path, 256, "%s/%s", dir, name);
+    MUST(b_file_replace(path, p, n, 0600, &err));
+}
+
+static void what_has_changed_makes_the_old_pages_the_new_ones(void **state)
+{
+    enum { OLD = 5, NEW = 7 };
+    static uint8_t old[OLD * PAGES_SIZE], new[NEW * PAGES_SIZE];
+    struct pages_base base = {.name = "tessere-750712184-20260531T000000Z", .sha256 = {7}}, found;
+    char store[256], changed[256], delta[256];
+    struct b_rd got;
+    (void)state;
+    crypto_random(old, sizeof(old));
+    memcpy(new, old, sizeof(old));
+    new[2 * PAGES_SIZE] ^= 1;
+    write_at("old", old, sizeof(old), store);
+    write_at("new", new, sizeof(new), changed);
+    (void)snprintf(delta, sizeof(delta), "%s/delta", dir);
+    assert_false(pages_base(dir, &found));
+    MUST(pages_keep(dir, store, &base, &err));
+    assert_true(pages_base(dir, &found));
+    assert_memory_equal(&found, &base, sizeof(base));
+    MUST(pages_diff(dir, changed, delta, &err));
+    MUST(b_file_map(delta, &got, &err));
+    assert_int_equal(got.left, 3 * (4 + PAGES_SIZE)); /* one changed, two new */
+    b_file_unmap(&got);
+    MUST(pages_apply(store, delta, sizeof(new), &err));
+    MUST(b_file_map(store, &got, &err));
+    assert_int_equal(got.left, sizeof(new));
+    assert_memory_equal(got.p, new, sizeof(new));
+    b_file_unmap(&got);
+}
+
+static void a_store_that_shrank_is_cut(void **state)
+{
+    static uint8_t pages[3 * PAGES_SIZE];
+    char store[256], delta[256];
+    struct stat st;
+    (void)state;
+    write_at("old", pages, sizeof(pages), store);
+    write_at("delta", pages, 0, delta);
+    MUST(pages_apply(store, delta, PAGES_SIZE, &err));
+    assert_int_equal(stat(store, &st), 0);
+    assert_int_equal(st.st_size, PAGES_SIZE);
+}
+
+static void pages_that_do_not_fit_are_refused(void **state)
+{
+    static uint8_t pages[PAGES_SIZE], page[4 + PAGES_SIZE + 1];
+    char store[256], delta[256];
+    (void)state;
+    write_at("old", pages, sizeof(pages), store);
+    for (size_t n = 1; n < 4 + PAGES_SIZE; n += 409) {
+        write_at("delta", page, n, delta);
+        assert_int_equal(pages_apply(store, delta, PAGES_SIZE, &err), B_E_BACKUP_ALTERED);
+    }
+    write_at("delta", page, sizeof(page), delta);
+    assert_int_equal(pages_apply(store, delta, PAGES_SIZE, &err), B_E_BACKUP_ALTERED);
+    for (size_t i = 0; i < 4; i++) { /* a page after the end */
+        memset(page, 0, 4);
+        page[i] = 1;
+        write_at("delta", page, 4 + PAGES_SIZE, delta);
+        assert_int_equal(pages_apply(store, delta, PAGES_SIZE, &err), B_E_BACKUP_ALTERED);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, make_dir, drop_dir)
@@ -241,6 +314,9 @@ int main(void)
         T(a_copy_that_is_not_whole_is_told_from_one_that_was_changed),
         T(the_newest_stay_and_one_a_month_for_a_year),
         T(none_goes_while_the_newest_is_not_whole),
+        T(what_has_changed_makes_the_old_pages_the_new_ones),
+        T(a_store_that_shrank_is_cut),
+        T(pages_that_do_not_fit_are_refused),
         T(a_second_site_has_what_the_first_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
