@@ -142,7 +142,8 @@ enum b_code cli_backup_create(struct cli *c, struct b_err *err)
         r = service_recipients_read(conf.recipients, to, &k.copy.recipient_count, err);
     k.copy.full_days = cli_has(c, CLI_OPT_FULL) ? 0 : conf.full_days;
     /* First, so that what was decided is in the backup too. */
-    if (r == B_OK)
+    if (r == B_OK && (cli_has(c, CLI_OPT_RECIPIENTS) || cli_has(c, CLI_OPT_TO) ||
+                      cli_has(c, CLI_OPT_COPY_TO) || cli_has(c, CLI_OPT_KEEP)))
         r = service_copy_config_write(c->home, &conf, err);
     if (r == B_OK)
         r = service_copy_make(&c->service, &k.copy, &m, err);

@@ -1,9 +1,11 @@
 /* backup.yaml: for whom copies are sealed, where they go, how many are kept. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "config/yaml.h"
 #include "service/backup.h"
 
@@ -85,11 +87,15 @@ enum b_code service_copy_config_write(const char *home, struct service_copy_conf
     struct config_said said = {.text = ""};
     cyaml_config_t settings = config_yaml(&said);
     settings.flags = CYAML_CFG_STYLE_BLOCK;
+    char *text = NULL;
+    size_t n = 0;
     (void)snprintf(path, sizeof(path), "%s/backup.yaml", home);
-    cyaml_err_t r = cyaml_save_file(path, &settings, &schema, &f, 0);
-    if (r == CYAML_OK)
-        return B_OK;
-    return b_err_set(err, B_E_CONFIG, (uint32_t)r, "writing %s: %s", path, cyaml_strerror(r));
+    cyaml_err_t code = cyaml_save_data(&text, &n, &settings, &schema, &f, 0);
+    enum b_code r = code == CYAML_OK ? b_file_replace(path, text, n, 0600, err)
+                                     : b_err_set(err, B_E_CONFIG, (uint32_t)code, "writing %s: %s",
+                                                 path, cyaml_strerror(code));
+    free(text);
+    return r;
 }
 
 enum b_code service_recipients_read(const char *list, struct service_recipient *ret,

@@ -138,7 +138,7 @@ static enum b_code choose(const char *dir, const struct service_copies *all, uns
                           int64_t now, bool *stays, struct b_err *err)
 {
     enum { YEAR = 365 * 86400 };
-    char base[SERVICE_COPY_NAME];
+    char base[SERVICE_COPY_NAME] = "";
     enum b_code r = B_OK;
     for (size_t i = all->count; r == B_OK && i-- > 0;) {
         bool is_new = i + keep >= all->count;
