@@ -98,14 +98,18 @@ static enum b_code restore(struct drill *d, struct b_err *err)
  */
 
 /* In memory where there is such a place, so that no disk ever has the real masters in a token of
- * files; else in the directory that is thrown away. */
+ * files; else in the directory that is thrown away. What a drill that was killed left there has the
+ * same name, and goes now. */
 static enum b_code make_token(struct drill *d, struct b_err *err)
 {
     static struct cli at;
-    char memory[] = "/dev/shm/tessere-drill-XXXXXX";
+    char memory[64];
     at = d->there;
-    if (mkdtemp(memory) != NULL) {
-        (void)snprintf(d->token, sizeof(d->token), "%s", memory);
+    (void)snprintf(memory, sizeof(memory), "/dev/shm/tessere-drill-%u-%.9s", (unsigned)getuid(),
+                   d->c->config.finess);
+    service_remove_tree(memory);
+    if (mkdir(memory, 0700) == 0) {
+        memcpy(d->token, memory, sizeof(memory));
         (void)snprintf(at.home, sizeof(at.home), "%s", memory);
     }
     enum b_code r = cli_make_token(&at, "token", err);

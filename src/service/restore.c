@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -180,10 +181,11 @@ static enum b_code unseal(const char *path, struct b_rd key, const char *dir, in
 {
     char at[SERVICE_COPY_PATH];
     struct b_rd sealed;
-    path_of(path, ".backup", at);
-    *ret = open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-    if (*ret < 0)
+    (void)snprintf(at, sizeof(at), "%s/archive-XXXXXX", dir);
+    *ret = mkostemp(at, O_CLOEXEC);
+    if (*ret < 0 || unlink(at) != 0)
         return b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "%s: %s", dir, strerror(errno));
+    path_of(path, ".backup", at);
     enum b_code r = b_file_map(at, &sealed, err);
     if (r != B_OK)
         return r;
