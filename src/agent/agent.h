@@ -65,6 +65,7 @@ struct agent_outcome {
     char sentence[AGENT_TEXT_MAX];
     char holder_ref[64], holder_name[128];
     int64_t badge;
+    char rekey[64]; /* the tap, when its badge is to be re-keyed while it lies there; else "" */
     char assertion[AGENT_ASSERTION_MAX];
 };
 /* Asks the person for a PIN, up to 12 digits, into pin (zero padded); false: none was given. */
@@ -86,6 +87,10 @@ B_NODISCARD enum b_code agent_tap(struct remote *r, const struct agent_self *sel
  * there is one, and puts its outcome in place; else all stays as it was. Returns ret->code. */
 B_NODISCARD enum b_code agent_desk(struct remote *r, struct channel *ch, struct agent_outcome *ret,
                                    struct b_err *err);
+
+/* After a granted tap, once the person was told: re-keys the badge when ret->rekey says so. What
+ * does not succeed is the server's affair, and is tried again at the next tap. */
+void agent_rekey(struct remote *r, struct channel *ch, const struct agent_outcome *o);
 
 /* --- readers (readers.c) -----------------------------------------------------------------------
  */

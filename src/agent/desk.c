@@ -10,14 +10,14 @@ static bool may_be_for_desk(enum b_code code)
     return code == B_E_ORDER_WAITS || code == B_E_CARD_FOREIGN || code == B_E_CARD_REFUSED;
 }
 
-static enum b_code present(struct remote *r, const struct channel *ch, json_t **ret,
-                           struct b_err *err)
+static enum b_code present(struct remote *r, const struct channel *ch, const char *path,
+                           json_t **ret, struct b_err *err)
 {
     const struct channel_card *card = channel_card(ch);
     char uid[2 * sizeof(card->uid) + 1];
     b_hex(uid, card->uid, card->uid_len);
     json_t *body = json_pack("{s:s}", "uid", uid);
-    enum b_code code = remote_call(r, "POST", "/v1/station/desk", body, ret, err);
+    enum b_code code = remote_call(r, "POST", path, body, ret, err);
     json_decref(body);
     return code;
 }
@@ -27,6 +27,32 @@ static bool is_done(const json_t *event)
     return strcmp(remote_text(event, "state"), "done") == 0;
 }
 
+/* Carries the order out that *io is an event of; *io is its last one then, or NULL. */
+static enum b_code carry_out(struct remote *r, struct channel *ch, json_t **io, struct b_err *err)
+{
+    enum b_code code = B_OK;
+    while (code == B_OK && !is_done(*io)) {
+        json_t *next = NULL;
+        code = remote_desk_step(r, ch, *io, &next, err);
+        json_decref(*io);
+        *io = next;
+    }
+    return code;
+}
+
+void agent_rekey(struct remote *r, struct channel *ch, const struct agent_outcome *o)
+{
+    char path[128];
+    json_t *event = NULL;
+    struct b_err ignored;
+    if (o->rekey[0] == '\0')
+        return;
+    (void)snprintf(path, sizeof(path), "/v1/taps/%s/rekey", o->rekey);
+    if (present(r, ch, path, &event, &ignored) == B_OK)
+        (void)!carry_out(r, ch, &event, &ignored);
+    json_decref(event);
+}
+
 enum b_code agent_desk(struct remote *r, struct channel *ch, struct agent_outcome *ret,
                        struct b_err *err)
 {
@@ -34,17 +60,13 @@ enum b_code agent_desk(struct remote *r, struct channel *ch, struct agent_outcom
     struct b_err none;
     if (!may_be_for_desk(ret->code))
         return ret->code;
-    enum b_code code = present(r, ch, &event, &none);
+    enum b_code code = present(r, ch, "/v1/station/desk", &event, &none);
     if (code == B_E_NOT_FOUND)
         return ret->code; /* no order: what was said of the tap stands */
     if (code != B_OK)
         *err = none;
-    while (code == B_OK && !is_done(event)) {
-        json_t *next = NULL;
-        code = remote_desk_step(r, ch, event, &next, err);
-        json_decref(event);
-        event = next;
-    }
+    else
+        code = carry_out(r, ch, &event, err);
     const char *sentence = code == B_OK ? remote_text(event, "sentence") : remote_sentence(r);
     *ret = (struct agent_outcome){.code = code, .is_desk = true};
     (void)snprintf(ret->sentence, sizeof(ret->sentence), "%s",

@@ -148,6 +148,8 @@ static enum b_code serve_card(struct reader *me, struct remote *r, const struct 
         code = agent_desk(r, ch, &outcome, &err);
     agent_turn_end(&turn, me->name, &outcome);
     tell_outcome(me->run, self, me->name, &outcome);
+    if (code == B_OK)
+        agent_rekey(r, ch, &outcome);
     return code;
 }
 

@@ -217,6 +217,8 @@ static void take_outcome(const json_t *answer, struct agent_outcome *ret)
     take_text(ret->sentence, sizeof(ret->sentence), answer, "sentence");
     take_text(ret->assertion, sizeof(ret->assertion), answer, "assertion");
     ret->badge = json_integer_value(json_object_get(answer, "badge"));
+    if (json_is_true(json_object_get(answer, "rekey")))
+        take_text(ret->rekey, sizeof(ret->rekey), answer, "tap");
 }
 
 /* Third messages: the PIN, sealed for the vault; typed again when it was wrong. */

@@ -102,6 +102,15 @@ static enum b_code bring_all(struct ceremony *k, bool keeps, struct b_err *err)
     return r;
 }
 
+/* The token has what other custodians get a backup of, and the vault would not put it there. */
+static enum b_code put_in_use(struct ceremony *k, const char *kind, struct b_err *err)
+{
+    if (strcmp(kind, "share") != 0)
+        return bring_all(k, true, err);
+    k->is_in_use = true;
+    return B_OK;
+}
+
 static void answer(struct ceremony *k)
 {
     char id[SERVICE_CEREMONY_HEX];
@@ -146,7 +155,7 @@ enum b_code ceremony_finish(struct ceremony *k, const char *kind, struct b_err *
     if (r == B_OK)
         r = write_backup(k, err);
     if (r == B_OK)
-        r = bring_all(k, true, err);
+        r = put_in_use(k, kind, err);
     if (r == B_OK && !is_rehearsal)
         r = service_ceremony_roster(sv, err);
     return r == B_OK ? ceremony_tell(k, err) : r;

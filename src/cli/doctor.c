@@ -13,8 +13,18 @@
 #include "service/drill.h"
 #include "service/journal.h"
 
-/* What a check needs is there when the checks that give it found no trouble. */
-enum { HOME = 1, CONFIG = 2, STORE = 4, VAULT = 8, SERVER = 16, DESK = 32, BACKUPS = 64 };
+/* What a check needs is there when the checks that give it found no trouble. What one that gives
+ * advice finds is no trouble. */
+enum {
+    HOME = 1,
+    CONFIG = 2,
+    STORE = 4,
+    VAULT = 8,
+    SERVER = 16,
+    DESK = 32,
+    ADVICE = 64,
+    BACKUPS = 128
+};
 
 static bool has_file(const struct cli *c, const char *name)
 {
@@ -144,6 +154,16 @@ static enum b_code check_readers(struct cli *c, struct b_err *err)
     (void)c;
     enum b_code r = channel_pcsc_list(readers, B_COUNT(readers), &count, err);
     return r == B_OK && count == 0 ? b_err_set(err, B_E_NO_READER, 0, "PC/SC") : r;
+}
+
+/* A server that was taken over has whatever its user has. */
+static enum b_code check_vault_apart(struct cli *c, struct b_err *err)
+{
+    return c->config.vault[0] != '\0'
+               ? B_OK
+               : b_err_set(
+                     err, B_E_TOKEN_EXPOSED, 0,
+                     _("who takes the server over can make master keys and change the approvers"));
 }
 
 /* --- store and journal -------------------------------------------------------------------------
@@ -333,6 +353,8 @@ static const struct check {
     {"store", N_("the store opens, with a schema that is known"), HOME, STORE, check_store},
     {"clock", N_("the clock goes on from the journal"), STORE, 0, check_clock},
     {"journal", N_("the journal is the one that was signed"), STORE, 0, check_journal},
+    {"vault-apart", N_("the vault has a user of its own"), CONFIG | SERVER, ADVICE,
+     check_vault_apart},
     {"vault", N_("the vault starts"), CONFIG, VAULT, cli_open_vault},
     {"confinement", N_("the token answers, and the vault is confined"), VAULT, 0,
      check_confinement},
@@ -346,7 +368,8 @@ static const struct check {
 
 static void tell(struct cli *c, const struct check *k, const char *result, const struct b_err *err)
 {
-    bool is_trouble = strcmp(result, "trouble") == 0;
+    bool is_advice = strcmp(result, "advice") == 0;
+    bool is_trouble = is_advice || strcmp(result, "trouble") == 0;
     if (c->out != NULL) {
         json_t *o = json_pack("{s:s, s:s}", "check", k->name, "result", result);
         if (is_trouble)
@@ -357,8 +380,9 @@ static void tell(struct cli *c, const struct check *k, const char *result, const
         return;
     }
     if (is_trouble)
-        cli_say(c, CLI_RED, "✗ %s: %s: %s\n    -> %s\n", _(k->label), _(b_code_text(err->code)),
-                err->msg, _(b_code_remedy(err->code)));
+        cli_say(c, is_advice ? CLI_YELLOW : CLI_RED, "%s %s: %s: %s\n    -> %s\n",
+                is_advice ? "!" : "✗", _(k->label), _(b_code_text(err->code)), err->msg,
+                _(b_code_remedy(err->code)));
     else if (strcmp(result, "ok") == 0)
         cli_say(c, CLI_GREEN, "✓ %s\n", _(k->label));
     else
@@ -379,10 +403,11 @@ enum b_code cli_doctor(struct cli *c, struct b_err *err)
             tell(c, k, "skipped", &found);
             continue;
         }
+        bool is_advice = (k->gives & ADVICE) != 0;
         enum b_code r = k->fn(c, &found);
-        tell(c, k, r == B_OK ? "ok" : "trouble", &found);
+        tell(c, k, r == B_OK ? "ok" : is_advice ? "advice" : "trouble", &found);
         have |= r == B_OK ? k->gives : 0;
-        if (r != B_OK && first == B_OK) {
+        if (r != B_OK && !is_advice && first == B_OK) {
             first = r;
             *err = found;
         }

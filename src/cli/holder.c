@@ -60,7 +60,7 @@ static enum b_code seal(const struct cli *c, struct remote *r, char hex[static 2
     char pin[PIN_TEXT] = {0};
     json_t *o = NULL;
     struct b_wr w = b_wr_from(point, sizeof(point));
-    const struct crypto_hpke context = {b_rd_from("tessere-pin/v1", 14),
+    const struct crypto_hpke context = {b_rd_from("tessere-pin-set/v1", 18),
                                         b_rd_from(c->operand, strlen(c->operand))};
     enum b_code code = remote_call(r, "GET", "/v1/pin-key", NULL, &o, err);
     if (code != B_OK)

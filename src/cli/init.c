@@ -81,6 +81,7 @@ enum b_code cli_make_token(struct cli *c, const char *name, struct b_err *err)
     char part[CLI_PATH_MAX];
     struct vault *v = NULL;
     struct vault_config config = {.establishment = conf->finess, .pin_fd = -1};
+    conf->vault[0] = '\0'; /* this token is ours */
     enum b_code r = cli_path(c, name, dir, sizeof(dir), err);
     (void)snprintf(part, sizeof(part), "%.400s/softhsm2.conf", name);
     if (r == B_OK)
@@ -166,14 +167,21 @@ static enum b_code fill_store(struct cli *c, struct b_err *err)
     return r == B_OK ? service_home_policy(c->home, &c->service, &ignored, err) : r;
 }
 
-/* The token: the one that is named, else the embedded one that a cut init made, else a new one. A
- * name that turned out wrong must not stick. */
+/* The token: the one that a service has, or that is named, else the embedded one that a cut init
+ * made, else a new one. A name that turned out wrong must not stick. */
 static enum b_code find_token(struct cli *c, const char *config_path, struct b_err *err)
 {
     char part[CLI_PATH_MAX];
     static struct service_config old;
     (void)snprintf(part, sizeof(part), "%.500s.part", config_path);
     const char *uri = c->options[CLI_OPT_TOKEN];
+    const char *vault = c->options[CLI_OPT_VAULT];
+    if (uri != NULL && vault != NULL)
+        return b_err_set(err, B_E_USAGE, 0, _("--token and --vault exclude each other"));
+    if (vault != NULL) {
+        (void)snprintf(c->config.vault, sizeof(c->config.vault), "%s", vault);
+        return service_config_write(part, &c->config, err);
+    }
     if (uri == NULL && service_config_read(part, &old, err) == B_OK &&
         old.softhsm_conf[0] != '\0' && strcmp(old.finess, c->config.finess) == 0) {
         old.in_token = c->config.in_token;
@@ -216,27 +224,45 @@ static enum b_code take_roles(struct cli *c, struct b_err *err)
     return B_OK;
 }
 
-enum b_code cli_init(struct cli *c, struct b_err *err)
+/* The directory, in which nothing is whole yet. path: of tessere.yaml. */
+static enum b_code begin(struct cli *c, char path[static CLI_PATH_MAX], struct b_err *err)
 {
-    static char text[65536];
-    char path[CLI_PATH_MAX], part[CLI_PATH_MAX];
-    size_t n = 0;
     enum b_code r = check_finess(c->options[CLI_OPT_FINESS], err);
     if (r == B_OK)
         r = take_roles(c, err);
-    if (r == B_OK)
-        r = read_profile(c, text, sizeof(text), &n, err);
     if (r == B_OK)
         r = cli_make_dir(c->home, err);
     if (r == B_OK)
         r = cli_make_home_absolute(c, err);
     if (r == B_OK)
-        r = cli_path(c, "tessere.yaml", path, sizeof(path), err);
+        r = cli_path(c, "tessere.yaml", path, CLI_PATH_MAX, err);
     if (r == B_OK && access(path, F_OK) == 0)
         r = b_err_set(err, B_E_INITIALISED, 0, "%s", path);
+    if (r == B_OK)
+        (void)snprintf(c->config.finess, sizeof(c->config.finess), "%s",
+                       c->options[CLI_OPT_FINESS]);
+    return r;
+}
+
+static enum b_code finish(const char *path, struct b_err *err)
+{
+    char part[CLI_PATH_MAX];
+    (void)snprintf(part, sizeof(part), "%.500s.part", path);
+    return rename(part, path) == 0
+               ? B_OK
+               : b_err_set(err, B_E_CONFIG, (uint32_t)errno, "%s: %s", path, strerror(errno));
+}
+
+enum b_code cli_init(struct cli *c, struct b_err *err)
+{
+    static char text[65536];
+    char path[CLI_PATH_MAX];
+    size_t n = 0;
+    enum b_code r = read_profile(c, text, sizeof(text), &n, err);
+    if (r == B_OK)
+        r = begin(c, path, err);
     if (r != B_OK)
         return r;
-    (void)snprintf(c->config.finess, sizeof(c->config.finess), "%s", c->options[CLI_OPT_FINESS]);
     cli_say(c, CLI_BOLD, _("Setting up establishment %s in %s\n"), c->config.finess, c->home);
     r = find_token(c, path, err);
     if (r == B_OK)
@@ -251,12 +277,25 @@ enum b_code cli_init(struct cli *c, struct b_err *err)
         r = fill_store(c, err);
     if (r == B_OK)
         r = write_profile(c, text, n, err);
-    (void)snprintf(part, sizeof(part), "%.500s.part", path);
-    if (r == B_OK && rename(part, path) != 0)
-        r = b_err_set(err, B_E_CONFIG, (uint32_t)errno, "%s: %s", path, strerror(errno));
+    if (r == B_OK)
+        r = finish(path, err);
     if (r == B_OK)
         cli_say(c, CLI_GREEN, "%s\n",
                 cli_has(c, CLI_OPT_CEREMONY) ? _("Ready. The next step: tessere ceremony init")
                                              : _("Ready. The next step: tessere card scan"));
+    return r;
+}
+
+enum b_code cli_vault_setup(struct cli *c, struct b_err *err)
+{
+    char path[CLI_PATH_MAX];
+    enum b_code r = begin(c, path, err);
+    if (r == B_OK)
+        r = find_token(c, path, err);
+    if (r == B_OK)
+        r = finish(path, err);
+    if (r == B_OK)
+        cli_say(c, CLI_GREEN,
+                _("The vault's service has its token. The next step: tessere init --vault\n"));
     return r;
 }

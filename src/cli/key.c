@@ -144,7 +144,9 @@ enum b_code cli_key_rotate(struct cli *c, struct b_err *err)
     b_hex(kcv, g.kcv, sizeof(g.kcv));
     cli_say(c, CLI_GREEN, _("Key %s: generation %u is in use, check value %s (%s).\n"),
             key_role_name(role), g.generation, kcv, g.kcv_method);
-    cli_say(c, CLI_PLAIN, _("Badges follow at the desk: tessere badge repair\n"));
+    cli_say(c, CLI_PLAIN,
+            _("Badges follow at their taps (tessere campaign list) or at the desk (tessere badge "
+              "repair).\n"));
     if (c->out != NULL) {
         (void)json_object_set_new(c->out, "role", json_string(key_role_name(role)));
         (void)json_object_set_new(c->out, "generation", json_integer(g.generation));

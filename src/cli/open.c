@@ -52,12 +52,14 @@ enum b_code cli_open_vault(struct cli *c, struct b_err *err)
     const struct service_config *conf = &c->config;
     const char *pin_file = conf->pin_file[0] != '\0' ? conf->pin_file : NULL;
     struct vault_config config = {
+        .service = conf->vault[0] != '\0' ? conf->vault : NULL,
         .token_uri = conf->token_uri,
         .softhsm_conf = conf->softhsm_conf[0] != '\0' ? conf->softhsm_conf : NULL,
         .establishment = conf->finess,
         .pin_file = cli_has(c, CLI_OPT_PIN_FILE) ? c->options[CLI_OPT_PIN_FILE] : pin_file,
         .pin_fd = -1,
-        .may_use_last_try = cli_has(c, CLI_OPT_LAST_TRY)};
+        .may_use_last_try = cli_has(c, CLI_OPT_LAST_TRY),
+        .signs_journal = true};
     if (c->keeps_in_token)
         config.in_token = conf->in_token;
     if (cli_has(c, CLI_OPT_ASK_PIN)) {

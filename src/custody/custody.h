@@ -134,7 +134,7 @@ enum b_code custody_badge_error(const struct custody_badge *badge, struct b_err 
 /* Anchors: up to CUSTODY_ANCHOR_MAX bytes under a name, in the token, so that a server that was
  * taken over or restored cannot take them back. Replaced whole: a crash leaves the old or the new
  * one. Not secrets. B_E_NOT_FOUND; B_E_TOKEN_MECHANISM when the token keeps no data objects. */
-enum { CUSTODY_ANCHOR_MAX = 64, CUSTODY_ANCHOR_NAME_MAX = 32 };
+enum { CUSTODY_ANCHOR_MAX = 256, CUSTODY_ANCHOR_NAME_MAX = 32 };
 B_NODISCARD enum b_code custody_anchor_get(struct custody *c, const char *name, uint8_t *out,
                                            size_t cap, size_t *ret_n, struct b_err *err);
 B_NODISCARD enum b_code custody_anchor_put(struct custody *c, const char *name,

@@ -155,6 +155,25 @@ enum b_code http_desk_present(struct http_call *c, struct b_err *err)
     return r == B_OK ? answer_next(c, 0, LOOK_MS, err) : r;
 }
 
+/* The badge that was let in just now still lies on the reader. */
+enum b_code http_tap_rekey(struct http_call *c, struct b_err *err)
+{
+    struct channel_card card = {.uid_len = 0};
+    struct service_order order = {.what = SERVICE_REKEY, .station_id = c->station.id};
+    char name[SERVICE_DESK_NAME];
+    enum b_code r = read_card(c, &card, err);
+    if (r == B_OK)
+        r = service_tap_rekey(c->server->taps, &c->station, c->params[0], &order.badge_id, err);
+    if (r == B_OK)
+        r = service_desk_open(c->server->desk, &c->service, 0, &order, c->station.id, &card, name,
+                              err);
+    if (r != B_OK)
+        return r;
+    c->status = 201;
+    memcpy(c->params[0], name, sizeof(name));
+    return answer_next(c, 0, LOOK_MS, err);
+}
+
 enum b_code http_desk_look(struct http_call *c, struct b_err *err)
 {
     const char *text = c->query(c->query_ctx, "after");

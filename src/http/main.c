@@ -39,7 +39,8 @@ static enum b_code start_vault(const struct service_config *conf, struct b_err *
 {
     enum { DESK_WORKERS = 2 };
     static const struct key_stay nothing;
-    struct vault_config config = {.token_uri = conf->token_uri,
+    struct vault_config config = {.service = conf->vault[0] != '\0' ? conf->vault : NULL,
+                                  .token_uri = conf->token_uri,
                                   .softhsm_conf =
                                       conf->softhsm_conf[0] != '\0' ? conf->softhsm_conf : NULL,
                                   .establishment = conf->finess,
@@ -47,13 +48,15 @@ static enum b_code start_vault(const struct service_config *conf, struct b_err *
                                   .pin_fd = -1,
                                   .workers = server.config.vault_workers,
                                   .in_token = conf->in_token,
-                                  .auth_cache = server.config.auth_key_cache};
+                                  .auth_cache = server.config.auth_key_cache,
+                                  .signs_journal = true};
     enum b_code r = vault_spawn(&config, &server.service.vault, err);
     if (r != B_OK || memcmp(&config.in_token, &nothing, sizeof(nothing)) == 0)
         return r;
     /* The one that meets the cards of all stations never has such a key; the desk's must. */
     config.in_token = nothing;
     config.auth_cache = 0;
+    config.signs_journal = false;
     config.workers = DESK_WORKERS;
     return vault_spawn(&config, &server.service.desk_vault, err);
 }

@@ -87,6 +87,10 @@ static void answer_verdict(struct http_call *c, const struct service_verdict *v)
         json_pack("{s:s, s:s}", "ref", v->badge.holder_ref, "name", v->badge.holder_name));
     (void)json_object_set_new(c->out, "generation", json_integer(v->generation));
     answer_sentence(c, B_OK, v->badge.holder_name);
+    if (v->is_rekeyed) {
+        (void)json_object_set_new(c->out, "tap", json_string(c->params[0]));
+        (void)json_object_set_new(c->out, "rekey", json_true());
+    }
     if (v->assertion[0] != '\0')
         (void)json_object_set_new(c->out, "assertion", json_string(v->assertion));
 }

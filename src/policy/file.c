@@ -20,6 +20,7 @@ struct pin {
 struct file {
     char *timezone;
     struct pin *pin;
+    uint32_t compromised_days;
     struct rule *rules;
     uint32_t rules_count;
 };
@@ -52,6 +53,7 @@ static const cyaml_schema_field_t file_fields[] = {
                            timezone, 1, POLICY_NAME_MAX - 1),
     CYAML_FIELD_MAPPING_PTR("pin", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file, pin,
                             pin_fields),
+    CYAML_FIELD_UINT("compromised-days", CYAML_FLAG_OPTIONAL, struct file, compromised_days),
     CYAML_FIELD_SEQUENCE("rules", CYAML_FLAG_POINTER, struct file, rules, &rule_value, 1,
                          POLICY_RULES_MAX),
     CYAML_FIELD_END,
@@ -304,6 +306,10 @@ enum b_code policy_file_read(const char *path, const char *text, size_t n, struc
     if (code == B_OK && !has_default)
         code = b_err_set(err, B_E_CONFIG, 0,
                          "%s: one rule must have the group \"\": it holds for all others", path);
+    ret->compromised_days = f->compromised_days;
+    if (code == B_OK && ret->compromised_days > 365)
+        code = wrong(&s, find_line(&s, "compromised-days:", 0),
+                     "compromised-days: 0 to 365; 0 refuses such badges at once", err);
     if (code == B_OK)
         code = take_zone(&s, f->timezone, ret, err);
     (void)cyaml_free(&config, &schema, f, 0);

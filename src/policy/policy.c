@@ -71,13 +71,23 @@ static enum b_code judge_badge(const struct policy_facts *f)
     return B_OK;
 }
 
-static enum b_code judge_parties(const struct policy_facts *f)
+static enum b_code judge_key(const struct policy *p, const struct policy_facts *f)
+{
+    if (f->compromised_at != 0)
+        return policy_takes_compromised(p, f->compromised_at, f->now) ? B_OK
+                                                                      : B_E_GENERATION_COMPROMISED;
+    return f->is_generation_over ? B_E_GENERATION_RETIRED : B_OK;
+}
+
+static enum b_code judge_parties(const struct policy *p, const struct policy_facts *f)
 {
     if (f->station == POLICY_SUSPENDED)
         return B_E_STATION_SUSPENDED;
     if (f->station != POLICY_ACTIVE)
         return B_E_STATION_REVOKED;
     enum b_code r = judge_badge(f);
+    if (r == B_OK)
+        r = judge_key(p, f);
     if (r != B_OK)
         return r;
     if (f->holder == POLICY_SUSPENDED)
@@ -103,14 +113,14 @@ void policy_decide(const struct policy *p, const struct policy_facts *f,
                    struct policy_decision *ret)
 {
     const struct policy_rule *rule = find_rule(p, f->group);
-    *ret = (struct policy_decision){.verdict = POLICY_REFUSE, .reason = judge_parties(f)};
+    *ret = (struct policy_decision){.verdict = POLICY_REFUSE, .reason = judge_parties(p, f)};
     if (ret->reason != B_OK)
         return;
     if (rule == NULL || !is_open(rule, f->minute)) {
         ret->reason = B_E_OUTSIDE_HOURS;
         return;
     }
-    bool needs_pin = rule->factor == POLICY_PIN_ALWAYS ||
+    bool needs_pin = f->compromised_at != 0 || rule->factor == POLICY_PIN_ALWAYS ||
                      (rule->factor == POLICY_PIN_SHIFT && !is_in_shift(rule, f));
     if (rule->factor != POLICY_BADGE && f->is_pin_locked)
         needs_pin = true; /* a shift does not outlive the lock */

@@ -52,6 +52,8 @@ struct policy {
     uint32_t pin_tries;                        /* wrong ones in a row until it locks */
     uint8_t pause_count;                       /* after the n-th wrong one, seconds to wait */
     uint32_t pause_seconds[POLICY_PAUSES_MAX]; /* the last counts for all after it */
+    /* How long a badge of a compromised generation is still taken, with its PIN; 0: not at all. */
+    uint32_t compromised_days;
 };
 
 /* What holds where no file says otherwise: the badge alone, five tries. */
@@ -63,6 +65,8 @@ struct policy_facts {
     enum policy_state station, badge, holder;
     bool is_enrolling;             /* the badge's enrolment did not end */
     int64_t not_before, not_after; /* of the badge; 0: without limit */
+    bool is_generation_over;       /* of its key: retired */
+    int64_t compromised_at;        /* its generation was declared so; 0: it was not */
     char group[POLICY_NAME_MAX];   /* the station's */
     char zone[POLICY_NAME_MAX];
     bool has_pin, is_pin_locked;
@@ -82,7 +86,7 @@ struct policy_decision {
     enum b_code reason; /* B_OK when granted; B_E_PIN_REQUIRED when a PIN is needed */
     int64_t retry_at;   /* PIN_THROTTLED: when the next try is heard */
 };
-/* In this order: station, badge, its dates, holder, hours, PIN. */
+/* In this order: station, badge, its dates, its key, holder, hours, PIN. */
 void policy_decide(const struct policy *p, const struct policy_facts *f,
                    struct policy_decision *ret);
 
@@ -91,6 +95,12 @@ void policy_decide(const struct policy *p, const struct policy_facts *f,
  * for years. So nobody waits longer than twice the pause; the tries count to the lock all the same.
  */
 int64_t policy_next_try(const struct policy *p, uint32_t tries, int64_t failed_at, int64_t now);
+/* A badge of a generation that was declared compromised then is still taken, with its PIN. */
+static inline bool policy_takes_compromised(const struct policy *p, int64_t compromised_at,
+                                            int64_t now)
+{
+    return now < compromised_at + (int64_t)p->compromised_days * 86400;
+}
 static inline bool policy_locks(const struct policy *p, uint32_t tries)
 {
     return tries >= p->pin_tries;

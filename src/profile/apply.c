@@ -12,15 +12,6 @@ static const struct profile_step *step_of(const struct profile_run *run)
     return &run->plan.steps[run->step];
 }
 
-/* Which key changes key `no` of our application, by the present settings (KeySett1 b7..4). */
-static uint8_t changing_key(const struct profile_run *run, uint8_t no)
-{
-    uint8_t right = run->state.app_settings.settings >> 4;
-    if (no == 0 || right == no)
-        return 0;
-    return right == 0xE ? no : right;
-}
-
 /* The key whose session the step needs: -1 none, -2 there is none that may. */
 static int session_key(const struct profile_run *run, const struct profile_step *s)
 {
@@ -29,7 +20,7 @@ static int session_key(const struct profile_run *run, const struct profile_step 
     case PROFILE_STEP_CREATE_APPLICATION:
         return run->job->profile.is_guest ? -1 : 0;
     case PROFILE_STEP_CHANGE_KEY:
-        return changing_key(run, s->no) == 0xF ? -2 : changing_key(run, s->no);
+        return run_changing_key(run, s->no) == 0xF ? -2 : run_changing_key(run, s->no);
     case PROFILE_STEP_CHANGE_FILE_SETTINGS:
         for (uint8_t i = 0; i < run->state.file_count; i++) {
             uint8_t right = run->state.files[i].settings.rights.change;

@@ -144,7 +144,7 @@ static void walk_plan(struct b_walk *k, struct profile_plan *p)
 
 static void walk_job(struct b_walk *k, struct profile_job *j)
 {
-    B_WALK(k, j->goal, PROFILE_GOAL_TAP);
+    B_WALK(k, j->goal, PROFILE_GOAL_REKEY);
     walk_profile(k, &j->profile);
     for (size_t i = 0; i < KEY_ROLE_COUNT; i++) {
         struct profile_generations *g = &j->generations[i];
@@ -158,6 +158,7 @@ static void walk_job(struct b_walk *k, struct profile_job *j)
     b_walk_bytes(k, j->serial, sizeof(j->serial));
     B_WALK(k, j->holder_len, sizeof(j->holder));
     b_walk_bytes(k, j->holder, sizeof(j->holder));
+    B_WALK(k, j->rekey_roles, (1 << KEY_ROLE_COUNT) - 1);
     B_WALK(k, j->ev_hint, DF_EV3);
     B_WALK(k, j->auth_hint, 255);
     B_WALK(k, j->tries_known_keys, 1);

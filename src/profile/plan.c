@@ -476,6 +476,30 @@ static void plan_blank(struct profile_run *run)
         plan_removal(run);
 }
 
+/* --- inside a tap's visit: keys alone
+ * ---------------------------------------------------------------------- */
+
+static bool is_rekeyed(const struct profile_run *run, const struct profile_slot *s,
+                       enum key_role role)
+{
+    return s->is_proven && role < KEY_ROLE_COUNT && (run->job->rekey_roles >> role & 1) != 0 &&
+           !is_at_target(run, s, role);
+}
+
+/* Key 0 after those that it may change. */
+static void plan_rekey(struct profile_run *run)
+{
+    const struct profile *p = &run->job->profile;
+    const struct profile_state *s = &run->state;
+    for (uint8_t n = 1; n <= p->key_count; n++) {
+        uint8_t no = n % p->key_count;
+        if (is_rekeyed(run, &s->slots[no], p->keys[no].role))
+            add_key(run, PROFILE_STEP_CHANGE_KEY, p->aid, no, s->slots[no].generation);
+    }
+    if (is_rekeyed(run, &s->card_key, KEY_ROLE_PICC))
+        plan_card_key(run);
+}
+
 /* SHA-256 over the digests of profile, state and plan. */
 static void make_digest(struct profile_run *run)
 {
@@ -502,6 +526,8 @@ void plan_make(struct profile_run *run)
     note_card(run);
     if (run->job->goal == PROFILE_GOAL_BLANK)
         plan_blank(run);
+    else if (run->job->goal == PROFILE_GOAL_REKEY)
+        plan_rekey(run);
     else
         plan_reach(run);
     make_digest(run);

@@ -194,6 +194,7 @@ enum profile_goal {
     PROFILE_GOAL_REACH, /* enrol, repair, re-key: make the card what the profile says */
     PROFILE_GOAL_BLANK, /* return to blank: ours is removed, the card's key back to factory */
     PROFILE_GOAL_TAP,   /* authenticate the auth key, with the fewest exchanges */
+    PROFILE_GOAL_REKEY, /* after a tap: bring the keys of some roles to their target */
 };
 
 struct profile_generations {
@@ -212,7 +213,8 @@ struct profile_job {
     uint8_t serial_len;
     uint8_t holder[PROFILE_CONTENT_MAX];
     uint8_t holder_len;
-    enum df_ev ev_hint;    /* tap: what the store remembers; 0: try EV2 first */
+    uint8_t rekey_roles;   /* re-key: bits 1 << role */
+    enum df_ev ev_hint;    /* tap, re-key: what the store remembers; 0: try EV2 first */
     uint8_t auth_hint;     /* tap: generation the store remembers; 0: the target */
     bool tries_known_keys; /* scan: also try the list of published default keys */
     uint8_t given_count;   /* scan, takeover: keys that some party gave */

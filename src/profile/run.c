@@ -37,6 +37,14 @@ enum key_role run_role(const struct profile_run *run, df_aid aid, uint8_t no)
     return no < run->job->profile.key_count ? run->job->profile.keys[no].role : KEY_ROLE_COUNT;
 }
 
+uint8_t run_changing_key(const struct profile_run *run, uint8_t no)
+{
+    uint8_t right = run->state.app_settings.settings >> 4;
+    if (no == 0 || right == no)
+        return 0;
+    return right == 0xE ? no : right;
+}
+
 bool run_knows(const struct profile_run *run, enum key_role role, uint8_t generation)
 {
     if (role >= KEY_ROLE_COUNT || generation == KEY_GENERATION_FACTORY)
@@ -198,6 +206,8 @@ static enum profile_want next(struct profile_run *run)
         return apply_next(run);
     case RUN_TAP:
         return tap_next(run);
+    case RUN_REKEY:
+        return rekey_next(run);
     case RUN_OVER:
         break;
     }
@@ -239,7 +249,11 @@ enum profile_want profile_run_start(struct profile_run *run, const struct profil
     df_pcd_init(&run->pcd, random);
     if (run->diversification == NULL)
         return run_fail(run, B_E_PROFILE_RULE, "the profile names no diversification profile");
-    run->phase = job->goal == PROFILE_GOAL_TAP ? RUN_TAP : RUN_INSPECT;
+    static const enum run_phase first[] = {
+        [PROFILE_GOAL_TAP] = RUN_TAP, [PROFILE_GOAL_REKEY] = RUN_REKEY};
+    run->phase = first[job->goal]; /* RUN_INSPECT, but for these */
+    if (run->phase == RUN_REKEY)
+        rekey_start(run);
     return drive(run, out);
 }
 

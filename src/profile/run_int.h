@@ -37,7 +37,9 @@ enum apply_at { APPLY_CONTEXT, APPLY_SEND, APPLY_SENT, APPLY_VERIFY, APPLY_END }
 
 enum tap_at { TAP_START, TAP_UID, TAP_SELECTED, TAP_SERIAL, TAP_PROOF, TAP_VERSION };
 
-enum run_phase { RUN_INSPECT, RUN_REPORT, RUN_PLANNED, RUN_APPLY, RUN_TAP, RUN_OVER };
+enum rekey_at { REKEY_SELECT, REKEY_VERSION, REKEY_KEY };
+
+enum run_phase { RUN_INSPECT, RUN_REPORT, RUN_PLANNED, RUN_APPLY, RUN_TAP, RUN_REKEY, RUN_OVER };
 
 struct profile_run {
     const struct profile_job *job;
@@ -85,6 +87,8 @@ enum b_code run_badge_key(struct profile_run *run, df_aid aid, uint8_t no, enum 
 void run_facts(const struct profile_run *run, df_aid aid, uint8_t no, struct crypto_div_facts *ret);
 enum key_role run_role(const struct profile_run *run, df_aid aid, uint8_t no);
 enum df_auth run_auth(const struct profile_run *run, df_aid aid, enum df_key_type type);
+/* Which key changes key `no` of our application, by its settings (KeySett1 b7..4); 0xF: none. */
+uint8_t run_changing_key(const struct profile_run *run, uint8_t no);
 bool run_knows(const struct profile_run *run, enum key_role role, uint8_t generation);
 /* The file of the profile with this number, or NULL. */
 const struct profile_file *run_file(const struct profile_run *run, uint8_t no);
@@ -100,6 +104,8 @@ const uint8_t *profile_known_key(size_t i);
 enum profile_want inspect_next(struct profile_run *run);
 enum profile_want apply_next(struct profile_run *run);
 enum profile_want tap_next(struct profile_run *run);
+void rekey_start(struct profile_run *run);
+enum profile_want rekey_next(struct profile_run *run);
 void plan_make(struct profile_run *run);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/campaign.h"
 #include "service/journal.h"
 #include "service/party.h"
 #include "service/policy.h"
@@ -49,17 +50,34 @@ static enum b_code find_generation(struct store *s, const char *text, struct sto
     enum key_role role = KEY_ROLE_COUNT;
     enum b_code r = read_role(text, &role, err);
     const char *number = text + strcspn(text, " ");
-    char *end = NULL;
+    char *end = NULL; /* more words may follow */
     unsigned long generation = strtoul(number, &end, 10);
     if (r == B_OK)
         r = store_generation_list(s, gs, B_COUNT(gs), &count, err);
-    for (size_t i = 0; r == B_OK && *end == '\0' && i < count; i++) {
+    for (size_t i = 0; r == B_OK && (*end == '\0' || *end == ' ') && i < count; i++) {
         if (gs[i].role != role || gs[i].generation != generation)
             continue;
         *ret = gs[i];
         return B_OK;
     }
     return r == B_OK ? b_err_set(err, B_E_NOT_FOUND, 0, "no generation %.40s", text) : r;
+}
+
+/* What new badges get, and what they are brought to, cannot end. */
+static enum b_code check_replaced(const struct store_generation *g, struct b_err *err)
+{
+    return g->state != STORE_GENERATION_ACTIVE
+               ? B_OK
+               : b_err_set(err, B_E_GENERATION_NEEDED, 0,
+                           "generation %u of role %s is the one in use", g->generation,
+                           key_role_name(g->role));
+}
+
+static enum b_code refuse_needed(const struct store_generation *g, const struct service_needed *n,
+                                 struct b_err *err)
+{
+    return b_err_set(err, B_E_GENERATION_NEEDED, 0, "%llu badges have generation %u of role %s",
+                     (unsigned long long)n->count, g->generation, key_role_name(g->role));
 }
 
 static enum b_code prepare_generation(struct service *sv, struct service_proposing *k,
@@ -71,6 +89,46 @@ static enum b_code prepare_generation(struct service *sv, struct service_proposi
         (void)snprintf(k->argument, sizeof(k->argument), "%s %u", key_role_name(g.role),
                        g.generation);
     return r;
+}
+
+static enum b_code prepare_end(struct service *sv, struct service_proposing *k, struct b_err *err)
+{
+    struct store_generation g;
+    enum b_code r = find_generation(sv->store, k->operands, &g, err);
+    if (r == B_OK)
+        r = check_replaced(&g, err);
+    return r == B_OK ? prepare_generation(sv, k, err) : r;
+}
+
+/* "auth 3", or "auth 3 write-off 12 <digest>": those twelve badges, and no others. */
+static enum b_code prepare_retire(struct service *sv, struct service_proposing *k,
+                                  struct b_err *err)
+{
+    struct store_generation g;
+    struct service_needed needed;
+    char hex[65];
+    const char *rest = strchr(k->operands, ' ');
+    rest = rest != NULL ? strchr(rest + 1, ' ') : NULL;
+    bool writes_off = rest != NULL && strcmp(rest, " write-off") == 0;
+    enum b_code r = find_generation(sv->store, k->operands, &g, err);
+    if (r == B_OK && rest != NULL && !writes_off)
+        r = b_err_set(err, B_E_BAD_INPUT, 0, "retire ROLE GENERATION [write-off], not \"%.60s\"",
+                      k->operands);
+    if (r == B_OK)
+        r = check_replaced(&g, err);
+    if (r == B_OK)
+        r = service_generation_needed(sv->store, g.role, g.generation, &needed, err);
+    if (r == B_OK && needed.count > 0 && !writes_off)
+        r = refuse_needed(&g, &needed, err);
+    if (r != B_OK)
+        return r;
+    b_hex(hex, needed.digest, sizeof(needed.digest));
+    int n =
+        snprintf(k->argument, sizeof(k->argument), "%s %u", key_role_name(g.role), g.generation);
+    if (writes_off)
+        (void)snprintf(k->argument + n, sizeof(k->argument) - (size_t)n, " write-off %llu %s",
+                       (unsigned long long)needed.count, hex);
+    return B_OK;
 }
 
 static enum b_code act_rotate(struct service_change *c, const struct service_carrying *k,
@@ -85,9 +143,13 @@ static enum b_code change_generation(struct service_change *c, const char *argum
 {
     struct store_generation g;
     enum b_code r = find_generation(c->store, argument, &g, err);
+    if (r == B_OK)
+        r = check_replaced(&g, err);
     if (r != B_OK)
         return r;
     g.state = to;
+    if (to == STORE_GENERATION_COMPROMISED)
+        g.compromised_at = c->now;
     r = store_generation_put(c->store, &g, err);
     return r == B_OK
                ? service_log(c, (struct service_entry){.kind = "key-state", .generation = &g}, err)
@@ -97,7 +159,27 @@ static enum b_code change_generation(struct service_change *c, const char *argum
 static enum b_code act_retire(struct service_change *c, const struct service_carrying *k,
                               struct b_err *err)
 {
-    return change_generation(c, k->argument, STORE_GENERATION_RETIRED, err);
+    struct store_generation g;
+    struct service_needed needed;
+    char now[SERVICE_ARGUMENT_MAX];
+    char hex[65];
+    const char *listed = strstr(k->argument, " write-off ");
+    enum b_code r = find_generation(c->store, k->argument, &g, err);
+    if (r == B_OK)
+        r = service_generation_needed(c->store, g.role, g.generation, &needed, err);
+    if (r == B_OK && needed.count > 0 && listed == NULL)
+        r = refuse_needed(&g, &needed, err);
+    if (r != B_OK)
+        return r;
+    b_hex(hex, needed.digest, sizeof(needed.digest));
+    (void)snprintf(now, sizeof(now), " write-off %llu %s", (unsigned long long)needed.count, hex);
+    if (listed != NULL && strcmp(listed, now) != 0)
+        return b_err_set(err, B_E_GENERATION_NEEDED, 0,
+                         "the badges that have it are not those of the proposal any more: %llu; "
+                         "pause the campaign and propose it again",
+                         (unsigned long long)needed.count);
+    r = change_generation(c, k->argument, STORE_GENERATION_RETIRED, err);
+    return r == B_OK ? service_note_campaign_over(c, g.role, err) : r;
 }
 
 static enum b_code act_compromise(struct service_change *c, const struct service_carrying *k,

@@ -238,6 +238,19 @@ enum b_code service_enrol(struct service *sv, struct channel *ch, struct service
 /* --- repair, re-key, blank
  * ------------------------------------------------------------------------------------ */
 
+/* A badge that was encoded has its own keys. Repairing a blank card that shows its UID would make
+ * another badge of it, for whoever brought that card. */
+static bool starts_from_factory(const struct profile_plan *plan)
+{
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct profile_step *s = &plan->steps[i];
+        bool is_key = s->kind == PROFILE_STEP_CHANGE_KEY || s->kind == PROFILE_STEP_CHANGE_CARD_KEY;
+        if (is_key && s->from_generation == KEY_GENERATION_FACTORY)
+            return true;
+    }
+    return false;
+}
+
 static enum b_code begin_repair(void *ctx, struct service_work *w, bool is_approved,
                                 struct b_err *err)
 {
@@ -255,6 +268,10 @@ static enum b_code begin_repair(void *ctx, struct service_work *w, bool is_appro
         return b_err_set(err, B_E_BADGE_UNKNOWN, 0,
                          "badge %lld of %s was returned to blank: its card has no holder",
                          (long long)e->badge.id, e->badge.holder_name);
+    if (r == B_OK && e->badge.state != STORE_BADGE_ENROLLING && e->is_repair &&
+        starts_from_factory(&w->plan))
+        return b_err_set(err, B_E_BADGE_MADE_UP, 0, "badge %lld of %s", (long long)e->badge.id,
+                         e->badge.holder_name);
     return r;
 }
 

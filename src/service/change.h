@@ -90,6 +90,8 @@ B_NODISCARD enum b_code service_forget_answers(struct service *sv, int64_t befor
 /* Rows that were written: the next entry vouches for them; where the change writes none, one is
  * added. At most SERVICE_VOUCHED_MAX wait at once. */
 void service_vouch_intent(struct service_change *c, const struct store_intent *i);
+void service_vouch_campaign(struct service_change *c, const struct store_campaign *k);
+void service_vouch_rekey(struct service_change *c, const struct store_rekey *k);
 void service_vouch_reply(struct service_change *c, const struct store_reply *r);
 void service_vouch_proposal(struct service_change *c, const struct store_proposal *p);
 void service_vouch_approval(struct service_change *c, const struct store_approval *a);
@@ -105,6 +107,8 @@ void service_digest_station(const struct store_station *t, uint8_t out[static 32
 void service_digest_person(const struct store_person *p, uint8_t out[static 32]);
 void service_digest_generation(const struct store_generation *g, uint8_t out[static 32]);
 void service_digest_intent(const struct store_intent *i, uint8_t out[static 32]);
+void service_digest_campaign(const struct store_campaign *c, uint8_t out[static 32]);
+void service_digest_rekey(const struct store_rekey *v, uint8_t out[static 32]);
 void service_digest_reply(const struct store_reply *r, uint8_t out[static 32]);
 void service_digest_proposal(const struct store_proposal *p, uint8_t out[static 32]);
 void service_digest_approval(const struct store_approval *a, uint8_t out[static 32]);

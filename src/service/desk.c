@@ -249,7 +249,8 @@ static void *run(void *ctx)
     if (r == B_OK)
         j->event.done = *done;
     j->err = err;
-    j->deadline = now_s() + SERVICE_DESK_KEEP_SECONDS;
+    j->deadline =
+        now_s() + (j->person != 0 ? SERVICE_DESK_KEEP_SECONDS : SERVICE_DESK_REKEY_KEEP_SECONDS);
     publish(j, r == B_OK ? SERVICE_DESK_DONE : SERVICE_DESK_FAILED);
     (void)pthread_mutex_unlock(&j->desk->lock);
     free(done);
@@ -311,7 +312,8 @@ static enum b_code find(struct service_desk *d, struct service_desk_caller who, 
 static enum b_code start(struct job *j, const struct channel_card *card, struct b_err *err)
 {
     j->card = *card;
-    j->event.frames.resets = true; /* a tap may have left it in the middle of something */
+    /* A tap may have left it in the middle of something; not one that was granted. */
+    j->event.frames.resets = j->order.what != SERVICE_REKEY;
     j->event.state = SERVICE_DESK_WORKS;
     if (pthread_create(&j->thread, NULL, run, j) != 0) {
         *j = (struct job){.station = 0};
@@ -325,6 +327,7 @@ static struct job *free_place(struct service_desk *d, int64_t person)
 {
     struct job *place = NULL;
     size_t theirs = 0;
+    size_t most = person != 0 ? SERVICE_DESK_ORDERS_OF_PERSON : SERVICE_DESK_REKEYS;
     sweep(d);
     for (size_t i = 0; i < SERVICE_DESK_ORDERS; i++) {
         struct job *j = &d->jobs[i];
@@ -333,8 +336,8 @@ static struct job *free_place(struct service_desk *d, int64_t person)
         else if (j->person == person && !is_over(j))
             theirs++;
     }
-    if (place != NULL || theirs >= SERVICE_DESK_ORDERS_OF_PERSON)
-        return theirs < SERVICE_DESK_ORDERS_OF_PERSON ? place : NULL;
+    if (place != NULL || theirs >= most)
+        return theirs < most ? place : NULL;
     /* All are taken: an outcome that could be asked for once more gives its place. */
     for (size_t i = 0; i < SERVICE_DESK_ORDERS && place == NULL; i++) {
         if (is_over(&d->jobs[i])) {
@@ -362,7 +365,7 @@ enum b_code service_desk_open(struct service_desk *d, const struct service *sv, 
 {
     uint8_t random[(SERVICE_DESK_NAME - 1) / 2];
     enum b_code r = B_OK;
-    b_check((station == 0) == (card != NULL));
+    b_check(person != 0 ? (station == 0) == (card != NULL) : station != 0 && card != NULL);
     (void)pthread_mutex_lock(&d->lock);
     struct job *j = d->is_stopping ? NULL : free_place(d, person);
     if (j == NULL) {

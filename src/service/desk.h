@@ -19,9 +19,11 @@ enum service_what {
     SERVICE_ENROL,
     SERVICE_REPAIR,
     SERVICE_BLANK,
+    SERVICE_REKEY, /* follows a tap; nobody orders it */
     SERVICE_WHAT_COUNT
 };
 const char *service_what_name(enum service_what what); /* "scan", ... */
+/* Of those that a person may order. */
 bool service_what_find(const char *name, enum service_what *ret);
 
 /* What is to be done with a card. */
@@ -32,6 +34,7 @@ struct service_order {
     bool is_temporary;
     const struct df_key *given; /* keys of others to try in a scan; borrowed */
     size_t given_count;
+    int64_t badge_id, station_id; /* re-key: which badge tapped where */
 };
 struct service_done {
     struct profile_state state; /* of a scan */
@@ -50,11 +53,13 @@ B_NODISCARD enum b_code service_order_run(struct service *sv, struct channel *ch
 enum {
     SERVICE_DESK_ORDERS = 32,          /* at a time, in the whole establishment */
     SERVICE_DESK_ORDERS_OF_PERSON = 4, /* ... of which one person has */
+    SERVICE_DESK_REKEYS = 16,          /* ... and all re-keys together */
     SERVICE_DESK_NAME = 33,            /* an order's name with its NUL: 16 random bytes in hex */
     SERVICE_DESK_FRAMES = 3,           /* in one message */
     SERVICE_DESK_CARD_SECONDS = 30,    /* for the reader's side to answer */
     SERVICE_DESK_PERSON_SECONDS = 300, /* for a card to be presented, a plan to be approved */
     SERVICE_DESK_KEEP_SECONDS = 120,   /* how long an outcome can be asked for again */
+    SERVICE_DESK_REKEY_KEEP_SECONDS = 5,
 };
 
 /* Who asks: a person or a station, the other is 0. */
@@ -103,8 +108,9 @@ void service_desk_stop(struct service_desk *d);
 /* Waits for the orders' threads. Nobody may be inside any more. */
 void service_desk_free(struct service_desk **d);
 
-/* A new order of who.person. card: it lies on a reader of theirs, and work begins; or NULL: the
- * station's reader is used, once it has a card. B_E_VAULT_BUSY: too many at a time. */
+/* A new order of a person. card: it lies on a reader of theirs, and work begins; or NULL: the
+ * station's reader is used, once it has a card. person 0: a re-key of the card at the station,
+ * which nobody approves. B_E_VAULT_BUSY: too many at a time. */
 B_NODISCARD enum b_code service_desk_open(struct service_desk *d, const struct service *sv,
                                           int64_t person, const struct service_order *order,
                                           int64_t station, const struct channel_card *card,

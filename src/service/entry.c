@@ -137,6 +137,8 @@ void service_digest_generation(const struct store_generation *g, uint8_t out[sta
     text(&k, g->kcv_method);
     block(&k, g->kcv, sizeof(g->kcv));
     number(&k, g->created_at);
+    if (g->compromised_at != 0) /* so that digests of those that never were stay what they are */
+        number(&k, g->compromised_at);
     end(&k, out);
 }
 
@@ -155,6 +157,40 @@ void service_digest_intent(const struct store_intent *i, uint8_t out[static 32])
     number(&k, i->to_generation);
     number(&k, i->at);
     number(&k, i->is_effective);
+    end(&k, out);
+}
+
+void service_digest_campaign(const struct store_campaign *c, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, c->id);
+    number(&k, c->role);
+    number(&k, c->generation);
+    number(&k, c->state);
+    number(&k, c->pace);
+    number(&k, c->pause_percent);
+    number(&k, (int64_t)c->window);
+    number(&k, c->window_count);
+    number(&k, (int64_t)c->done);
+    number(&k, (int64_t)c->failed);
+    text(&k, c->why);
+    number(&k, c->tries_from);
+    number(&k, c->started_at);
+    number(&k, c->changed_at);
+    end(&k, out);
+}
+
+void service_digest_rekey(const struct store_rekey *v, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, v->badge_id);
+    number(&k, v->roles);
+    text(&k, v->outcome);
+    number(&k, v->tries);
+    number(&k, v->station_id);
+    number(&k, v->at);
     end(&k, out);
 }
 
@@ -242,6 +278,16 @@ static uint8_t *vouch(struct service_change *c, const char *what, int64_t id)
 void service_vouch_intent(struct service_change *c, const struct store_intent *i)
 {
     service_digest_intent(i, vouch(c, "intent", i->id));
+}
+
+void service_vouch_campaign(struct service_change *c, const struct store_campaign *k)
+{
+    service_digest_campaign(k, vouch(c, "campaign", k->id));
+}
+
+void service_vouch_rekey(struct service_change *c, const struct store_rekey *k)
+{
+    service_digest_rekey(k, vouch(c, "rekey", k->badge_id));
 }
 
 void service_vouch_reply(struct service_change *c, const struct store_reply *r)

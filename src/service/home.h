@@ -1,7 +1,7 @@
 /*
  * The home of an establishment: the directory that `tessere init` makes.
  *
- *   tessere.yaml   the token, and where its PIN is
+ *   tessere.yaml   the token, and where its PIN is (service/config.h)
  *   profile.yaml   the badge profile
  *   policy.yaml    what a tap at a station needs, until a quorum approves that; may be missing
  *   store.db       the store
@@ -12,22 +12,8 @@
 #ifndef TESSERE_SERVICE_HOME_H
 #define TESSERE_SERVICE_HOME_H
 
+#include "service/config.h"
 #include "service/service.h"
-
-enum { SERVICE_PATH_MAX = 512, SERVICE_URI_MAX = 1024 };
-
-/* tessere.yaml, read. */
-struct service_config {
-    char finess[16];
-    char token_uri[SERVICE_URI_MAX];
-    char softhsm_conf[SERVICE_PATH_MAX]; /* empty: not the embedded token */
-    char pin_file[SERVICE_PATH_MAX];     /* empty: credential or prompt */
-    struct key_stay in_token;            /* whose badge keys stay in the token at a tap */
-};
-B_NODISCARD enum b_code service_config_read(const char *path, struct service_config *ret,
-                                            struct b_err *err);
-B_NODISCARD enum b_code service_config_write(const char *path, const struct service_config *config,
-                                             struct b_err *err);
 
 /* home/name. B_E_USAGE when the whole is too long. */
 B_NODISCARD enum b_code service_home_path(const char *home, const char *name, char *ret, size_t cap,

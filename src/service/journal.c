@@ -87,22 +87,33 @@ static enum b_code write_file(const char *home, const char *text, struct b_err *
     return r;
 }
 
+/* None where there is nothing to grow from, or it is no growth: the vault says what it is. */
+static enum b_code prove_growth(struct service *sv, uint64_t from, uint64_t to,
+                                struct journal_proof *ret, struct b_err *err)
+{
+    ret->count = 0;
+    return from != 0 && from <= to ? journal_prove_consistency(from, to, reader_of(sv), ret, err)
+                                   : B_OK;
+}
+
 static enum b_code sign(struct service *sv, struct note *note, struct b_err *err)
 {
     static _Thread_local struct journal_edge edge;
     static _Thread_local struct journal_proof proof;
+    static _Thread_local struct journal_proof other;
     struct journal_checkpoint c = {.size = note->size};
     struct journal_signer signer;
     uint8_t signature[64];
-    uint64_t old = 0;
+    struct vault_seen seen = {.size = 0};
     enum b_code r = service_journal_signer(sv, &signer, err);
     if (r == B_OK)
-        r = vault_journal_seen(sv->vault, &old, err);
+        r = vault_journal_seen(sv->vault, &seen, err);
     if (r == B_OK)
         r = journal_edge_load(&edge, note->size, reader_of(sv), err);
-    proof.count = 0;
-    if (r == B_OK && old != 0 && old <= note->size) /* else the vault says what it is */
-        r = journal_prove_consistency(old, note->size, reader_of(sv), &proof, err);
+    if (r == B_OK)
+        r = prove_growth(sv, seen.size, note->size, &proof, err);
+    if (r == B_OK)
+        r = prove_growth(sv, seen.other, note->size, &other, err);
     if (r != B_OK)
         return r;
     journal_edge_root(&edge, c.root);
@@ -110,7 +121,8 @@ static enum b_code sign(struct service *sv, struct note *note, struct b_err *err
     const struct vault_tree tree = {.origin = c.origin,
                                     .size = c.size,
                                     .root = c.root,
-                                    .proof = b_rd_from(proof.hashes, proof.count * JOURNAL_HASH)};
+                                    .proof = b_rd_from(proof.hashes, proof.count * JOURNAL_HASH),
+                                    .other = b_rd_from(other.hashes, other.count * JOURNAL_HASH)};
     r = vault_checkpoint(sv->vault, &tree, signature, err);
     if (r != B_OK)
         return r;
@@ -133,6 +145,8 @@ enum b_code service_journal_checkpoint(struct service *sv, const char *home, str
         return r;
     note.size = size;
     r = sign(sv, &note, err);
+    if (r == B_E_VAULT_BUSY) /* another vault signed between our asking and this one's looking */
+        r = sign(sv, &note, err);
     if (r == B_OK)
         r = service_change(sv, keep_note, &note, err);
     return r == B_OK && home != NULL ? write_file(home, note.text, err) : r;
@@ -162,10 +176,10 @@ enum b_code service_journal_tree(struct service *sv, uint64_t *size,
 enum b_code service_journal_accept(struct service *sv, const char *home, struct b_err *err)
 {
     uint8_t root[JOURNAL_HASH];
-    uint64_t seen = 0;
+    struct vault_seen seen = {.size = 0};
     uint64_t size = 0;
     enum b_code r = vault_journal_seen(sv->vault, &seen, err);
-    json_int_t told = (json_int_t)seen;
+    json_int_t told = (json_int_t)seen.size;
     if (r == B_OK)
         r = service_change(sv, note_acceptance, &told, err);
     if (r == B_OK)

@@ -83,6 +83,17 @@ json_t *service_json_state(const struct profile *profile, const struct profile_s
                      json_slot(&s->card_key, "picc"), "has_application", s->has_app, "keys", keys);
 }
 
+json_t *service_json_campaign(const struct store_campaign *k)
+{
+    return json_pack("{s:I, s:s, s:i, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I}", "id",
+                     (json_int_t)k->id, "role", key_role_name(k->role), "generation",
+                     (int)k->generation, "state", store_campaign_state_name(k->state), "why",
+                     k->why, "pace", (int)k->pace, "pause_percent", (int)k->pause_percent,
+                     "tries_done", (json_int_t)k->done, "tries_failed", (json_int_t)k->failed,
+                     "started_at", (json_int_t)k->started_at, "changed_at",
+                     (json_int_t)k->changed_at);
+}
+
 json_t *service_json_badge(const struct store_badge *b)
 {
     char uid[15];

@@ -11,6 +11,7 @@
 /* New references; NULL: no memory. */
 json_t *service_json_plan(const struct profile_plan *plan);
 json_t *service_json_state(const struct profile *profile, const struct profile_state *s);
+json_t *service_json_campaign(const struct store_campaign *k);
 json_t *service_json_badge(const struct store_badge *b);
 /* False when it is not such an object. What is not shown stays zero. */
 B_NODISCARD bool service_json_plan_read(const json_t *o, struct profile_plan *ret);

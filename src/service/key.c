@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "service/campaign.h"
 #include "service/relay.h"
 
 enum { GENERATIONS_MAX = 64, KEYS_MAX = 256 };
@@ -26,7 +27,9 @@ enum b_code service_note_rotation(struct service_change *c, const struct vault_k
             r = service_log(c, (struct service_entry){.kind = "key-retiring", .generation = &gs[i]},
                             err);
     }
-    return r == B_OK ? service_note_key(c, key, ret, err) : r;
+    if (r == B_OK)
+        r = service_note_key(c, key, ret, err);
+    return r == B_OK ? service_note_campaign(c, key->role, key->generation, err) : r;
 }
 
 static enum b_code note_rotation(struct service_change *c, void *ctx, struct b_err *err)

@@ -1,6 +1,7 @@
 /* What can be ordered of a desk, in one table, wherever the card is. */
 #include <string.h>
 
+#include "service/campaign.h"
 #include "service/desk.h"
 
 typedef enum b_code order_fn(struct service *sv, struct channel *ch, const struct service_order *o,
@@ -44,14 +45,21 @@ static enum b_code blank(struct service *sv, struct channel *ch, const struct se
     return service_blank(sv, ch, watch, &ret->badge, err);
 }
 
+static enum b_code rekey(struct service *sv, struct channel *ch, const struct service_order *o,
+                         const struct service_watch *watch, struct service_done *ret,
+                         struct b_err *err)
+{
+    (void)watch;
+    return service_rekey(sv, ch, o->badge_id, o->station_id, &ret->badge, err);
+}
+
 static const struct {
     const char *name;
     order_fn *fn;
 } rows[SERVICE_WHAT_COUNT] = {
-    [SERVICE_SCAN] = {"scan", scan},
-    [SERVICE_ENROL] = {"enrol", enrol},
-    [SERVICE_REPAIR] = {"repair", repair},
-    [SERVICE_BLANK] = {"blank", blank},
+    [SERVICE_SCAN] = {"scan", scan},       [SERVICE_ENROL] = {"enrol", enrol},
+    [SERVICE_REPAIR] = {"repair", repair}, [SERVICE_BLANK] = {"blank", blank},
+    [SERVICE_REKEY] = {"rekey", rekey},
 };
 
 const char *service_what_name(enum service_what what)
@@ -61,7 +69,7 @@ const char *service_what_name(enum service_what what)
 
 bool service_what_find(const char *name, enum service_what *ret)
 {
-    for (int i = 0; i < SERVICE_WHAT_COUNT; i++) {
+    for (int i = 0; i < SERVICE_REKEY; i++) {
         if (strcmp(rows[i].name, name) == 0) {
             *ret = (enum service_what)i;
             return true;

@@ -143,6 +143,26 @@ enum b_code service_settle_intents(struct service_change *c, const uint8_t uid[s
     return r;
 }
 
+enum b_code service_settle_key(struct service_change *c, const uint8_t uid[static 7], uint32_t aid,
+                               uint8_t no, struct b_err *err)
+{
+    struct store_intent open[16];
+    size_t count = 0;
+    const char *kind =
+        profile_step_name(aid != 0 ? PROFILE_STEP_CHANGE_KEY : PROFILE_STEP_CHANGE_CARD_KEY);
+    enum b_code r = store_intent_open(c->store, uid, open, B_COUNT(open), &count, err);
+    for (size_t i = 0; r == B_OK && i < count; i++)
+        if (open[i].aid == aid && open[i].no == no && strcmp(open[i].action, kind) == 0)
+            r = service_end_intent(c, open[i].id, "step-settled", err);
+    return r;
+}
+
+enum b_code service_settle_tapped(struct service_change *c, const struct profile *p,
+                                  const struct store_badge *b, struct b_err *err)
+{
+    return service_settle_key(c, b->uid, p->aid, (uint8_t)profile_key_no(p, KEY_ROLE_AUTH), err);
+}
+
 static enum b_code add_intent(struct service_change *c, void *ctx, struct b_err *err)
 {
     struct store_intent *i = ctx;

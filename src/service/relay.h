@@ -38,6 +38,13 @@ B_NODISCARD enum b_code service_relay(struct service *sv, struct channel *ch,
 /* In a change: the card has confirmed a step, or an inspection told what it holds. */
 B_NODISCARD enum b_code service_end_intent(struct service_change *c, int64_t id, const char *kind,
                                            struct b_err *err);
+/* The same for the open steps that change one key (of an application, or aid 0: the card's), which
+ * was proved meanwhile: whatever became of them, its generation is known again. */
+B_NODISCARD enum b_code service_settle_key(struct service_change *c, const uint8_t uid[static 7],
+                                           uint32_t aid, uint8_t no, struct b_err *err);
+/* The same for the key that a tap has proved: of a change that was torn, it tells what became. */
+B_NODISCARD enum b_code service_settle_tapped(struct service_change *c, const struct profile *p,
+                                              const struct store_badge *b, struct b_err *err);
 /* The same for all open steps of a badge. */
 B_NODISCARD enum b_code service_settle_intents(struct service_change *c,
                                                const uint8_t uid[static 7], struct b_err *err);

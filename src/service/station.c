@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/campaign.h"
 #include "service/policy.h"
 #include "service/relay.h"
 
@@ -16,7 +17,7 @@ enum {
     ASSERTION_SECONDS = 60,
 };
 
-enum place_phase { PLACE_FREE, PLACE_BUSY, PLACE_ASKED, PLACE_PROVEN };
+enum place_phase { PLACE_FREE, PLACE_BUSY, PLACE_ASKED, PLACE_PROVEN, PLACE_GRANTED };
 
 struct place {
     enum place_phase phase;
@@ -25,12 +26,15 @@ struct place {
     uint32_t vault_tap;
     uint32_t since_us;
     bool is_proven; /* waits for its PIN */
+    int64_t badge;  /* of a granted tap that is to be re-keyed */
     struct service_tap_first first;
 };
 
 struct service_taps {
     pthread_mutex_t lock;
     size_t next, count;
+    int64_t minute;            /* the one that is counted */
+    uint32_t begun;            /* re-keys in it */
     uint8_t open_of[STATIONS]; /* taps under way, by the station's number */
     struct place places[PLACES];
 };
@@ -79,21 +83,16 @@ static void clear(struct service_taps *t, struct place *p)
     (*open_of(t, p->station))--;
 }
 
-/* Forgets what stalled; the vault forgets it by itself. */
-static void sweep(struct service_taps *t)
+/* Forgets what stalled (the vault forgets it by itself), and what a station has that needs a place
+ * more than its re-keys do. */
+static void sweep(struct service_taps *t, int64_t station)
 {
-    for (size_t i = 0; i < PLACES; i++)
-        if (t->places[i].phase >= PLACE_ASKED && is_late(&t->places[i]))
-            clear(t, &t->places[i]);
-}
-
-static void name_place(struct place *p, size_t at)
-{
-    uint8_t random[14];
-    crypto_random(random, sizeof(random));
-    // cppcheck-suppress ctunullpointer ; the address of an element
-    (void)snprintf(p->name, sizeof(p->name), "%04zX", at);
-    b_hex(p->name + 4, random, sizeof(random));
+    for (size_t i = 0; i < PLACES; i++) {
+        struct place *p = &t->places[i];
+        bool is_spare = p->phase == PLACE_GRANTED && p->station == station;
+        if (is_spare || (p->phase >= PLACE_ASKED && is_late(p)))
+            clear(t, p);
+    }
 }
 
 /* A place of its own for a new tap of the station; NULL when it, or everybody, has too many. */
@@ -102,14 +101,14 @@ static struct place *take_place(struct service_taps *t, int64_t station)
     struct place *found = NULL;
     (void)pthread_mutex_lock(&t->lock);
     if (*open_of(t, station) >= SERVICE_TAPS_OF_STATION || t->count == PLACES)
-        sweep(t);
+        sweep(t, station);
     bool may = *open_of(t, station) < SERVICE_TAPS_OF_STATION && t->count < PLACES;
     for (size_t i = 0; may && i < PLACES && found == NULL; i++) {
         size_t at = (t->next + i) % PLACES;
         struct place *p = &t->places[at];
         if (p->phase != PLACE_FREE)
             continue;
-        name_place(p, at);
+        (void)snprintf(p->name, sizeof(p->name), "%04zX", at); /* the vault draws the rest */
         p->phase = PLACE_BUSY;
         p->station = station;
         found = p;
@@ -194,6 +193,8 @@ static void decide(const struct policy *policy, const struct store_station *stat
                              .badge = state_of_badge(b),
                              .holder = h->id != 0 ? state_of(h->state) : POLICY_UNKNOWN,
                              .is_enrolling = b->state == STORE_BADGE_ENROLLING,
+                             .is_generation_over = v->is_generation_over,
+                             .compromised_at = v->compromised_at,
                              .not_before = b->not_before,
                              .not_after = b->not_after,
                              .has_pin = h->pin_len > 0,
@@ -210,6 +211,17 @@ static void decide(const struct policy *policy, const struct store_station *stat
     policy_decide(policy, &f, ret);
 }
 
+/* What became of the generation that the tap is tried with. */
+static enum b_code find_generation(struct store *s, struct service_verdict *v, struct b_err *err)
+{
+    struct store_generation g;
+    enum b_code r = store_generation_get(s, KEY_ROLE_AUTH, v->generation, &g, err);
+    v->is_generation_over =
+        r != B_OK || (g.state != STORE_GENERATION_ACTIVE && g.state != STORE_GENERATION_RETIRING);
+    v->compromised_at = r == B_OK && g.state == STORE_GENERATION_COMPROMISED ? g.compromised_at : 0;
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
 /* Badge and holder of a tap into v; those that are not known have the number 0. */
 static enum b_code find_parties(struct store *s, const struct service_tap_first *m,
                                 struct service_verdict *v, struct b_err *err)
@@ -222,7 +234,7 @@ static enum b_code find_parties(struct store *s, const struct service_tap_first 
     }
     if (r == B_OK)
         r = store_holder_by_ref(s, v->badge.holder_ref, &v->holder, err);
-    return r == B_E_NOT_FOUND ? B_OK : r;
+    return r == B_OK || r == B_E_NOT_FOUND ? find_generation(s, v, err) : r;
 }
 
 /* --- journal -----------------------------------------------------------------------------------
@@ -232,6 +244,7 @@ enum { POLICY_SHOWN = 16 }; /* digits of its digest: enough to tell policies apa
 
 struct outcome {
     const struct place *place;
+    const struct profile *profile;
     const struct policy *policy;
     const struct store_station *station;
     enum b_code code; /* of the card, and of the PIN when one was given */
@@ -300,6 +313,8 @@ static enum b_code note_outcome(struct service_change *c, void *ctx, struct b_er
         v->badge.tapped_at = c->now;
         v->badge.generation[KEY_ROLE_AUTH] = v->generation;
         r = store_badge_put(c->store, &v->badge, err);
+        if (r == B_OK)
+            r = service_settle_tapped(c, o->profile, &v->badge, err);
     }
     if (r != B_OK)
         return r;
@@ -349,14 +364,19 @@ static enum b_code choose_generation(struct service *sv, const struct service_ta
     *ret = m->generation;
     if (*ret == 0 && find_badge(sv->store, m, &b, &ignored) == B_OK)
         *ret = b.generation[KEY_ROLE_AUTH];
+    struct store_generation g = {.state = STORE_GENERATION_RETIRED};
     bool is_usable = *ret != 0 && memchr(gs.known, *ret, gs.known_count) != NULL;
+    if (!is_usable && *ret != 0)
+        (void)!store_generation_get(sv->store, KEY_ROLE_AUTH, *ret, &g, &ignored);
+    bool is_compromised = g.state == STORE_GENERATION_COMPROMISED;
+    is_usable |= is_compromised &&
+                 policy_takes_compromised(service_policy(sv), g.compromised_at, service_now());
     if (!is_usable && m->generation == 0) {
         *ret = gs.target;
         is_usable = true;
     }
-    return is_usable
-               ? B_OK
-               : b_err_set(err, B_E_GENERATION_RETIRED, 0, "generation %u of role auth", *ret);
+    enum b_code why = is_compromised ? B_E_GENERATION_COMPROMISED : B_E_GENERATION_RETIRED;
+    return is_usable ? B_OK : b_err_set(err, why, 0, "generation %u of role auth", *ret);
 }
 
 enum b_code service_tap_first(struct service *sv, struct service_taps *taps,
@@ -373,13 +393,15 @@ enum b_code service_tap_first(struct service *sv, struct service_taps *taps,
     memcpy(v.uid, m->uid, sizeof(v.uid));
     memcpy(v.serial, m->serial, sizeof(v.serial));
     memcpy(v.challenge, m->cryptogram, sizeof(v.challenge));
+    (void)snprintf(v.place, sizeof(v.place), "%.4s", p->name);
     p->first = *m;
     enum b_code r = choose_generation(sv, m, &v.generation, err);
     if (r == B_OK)
-        r = vault_tap_open(sv->vault, &v, &p->vault_tap, frame, err);
+        r = vault_tap_open(sv->vault, &v, &p->vault_tap, p->name, frame, err);
     if (r != B_OK) {
         static _Thread_local struct service_verdict ignored;
         struct outcome o = {.place = p,
+                            .profile = &sv->profile,
                             .policy = service_policy(sv),
                             .station = station,
                             .code = r,
@@ -392,6 +414,48 @@ enum b_code service_tap_first(struct service *sv, struct service_taps *taps,
     p->since_us = service_now_us();
     memcpy(name, p->name, SERVICE_TAP_NAME);
     leave(taps, p, PLACE_ASKED);
+    return B_OK;
+}
+
+/* --- what follows a granted tap ----------------------------------------------------------------
+ */
+
+static bool is_within_pace(struct service_taps *t, uint32_t pace)
+{
+    int64_t minute = service_now() / 60;
+    (void)pthread_mutex_lock(&t->lock);
+    if (t->minute != minute)
+        t->begun = 0;
+    t->minute = minute;
+    bool is_within = pace == 0 || t->begun < pace;
+    t->begun += is_within;
+    (void)pthread_mutex_unlock(&t->lock);
+    return is_within;
+}
+
+/* Leaves the place of a granted tap: kept, when a campaign wants the badge. That it cannot be told
+ * now is no reason to refuse anybody. */
+static void keep_for_rekey(struct service *sv, struct service_taps *taps, struct place *p,
+                           struct service_verdict *v)
+{
+    struct b_err ignored;
+    uint8_t roles = 0;
+    uint32_t pace = 0;
+    v->is_rekeyed = service_campaign_wants(sv, &v->badge, &roles, &pace, &ignored) == B_OK &&
+                    roles != 0 && is_within_pace(taps, pace);
+    p->badge = v->badge.id;
+    p->since_us = service_now_us();
+    leave(taps, p, v->is_rekeyed ? PLACE_GRANTED : PLACE_FREE);
+}
+
+enum b_code service_tap_rekey(struct service_taps *taps, const struct store_station *station,
+                              const char *name, int64_t *ret_badge, struct b_err *err)
+{
+    struct place *p = enter(taps, station->id, name, PLACE_GRANTED);
+    if (p == NULL)
+        return b_err_set(err, B_E_NOT_FOUND, 0, "no re-key follows this tap, or it was begun");
+    *ret_badge = p->badge;
+    leave(taps, p, PLACE_FREE);
     return B_OK;
 }
 
@@ -443,13 +507,19 @@ enum b_code service_tap_second(struct service *sv, struct service_taps *taps,
         return b_err_set(err, B_E_NOT_FOUND, 0, "this tap has ended, or is another station's");
     p->is_proven = false;
     ret->generation = p->first.generation;
-    struct outcome o = {
-        .place = p, .policy = service_policy(sv), .station = station, .verdict = ret};
+    struct outcome o = {.place = p,
+                        .profile = &sv->profile,
+                        .policy = service_policy(sv),
+                        .station = station,
+                        .verdict = ret};
     o.code = prove(sv, p, m, station, ret, err);
     enum b_code r = conclude(sv, &o, err);
     if (r != B_OK)
         ret->assertion[0] = '\0';
-    leave(taps, p, r == B_E_PIN_REQUIRED && p->is_proven ? PLACE_PROVEN : PLACE_FREE);
+    if (r == B_OK)
+        keep_for_rekey(sv, taps, p, ret);
+    else
+        leave(taps, p, r == B_E_PIN_REQUIRED && p->is_proven ? PLACE_PROVEN : PLACE_FREE);
     return r;
 }
 
@@ -468,6 +538,7 @@ enum b_code service_tap_pin(struct service *sv, struct service_taps *taps,
         return b_err_set(err, B_E_NOT_FOUND, 0, "this tap has ended, or is another station's");
     ret->generation = p->first.generation;
     struct outcome o = {.place = p,
+                        .profile = &sv->profile,
                         .policy = service_policy(sv),
                         .station = station,
                         .has_given_pin = true,
@@ -479,60 +550,22 @@ enum b_code service_tap_pin(struct service *sv, struct service_taps *taps,
     bool is_heard = d.verdict == POLICY_NEED_PIN;
     if (o.code == B_OK && !is_heard && d.verdict != POLICY_GRANT)
         o.code = b_err_set(err, d.reason, 0, "badge %lld", (long long)ret->badge.id);
-    const struct vault_pin pin = {
-        .aad = name, .box = box, .record = b_rd_from(ret->holder.pin, ret->holder.pin_len)};
+    const struct vault_pin pin = {.box = box,
+                                  .record = b_rd_from(ret->holder.pin, ret->holder.pin_len)};
     claim(sv, p, station, ret, &claims);
     if (o.code == B_OK)
         o.code = vault_tap_pin(sv->vault, p->vault_tap, &pin, &claims, ret->assertion, err);
+    if (o.code == B_E_PIN_THROTTLED && ret->retry_at == 0) /* by the vault, for everybody */
+        ret->retry_at = service_now() + 1;
     enum b_code tried = o.code;
     enum b_code r = conclude(sv, &o, err);
     if (r != B_OK)
         ret->assertion[0] = '\0';
     bool may_retry =
         tried == B_E_PIN_WRONG || tried == B_E_PIN_THROTTLED || tried == B_E_PIN_FORMAT;
-    leave(taps, p, may_retry && !ret->holder.is_pin_locked ? PLACE_PROVEN : PLACE_FREE);
+    if (r == B_OK)
+        keep_for_rekey(sv, taps, p, ret);
+    else
+        leave(taps, p, may_retry && !ret->holder.is_pin_locked ? PLACE_PROVEN : PLACE_FREE);
     return r;
-}
-
-struct pin_change {
-    const char *ref, *kind;
-    const uint8_t *record; /* NULL: only the lock ends */
-    size_t record_len;
-};
-
-static enum b_code note_pin(struct service_change *c, void *ctx, struct b_err *err)
-{
-    const struct pin_change *k = ctx;
-    struct store_holder h;
-    enum b_code r = store_holder_by_ref(c->store, k->ref, &h, err);
-    if (r != B_OK)
-        return r;
-    if (k->record != NULL) {
-        memcpy(h.pin, k->record, k->record_len);
-        h.pin_len = k->record_len;
-        h.full_at = 0;
-    }
-    h.pin_tries = 0;
-    h.is_pin_locked = false;
-    r = store_holder_put(c->store, &h, err);
-    return r == B_OK ? service_log(c, (struct service_entry){.kind = k->kind, .holder = &h}, err)
-                     : r;
-}
-
-enum b_code service_pin_set(struct service *sv, const char *ref, struct b_rd box, struct b_err *err)
-{
-    uint8_t record[VAULT_PIN_RECORD_MAX];
-    const struct policy *policy = service_policy(sv);
-    struct pin_change k = {.ref = ref, .kind = "pin-set", .record = record};
-    const struct vault_pin pin = {
-        .aad = ref, .box = box, .min = policy->pin_min, .max = policy->pin_max};
-    static_assert(sizeof(record) <= STORE_PIN_RECORD_MAX, "a record fits its row");
-    enum b_code r = vault_pin_set(sv->vault, &pin, record, &k.record_len, err);
-    return r == B_OK ? service_change(sv, note_pin, &k, err) : r;
-}
-
-enum b_code service_pin_unlock(struct service *sv, const char *ref, struct b_err *err)
-{
-    struct pin_change k = {.ref = ref, .kind = "pin-unlock"};
-    return service_change(sv, note_pin, &k, err);
 }

@@ -8,7 +8,11 @@
 
 #include "service/service.h"
 
-enum { SERVICE_TAP_NAME = 33, SERVICE_CHALLENGE_MAX = 128, SERVICE_TAPS_OF_STATION = 16 };
+enum {
+    SERVICE_TAP_NAME = VAULT_TAP_NAME,
+    SERVICE_CHALLENGE_MAX = 128,
+    SERVICE_TAPS_OF_STATION = 16
+};
 
 struct service_taps;
 struct service_taps *service_taps_new(void);
@@ -40,8 +44,11 @@ struct service_verdict {
     struct store_badge badge;   /* id 0: not known */
     struct store_holder holder; /* id 0: not known */
     uint8_t generation;
-    uint32_t tries_left;                 /* when a PIN is needed */
-    int64_t retry_at;                    /* PIN_THROTTLED */
+    bool is_generation_over;
+    int64_t compromised_at; /* of the generation; 0: it was not */
+    uint32_t tries_left;    /* when a PIN is needed */
+    int64_t retry_at;       /* PIN_THROTTLED */
+    bool is_rekeyed; /* granted, and a campaign wants the badge: service_tap_rekey, within 10 s */
     char assertion[VAULT_ASSERTION_MAX]; /* a JWT, when the tap is granted */
 };
 /* B_OK: granted; B_E_PIN_REQUIRED: the tap goes on with its PIN; else the reason of the refusal.
@@ -56,6 +63,11 @@ B_NODISCARD enum b_code service_tap_pin(struct service *sv, struct service_taps 
                                         const struct store_station *station, const char *name,
                                         struct b_rd box, struct service_verdict *ret,
                                         struct b_err *err);
+/* The badge of a granted tap that a campaign wants, once; the station works on it next.
+ * B_E_NOT_FOUND when it does not, or when that is too long ago. */
+B_NODISCARD enum b_code service_tap_rekey(struct service_taps *taps,
+                                          const struct store_station *station, const char *name,
+                                          int64_t *ret_badge, struct b_err *err);
 /* A new PIN for a holder (aad: the reference), which also ends a lock; or just the end of a lock.
  */
 B_NODISCARD enum b_code service_pin_set(struct service *sv, const char *ref, struct b_rd box,

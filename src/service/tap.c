@@ -43,6 +43,7 @@ enum b_code service_judge_badge(const struct store_badge *b, struct b_err *err)
 }
 
 struct outcome {
+    const struct profile *profile;
     enum b_code code;
     struct store_badge *badge;
     const struct profile_tap *tap;
@@ -65,6 +66,8 @@ static enum b_code note_tap(struct service_change *c, void *ctx, struct b_err *e
         b->tapped_at = c->now;
         b->generation[KEY_ROLE_AUTH] = o->tap->generation;
         r = store_badge_put(c->store, b, err);
+        if (r == B_OK)
+            r = service_settle_tapped(c, o->profile, b, err);
     }
     if (r != B_OK)
         return r;
@@ -85,7 +88,7 @@ static enum b_code record(struct service *sv, enum b_code outcome, struct store_
                           const struct profile_tap *tap, struct b_err *err)
 {
     struct b_err failed;
-    struct outcome o = {.code = outcome, .badge = b, .tap = tap};
+    struct outcome o = {.profile = &sv->profile, .code = outcome, .badge = b, .tap = tap};
     enum b_code r = service_change(sv, note_tap, &o, &failed);
     if (r != B_OK)
         *err = failed;

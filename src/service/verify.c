@@ -25,6 +25,8 @@ enum kind {
     PERSON,
     GENERATION,
     INTENT,
+    CAMPAIGN,
+    REKEY,
     REPLY,
     PROPOSAL,
     APPROVAL,
@@ -33,9 +35,9 @@ enum kind {
     KINDS
 };
 
-static const char *const kind_names[KINDS] = {"badge",    "holder",  "station",      "person",
-                                              "key",      "intent",  "reply",        "proposal",
-                                              "approval", "setting", "establishment"};
+static const char *const kind_names[KINDS] = {
+    "badge", "holder", "station",  "person",   "key",     "intent",       "campaign",
+    "rekey", "reply",  "proposal", "approval", "setting", "establishment"};
 
 struct replay {
     struct store *store;
@@ -231,10 +233,13 @@ static enum b_code take_body(struct replay *k, const struct store_entry *e, cons
         take_forgotten(k, body);
     if (is_text(body, "kind", "carry-out") && take_receipt(k, e->index, body) != B_OK)
         return k->code;
-    if (is_text(body, "kind", "tap") && is_text(body, "outcome", "ok") && badge > 0) {
+    bool is_tap = is_text(body, "kind", "tap") && is_text(body, "outcome", "ok");
+    /* The card has another holder from then on, who has not tapped. */
+    bool is_anew = is_text(body, "kind", "enrol-begin");
+    if ((is_tap || is_anew) && badge > 0) {
         if (!reserve(&k->last[BADGE], (size_t)badge))
             return k->code = b_err_set(k->err, B_E_NO_MEMORY, 0, "verifying the journal");
-        k->last[BADGE].tapped_at[badge] = at;
+        k->last[BADGE].tapped_at[badge] = is_tap ? at : 0;
     }
     enum b_code r = take_states(k, e->index, body);
     return r == B_OK ? take_personal(k, e, body) : r;
@@ -349,6 +354,20 @@ static bool take_intent(void *ctx, const struct store_intent *i)
     return compare(ctx, INTENT, (size_t)i->id, digest);
 }
 
+static bool take_campaign(void *ctx, const struct store_campaign *c)
+{
+    uint8_t digest[32];
+    service_digest_campaign(c, digest);
+    return compare(ctx, CAMPAIGN, (size_t)c->id, digest);
+}
+
+static bool take_rekey(void *ctx, const struct store_rekey *v)
+{
+    uint8_t digest[32];
+    service_digest_rekey(v, digest);
+    return compare(ctx, REKEY, (size_t)v->badge_id, digest);
+}
+
 static bool take_reply(void *ctx, const struct store_reply *r)
 {
     uint8_t digest[32];
@@ -392,6 +411,10 @@ static enum b_code check_work(struct replay *k)
 {
     struct store *s = k->store;
     enum b_code r = store_intent_each(s, take_intent, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_campaign_each(s, take_campaign, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_rekey_each(s, take_rekey, k, k->err);
     if (r == B_OK && k->code == B_OK)
         r = store_reply_each(s, take_reply, k, k->err);
     if (r == B_OK && k->code == B_OK)

@@ -17,6 +17,7 @@
 
 #include "base/base.h"
 #include "crypto/role.h"
+#include "store/campaign.h"
 #include "store/log.h"
 #include "store/people.h"
 
@@ -80,12 +81,18 @@ struct store_generation {
     enum store_generation_state state;
     char kcv_method[16];
     uint8_t kcv[3];
-    int64_t created_at; /* seconds since 1970, UTC */
+    int64_t created_at;     /* seconds since 1970, UTC */
+    int64_t compromised_at; /* when it was declared so; 0: it was not */
 };
 B_NODISCARD enum b_code store_generation_put(struct store *s, const struct store_generation *g,
                                              struct b_err *err);
 B_NODISCARD enum b_code store_generation_list(struct store *s, struct store_generation *gs,
                                               size_t cap, size_t *ret_count, struct b_err *err);
+
+/* B_E_NOT_FOUND without a message. */
+B_NODISCARD enum b_code store_generation_get(struct store *s, enum key_role role,
+                                             uint8_t generation, struct store_generation *ret,
+                                             struct b_err *err);
 
 /* --- badges and holders ------------------------------------------------------------------------
  */

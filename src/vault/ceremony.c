@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "crypto/shamir.h"
 #include "crypto/sign.h"
@@ -18,7 +19,7 @@ enum b_code ceremony_broken(struct b_err *err)
 /* --- keys derived from the backup key ----------------------------------------------------------
  */
 
-static void check_of(const struct backup_key *k, uint8_t out[static VAULTD_CHECK])
+void ceremony_check(const struct backup_key *k, uint8_t out[static VAULTD_CHECK])
 {
     static const char name[] = "tessere-backup-check/v1";
     uint8_t tail[64];
@@ -49,7 +50,8 @@ void ceremony_kek(const struct vaultd *d, const struct backup_key *k,
 /* --- who may -----------------------------------------------------------------------------------
  */
 
-enum b_code vaultd_ceremony_permit(struct vaultd *d, const char *argument, struct b_err *err)
+enum b_code vaultd_ceremony_permit(struct vaultd *d, const char *argument,
+                                   const struct vaultd_once *once, struct b_err *err)
 {
     static const char *const alone[] = {"init", "share", "restore"};
     static const char *const named[] = {"rotate ", "import ", "export ", "destroy "};
@@ -59,15 +61,17 @@ enum b_code vaultd_ceremony_permit(struct vaultd *d, const char *argument, struc
         is_known = is_known || strcmp(argument, alone[i]) == 0;
     for (size_t i = 0; i < B_COUNT(named); i++)
         is_known = is_known || strncmp(argument, named[i], strlen(named[i])) == 0;
-    if (!is_known || n >= sizeof(d->shared->permit))
+    if (!is_known || n >= sizeof(d->shared->permit.text))
         return b_err_set(err, B_E_BAD_INPUT, 0, "ceremony: not \"%.40s\"", argument);
     (void)pthread_mutex_lock(&d->shared->ceremony_lock);
-    memcpy(d->shared->permit, argument, n + 1);
+    memcpy(d->shared->permit.text, argument, n + 1);
+    d->shared->permit.once = *once;
     (void)pthread_mutex_unlock(&d->shared->ceremony_lock);
     return B_OK;
 }
 
-/* Without a roster, whoever may ask the vault may; with one, what was approved, once. */
+/* Without a roster, whoever may ask the vault may; with one, what was approved, once: the token
+ * remembers it before it begins. */
 static enum b_code take_permit(struct vaultd *d, const char *verb, char permit[static 64],
                                struct b_err *err)
 {
@@ -76,14 +80,16 @@ static enum b_code take_permit(struct vaultd *d, const char *verb, char permit[s
     permit[0] = '\0';
     if (r != B_OK || !has_roster)
         return r;
-    size_t n = verb != NULL ? strlen(verb) : 0;
-    if (d->shared->permit[0] == '\0' ||
-        (verb != NULL && (strncmp(d->shared->permit, verb, n) != 0 || d->shared->permit[n] != 0)))
+    struct vaultd_permit *p = &d->shared->permit;
+    if (p->text[0] == '\0' || (verb != NULL && strcmp(p->text, verb) != 0))
         return b_err_set(err, B_E_QUORUM, 0,
-                         "a ceremony is begun by a proposal that a quorum approves");
-    memcpy(permit, d->shared->permit, sizeof(d->shared->permit));
-    d->shared->permit[0] = '\0';
-    return B_OK;
+                         "a ceremony%s%s is begun by a proposal that a quorum approves",
+                         verb != NULL ? " " : "", verb != NULL ? verb : "");
+    r = vaultd_act_once(d, &p->once, (int64_t)time(NULL), err);
+    if (r == B_OK)
+        memcpy(permit, p->text, sizeof(p->text));
+    p->text[0] = '\0';
+    return r;
 }
 
 /* A proposal's verb allows what it says; one that names a key, for that key alone. */
@@ -163,7 +169,7 @@ static void make_key(struct backup_key *k, uint8_t threshold, uint8_t count)
 static void put_key(const struct backup_key *k, struct wire_out *out)
 {
     uint8_t check[VAULTD_CHECK];
-    check_of(k, check);
+    ceremony_check(k, check);
     wire_put_bytes(out, k->id, sizeof(k->id));
     wire_put_bytes(out, check, sizeof(check));
 }
@@ -185,23 +191,31 @@ CEREMONY_HANDLER(ceremony_begin)
     return B_OK;
 }
 
+/* Which ceremony it is, is the token's word. One that knows none yet is a fresh one, or was filled
+ * before it kept that: then it is the peer's word, and with a roster a quorum must have approved
+ * that it be restored. */
 CEREMONY_HANDLER(ceremony_resume)
 {
     (void)out;
     struct vaultd_ceremony *c = NULL;
+    struct backup_key named = {.is_whole = false};
+    bool is_known = false;
     struct b_rd id = wire_get_bytes(in);
-    uint8_t threshold = wire_get_u8(in);
+    named.threshold = wire_get_u8(in);
     bool is_rehearsal = wire_get_bool(in);
     struct b_rd check = wire_get_bytes(in);
     if (!wire_in_end(in) || id.left != CUSTODY_CEREMONY_ID || check.left != VAULTD_CHECK ||
-        !is_sharing(threshold, CRYPTO_SHARES_MAX))
+        !is_sharing(named.threshold, CRYPTO_SHARES_MAX))
         return ceremony_broken(err);
-    enum b_code r = open_ceremony(d, NULL, &c, err);
+    b_rd_bytes(&id, named.id, sizeof(named.id));
+    enum b_code r = ceremony_known(d, &named, check.p, &is_known, err);
+    if (r == B_OK)
+        r = open_ceremony(d, is_known ? NULL : "restore", &c, err);
     if (r != B_OK)
         return r;
     c->is_rehearsal = is_rehearsal;
-    c->now.threshold = threshold;
-    b_rd_bytes(&id, c->now.id, sizeof(c->now.id));
+    c->now.threshold = named.threshold;
+    memcpy(c->now.id, named.id, sizeof(named.id));
     b_rd_bytes(&check, c->check, sizeof(c->check));
     return B_OK;
 }
@@ -221,8 +235,10 @@ CEREMONY_HANDLER(ceremony_renew)
         return r;
     c->former = c->now;
     make_key(&c->now, threshold, count);
-    put_key(&c->now, out);
-    return B_OK;
+    r = ceremony_succeed(d, &c->former, &c->now, err);
+    if (r == B_OK)
+        put_key(&c->now, out);
+    return r;
 }
 
 CEREMONY_HANDLER(ceremony_close)
@@ -316,7 +332,7 @@ static enum b_code combine(struct vaultd_ceremony *c, struct b_err *err)
     const struct crypto_shamir s = {.n = sizeof(c->now.key), .threshold = c->now.threshold};
     uint8_t check[VAULTD_CHECK];
     crypto_shamir_combine(&s, c->xs, c->given[0], c->now.key);
-    check_of(&c->now, check);
+    ceremony_check(&c->now, check);
     b_wipe(c->given, sizeof(c->given));
     if (b_ct_eq(check, c->check, sizeof(check))) {
         c->now.is_whole = true;
@@ -403,7 +419,10 @@ CEREMONY_HANDLER(ceremony_bring)
     if (!wire_in_end(in) || !is_sound || wrapped.left != CUSTODY_WRAPPED || kcv.left != 3)
         return ceremony_broken(err);
     enum b_code r = ceremony_current(d, true, &c, err);
-    if (r == B_OK && !ceremony_permits(c, " init share restore rotate import ", &b))
+    /* Other custodians get a backup of what the token has: nothing comes into it by that. */
+    const char *verbs =
+        bring.keeps ? " init restore rotate import " : " init share restore rotate import ";
+    if (r == B_OK && !ceremony_permits(c, verbs, &b))
         r = ceremony_not_permitted(err);
     if (r != B_OK)
         return r;
@@ -474,6 +493,8 @@ CEREMONY_HANDLER(minutes_sign)
         r = b_err_set(err, B_E_REFUSED, 0, "a ceremony has its minutes signed once");
     if (r == B_OK)
         r = vaultd_identity(d, &id, err);
+    if (r == B_OK && is_real)
+        r = ceremony_enforce(d, &c->now, err);
     if (r != B_OK)
         return r;
     if (c != NULL)

@@ -7,10 +7,11 @@
  *                     ceremony || role || generation)
  *   check             SHA-256(backup key || "tessere-backup-check/v1" || ceremony), 8 bytes
  *
- * So a backup opens for its own establishment, ceremony, role and generation alone. One ceremony is
- * under way at a time. Once there is a roster of approvers, which one may begin is what carry_out
- * of a proposal "ceremony" said: "init", "share", "restore", "rotate auth 4", "import auth 4",
- * "export auth 4".
+ * Which ceremony is in force the token knows, once its minutes were signed (ceremony_anchor.c); no
+ * other is taken up. So a backup opens for its own establishment, ceremony, role and generation
+ * alone. One ceremony is under way at a time. Once there is a roster of approvers, which one may
+ * begin is what carry_out of a proposal "ceremony" said: "init", "share", "restore", "rotate auth
+ * 4", "import auth 4", "export auth 4".
  */
 #ifndef TESSERE_VAULT_CEREMONY_H
 #define TESSERE_VAULT_CEREMONY_H
@@ -20,7 +21,8 @@
 enum { VAULTD_CHECK = 8 };
 
 /* Allows one ceremony: the argument of a proposal that a quorum approved. */
-enum b_code vaultd_ceremony_permit(struct vaultd *d, const char *argument, struct b_err *err);
+enum b_code vaultd_ceremony_permit(struct vaultd *d, const char *argument,
+                                   const struct vaultd_once *once, struct b_err *err);
 void vaultd_ceremony_drop(struct vaultd *d);
 
 /* The handlers of msg.def, in the table of vaultd.c. */

@@ -1,4 +1,5 @@
-/* What a ceremony in the vault is made of. Private to ceremony.c and ceremony_import.c. */
+/* What a ceremony in the vault is made of. Private to ceremony.c, ceremony_import.c and
+ * ceremony_anchor.c. */
 #ifndef TESSERE_VAULT_CEREMONY_STATE_H
 #define TESSERE_VAULT_CEREMONY_STATE_H
 
@@ -24,8 +25,8 @@ struct vaultd_ceremony {
     uint8_t given_count;
     uint8_t xs[CRYPTO_SHARES_MAX];
     uint8_t given[CRYPTO_SHARES_MAX][CUSTODY_SHARE_VALUE];
-    char permit[sizeof(((struct vaultd_shared *)NULL)->permit)]; /* "": no roster limits it */
-    struct custody_share share;                                  /* room for one that passes */
+    char permit[sizeof(((struct vaultd_permit *)NULL)->text)]; /* "": no roster limits it */
+    struct custody_share share;                                /* room for one that passes */
     char text[CUSTODY_SHARE_TEXT + 1];
     uint8_t kek[2 * CUSTODY_KEK];
     uint8_t parts[CRYPTO_KEYBLOCK_KEY]; /* XOR of the components of a key from elsewhere */
@@ -34,6 +35,8 @@ struct vaultd_ceremony {
 };
 
 enum b_code ceremony_broken(struct b_err *err);
+/* What tells a backup key without giving it away. */
+void ceremony_check(const struct backup_key *k, uint8_t out[static VAULTD_CHECK]);
 /* The key over one master's backup. */
 void ceremony_kek(const struct vaultd *d, const struct backup_key *k,
                   const struct custody_backup *of, uint8_t out[static CUSTODY_KEK]);
@@ -43,6 +46,16 @@ enum b_code ceremony_not_permitted(struct b_err *err);
 /* The ceremony under way; whole: and its backup key is there. */
 enum b_code ceremony_current(struct vaultd *d, bool whole, struct vaultd_ceremony **ret,
                              struct b_err *err);
+/* ceremony_anchor.c. Whether the token knows this ceremony: B_E_CEREMONY_OTHER when it knows
+ * another; *ret_has false when it knows none yet. */
+enum b_code ceremony_known(struct vaultd *d, const struct backup_key *k,
+                           const uint8_t check[static VAULTD_CHECK], bool *ret_has,
+                           struct b_err *err);
+/* One is being made to take the place of another: both are known. */
+enum b_code ceremony_succeed(struct vaultd *d, const struct backup_key *former,
+                             const struct backup_key *now, struct b_err *err);
+/* It is the one in force from now on. */
+enum b_code ceremony_enforce(struct vaultd *d, const struct backup_key *now, struct b_err *err);
 /* Reads a role and a generation; false when they are none. */
 bool ceremony_master(struct wire_in *in, struct custody_backup *ret);
 

@@ -144,7 +144,7 @@ void vault_session_close(struct vault *v, uint32_t session)
 /* --- taps ------------------------------------------------------------------------------------- */
 
 enum b_code vault_tap_open(struct vault *v, const struct vault_tap *tap, uint32_t *ret_tap,
-                           uint8_t frame[static 32], struct b_err *err)
+                           char *name, uint8_t frame[static 32], struct b_err *err)
 {
     LANE *k = vault_lane_take(v);
     struct wire_out o = vault_lane_begin(k, VAULT_MSG_TAP_OPEN);
@@ -161,15 +161,20 @@ enum b_code vault_tap_open(struct vault *v, const struct vault_tap *tap, uint32_
     wire_put_bytes(&o, tap->serial, tap->serial_len);
     wire_put_bytes(&o, p->system, p->system_len);
     wire_put_bytes(&o, tap->challenge, sizeof(tap->challenge));
+    wire_put_string(&o, tap->place);
     enum b_code r = vault_lane_call(k, &o, &in, err);
     if (r != B_OK)
         return r;
+    char named[VAULT_TAP_NAME];
     uint32_t id = wire_get_u32(&in);
+    wire_get_string(&in, named, sizeof(named));
     struct b_rd bytes = wire_get_bytes(&in);
     if (!wire_in_end(&in) || bytes.left != 32)
         return vault_lane_misread(k, "tap_open", err);
     b_rd_bytes(&bytes, frame, 32);
     *ret_tap = id;
+    if (name != NULL)
+        memcpy(name, named, sizeof(named));
     return B_OK;
 }
 
@@ -208,10 +213,12 @@ enum b_code vault_tap_prove(struct vault *v, const struct vault_proof *p, char *
 enum b_code vault_pin_set(struct vault *v, const struct vault_pin *pin, uint8_t *record,
                           size_t *ret_n, struct b_err *err)
 {
+    if (strlen(pin->ref) >= VAULT_REF_MAX)
+        return b_err_set(err, B_E_NOT_FOUND, 0, "holder %.70s", pin->ref);
     LANE *k = vault_lane_take(v);
     struct wire_out o = vault_lane_begin(k, VAULT_MSG_PIN_SET);
     struct wire_in in;
-    wire_put_string(&o, pin->aad);
+    wire_put_string(&o, pin->ref);
     wire_put_bytes(&o, pin->box.p, pin->box.left);
     wire_put_u8(&o, pin->min);
     wire_put_u8(&o, pin->max);
@@ -233,7 +240,6 @@ enum b_code vault_tap_pin(struct vault *v, uint32_t tap, const struct vault_pin 
     struct wire_out o = vault_lane_begin(k, VAULT_MSG_TAP_PIN);
     struct wire_in in;
     wire_put_u32(&o, tap);
-    wire_put_string(&o, pin->aad);
     wire_put_bytes(&o, pin->box.p, pin->box.left);
     wire_put_bytes(&o, pin->record.p, pin->record.left);
     size_t mark = wire_open_bytes(&o);
@@ -328,6 +334,7 @@ enum b_code vault_checkpoint(struct vault *v, const struct vault_tree *tree,
     wire_put_u32(&o, (uint32_t)(tree->size >> 32));
     wire_put_bytes(&o, tree->root, 32);
     wire_put_bytes(&o, tree->proof.p, tree->proof.left);
+    wire_put_bytes(&o, tree->other.p, tree->other.left);
     enum b_code r = vault_lane_call(k, &o, &in, err);
     if (r != B_OK)
         return r;
@@ -338,7 +345,13 @@ enum b_code vault_checkpoint(struct vault *v, const struct vault_tree *tree,
     return B_OK;
 }
 
-enum b_code vault_journal_seen(struct vault *v, uint64_t *ret, struct b_err *err)
+static uint64_t get_size(struct wire_in *in)
+{
+    uint64_t low = wire_get_u32(in);
+    return low | (uint64_t)wire_get_u32(in) << 32;
+}
+
+enum b_code vault_journal_seen(struct vault *v, struct vault_seen *ret, struct b_err *err)
 {
     LANE *k = vault_lane_take(v);
     struct wire_out o = vault_lane_begin(k, VAULT_MSG_JOURNAL_SEEN);
@@ -346,8 +359,8 @@ enum b_code vault_journal_seen(struct vault *v, uint64_t *ret, struct b_err *err
     enum b_code r = vault_lane_call(k, &o, &in, err);
     if (r != B_OK)
         return r;
-    *ret = wire_get_u32(&in);
-    *ret |= (uint64_t)wire_get_u32(&in) << 32;
+    ret->size = get_size(&in);
+    ret->other = get_size(&in);
     return wire_in_end(&in) ? B_OK : vault_lane_misread(k, "journal_seen", err);
 }
 

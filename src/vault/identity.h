@@ -30,12 +30,13 @@ B_NODISCARD enum b_code vaultd_identity(struct vaultd *d, const struct vaultd_id
 void vaultd_identity_drop(struct vaultd *d);
 
 /* checkpoint.c: what the vault signed last; it signs nothing that contradicts it. */
-/* root: 32 bytes; proof: consistency from the last signed one, hashes of 32 bytes. */
-B_NODISCARD enum b_code vaultd_checkpoint(struct vaultd *d, const char *origin, uint64_t size,
-                                          struct b_rd root, struct b_rd proof,
+/* root: 32 bytes; proof and other: consistency from what vaultd_journal_seen tells, hashes of 32
+ * bytes. */
+B_NODISCARD enum b_code vaultd_checkpoint(struct vaultd *d, const struct vault_tree *asked,
                                           struct wire_out *answer, struct b_err *err);
-/* The size that the next proof must start from; 0: none was signed. */
-B_NODISCARD enum b_code vaultd_journal_seen(struct vaultd *d, uint64_t *ret, struct b_err *err);
+/* The sizes that the next proofs must start from; 0: none was signed. */
+B_NODISCARD enum b_code vaultd_journal_seen(struct vaultd *d, struct vault_seen *ret,
+                                            struct b_err *err);
 /* Goes on from this state, whatever was signed: the caller has seen to it that this may be. */
 B_NODISCARD enum b_code vaultd_journal_accept(struct vaultd *d, uint64_t size,
                                               const uint8_t root[static 32], struct b_err *err);

@@ -167,6 +167,7 @@ static enum b_code configure(struct vault *v, const struct vault_config *config,
     wire_put_u8(&o, (uint8_t)v->process.count);
     wire_put_string(&o, in_token);
     wire_put_u32(&o, config->auth_cache);
+    wire_put_u8(&o, config->signs_journal ? 1 : 0);
     enum b_code r = vault_lane_call_void(k, &o, "configure", err);
     give(k);
     return r;
@@ -189,6 +190,7 @@ static bool keep_config(struct vault *v, const struct vault_config *config)
     v->config.softhsm_conf = v->owned[2] = copy(config->softhsm_conf, &is_done);
     v->config.establishment = v->owned[3] = copy(config->establishment, &is_done);
     v->config.pin_file = v->owned[4] = copy(config->pin_file, &is_done);
+    v->config.service = v->owned[5] = copy(config->service, &is_done);
     if (config->pin_fd >= 0 || v->config.workers == 0)
         v->config.workers = 1; /* a pipe gives the PIN once */
     if (v->config.workers > VAULT_WORKERS_MAX)
@@ -218,7 +220,7 @@ enum b_code vault_spawn(const struct vault_config *config, struct vault **ret, s
     struct vault *v = calloc(1, sizeof(*v) + most * sizeof(v->lanes[0]));
     if (v == NULL)
         return b_err_set(err, B_E_NO_MEMORY, 0, "starting the vault");
-    v->process.pid = -1;
+    v->process.pid = v->process.service = -1;
     b_check(pthread_mutex_init(&v->lock, NULL) == 0 && pthread_cond_init(&v->freed, NULL) == 0);
     enum b_code r = keep_config(v, config) ? start(v, err)
                                            : b_err_set(err, B_E_NO_MEMORY, 0, "starting the vault");

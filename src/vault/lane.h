@@ -26,7 +26,7 @@ struct vault {
     struct lane *free;
     bool is_changing;           /* the process is being replaced: no lane is taken */
     struct vault_config config; /* its strings are in owned */
-    char *owned[5];
+    char *owned[6];
     struct lane lanes[];
 };
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -166,6 +167,16 @@ static bool start_others(void)
     return true;
 }
 
+/* A service that started this vault says in its environment whose token it is. */
+static void take_given(struct vaultd *d)
+{
+    const char *token = getenv(VAULT_ENV_TOKEN);
+    const char *establishment = getenv(VAULT_ENV_ESTABLISHMENT);
+    const char *pin_file = getenv(VAULT_ENV_PIN_FILE);
+    if (token != NULL && establishment != NULL)
+        vaultd_give(d, token, establishment, pin_file != NULL ? pin_file : "");
+}
+
 int main(void)
 {
     if (!is_socket(VAULT_FD)) {
@@ -180,6 +191,7 @@ int main(void)
     b_check(start(first, VAULT_FD));
     vaultd_init(&first->d, token_keyring(0, VAULT_FD), (struct df_random){.fill = fill_random},
                 now_us);
+    take_given(&first->d);
     int status = serve(first);
     if (vaultd_config(&first->d)->workers <= 1)
         vaultd_drop(&first->d);

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "vault/wire.h"
+#include "vault/starter.h"
 
 enum {
     PATH_CAP = 1024,
@@ -56,21 +56,13 @@ static enum b_code find_program(const char *wanted, char *out, struct b_err *err
                      out);
 }
 
-/* Out of the way of the descriptors that the vault gets. */
-static int lift(int fd)
+int vault_process_lift(int fd)
 {
     return fcntl(fd, F_DUPFD_CLOEXEC, VAULT_LANE_FD + VAULT_WORKERS_MAX);
 }
 
-struct child_fds {
-    int sockets[VAULT_WORKERS_MAX];
-    unsigned count;
-    int pin; /* -1: none */
-};
-
 /* The first socket, the PIN's pipe or nothing, then the other workers' sockets. */
-
-static int describe(posix_spawn_file_actions_t *a, const struct child_fds *fds)
+static int describe(posix_spawn_file_actions_t *a, const struct vault_child *fds)
 {
     int r = posix_spawn_file_actions_addopen(a, 0, "/dev/null", O_RDONLY, 0);
     if (r == 0)
@@ -88,7 +80,7 @@ static int describe(posix_spawn_file_actions_t *a, const struct child_fds *fds)
 }
 
 /* A signal state of its own: what this program blocks or ignores is not the vault's concern. */
-static int run(const char *program, char *const env[], const struct child_fds *fds, int *ret_pid)
+static int run(const char *program, char *const env[], const struct vault_child *fds, int *ret_pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
@@ -120,28 +112,45 @@ static int run(const char *program, char *const env[], const struct child_fds *f
     return r;
 }
 
-/* The environment: nothing but where SoftHSM and the service manager's credentials are. */
-static int run_clean(const char *program, const struct vault_config *config,
-                     const struct child_fds *fds, int *ret_pid)
+/* The environment: nothing but where SoftHSM and the service manager's credentials are, and what a
+ * service gives. */
+static enum b_code run_clean(const char *program, const struct vault_config *config, bool is_given,
+                             const struct vault_child *child, int *ret_pid, struct b_err *err)
 {
-    char softhsm[PATH_CAP + 32];
-    char credentials[PATH_CAP + 32];
-    const char *dir = getenv("CREDENTIALS_DIRECTORY");
-    char *env[3] = {NULL};
-    size_t n = 0;
-    if (config->softhsm_conf != NULL) {
-        if (snprintf(softhsm, sizeof(softhsm), "SOFTHSM2_CONF=%s", config->softhsm_conf) >=
-            (int)sizeof(softhsm))
-            return ENAMETOOLONG;
-        env[n++] = softhsm;
+    enum { VARIABLES = 5, TEXTS = 4096 };
+    const struct {
+        const char *name, *value;
+    } all[VARIABLES] = {{"SOFTHSM2_CONF", config->softhsm_conf},
+                        {"CREDENTIALS_DIRECTORY", getenv("CREDENTIALS_DIRECTORY")},
+                        {VAULT_ENV_TOKEN, is_given ? config->token_uri : NULL},
+                        {VAULT_ENV_ESTABLISHMENT, is_given ? config->establishment : NULL},
+                        {VAULT_ENV_PIN_FILE, is_given ? config->pin_file : NULL}};
+    char *env[VARIABLES + 1] = {NULL};
+    char *texts = malloc(TEXTS);
+    int cause = texts != NULL ? 0 : ENOMEM;
+    size_t used = 0;
+    for (size_t i = 0, n = 0; cause == 0 && i < B_COUNT(all); i++) {
+        if (all[i].value == NULL)
+            continue;
+        env[n++] = texts + used;
+        used += (size_t)snprintf(texts + used, TEXTS - used, "%s=%s", all[i].name, all[i].value);
+        used++; /* the NUL */
+        cause = used > TEXTS ? ENAMETOOLONG : 0;
     }
-    if (dir != NULL) {
-        if (snprintf(credentials, sizeof(credentials), "CREDENTIALS_DIRECTORY=%s", dir) >=
-            (int)sizeof(credentials))
-            return ENAMETOOLONG;
-        env[n++] = credentials;
-    }
-    return run(program, env, fds, ret_pid);
+    if (cause == 0)
+        cause = run(program, env, child, ret_pid);
+    free(texts);
+    return cause == 0 ? B_OK
+                      : b_err_set(err, B_E_VAULT_GONE, (uint32_t)cause, "starting %s: %s", program,
+                                  strerror(cause));
+}
+
+enum b_code vault_process_run(const struct vault_config *config, bool is_given,
+                              const struct vault_child *child, int *ret_pid, struct b_err *err)
+{
+    char program[PATH_CAP];
+    enum b_code r = find_program(config->program, program, err);
+    return r == B_OK ? run_clean(program, config, is_given, child, ret_pid, err) : r;
 }
 
 static void close_fd(int fd)
@@ -151,7 +160,7 @@ static void close_fd(int fd)
 }
 
 /* One socketpair for each worker; an errno when one cannot be had. */
-static int make_lanes(unsigned count, struct vault_process *p, struct child_fds *child)
+static int make_lanes(unsigned count, struct vault_process *p, struct vault_child *child)
 {
     struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
     b_check(count <= VAULT_WORKERS_MAX);
@@ -160,7 +169,7 @@ static int make_lanes(unsigned count, struct vault_process *p, struct child_fds 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
             return errno;
         p->fds[p->count++] = pair[0];
-        int lifted = lift(pair[1]);
+        int lifted = vault_process_lift(pair[1]);
         int cause = errno;
         (void)close(pair[1]);
         if (lifted < 0)
@@ -182,37 +191,36 @@ static void close_lanes(struct vault_process *p)
 enum b_code vault_process_start(const struct vault_config *config, struct vault_process *ret,
                                 struct b_err *err)
 {
-    char program[PATH_CAP];
-    enum b_code r = find_program(config->program, program, err);
-    if (r != B_OK)
-        return r;
-    struct child_fds child = {.pin = -1};
-    int pid = -1;
-    *ret = (struct vault_process){.pid = -1, .status = -1};
+    struct vault_child child = {.pin = -1};
+    *ret = (struct vault_process){.pid = -1, .service = -1, .status = -1};
     int cause = make_lanes(config->workers > 1 ? config->workers : 1, ret, &child);
     if (cause == 0 && config->pin_fd >= 0) {
-        child.pin = lift(config->pin_fd);
+        child.pin = vault_process_lift(config->pin_fd);
         cause = child.pin < 0 ? errno : 0;
     }
-    if (cause == 0)
-        cause = run_clean(program, config, &child, &pid);
+    enum b_code r = B_OK;
+    if (cause != 0)
+        r = b_err_set(err, B_E_VAULT_GONE, (uint32_t)cause, "making sockets for the vault: %s",
+                      strerror(cause));
+    else if (config->service != NULL)
+        r = starter_ask(config->service, child.sockets, child.count, &ret->service, err);
+    else
+        r = vault_process_run(config, false, &child, &ret->pid, err);
     for (unsigned i = 0; i < child.count; i++)
         close_fd(child.sockets[i]);
     close_fd(child.pin);
-    if (cause != 0) {
+    if (r != B_OK)
         close_lanes(ret);
-        return b_err_set(err, B_E_VAULT_GONE, (uint32_t)cause, "starting %s: %s", program,
-                         strerror(cause));
-    }
-    ret->pid = pid;
-    return B_OK;
+    return r;
 }
 
-/* Reaps the process when it ends within the time. */
+/* The process has ended within the time; a child is reaped. */
 static bool reap(struct vault_process *p, int timeout_ms)
 {
     if (p->status >= 0)
         return true;
+    if (p->service >= 0)
+        return starter_hear(p->service, timeout_ms, &p->status);
     int pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
     if (pidfd >= 0) {
         struct pollfd wait = {.fd = pidfd, .events = POLLIN};
@@ -226,21 +234,29 @@ static bool reap(struct vault_process *p, int timeout_ms)
     return true;
 }
 
+static bool is_started(const struct vault_process *p)
+{
+    return p->pid >= 0 || p->service >= 0;
+}
+
 bool vault_process_has_ended(struct vault_process *p)
 {
-    return p->pid >= 0 && reap(p, 0);
+    return is_started(p) && reap(p, 0);
 }
 
 int vault_process_status(struct vault_process *p)
 {
     enum { MOMENT_MS = 500 };
-    return reap(p, MOMENT_MS) ? p->status : -1;
+    return is_started(p) && reap(p, MOMENT_MS) ? p->status : -1;
 }
 
 void vault_process_stop(struct vault_process *p)
 {
     close_lanes(p);
-    if (p->pid < 0 || reap(p, STOP_TIMEOUT_MS))
+    bool has_ended = !is_started(p) || reap(p, STOP_TIMEOUT_MS);
+    close_fd(p->service); /* whoever started it ends it now */
+    p->service = -1;
+    if (has_ended || p->pid < 0)
         return;
     (void)kill(p->pid, SIGKILL);
     (void)waitpid(p->pid, NULL, 0);

@@ -112,24 +112,21 @@ static const char policy_anchor[] = "policy";
 static enum b_code read_anchor(struct vaultd *d, const char *name, uint8_t digest[static 32],
                                bool *ret_is_there, struct b_err *err)
 {
-    uint8_t bytes[64];
+    uint8_t bytes[CUSTODY_ANCHOR_MAX];
     struct b_wr w = b_wr_from(bytes, sizeof(bytes));
-    enum b_code r = d->keyring.anchor_get(d->keyring.ctx, vaultd_config(d), name, &w, err);
-    *ret_is_there = r == B_OK;
-    if (r == B_E_NOT_FOUND || r == B_E_TOKEN_MECHANISM)
-        return B_OK; /* none yet, or a token that keeps none */
-    if (r == B_OK && w.len != 32)
-        r = b_err_set(err, B_E_TOKEN_FAILED, 0, "the token's anchor of the %s is broken", name);
-    if (r == B_OK)
-        memcpy(digest, bytes, 32);
-    return r;
+    enum b_code r = vaultd_anchor_get(d, name, &w, ret_is_there, err);
+    if (r != B_OK || !*ret_is_there)
+        return r;
+    if (w.len != 32)
+        return b_err_set(err, B_E_TOKEN_FAILED, 0, "the token's anchor of the %s is broken", name);
+    memcpy(digest, bytes, 32);
+    return B_OK;
 }
 
 static enum b_code write_anchor(struct vaultd *d, const char *name, const uint8_t digest[static 32],
                                 struct b_err *err)
 {
-    return d->keyring.anchor_put(d->keyring.ctx, vaultd_config(d), name, b_rd_from(digest, 32),
-                                 err);
+    return vaultd_anchor_put(d, name, b_rd_from(digest, 32), err);
 }
 
 enum b_code vaultd_has_roster(struct vaultd *d, bool *ret, struct b_err *err)
@@ -259,8 +256,13 @@ static void forget(struct vaultd *d, const struct proposal *p)
 {
     enum key_role role;
     uint8_t generation = 0;
+    char key[16] = ""; /* "auth 3": what is written off may follow */
+    size_t n = strcspn(p->argument, " ");
+    n += p->argument[n] == ' ' ? 1 + strcspn(p->argument + n + 1, " ") : 0;
+    if (n < sizeof(key))
+        memcpy(key, p->argument, n);
     bool ends = strcmp(p->action, "retire") == 0 || strcmp(p->action, "compromise") == 0;
-    if (ends && parse_key(p->argument, &role, &generation) && role == KEY_ROLE_AUTH)
+    if (ends && parse_key(key, &role, &generation) && role == KEY_ROLE_AUTH)
         vaultd_cache_forget(d->shared->cache, generation);
 }
 
@@ -275,8 +277,9 @@ static enum b_code replace(struct vaultd *d, const char *name, const char *argum
     return write_anchor(d, name, digest, err);
 }
 
-/* "1204 <root>" */
-static enum b_code accept_journal(struct vaultd *d, const char *argument, struct b_err *err)
+/* "1204 <root>". Once: accepted again, it would be a second history from there. */
+static enum b_code accept_journal(struct vaultd *d, const char *argument,
+                                  const struct vaultd_once *once, int64_t now, struct b_err *err)
 {
     char number[24] = "";
     uint8_t root[32];
@@ -289,7 +292,8 @@ static enum b_code accept_journal(struct vaultd *d, const char *argument, struct
         !b_unhex(&w, argument + n + 1) || w.len != sizeof(root))
         return b_err_set(err, B_E_BAD_INPUT, 0, "accept: a size and a root, not \"%.80s\"",
                          argument);
-    return vaultd_journal_accept(d, (uint64_t)size, root, err);
+    enum b_code r = vaultd_act_once(d, once, now, err);
+    return r == B_OK ? vaultd_journal_accept(d, (uint64_t)size, root, err) : r;
 }
 
 static void put_receipt(const struct vaultd_identity *id, struct b_rd proposal,
@@ -329,6 +333,7 @@ enum b_code vaultd_carry_out(struct vaultd *d, const struct vaultd_carry *carry,
     if (p.expires <= carry->now)
         return b_err_set(err, B_E_PROPOSAL_EXPIRED, 0, "at %lld", (long long)p.expires);
     r = count_approvals(&roster, carry, err);
+    const struct vaultd_once once = vaultd_once_of(carry->proposal, p.expires);
     bool is_rotation = strcmp(p.action, "rotate") == 0;
     if (r == B_OK && is_rotation)
         r = rotate(d, p.argument, &key, err);
@@ -336,9 +341,9 @@ enum b_code vaultd_carry_out(struct vaultd *d, const struct vaultd_carry *carry,
              (strcmp(p.action, roster_anchor) == 0 || strcmp(p.action, policy_anchor) == 0))
         r = replace(d, p.action, p.argument, err);
     else if (r == B_OK && strcmp(p.action, "accept") == 0)
-        r = accept_journal(d, p.argument, err);
+        r = accept_journal(d, p.argument, &once, carry->now, err);
     else if (r == B_OK && strcmp(p.action, "ceremony") == 0)
-        r = vaultd_ceremony_permit(d, p.argument, err);
+        r = vaultd_ceremony_permit(d, p.argument, &once, err);
     if (r != B_OK)
         return r;
     forget(d, &p);

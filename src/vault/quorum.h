@@ -16,8 +16,9 @@
  * Lines end with a line feed. What the vault does itself: action "rotate", argument "auth 4" (makes
  * that master key); action "roster", argument <digest of the new roster>; action "policy", argument
  * <digest of the tap policy>; action "accept", argument "<size> <root>" (goes on from that state of
- * the journal, whatever was signed before); action "ceremony", argument "init", "share", "restore"
- * or "rotate auth 4" (that ceremony may begin, once). For every action it gives a receipt: an
+ * the journal, whatever was signed before, once); action "ceremony", argument "init", "share",
+ * "restore" or "rotate auth 4" (that ceremony may begin, once, also when it comes to nothing). What
+ * acts once is remembered in the token until it expires. For every action it gives a receipt: an
  * Ed25519 signature by the journal's key over "tessere-receipt/v1\n" and the proposal.
  */
 #ifndef TESSERE_VAULT_QUORUM_H
@@ -33,7 +34,7 @@ struct vaultd_carry {
     int64_t now;           /* seconds since 1970 */
 };
 /* The answer's fields: receipt, and the key that was made or nothing. B_E_QUORUM, B_E_APPROVAL_BAD,
- * B_E_PROPOSAL_EXPIRED. */
+ * B_E_PROPOSAL_EXPIRED, B_E_PROPOSAL_DONE. */
 enum b_code vaultd_carry_out(struct vaultd *d, const struct vaultd_carry *carry,
                              struct wire_out *answer, struct b_err *err);
 /* The first roster of an establishment, and the digest of the policy in force; B_E_QUORUM when it

@@ -3,6 +3,7 @@
  * is a hundred bytes of secret memory. What stalls is dropped when its place is needed, or when it
  * is asked for too late.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "crypto/crypto.h"
@@ -29,7 +30,9 @@ struct tap {
     uint8_t input[CRYPTO_DIV_INPUT_MAX]; /* to derive the key again inside the token */
     uint8_t input_len;
     uint8_t generation;
-    bool is_proven;                       /* waits for its PIN */
+    bool is_proven; /* waits for its PIN */
+    uint8_t wrong_pins;
+    char name[VAULT_TAP_NAME];            /* what its PIN is sealed for */
     char card[2 * CRYPTO_SERIAL_MAX + 1]; /* UID or serial, as the key was derived */
 };
 
@@ -188,6 +191,16 @@ static enum b_code make_frame(struct vaultd *d, struct tap *t, const struct vaul
     return is_made ? B_OK : b_err_set(err, B_E_TOKEN_FAILED, 0, "answering the card");
 }
 
+/* A name that no tap had before: the peer chooses how it begins, so that it finds its own again. */
+static void name_tap(struct vaultd *d, struct tap *t, const char *place)
+{
+    uint8_t random[14];
+    static_assert(VAULT_TAP_PLACE + 2 * sizeof(random) == VAULT_TAP_NAME, "place and random part");
+    d->random.fill(d->random.ctx, random, sizeof(random));
+    (void)snprintf(t->name, sizeof(t->name), "%s", place);
+    b_hex(t->name + strlen(t->name), random, sizeof(random));
+}
+
 enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *facts,
                             struct wire_out *answer, struct b_err *err)
 {
@@ -199,6 +212,8 @@ enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *fac
     struct b_wr input = b_wr_from(t->input, sizeof(t->input));
     t->since_us = d->now_us();
     t->is_proven = false;
+    t->wrong_pins = 0;
+    name_tap(d, t, facts->place);
     t->generation = facts->generation;
     if (facts->facts.serial_len > 0)
         b_hex(t->card, facts->facts.serial, facts->facts.serial_len);
@@ -210,6 +225,7 @@ enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *fac
         r = make_frame(d, t, facts, frame, err);
     if (r == B_OK) {
         wire_put_u32(answer, id);
+        wire_put_string(answer, t->name);
         wire_put_bytes(answer, frame, sizeof(frame));
     }
     leave(d, t, r == B_OK ? TAP_ASKED : TAP_FREE);
@@ -271,18 +287,23 @@ enum b_code vaultd_tap_prove(struct vaultd *d, uint32_t id, const struct vaultd_
 /* --- PINs --------------------------------------------------------------------------------------
  */
 
+/* What a box was sealed for. One that sets a PIN is none for a tap, so that what was sealed for a
+ * holder cannot be tried against records. */
+struct sealed {
+    const char *info, *aad;
+};
+
 /* The PIN of a box, in secret memory of its own. */
-static enum b_code open_box(const struct vaultd_identity *id, const struct vaultd_pin *pin,
+static enum b_code open_box(const struct vaultd_identity *id, struct b_rd box, struct sealed how,
                             uint8_t **ret, struct b_err *err)
 {
-    static const char info[] = "tessere-pin/v1";
-    const struct crypto_hpke context = {.info = b_rd_from(info, sizeof(info) - 1),
-                                        .aad = b_rd_from(pin->aad, strlen(pin->aad))};
+    const struct crypto_hpke context = {.info = b_rd_from(how.info, strlen(how.info)),
+                                        .aad = b_rd_from(how.aad, strlen(how.aad))};
     *ret = b_secret_alloc(VAULTD_PIN_TEXT);
     if (*ret == NULL)
         return b_err_set(err, B_E_VAULT_BUSY, 0, "no locked memory for a PIN");
-    if (pin->box.left == CRYPTO_HPKE_OVERHEAD + VAULTD_PIN_TEXT &&
-        crypto_hpke_open(id->pin, &context, pin->box, *ret))
+    if (box.left == CRYPTO_HPKE_OVERHEAD + VAULTD_PIN_TEXT &&
+        crypto_hpke_open(id->pin, &context, box, *ret))
         return B_OK;
     b_secret_free(*ret);
     *ret = NULL;
@@ -299,16 +320,45 @@ enum b_code vaultd_pin_set(struct vaultd *d, const struct vaultd_pin *pin, struc
     uint8_t record[VAULTD_PIN_RECORD];
     enum b_code r = vaultd_identity(d, &id, err);
     if (r == B_OK)
-        r = open_box(id, pin, &text, err);
+        r = open_box(id, pin->box, (struct sealed){"tessere-pin-set/v1", pin->ref}, &text, err);
     d->random.fill(d->random.ctx, salt, sizeof(salt));
     if (r == B_OK)
         r = vaultd_pin_fits(text, pin->min, pin->max, err);
-    if (r == B_OK)
-        r = vaultd_pin_hash(text, id->pepper, salt, record, err);
+    if (r == B_OK) {
+        const struct vaultd_pin_of of = {.ref = pin->ref, .pepper = id->pepper};
+        r = vaultd_pin_hash(text, &of, salt, record, err);
+    }
     b_secret_free(text);
     if (r == B_OK)
         wire_put_bytes(answer, record, sizeof(record));
     return r;
+}
+
+/* Compares, as long as this vault hears wrong ones. The place of a wrong one is taken first, so
+ * that workers do not hear more of them together. */
+static enum b_code check_pin(struct vaultd *d, const uint8_t *text, const struct vaultd_pin_of *of,
+                             struct b_rd record, struct b_err *err)
+{
+    struct vaultd_shared *sh = d->shared;
+    (void)pthread_mutex_lock(&sh->lock);
+    bool is_heard = vaultd_wrong_pin(&sh->wrong_pins_us, d->now_us());
+    (void)pthread_mutex_unlock(&sh->lock);
+    if (!is_heard)
+        return b_err_set(err, B_E_PIN_THROTTLED, 0, "too many were wrong at this vault");
+    enum b_code r = vaultd_pin_check(text, of, record, err);
+    if (r == B_E_PIN_WRONG)
+        return r;
+    (void)pthread_mutex_lock(&sh->lock);
+    vaultd_right_pin(&sh->wrong_pins_us);
+    (void)pthread_mutex_unlock(&sh->lock);
+    return r;
+}
+
+static bool may_try_again(struct tap *t, enum b_code r)
+{
+    if (r == B_E_PIN_WRONG)
+        return ++t->wrong_pins < VAULTD_WRONG_PINS_OF_TAP;
+    return r == B_E_PIN_FORMAT || r == B_E_PIN_THROTTLED;
 }
 
 enum b_code vaultd_tap_pin(struct vaultd *d, uint32_t id, const struct vaultd_pin *pin,
@@ -323,13 +373,15 @@ enum b_code vaultd_tap_pin(struct vaultd *d, uint32_t id, const struct vaultd_pi
     enum b_code r = is_late(d, t) ? b_err_set(err, B_E_NOT_FOUND, 0, "this tap took too long")
                                   : vaultd_identity(d, &own, err);
     if (r == B_OK)
-        r = open_box(own, pin, &text, err);
-    if (r == B_OK)
-        r = vaultd_pin_check(text, own->pepper, pin->record, err);
+        r = open_box(own, pin->box, (struct sealed){"tessere-pin/v1", t->name}, &text, err);
+    if (r == B_OK) {
+        const struct vaultd_pin_of of = {.ref = claims->subject, .pepper = own->pepper};
+        r = check_pin(d, text, &of, pin->record, err);
+    }
     b_secret_free(text);
     if (r == B_OK)
         r = answer_proven(d, t, true, claims, answer, err);
-    leave(d, t, r == B_E_PIN_WRONG || r == B_E_PIN_FORMAT ? TAP_PROVEN : TAP_FREE);
+    leave(d, t, may_try_again(t, r) ? TAP_PROVEN : TAP_FREE);
     return r;
 }
 

@@ -19,6 +19,9 @@ struct vault;
 
 struct vault_config {
     const char *program; /* path of tessere-vault; NULL: beside this program, then libexec */
+    /* The socket of a service that starts vaults (vault/starter.h) and has token and PIN, so that
+     * neither is named here; NULL: the vault is our child. */
+    const char *service;
     const char *token_uri;
     const char *softhsm_conf; /* SOFTHSM2_CONF for the embedded token, or NULL */
     const char *establishment;
@@ -33,14 +36,15 @@ struct vault_config {
     /* How many keys of role auth that badges have proved are kept in locked memory, so that these
      * badges tap on while the token is away; 0: none. At most 100,000. */
     uint32_t auth_cache;
+    bool signs_journal; /* one vault of an establishment does, and not the desk's beside it */
 };
 
-/* Spawns the process on socketpairs and configures it; the token is opened at the first need. Calls
- * may come from any thread: each takes a free worker, or waits for one. */
+/* Spawns the process on socketpairs, or has a service do so, and configures it; the token is opened
+ * at the first need. Calls may come from any thread: each takes a free worker, or waits for one. */
 B_NODISCARD enum b_code vault_spawn(const struct vault_config *config, struct vault **ret,
                                     struct b_err *err);
 void vault_free(struct vault **v);
-int vault_pid(const struct vault *v);
+int vault_pid(const struct vault *v); /* -1: a service's child */
 /* The process has ended: every call fails with B_E_VAULT_GONE until it is started again. */
 bool vault_is_gone(const struct vault *v);
 /* Notices that it has ended, before a call does. */
@@ -107,8 +111,10 @@ void vault_session_close(struct vault *v, uint32_t session);
 /* --- taps that a station began (src/vault/taps.c) ----------------------------------------------
  */
 
+enum { VAULT_TAP_PLACE = 5, VAULT_TAP_NAME = VAULT_TAP_PLACE + 28 };
 struct vault_tap {
-    enum df_auth how; /* DF_AUTH_EV2_FIRST or DF_AUTH_AES */
+    char place[VAULT_TAP_PLACE]; /* how its name begins: at most 4 signs, of the caller's choice */
+    enum df_auth how;            /* DF_AUTH_EV2_FIRST or DF_AUTH_AES */
     uint8_t generation;
     const struct profile *profile; /* application, key and diversification */
     uint8_t uid[7];
@@ -117,13 +123,17 @@ struct vault_tap {
     uint8_t serial_len;
     uint8_t challenge[16];
 };
-/* frame: the 32 bytes for the card. The vault drops a tap that is not proved in 10 seconds. */
+/* frame: the 32 bytes for the card. name: NULL, or VAULT_TAP_NAME of room for what a PIN of this
+ * tap is sealed for: the place and 28 hexadecimal digits that the vault drew, so that no name comes
+ * twice. The vault drops a tap that is not proved in 10 seconds. */
 B_NODISCARD enum b_code vault_tap_open(struct vault *v, const struct vault_tap *tap,
-                                       uint32_t *ret_tap, uint8_t frame[static 32],
+                                       uint32_t *ret_tap, char *name, uint8_t frame[static 32],
                                        struct b_err *err);
-/* What an assertion is to say besides what the vault knows. Empty texts are left out. */
+/* What an assertion is to say besides what the vault knows. Empty texts are left out. subject: the
+ * holder's reference. */
+enum { VAULT_REF_MAX = 64 };
 struct vault_claims {
-    char issuer[128], audience[128], subject[64], station[64], challenge[129];
+    char issuer[128], audience[128], subject[VAULT_REF_MAX], station[64], challenge[129];
     uint32_t badge;
     uint32_t seconds; /* until it expires */
 };
@@ -141,17 +151,21 @@ struct vault_proof {
 };
 B_NODISCARD enum b_code vault_tap_prove(struct vault *v, const struct vault_proof *p,
                                         char *assertion, struct b_err *err);
-/* A PIN that a station sealed (HPKE, info "tessere-pin/v1"): aad is the tap's name, or the holder's
- * reference where one is set. record: what vault_pin_set gave. */
+/* A PIN that was sealed for the vault (HPKE): to be set (info "tessere-pin-set/v1", aad the
+ * holder's reference), or for one tap (info "tessere-pin/v1", aad the tap's name). */
 struct vault_pin {
-    const char *aad;
-    struct b_rd box, record;
-    uint8_t min, max; /* digits of a new one; the vault itself takes 4 to 12 */
+    struct b_rd box;
+    struct b_rd record; /* of a tap's: what vault_pin_set gave for the holder of the claims */
+    const char *ref;    /* of one to be set: whose; less than VAULT_REF_MAX bytes */
+    uint8_t min, max;   /* of one to be set: digits; the vault itself takes 4 to 12 */
 };
 enum { VAULT_PIN_RECORD_MAX = 128 };
+/* B_E_PIN_FORMAT; B_E_BAD_INPUT for what was not sealed so. */
 B_NODISCARD enum b_code vault_pin_set(struct vault *v, const struct vault_pin *pin, uint8_t *record,
                                       size_t *ret_n, struct b_err *err);
-/* B_E_PIN_WRONG and B_E_PIN_FORMAT leave the tap as it is, for another try; all else ends it. */
+/* B_E_PIN_WRONG leaves the tap as it is, for another try, four times; B_E_PIN_FORMAT and
+ * B_E_PIN_THROTTLED (too many were wrong at this vault: not looked at) do always; all else ends it.
+ * B_E_PIN_MISSING: the record was made by an earlier version, and a new PIN must be set. */
 B_NODISCARD enum b_code vault_tap_pin(struct vault *v, uint32_t tap, const struct vault_pin *pin,
                                       const struct vault_claims *claims, char *assertion,
                                       struct b_err *err);
@@ -169,7 +183,7 @@ B_NODISCARD enum b_code vault_identity(struct vault *v, struct vault_identity *r
 /* Dual control (src/vault/quorum.h has the texts). The first roster is founded, and with it the tap
  * policy in force, by its digest; after that master keys are made, and roster and policy changed,
  * by carrying out a proposal with its approvals: signatures of 64 bytes each. key: of a rotation;
- * generation 0 otherwise. B_E_QUORUM, B_E_APPROVAL_BAD, B_E_PROPOSAL_EXPIRED. */
+ * generation 0 otherwise. B_E_QUORUM, B_E_APPROVAL_BAD, B_E_PROPOSAL_EXPIRED, B_E_PROPOSAL_DONE. */
 B_NODISCARD enum b_code vault_roster_found(struct vault *v, const char *roster,
                                            const uint8_t policy[static 32], struct b_err *err);
 /* Which are in force, by the token: SHA-256 over their texts. */
@@ -186,19 +200,24 @@ struct vault_carry {
 B_NODISCARD enum b_code vault_carry_out(struct vault *v, const struct vault_carry *carry,
                                         uint8_t receipt[static 64], struct vault_key *key,
                                         struct b_err *err);
-/* A state of the journal to be signed. proof: from the last that was signed, as vault_journal_seen
- * tells it, hashes of 32 bytes. B_E_JOURNAL_FORK, B_E_JOURNAL_ROLLBACK. */
+/* A state of the journal to be signed. proof: from the last that was signed, and other from what
+ * another vault anchored, as vault_journal_seen tells them; hashes of 32 bytes. B_E_JOURNAL_FORK,
+ * B_E_JOURNAL_ROLLBACK; B_E_VAULT_BUSY when another vault has signed since it told: ask again. */
 struct vault_tree {
     const char *origin;
     uint64_t size;
     const uint8_t *root;
-    struct b_rd proof;
+    struct b_rd proof, other;
 };
 B_NODISCARD enum b_code vault_checkpoint(struct vault *v, const struct vault_tree *tree,
                                          uint8_t signature[static 64], struct b_err *err);
-/* The size of the checkpoint that this vault signed last, or that one before it anchored in the
- * token; 0: none. */
-B_NODISCARD enum b_code vault_journal_seen(struct vault *v, uint64_t *ret, struct b_err *err);
+/* Sizes of the checkpoint that this vault signed last, or that one before it anchored in the token,
+ * and of one that another vault has anchored since; 0: none. */
+struct vault_seen {
+    uint64_t size, other;
+};
+B_NODISCARD enum b_code vault_journal_seen(struct vault *v, struct vault_seen *ret,
+                                           struct b_err *err);
 /* The vault goes on from this state, whatever was signed before: after a restoration that was
  * decided. B_E_QUORUM once there is a roster. */
 B_NODISCARD enum b_code vault_journal_accept(struct vault *v, uint64_t size,
@@ -235,6 +254,7 @@ struct vault_backup {
 /* threshold, shares and is_rehearsal in; id and check out. B_E_QUORUM. */
 B_NODISCARD enum b_code vault_ceremony_begin(struct vault *v, struct vault_ceremony *c,
                                              struct b_err *err);
+/* B_E_CEREMONY_OTHER when the token knows another one as in force. */
 B_NODISCARD enum b_code vault_ceremony_resume(struct vault *v, const struct vault_ceremony *c,
                                               struct b_err *err);
 /* Another backup key in the place of the one under way. */
@@ -252,7 +272,8 @@ B_NODISCARD enum b_code vault_ceremony_give(struct vault *v, struct b_rd words, 
                                             struct b_err *err);
 B_NODISCARD enum b_code vault_ceremony_make(struct vault *v, struct vault_backup *b,
                                             struct b_err *err);
-/* keeps: the token has the key afterwards; without, the backup is only tried. */
+/* keeps: the token has the key afterwards; without, the backup is only tried. Where "share" was
+ * approved, nothing is kept. */
 B_NODISCARD enum b_code vault_ceremony_bring(struct vault *v, const struct vault_backup *b,
                                              bool keeps, struct vault_key *ret, struct b_err *err);
 B_NODISCARD enum b_code vault_ceremony_rewrap(struct vault *v, struct vault_backup *b,

@@ -1,11 +1,13 @@
 #include "vault/vaultd.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "desfire/prove.h"
 #include "vault/ceremony.h"
 #include "vault/identity.h"
+#include "vault/pin.h"
 #include "vault/quorum.h"
 
 /* Fields first, all of them, then the act; B_E_VAULT_PROTOCOL ends the process. */
@@ -17,11 +19,29 @@ static enum b_code broken(struct b_err *err)
     return b_err_set(err, B_E_VAULT_PROTOCOL, 0, "a message that does not fit its row");
 }
 
+/* What the service that started this vault has set is not for its peer to say: a token's URI names
+ * a module, which is code. */
+static enum b_code keep_given(struct vaultd_config *said, const struct vaultd_config *given,
+                              struct b_err *err)
+{
+    if (said->token_uri[0] != '\0' || said->pin_file[0] != '\0' || said->has_pin_fd ||
+        said->may_use_last_try)
+        return b_err_set(err, B_E_REFUSED, 0,
+                         "the vault's service names its token and PIN, and nobody else");
+    if (strcmp(said->establishment, given->establishment) != 0)
+        return b_err_set(err, B_E_REFUSED, 0, "the vault's service is of establishment %s",
+                         given->establishment);
+    memcpy(said->token_uri, given->token_uri, sizeof(said->token_uri));
+    memcpy(said->pin_file, given->pin_file, sizeof(said->pin_file));
+    return B_OK;
+}
+
 static enum b_code handle_configure(struct vaultd *d, struct wire_in *in, struct wire_out *out,
                                     struct b_err *err)
 {
     (void)out;
-    struct vaultd_config *c = &d->shared->config;
+    struct vaultd_config said = {0};
+    struct vaultd_config *c = &said;
     char in_token[KEY_STAY_TEXT];
     uint32_t protocol = wire_get_u32(in);
     wire_get_string(in, c->token_uri, sizeof(c->token_uri));
@@ -33,14 +53,17 @@ static enum b_code handle_configure(struct vaultd *d, struct wire_in *in, struct
     c->workers = wire_get_u8(in);
     wire_get_string(in, in_token, sizeof(in_token));
     c->auth_cache = wire_get_u32(in);
+    c->signs_journal = wire_get_bool(in);
     if (!wire_in_end(in) || protocol != VAULT_PROTOCOL || c->workers < 1 ||
         c->workers > VAULT_WORKERS_MAX || !key_stay_read(in_token, &c->in_token) ||
         c->auth_cache > VAULTD_CACHE_MAX)
         return broken(err);
-    enum b_code r =
-        c->auth_cache > 0 ? vaultd_cache_new(c->auth_cache, &d->shared->cache, err) : B_OK;
+    enum b_code r = d->shared->is_given ? keep_given(c, &d->shared->config, err) : B_OK;
+    if (r == B_OK && c->auth_cache > 0)
+        r = vaultd_cache_new(c->auth_cache, &d->shared->cache, err);
     if (r != B_OK)
         return r;
+    d->shared->config = said;
     d->shared->phase = VAULT_PHASE_READY;
     return B_OK;
 }
@@ -131,6 +154,8 @@ static enum b_code handle_softhsm_create(struct vaultd *d, struct wire_in *in, s
     wire_get_string(in, label, sizeof(label));
     if (!wire_in_end(in))
         return broken(err);
+    if (d->shared->is_given)
+        return b_err_set(err, B_E_REFUSED, 0, "a vault that is served has its token");
     enum b_code r = d->keyring.create(d->keyring.ctx, dir, label, uri, sizeof(uri), err);
     if (r == B_OK)
         wire_put_string(out, uri);
@@ -178,6 +203,7 @@ static enum b_code handle_tap_open(struct vaultd *d, struct wire_in *in, struct 
     struct b_rd serial = wire_get_bytes(in);
     struct b_rd system = wire_get_bytes(in);
     f.challenge = wire_get_bytes(in);
+    wire_get_string(in, f.place, sizeof(f.place));
     if (!wire_in_end(in) || f.challenge.left != DF_PROVE_BLOCK || aid > 0xFFFFFF ||
         uid.left > sizeof(f.facts.uid) || serial.left > sizeof(f.facts.serial) ||
         system.left > sizeof(f.facts.system))
@@ -231,29 +257,47 @@ static enum b_code handle_identity(struct vaultd *d, struct wire_in *in, struct 
     return B_OK;
 }
 
+static uint64_t get_size(struct wire_in *in)
+{
+    uint64_t low = wire_get_u32(in);
+    return low | (uint64_t)wire_get_u32(in) << 32;
+}
+
+static void put_size(struct wire_out *out, uint64_t size)
+{
+    wire_put_u32(out, (uint32_t)size);
+    wire_put_u32(out, (uint32_t)(size >> 32));
+}
+
+static bool is_proof(struct b_rd r)
+{
+    return r.left % 32 == 0 && r.left <= 64 * 32;
+}
+
 static enum b_code handle_checkpoint(struct vaultd *d, struct wire_in *in, struct wire_out *out,
                                      struct b_err *err)
 {
     char origin[128];
     wire_get_string(in, origin, sizeof(origin));
-    uint64_t size = wire_get_u32(in);
-    size |= (uint64_t)wire_get_u32(in) << 32;
+    struct vault_tree t = {.origin = origin, .size = get_size(in)};
     struct b_rd root = wire_get_bytes(in);
-    struct b_rd proof = wire_get_bytes(in);
-    if (!wire_in_end(in) || root.left != 32 || proof.left % 32 != 0 || proof.left > 64 * 32)
+    t.root = root.p;
+    t.proof = wire_get_bytes(in);
+    t.other = wire_get_bytes(in);
+    if (!wire_in_end(in) || root.left != 32 || !is_proof(t.proof) || !is_proof(t.other))
         return broken(err);
-    return vaultd_checkpoint(d, origin, size, root, proof, out, err);
+    return vaultd_checkpoint(d, &t, out, err);
 }
 
 static enum b_code handle_journal_seen(struct vaultd *d, struct wire_in *in, struct wire_out *out,
                                        struct b_err *err)
 {
-    uint64_t size = 0;
+    struct vault_seen seen = {.size = 0};
     if (!wire_in_end(in))
         return broken(err);
-    enum b_code r = vaultd_journal_seen(d, &size, err);
-    wire_put_u32(out, (uint32_t)size);
-    wire_put_u32(out, (uint32_t)(size >> 32));
+    enum b_code r = vaultd_journal_seen(d, &seen, err);
+    put_size(out, seen.size);
+    put_size(out, seen.other);
     return r;
 }
 
@@ -261,8 +305,7 @@ static enum b_code handle_journal_accept(struct vaultd *d, struct wire_in *in, s
                                          struct b_err *err)
 {
     (void)out;
-    uint64_t size = wire_get_u32(in);
-    size |= (uint64_t)wire_get_u32(in) << 32;
+    uint64_t size = get_size(in);
     struct b_rd root = wire_get_bytes(in);
     if (!wire_in_end(in) || root.left != 32)
         return broken(err);
@@ -288,9 +331,9 @@ static enum b_code handle_tap_close(struct vaultd *d, struct wire_in *in, struct
 static enum b_code handle_pin_set(struct vaultd *d, struct wire_in *in, struct wire_out *out,
                                   struct b_err *err)
 {
-    char aad[128];
-    wire_get_string(in, aad, sizeof(aad));
-    struct vaultd_pin pin = {.aad = aad, .box = wire_get_bytes(in)};
+    char ref[VAULT_REF_MAX];
+    wire_get_string(in, ref, sizeof(ref));
+    struct vaultd_pin pin = {.ref = ref, .box = wire_get_bytes(in)};
     pin.min = wire_get_u8(in);
     pin.max = wire_get_u8(in);
     return wire_in_end(in) ? vaultd_pin_set(d, &pin, out, err) : broken(err);
@@ -299,11 +342,9 @@ static enum b_code handle_pin_set(struct vaultd *d, struct wire_in *in, struct w
 static enum b_code handle_tap_pin(struct vaultd *d, struct wire_in *in, struct wire_out *out,
                                   struct b_err *err)
 {
-    char aad[128];
     struct vault_claims claims;
     uint32_t id = wire_get_u32(in);
-    wire_get_string(in, aad, sizeof(aad));
-    struct vaultd_pin pin = {.aad = aad, .box = wire_get_bytes(in)};
+    struct vaultd_pin pin = {.box = wire_get_bytes(in)};
     pin.record = wire_get_bytes(in);
     struct b_rd bytes = wire_get_bytes(in);
     if (!wire_in_end(in) || !vault_claims_decode(&bytes, &claims) || !b_rd_end(&bytes))
@@ -369,9 +410,20 @@ void vaultd_init(struct vaultd *d, struct vaultd_keyring keyring, struct df_rand
     d->now_us = now_us;
     d->own.phase = VAULT_PHASE_NEW;
     d->own.next_session = 1;
+    d->own.wrong_pins_us = vaultd_wrong_pins_at_start(now_us());
     b_check(pthread_mutex_init(&d->own.lock, NULL) == 0 &&
             pthread_mutex_init(&d->own.identity_lock, NULL) == 0 &&
             pthread_mutex_init(&d->own.ceremony_lock, NULL) == 0);
+}
+
+void vaultd_give(struct vaultd *d, const char *token_uri, const char *establishment,
+                 const char *pin_file)
+{
+    struct vaultd_config *c = &d->shared->config;
+    (void)snprintf(c->token_uri, sizeof(c->token_uri), "%s", token_uri);
+    (void)snprintf(c->establishment, sizeof(c->establishment), "%s", establishment);
+    (void)snprintf(c->pin_file, sizeof(c->pin_file), "%s", pin_file);
+    d->shared->is_given = true;
 }
 
 void vaultd_join(struct vaultd *d, struct vaultd *first, struct vaultd_keyring keyring)

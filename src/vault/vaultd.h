@@ -8,6 +8,7 @@
  *   identity.c the vault's own keys; assertion.c and checkpoint.c sign with them
  *   taps.c     taps: a small record each, thousands at once
  *   ceremony.c the backup key, its shares, and masters made and restored under it
+ *   anchor.c   what the token remembers: digests, and which proposals have acted
  *   cache.c    keys of badges that tapped before, where that is configured
  *   keyring.c  the token for real: custody, opened at the first need, and where its PIN comes from;
  *              runs in tessere-token (vault/token.h)
@@ -37,6 +38,7 @@ struct vaultd_config {
     uint8_t workers;
     struct key_stay in_token; /* whose badge keys stay in the token */
     uint32_t auth_cache;      /* how many keys of role auth are kept; 0: none */
+    bool signs_journal;
 };
 
 /* How far the process is confined. */
@@ -107,10 +109,23 @@ struct vaultd_session {
     struct profile_run *run; /* both in secret memory */
 };
 
+/* A state of the journal; size 0: none. */
+struct vaultd_tree {
+    uint64_t size;
+    uint8_t root[32];
+};
+
+/* A proposal that acts once. */
+struct vaultd_once {
+    uint8_t digest[32];
+    uint32_t expires; /* seconds since 1970 */
+};
+
 /* What all workers of a vault share. */
 struct vaultd_shared {
     pthread_mutex_t lock;
     struct vaultd_config config;
+    bool is_given; /* token, establishment and PIN are: configure may not name them */
     struct vaultd_confinement confinement;
     enum vault_phase phase;
     uint64_t seen; /* one bit per message id that may come once and came */
@@ -118,16 +133,21 @@ struct vaultd_shared {
     struct vaultd_session sessions[VAULTD_SESSIONS_MAX];
     struct vaultd_taps *taps;   /* secret memory; NULL until the first tap */
     struct vaultd_cache *cache; /* NULL: off */
+    uint64_t wrong_pins_us;     /* vaultd_wrong_pin */
     pthread_mutex_t identity_lock;
     struct vaultd_identity *identity; /* secret memory; NULL until the first need */
     pthread_mutex_t ceremony_lock;
     struct vaultd_ceremony *ceremony; /* secret memory; NULL: none is under way */
-    char permit[64];                  /* which ceremony a quorum approved, until it begins */
+    struct vaultd_permit {
+        char text[64]; /* which ceremony a quorum approved, until it begins; "": none */
+        struct vaultd_once once;
+    } permit;
     struct vaultd_signed {
-        uint64_t size; /* of the last checkpoint that was signed, or anchored before; 0: none */
-        uint8_t root[32];
-        uint64_t anchored, anchored_us; /* size in the token; when this vault put it there */
+        struct vaultd_tree last;   /* that was signed, or anchored by a vault before this one */
+        struct vaultd_tree anchor; /* in the token, as it was read last */
+        uint64_t anchored_us;      /* when this vault put it there */
         bool is_recalled, has_anchored, has_no_anchors;
+        bool is_others; /* the anchor: another vault put it there since */
     } last_signed;
 };
 
@@ -144,6 +164,10 @@ struct vaultd {
 
 void vaultd_init(struct vaultd *d, struct vaultd_keyring keyring, struct df_random random,
                  uint64_t (*now_us)(void));
+/* Before configure, for a vault that a service started (vault/starter.h): whose token, and where
+ * its PIN is (empty: the credential). Configure may then name neither, and no token is made. */
+void vaultd_give(struct vaultd *d, const char *token_uri, const char *establishment,
+                 const char *pin_file);
 /* Makes *d a further worker of the vault of which `first` was initialised. */
 void vaultd_join(struct vaultd *d, struct vaultd *first, struct vaultd_keyring keyring);
 /* Wipes all sessions, once no other worker runs. */
@@ -156,6 +180,18 @@ static inline const struct vaultd_config *vaultd_config(const struct vaultd *d)
 }
 
 void vaultd_put_key(const struct custody_key *key, struct b_wr *w);
+
+/* anchor.c. What the token remembers under a name: at most CUSTODY_ANCHOR_MAX bytes, so much room
+ * in out. *ret_is_there false: nothing, or it keeps nothing. */
+B_NODISCARD enum b_code vaultd_anchor_get(struct vaultd *d, const char *name, struct b_wr *out,
+                                          bool *ret_is_there, struct b_err *err);
+B_NODISCARD enum b_code vaultd_anchor_put(struct vaultd *d, const char *name, struct b_rd bytes,
+                                          struct b_err *err);
+struct vaultd_once vaultd_once_of(struct b_rd proposal, int64_t expires);
+/* Before a proposal acts: the token remembers it until it expires. B_E_PROPOSAL_DONE when it does
+ * already. */
+B_NODISCARD enum b_code vaultd_act_once(struct vaultd *d, const struct vaultd_once *once,
+                                        int64_t now, struct b_err *err);
 
 /* session.c. The answer's fields of session_open and session_step. */
 enum b_code vaultd_session_open(struct vaultd *d, struct b_rd job, struct wire_out *answer,
@@ -171,6 +207,7 @@ struct vaultd_tap_facts {
     const struct crypto_div_profile *diversification;
     struct crypto_div_facts facts;
     struct b_rd challenge;
+    char place[VAULT_TAP_PLACE]; /* how the tap's name begins */
 };
 enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *facts,
                             struct wire_out *answer, struct b_err *err);
@@ -182,15 +219,17 @@ struct vaultd_proof {
 };
 enum b_code vaultd_tap_prove(struct vaultd *d, uint32_t id, const struct vaultd_proof *proof,
                              struct wire_out *answer, struct b_err *err);
-/* What a station sealed for this vault, opened and compared with a record. */
+/* What was sealed for this vault: for a tap of its own, to be compared with a record, or for a
+ * holder, to become one. */
 struct vaultd_pin {
-    const char *aad;
     struct b_rd box, record;
+    const char *ref;  /* of one to be set */
     uint8_t min, max; /* digits of a new one, by the peer's policy */
 };
 enum b_code vaultd_pin_set(struct vaultd *d, const struct vaultd_pin *pin, struct wire_out *answer,
                            struct b_err *err);
-/* A wrong PIN leaves the tap as it is; how many are allowed is the peer's policy. */
+/* A wrong PIN leaves the tap as it is, four times. How many a holder may type is the peer's policy;
+ * how many are heard at all, the vault's own. */
 enum b_code vaultd_tap_pin(struct vaultd *d, uint32_t id, const struct vaultd_pin *pin,
                            const struct vault_claims *claims, struct wire_out *answer,
                            struct b_err *err);

@@ -13,7 +13,7 @@
 #include "base/base.h"
 
 enum {
-    VAULT_PROTOCOL = 6,
+    VAULT_PROTOCOL = 8,
     VAULT_WORKERS_MAX = 16,
     VAULT_MESSAGE_MAX = 16384,
     VAULT_STRING_MAX = 1024,
@@ -24,6 +24,11 @@ enum {
     VAULT_EXIT_PROTOCOL = 65, /* exit status of a vault whose peer broke the protocol */
     VAULT_EXIT_TOKEN = 66,    /* ... whose tessere-token has ended; also an error's aux */
 };
+
+/* What a service gives a vault that it starts (vault/starter.h). */
+#define VAULT_ENV_TOKEN "TESSERE_TOKEN"
+#define VAULT_ENV_ESTABLISHMENT "TESSERE_ESTABLISHMENT"
+#define VAULT_ENV_PIN_FILE "TESSERE_PIN_FILE"
 
 enum vault_msg {
 #define VAULT_MSG(id, NAME, ...) VAULT_MSG_##NAME = (id),

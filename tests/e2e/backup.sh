@@ -171,16 +171,6 @@ m["size"], m["sha256"] = len(sealed), hashlib.sha256(sealed).hexdigest().upper()
 open(path[:-6] + "manifest", "w").write(json.dumps(m, separators=(",", ":")) + "\n")
 PYTHON
 }
-older_schema() { # the tables of schema 2, with settings in the order in which the journal numbers them
-    repack "DELETE FROM schema WHERE version = 3; DROP TABLE reply; DROP TABLE approval;
-        CREATE TABLE setting2 (name TEXT PRIMARY KEY, value BLOB NOT NULL);
-        INSERT INTO setting2 SELECT name, value FROM setting ORDER BY id;
-        DROP TABLE setting; ALTER TABLE setting2 RENAME TO setting;
-        CREATE TABLE approval (proposal INTEGER NOT NULL, person INTEGER NOT NULL, signature BLOB NOT NULL, PRIMARY KEY (proposal, person)) WITHOUT ROWID;
-        CREATE TABLE reply (caller TEXT NOT NULL, key TEXT NOT NULL, request BLOB NOT NULL, status INTEGER NOT NULL,
-            at INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (caller, key)) WITHOUT ROWID;
-        CREATE INDEX reply_at ON reply (at);"
-}
 newer_schema() { repack "INSERT INTO schema (version) VALUES (99);"; }
 fork() { repack "UPDATE entry SET body = replace(body, 'anne', 'eve') WHERE id = (SELECT max(id) FROM entry); UPDATE hash SET hash = randomblob(32) WHERE id = (SELECT max(id) FROM hash);"; }
 remake() {
@@ -190,10 +180,13 @@ remake() {
     bad=$work/bad/$(basename "$good")
     "$@"
 }
-remake older_schema
-check "a store of an older schema is restored and brought to this one" restore_there "$bad"
-check "and its journal is whole" bash -c "
-    '$TESSERE' --home '$work/there' journal verify --key '$key' && [ \"\$(sqlite3 '$work/there/store.db' 'SELECT max(version) FROM schema')\" = 3 ]"
+old=$(dirname "$0")/../vectors/backup_schema3
+check "what an earlier version backed up is restored and brought to this schema" bash -c "
+    '$TESSERE' --home '$work/there' backup restore $old/*.backup --custodian $old/custodian.key --key \$(cat $old/journal.key) &&
+        [ \"\$(sqlite3 '$work/there/store.db' 'SELECT max(version) FROM schema')\" = \"\$(sqlite3 '$home/store.db' 'SELECT max(version) FROM schema')\" ]"
+check "its masters come back, with its journal's key" bash -c "
+    '$TESSERE' --home '$work/there' ceremony restore --confirmed-by Alice,Bert <$old/shares &&
+        '$TESSERE' --home '$work/there' journal verify --key \$(cat $old/journal.key) && '$TESSERE' --home '$work/there' journal verify"
 rm -rf "$work/there"
 remake newer_schema
 check "a store of a newer schema is refused" refused store-newer --home "$work/there" backup restore "$bad" --custodian "$work/alice.key"

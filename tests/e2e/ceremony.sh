@@ -146,6 +146,7 @@ check "the shares go over to other custodians" share
 check "shares of the former ceremony are of another one" refused 'of another ceremony' given "$work/two" ceremony restore
 check "the newest backup is not destroyed" refused 'no newer backup' tessere ceremony destroy "$(basename "$(newest)")" --yes
 check "the one that it replaced is" tessere ceremony destroy "$(basename "$(former)")" --yes
+check "a copy of that one and its shares are not taken up by this token" refused 'another ceremony as the one in force' given "$work/two" ceremony restore --backup "$work/former"
 rm -rf "$home"/token*
 cp -r "$(newest)" "$work/damaged"
 sed -i '0,/"kcv": "[0-9A-F]*"/s//"kcv": "000000"/' "$work/damaged/backup.json"

@@ -166,7 +166,7 @@ check "who reads it sees eve" shows 'approver eve' api carl GET "/v1/proposals/$
 check "both approve" by_both alice bert
 check "eve proposes bert's suspension" make eve "person-suspend bert"
 kept=$(cat "$work/number")
-check "bert signs something else meanwhile" make bert "retire auth 1"
+check "bert signs something else meanwhile" make bert "retire read 1"
 check "bert's signature" approve bert
 retire=$(cat "$work/number")
 echo "$kept" >"$work/number"

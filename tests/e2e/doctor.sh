@@ -23,7 +23,7 @@ import json, sys
 checks = json.loads(sys.argv[3])["checks"]
 found = [(c["check"], c["code"]) for c in checks if c["result"] == "trouble"]
 wanted = [(sys.argv[1], sys.argv[2])] if sys.argv[1] else []
-sys.exit(found != wanted or len(checks) != 16)
+sys.exit(found != wanted or len(checks) != 17)
 PYTHON
     then
         result ok "$4"
@@ -40,6 +40,11 @@ set_up() {
 }
 set_up >"$work/log" 2>&1 || sed 's/^/# /' "$work/log"
 finds 0 "" "" "an establishment that is well has no trouble"
+if "$TESSERE" --json doctor 2>/dev/null | grep -q token-exposed; then
+    result ok "a server that has the token is advised to give the vault a user of its own"
+else
+    result "not ok" "a server that has the token is advised to give the vault a user of its own"
+fi
 
 chmod 644 "$home/pki/ca.key"
 finds 2 key-files key-file "a key that others can read"

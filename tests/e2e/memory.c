@@ -71,7 +71,8 @@ static void set_pins(void)
         char hex[2 * sizeof(box) + 1];
         (void)snprintf(ref, sizeof(ref), "fleet-%zu", i);
         (void)snprintf(path, sizeof(path), "/v1/holders/%s/pin", ref);
-        const struct crypto_hpke c = {b_rd_from("tessere-pin/v1", 14), b_rd_from(ref, strlen(ref))};
+        const struct crypto_hpke c = {b_rd_from("tessere-pin-set/v1", 18),
+                                      b_rd_from(ref, strlen(ref))};
         memcpy(text, digits, sizeof(digits));
         fleet_need(crypto_hpke_seal(point, &c, b_rd_from(text, sizeof(text)), box), "seal", "no");
         b_hex(hex, box, sizeof(box));

@@ -2,89 +2,8 @@
 # A hospital's day, end to end: server, vault, station and badge, through a real pcscd. Reads as a
 # story. Run by meson inside with-pcscd, once with keys that stay in the token: what follows the
 # script's name is for `tessere init`. TAP output.
-# shellcheck source=tests/support/card.sh
-. "$(dirname "$0")/../support/card.sh"
-export LC_ALL=C.UTF-8
-unset LANGUAGE
-home=$work/home
-port=18450
-server_pid="" agent_pid=""
-
-tessere() {
-    "$TESSERE" --home "$home" --wait 5 "$@" </dev/null
-}
-
-start_server() {
-    "$TESSERED" --home "$home" >"$work/server.log" 2>&1 &
-    server_pid=$!
-    for ((i = 0; i < 100; i++)); do
-        grep -q ready "$work/server.log" && return 0
-        kill -0 "$server_pid" 2>/dev/null || break
-        sleep 0.1
-    done
-    cat "$work/server.log"
-    return 1
-}
-
-stop_server() {
-    kill "$server_pid"
-    wait "$server_pid"
-}
-
-# What is typed at the station comes from $work/keyboard.
-start_agent() { # STATE
-    rm -f "$work/keyboard"
-    mkfifo "$work/keyboard"
-    "$TESSERE_AGENT" --state "$work/$1" --json --ask-pin run <>"$work/keyboard" >"$work/agent.out" 2>"$work/agent.log" &
-    agent_pid=$!
-    exec 7>"$work/keyboard"
-    for ((i = 0; i < 100; i++)); do
-        grep -q ready "$work/agent.log" && return 0
-        sleep 0.1
-    done
-    cat "$work/agent.log"
-    return 1
-}
-
-stop_agent() {
-    kill "$agent_pid"
-    wait "$agent_pid"
-}
-
-# call PERSON METHOD PATH [BODY]: the API, as a person
-call() {
-    local who=$1 method=$2 path=$3
-    shift 3
-    curl -sS -m 10 --cacert "$home/pki/ca.pem" --cert "$work/$who.pem" --key "$work/$who.key" \
-        -H 'Content-Type: application/json' -X "$method" ${1:+-d "$1"} "https://localhost:$port$path"
-}
-
-# taps IMAGE: puts the badge on the station's reader and takes it away; shows what the station said
-taps() {
-    local before now i
-    before=$(wc -l <"$work/agent.out")
-    insert 0 "$work/$1" || return 1
-    for ((i = 0; i < 100; i++)); do
-        now=$(wc -l <"$work/agent.out")
-        [ "$now" -gt "$before" ] && break
-        sleep 0.1
-    done
-    remove 0
-    tail -n +$((before + 1)) "$work/agent.out" | head -1
-}
-
-# outcome WANTED IMAGE
-outcome() {
-    local line
-    line=$(taps "$2")
-    printf '%s\n' "$line" "$(tail -3 "$work/agent.log")"
-    grep -q "\"outcome\":\"$1\"" <<<"$line"
-}
-
-enrol_badge() {
-    "$TESSERE_CARD" new --ev "$1" --uid "$2" "$work/$3" >/dev/null && insert 0 "$work/$3" &&
-        tessere badge enrol --ref "$4" --name "$5" --yes && remove 0
-}
+# shellcheck source=tests/support/hospital.sh
+. "$(dirname "$0")/../support/hospital.sh"
 
 # The assertion of the last tap is verified with the published keys, by openssl.
 assertion_verifies() {
@@ -153,7 +72,7 @@ same_scan() { # what the server tells of a card is what the desk sees itself
         "$TESSERE" card scan "${olga[@]}" >"$work/scan.there" </dev/null && remove 0 &&
         diff "$work/scan.here" "$work/scan.there"
 }
-for name in chloe denis; do "$TESSERE_CARD" new --ev ev3 --uid "04C1C2C3C4C5$(printf %02X $((${#name})))" "$work/$name" >/dev/null; done
+for name in chloe denis; do "$TESSERE_CARD" new --ev ev3 --uid "04C1C2C3C4C5$(printf %02X "'$name")" "$work/$name" >/dev/null; done
 check "Olga asks the server what card this is: it says what the desk would say" same_scan
 refused_without_yes() {
     on_desk chloe badge enrol --ref 10001112223 --name "Chloe Roux"

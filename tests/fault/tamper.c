@@ -125,6 +125,40 @@ static enum b_code add_steps(struct service_change *c, void *ctx, struct b_err *
     return B_OK;
 }
 
+static enum b_code add_campaign(struct service_change *c, void *ctx, struct b_err *e)
+{
+    (void)ctx;
+    struct store_campaign k = {.role = KEY_ROLE_AUTH,
+                               .generation = 2,
+                               .pause_percent = 20,
+                               .window = 5,
+                               .window_count = 3,
+                               .done = 1,
+                               .failed = 2,
+                               .why = "x",
+                               .started_at = c->now,
+                               .changed_at = c->now};
+    struct store_rekey v = {.badge_id = 3,
+                            .roles = 4,
+                            .outcome = "card-auth",
+                            .tries = 1,
+                            .station_id = 1,
+                            .at = c->now};
+    struct store_generation g = {.role = KEY_ROLE_AUTH,
+                                 .generation = 1,
+                                 .state = STORE_GENERATION_COMPROMISED,
+                                 .kcv_method = "CMAC-0",
+                                 .kcv = {1, 2, 3},
+                                 .created_at = c->now,
+                                 .compromised_at = c->now};
+    MUST(store_campaign_put(c->store, &k, e));
+    MUST(store_rekey_put(c->store, &v, e));
+    MUST(store_generation_put(c->store, &g, e));
+    service_vouch_campaign(c, &k);
+    service_vouch_rekey(c, &v);
+    return service_log(c, (struct service_entry){.kind = "key-state", .generation = &g}, e);
+}
+
 static enum b_code add_answer(struct service_change *c, void *ctx, struct b_err *e)
 {
     static struct store_reply r;
@@ -281,6 +315,7 @@ static int build(void **state)
     for (int i = 0; i < 6; i++)
         MUST(service_change(&sv, add_tap, &(int){i % 3 + 1}, &err));
     MUST(service_change(&sv, add_steps, NULL, &err));
+    MUST(service_change(&sv, add_campaign, NULL, &err));
     for (int i = 1; i <= 3; i++)
         MUST(service_change(&sv, add_answer, &i, &err));
     MUST(service_forget_answers(&sv, time(NULL) - 3600, &err));
@@ -331,10 +366,10 @@ static void edit(const char *sql)
     }
 }
 
-static const char *const tables[] = {"entry",      "hash",    "personal",     "checkpoint",
-                                     "badge",      "holder",  "station",      "person",
-                                     "generation", "intent",  "reply",        "proposal",
-                                     "approval",   "setting", "establishment"};
+static const char *const tables[] = {
+    "entry",    "hash",    "personal",      "checkpoint", "badge", "holder",
+    "station",  "person",  "generation",    "intent",     "reply", "proposal",
+    "approval", "setting", "establishment", "campaign",   "rekey"};
 
 struct list {
     char items[512][64];
@@ -360,6 +395,21 @@ static void the_untouched_store_verifies(void **state)
     if (r != B_OK)
         print_message("# %s\n", err.msg);
     assert_int_equal(r, B_OK);
+}
+
+static void no_table_is_left_out(void **state)
+{
+    (void)state;
+    static struct list all;
+    ask(&all, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
+    for (size_t i = 0; i < all.count; i++) {
+        /* Which version the tables have; the history of before there was a journal. */
+        bool is_tried = strcmp(all.items[i], "schema") == 0 || strcmp(all.items[i], "event") == 0;
+        for (size_t t = 0; t < B_COUNT(tables); t++)
+            is_tried |= strcmp(all.items[i], tables[t]) == 0;
+        if (!is_tried)
+            fail_msg("%s", all.items[i]);
+    }
 }
 
 static void every_edit_and_removal_is_found(void **state)
@@ -483,6 +533,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_untouched_store_verifies),
+        cmocka_unit_test(no_table_is_left_out),
         cmocka_unit_test(every_edit_and_removal_is_found),
         cmocka_unit_test(every_swap_of_neighbours_is_found),
         cmocka_unit_test(every_cut_of_the_end_is_found),

@@ -1,9 +1,10 @@
 /*
- * Every tear: each APDU of an enrolment, a re-key and a return to blank, on EV1, EV2 and EV3, on
- * cards of ours and of others, with UID and with serial; the field is cut before the card acts on
- * the APDU, and after it has acted but before its answer arrives. After each cut every key on the
- * card must be one that the masters and the card alone give; then a new run must carry the work to
- * its end. Repairs are cut too, at places spread over the run.
+ * Every tear: each APDU of an enrolment, a re-key at the desk and inside a tap's visit, and a
+ * return to blank, on EV1, EV2 and EV3, on cards of ours and of others, with UID and with serial;
+ * the field is cut before the card acts on the APDU, and after it has acted but before its answer
+ * arrives. After each cut every key on the card must be one that the masters and the card alone
+ * give; then a new run must carry the work to its end. Repairs are cut too, at places spread over
+ * the run.
  *
  * A re-key and a return to blank are repaired with an empty database: no serial, no holder.
  */
@@ -13,8 +14,8 @@
 
 #include "desk.h"
 
-enum work { ENROL, REKEY, BLANK, WORK_COUNT };
-static const char *const work_names[] = {"enrol", "re-key", "blank"};
+enum work { ENROL, REKEY, BLANK, TAP_REKEY, WORK_COUNT };
+static const char *const work_names[] = {"enrol", "re-key", "blank", "re-key at a tap"};
 
 static struct {
     unsigned tears, repaired, lost;
@@ -36,7 +37,16 @@ static struct {
 
 static enum profile_goal goal_of(enum work work)
 {
-    return work == BLANK ? PROFILE_GOAL_BLANK : PROFILE_GOAL_REACH;
+    static const enum profile_goal goals[] = {[ENROL] = PROFILE_GOAL_REACH,
+                                              [REKEY] = PROFILE_GOAL_REACH,
+                                              [BLANK] = PROFILE_GOAL_BLANK,
+                                              [TAP_REKEY] = PROFILE_GOAL_REKEY};
+    return goals[work];
+}
+
+static bool changes_generation(enum work work)
+{
+    return work == REKEY || work == TAP_REKEY;
 }
 
 static enum profile_want run(struct desk *d, enum profile_goal goal, enum desk_cut cut, unsigned at)
@@ -59,7 +69,7 @@ static bool is_blank(const struct desk *d)
 /* The card is what the work wanted, and the work finds nothing more to do. */
 static const char *what_is_missing(struct desk *d, enum work work)
 {
-    uint8_t generation = work == REKEY ? 2 : 1;
+    uint8_t generation = changes_generation(work) ? 2 : 1;
     const struct picc_memory *m = &d->picc.mem;
     const struct profile *p = &d->job.profile;
     uint8_t wanted = (uint8_t)((p->wants_random_uid ? 2 : 0) | (p->disables_format ? 1 : 0));
@@ -89,7 +99,7 @@ static void say_lost(const struct desk *d, size_t card, enum work work, unsigned
 static void tear(struct desk *d, size_t card, enum work work, const unsigned at[2],
                  const enum desk_cut cut[2])
 {
-    bool needs_store = work == ENROL;
+    bool needs_store = work == ENROL || work == TAP_REKEY;
     (void)run(d, goal_of(work), cut[0], at[0]);
     total.tears++;
     const char *why = desk_lost_key(d);
@@ -122,7 +132,9 @@ static void prepare(struct desk *d, enum work work)
 {
     if (work != ENROL)
         b_check(run(d, PROFILE_GOAL_REACH, DESK_NO_CUT, 0) == PROFILE_DONE);
-    desk_generation(d, work == REKEY ? 2 : 1);
+    desk_generation(d, changes_generation(work) ? 2 : 1);
+    d->job.rekey_roles = (1 << KEY_ROLE_COUNT) - 1;
+    d->job.ev_hint = d->picc.mem.personality.ev;
 }
 
 /* As the desk was, with a machine of its own. */

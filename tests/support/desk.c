@@ -15,23 +15,31 @@ static void fill(void *ctx, uint8_t *p, size_t n)
     }
 }
 
+enum b_code desk_derive(enum key_role role, uint8_t generation, struct b_rd input,
+                        uint8_t out[static 16], struct b_err *err)
+{
+    uint8_t master[16];
+    struct crypto_key key;
+    memset(master, (int)(0x10 * (role + 1) + generation), sizeof(master));
+    master[0] = (uint8_t)role; /* no two masters are the same */
+    crypto_key_init(&key, CRYPTO_AES128, master);
+    enum b_code r = crypto_an10922(&key, input.p, input.left, out, err);
+    crypto_key_drop(&key);
+    return r;
+}
+
 enum b_code desk_badge_key(void *ctx, enum key_role role, uint8_t generation,
                            const char *diversification, const struct crypto_div_facts *facts,
                            struct df_key *ret, struct b_err *err)
 {
     (void)ctx;
-    uint8_t master[16], input[CRYPTO_DIV_INPUT_MAX];
-    memset(master, (int)(0x10 * (role + 1) + generation), sizeof(master));
-    struct crypto_key key;
+    uint8_t input[CRYPTO_DIV_INPUT_MAX];
     struct b_wr w = b_wr_from(input, sizeof(input));
     enum b_code r = crypto_div_input(crypto_div_find(diversification), facts, &w, err);
     if (r != B_OK)
         return r;
-    crypto_key_init(&key, CRYPTO_AES128, master);
     *ret = (struct df_key){.type = DF_KEY_AES, .version = generation};
-    r = crypto_an10922(&key, input, w.len, ret->bytes, err);
-    crypto_key_drop(&key);
-    return r;
+    return desk_derive(role, generation, b_wr_reader(&w), ret->bytes, err);
 }
 
 void desk_profile(struct profile *p, bool is_guest, const char *diversification)

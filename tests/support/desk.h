@@ -39,6 +39,9 @@ enum profile_want desk_work(struct desk *d, enum profile_goal goal);
 const char *desk_lost_key(const struct desk *d);
 /* Our application in the card's memory, or NULL. */
 const struct picc_app *desk_app(const struct desk *d);
+/* What a master of a test gives for an input of diversification. */
+enum b_code desk_derive(enum key_role role, uint8_t generation, struct b_rd input,
+                        uint8_t out[static 16], struct b_err *err);
 /* Masters of a test; ctx is not used. */
 enum b_code desk_badge_key(void *ctx, enum key_role role, uint8_t generation,
                            const char *diversification, const struct crypto_div_facts *facts,

@@ -15,7 +15,7 @@ struct fake_keyring {
         char name[CUSTODY_ANCHOR_NAME_MAX + 1]; /* "": free */
         uint8_t bytes[CUSTODY_ANCHOR_MAX];
         size_t n;
-    } anchors[4];
+    } anchors[6];
 };
 struct vaultd_keyring fake_keyring(struct fake_keyring *f);
 

@@ -131,7 +131,7 @@ bool profile_job_decode(struct b_rd *r, struct profile_job *ret)
     uint8_t goal = b_rd_u8(r);
     ret->given_count = b_rd_u8(r);
     ret->uid_len = b_rd_u8(r);
-    if (goal > PROFILE_GOAL_TAP || ret->uid_len > sizeof(ret->uid))
+    if (goal > PROFILE_GOAL_REKEY || ret->uid_len > sizeof(ret->uid))
         return false;
     ret->goal = (enum profile_goal)goal;
     b_rd_bytes(r, ret->uid, ret->uid_len);

@@ -158,7 +158,8 @@ static void open_service(const struct fleet *f, const char *tessere, struct serv
                                         .softhsm_conf = conf.softhsm_conf,
                                         .establishment = conf.finess,
                                         .pin_file = conf.pin_file,
-                                        .pin_fd = -1};
+                                        .pin_fd = -1,
+                                        .signs_journal = true};
     MUST(vault_spawn(&config, &sv->vault, &err));
     sv->asker = (struct service_asker){.actor = "fleet", .request = ""};
 }

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "crypto/crypto.h"
 #include "place.h"
 
 static double seconds(void)
@@ -168,6 +169,48 @@ static void the_vaults_own_keys_come_from_the_token_again(void **state)
     assert_memory_equal(first.journal, again.journal, sizeof(first.journal));
     assert_memory_equal(first.assertion, again.assertion, sizeof(first.assertion));
     vault_free(&v);
+}
+
+/* The tree of two leaves. */
+static void root_of(const uint8_t a[static 32], const uint8_t b[static 32], uint8_t root[static 32])
+{
+    uint8_t node[65] = {1};
+    memcpy(node + 1, a, 32);
+    memcpy(node + 33, b, 32);
+    crypto_sha256(node, sizeof(node), root);
+}
+
+static void a_second_history_by_another_process_is_found_through_the_token(void **state)
+{
+    (void)state;
+    static const uint8_t leaves[3][32] = {{1}, {2}, {3}};
+    uint8_t signature[64], root[2][32];
+    struct vault_seen seen;
+    struct vault_config config = place_config();
+    struct vault *one = place_spawn(&config);
+    struct vault *other = place_spawn(&config);
+    struct vault_tree tree = {.origin = "tessere/750712184", .size = 1, .root = leaves[0]};
+    struct vault_key key;
+    assert_int_equal(vault_key_generate(one, KEY_ROLE_SEAL, 1, &key, NULL), B_OK);
+    root_of(leaves[0], leaves[1], root[0]);
+    root_of(leaves[0], leaves[2], root[1]);
+    assert_int_equal(vault_checkpoint(one, &tree, signature, NULL), B_OK);
+    tree = (struct vault_tree){tree.origin, 2, root[0], b_rd_from(leaves[1], 32), {0}};
+    assert_int_equal(vault_checkpoint(other, &tree, signature, NULL), B_OK);
+    tree = (struct vault_tree){tree.origin, 2, root[1], b_rd_from(leaves[2], 32), {0}};
+    assert_int_equal(vault_checkpoint(one, &tree, signature, NULL), B_E_VAULT_BUSY);
+    assert_int_equal(vault_journal_seen(one, &seen, NULL), B_OK);
+    assert_int_equal(seen.size, 1);
+    assert_int_equal(seen.other, 2);
+    assert_int_equal(vault_checkpoint(one, &tree, signature, NULL), B_E_JOURNAL_FORK);
+    tree = (struct vault_tree){tree.origin, 2, root[0], b_rd_from(leaves[1], 32), {0}};
+    assert_int_equal(vault_checkpoint(one, &tree, signature, NULL), B_OK);
+    vault_free(&other);
+    config.signs_journal = false;
+    other = place_spawn(&config);
+    assert_int_equal(vault_checkpoint(other, &tree, signature, NULL), B_E_REFUSED);
+    vault_free(&other);
+    vault_free(&one);
 }
 
 /* --- on a kernel that lacks something --------------------------------------------------------- */
@@ -364,6 +407,7 @@ int main(void)
         T(the_module_is_mapped_in_the_other_process_alone),
         T(workers_use_the_token_at_once),
         T(the_vaults_own_keys_come_from_the_token_again),
+        T(a_second_history_by_another_process_is_found_through_the_token),
         T(a_kernel_without_landlock_is_told_and_refused_when_strict),
         T(a_killed_token_process_is_a_clean_error_and_a_restart_brings_both),
         T(a_module_that_crashes_is_a_clean_error),

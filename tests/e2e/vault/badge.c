@@ -154,7 +154,7 @@ enum b_code badge_tap(struct badge *b, struct vault *v, enum df_auth how, bool l
     uint8_t proof[BADGE_FRAME];
     uint32_t id = 0;
     struct vault_tap t = badge_begin_tap(b, how);
-    enum b_code r = vault_tap_open(v, &t, &id, frame, err);
+    enum b_code r = vault_tap_open(v, &t, &id, NULL, frame, err);
     if (r != B_OK)
         return r;
     size_t n = how == DF_AUTH_AES ? 16 : sizeof(proof);

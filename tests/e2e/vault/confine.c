@@ -259,6 +259,7 @@ static bool checks_a_pin(void)
     uint8_t box[VAULTD_PIN_TEXT + CRYPTO_HPKE_OVERHEAD];
     uint8_t record[VAULTD_PIN_RECORD];
     const struct crypto_hpke context = {.info = b_rd_from("test", 4)};
+    const struct vaultd_pin_of of = {.ref = "10001234567", .pepper = secret};
     memset(secret, 0x42, sizeof(secret));
     struct crypto_es256 *key = crypto_es256_new(secret);
     if (key == NULL)
@@ -267,8 +268,8 @@ static bool checks_a_pin(void)
     crypto_es256_free(&key);
     return crypto_hpke_seal(point, &context, b_rd_from(pin, sizeof(pin)), box) &&
            crypto_hpke_open(secret, &context, b_rd_from(box, sizeof(box)), opened) &&
-           vaultd_pin_hash(opened, secret, secret, record, NULL) == B_OK &&
-           vaultd_pin_check(pin, secret, b_rd_from(record, sizeof(record)), NULL) == B_OK;
+           vaultd_pin_hash(opened, &of, secret, record, NULL) == B_OK &&
+           vaultd_pin_check(pin, &of, b_rd_from(record, sizeof(record)), NULL) == B_OK;
 }
 
 /* --- tests ------------------------------------------------------------------------------------ */

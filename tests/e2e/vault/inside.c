@@ -76,7 +76,7 @@ static void no_process_holds_the_key_while_it_is_used(void **state)
     for (unsigned stays = 0; stays < 2; stays++) {
         struct vault *v = badge_vault(place_uri, (uint8_t)stays, 0);
         struct vault_tap t = badge_begin_tap(&badge, DF_AUTH_EV2_FIRST);
-        if (vault_tap_open(v, &t, &id, frame, &err) != B_OK)
+        if (vault_tap_open(v, &t, &id, NULL, frame, &err) != B_OK)
             fail_msg("%s", err.msg);
         /* where it does not stay it is there, which shows that the search finds it */
         assert_int_equal(hits_in(vault_pid(v)) == 0, stays == 1);
@@ -160,7 +160,7 @@ static void a_card_with_another_key_is_refused(void **state)
     struct vault *v = badge_vault(place_uri, 1, 0);
     struct vault_tap t = badge_begin_tap(&badge, DF_AUTH_EV2_FIRST);
     t.uid[6] ^= 1; /* so the vault derives another badge's key */
-    assert_int_equal(vault_tap_open(v, &t, &id, frame, &err), B_OK);
+    assert_int_equal(vault_tap_open(v, &t, &id, NULL, frame, &err), B_OK);
     assert_int_equal(badge_command(&badge, 0xAF, frame, sizeof(frame), answer, sizeof(answer)),
                      DF_SW_AUTHENTICATION_ERROR);
     vault_tap_close(v, id);
@@ -181,7 +181,7 @@ static void every_derived_key_is_destroyed_after_torn_taps_too(void **state)
     assert_int_equal(place_count("destroyed"), 2);
     for (int i = 0; i < TORN; i++) {
         struct vault_tap t = badge_begin_tap(&badge, DF_AUTH_EV2_FIRST);
-        assert_int_equal(vault_tap_open(v, &t, &id, frame, &err), B_OK);
+        assert_int_equal(vault_tap_open(v, &t, &id, NULL, frame, &err), B_OK);
         if (i % 2 == 0)
             vault_tap_close(v, id);
     }
@@ -252,7 +252,7 @@ static void a_token_process_killed_in_the_middle_of_a_tap_is_a_clean_error(void 
     make_badge(DF_EV2);
     struct vault *v = badge_vault(place_uri, 1, 0);
     struct vault_tap t = badge_begin_tap(&badge, DF_AUTH_EV2_FIRST);
-    assert_int_equal(vault_tap_open(v, &t, &id, frame, &err), B_OK);
+    assert_int_equal(vault_tap_open(v, &t, &id, NULL, frame, &err), B_OK);
     assert_int_equal(badge_command(&badge, 0xAF, frame, sizeof(frame), proof, sizeof(proof)),
                      DF_SW_OK);
     assert_int_equal(kill(place_token_pid(vault_pid(v)), SIGKILL), 0);

@@ -194,7 +194,7 @@ static void badges_that_prove_nothing_push_nobody_out(void **state)
     struct vault_tap t = badge_begin_tap(&chloe, DF_AUTH_EV2_FIRST);
     for (int i = 0; i < 50; i++) {
         t.uid[5] = (uint8_t)i;
-        assert_int_equal(vault_tap_open(v, &t, &id, frame, &err), B_OK);
+        assert_int_equal(vault_tap_open(v, &t, &id, NULL, frame, &err), B_OK);
         vault_tap_close(v, id);
     }
     assert_int_equal(badge_tap(&chloe, v, DF_AUTH_EV2_FIRST, true, &err), B_E_CARD_AUTH);

@@ -27,7 +27,8 @@ struct vault_config place_config(void)
                                  .softhsm_conf = place_conf,
                                  .establishment = "750712184",
                                  .pin_file = place_pin,
-                                 .pin_fd = -1};
+                                 .pin_fd = -1,
+                                 .signs_journal = true};
 }
 
 struct vault *place_spawn(const struct vault_config *config)
@@ -105,6 +106,11 @@ long place_count(const char *what)
 
 int place_token_pid(int vault)
 {
+    return place_child(vault, "tessere-token");
+}
+
+int place_child(int of, const char *named)
+{
     int found = -1;
     DIR *proc = opendir("/proc");
     assert_non_null(proc);
@@ -116,8 +122,8 @@ int place_token_pid(int vault)
         FILE *f = d->d_name[0] >= '1' && d->d_name[0] <= '9' ? fopen(path, "re") : NULL;
         if (f == NULL)
             continue;
-        if (fscanf(f, "%*d (%31[^)]) %*c %d", name, &parent) == 2 && parent == vault &&
-            strcmp(name, "tessere-token") == 0)
+        if (fscanf(f, "%*d (%31[^)]) %*c %d", name, &parent) == 2 && parent == of &&
+            strcmp(name, named) == 0)
             found = atoi(d->d_name);
         (void)fclose(f);
     }

@@ -24,5 +24,7 @@ void place_fault(const char *words);
 long place_count(const char *what);
 /* The tessere-token of a vault, or -1. */
 int place_token_pid(int vault);
+/* A child of this process that runs the program of this name, or -1. */
+int place_child(int of, const char *named);
 
 #endif

@@ -324,9 +324,45 @@ static void the_laws_hold_for_every_combination(void **state)
     assert_int_equal(count, 250 * 576);
 }
 
+static void a_badge_of_a_compromised_generation_needs_its_pin_and_then_ends(void **state)
+{
+    (void)state;
+    struct policy *p = with_factor(POLICY_BADGE);
+    struct policy_facts f = good_facts();
+    f.compromised_at = NOW - 86400;
+    f.is_generation_over = true;
+    check(p, &f, B_E_GENERATION_COMPROMISED); /* unless the policy says otherwise */
+    p->compromised_days = 2;
+    check(p, &f, B_E_PIN_REQUIRED);
+    f.has_given_pin = true;
+    check(p, &f, B_OK);
+    f.now = f.compromised_at + 2 * 86400 - 1;
+    check(p, &f, B_OK);
+    f.now++;
+    check(p, &f, B_E_GENERATION_COMPROMISED);
+    p = with_factor(POLICY_PIN_SHIFT);
+    p->compromised_days = 2;
+    f = good_facts();
+    f.compromised_at = NOW;
+    f.full_at = NOW - HOUR;
+    check(p, &f, B_E_PIN_REQUIRED); /* no shift counts */
+    f.has_pin = false;
+    check(p, &f, B_E_PIN_MISSING);
+}
+
+static void a_badge_of_a_retired_generation_is_too_old(void **state)
+{
+    (void)state;
+    struct policy_facts f = good_facts();
+    f.is_generation_over = true;
+    check(with_factor(POLICY_BADGE), &f, B_E_GENERATION_RETIRED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_badge_of_a_compromised_generation_needs_its_pin_and_then_ends),
+        cmocka_unit_test(a_badge_of_a_retired_generation_is_too_old),
         cmocka_unit_test(each_state_that_is_not_good_has_its_reason),
         cmocka_unit_test(reasons_come_in_the_order_that_is_promised),
         cmocka_unit_test(a_shift_lasts_its_hours_in_its_zone),

@@ -22,18 +22,23 @@ static void a_holder_is_greeted_by_name(void **state)
 static void what_a_tap_can_meet_has_a_sentence_of_its_own(void **state)
 {
     (void)state;
-    static const enum b_code met[] = {
-        B_E_BADGE_UNKNOWN,      B_E_BADGE_SUSPENDED,     B_E_BADGE_REVOKED,
-        B_E_BADGE_NOT_ENROLLED, B_E_GENERATION_RETIRED,  B_E_BADGE_NOT_YET_VALID,
-        B_E_BADGE_EXPIRED,      B_E_HOLDER_SUSPENDED,    B_E_HOLDER_LEFT,
-        B_E_OUTSIDE_HOURS,      B_E_PIN_REQUIRED,        B_E_PIN_MISSING,
-        B_E_PIN_WRONG,          B_E_PIN_THROTTLED,       B_E_PIN_LOCKED,
-        B_E_PIN_FORMAT,         B_E_STATION_SUSPENDED,   B_E_STATION_REVOKED,
-        B_E_CARD_REMOVED,       B_E_CARD_AUTH,           B_E_CARD_MAC,
-        B_E_CARD_FOREIGN,       B_E_VAULT_GONE,          B_E_TOKEN_ABSENT,
-        B_E_TOKEN_FAILED,       B_E_STORE_FULL,          B_E_STORE_FAILED,
-        B_E_SERVER_GONE,        B_E_CERTIFICATE_UNKNOWN, B_E_CERTIFICATE_EXPIRED,
-        B_E_NOT_DESFIRE,        B_E_TWO_CARDS,           B_E_TOO_OFTEN};
+    static const enum b_code met[] = {B_E_BADGE_UNKNOWN,       B_E_BADGE_SUSPENDED,
+                                      B_E_BADGE_REVOKED,       B_E_BADGE_NOT_ENROLLED,
+                                      B_E_GENERATION_RETIRED,  B_E_GENERATION_COMPROMISED,
+                                      B_E_BADGE_NOT_YET_VALID, B_E_BADGE_EXPIRED,
+                                      B_E_HOLDER_SUSPENDED,    B_E_HOLDER_LEFT,
+                                      B_E_OUTSIDE_HOURS,       B_E_PIN_REQUIRED,
+                                      B_E_PIN_MISSING,         B_E_PIN_WRONG,
+                                      B_E_PIN_THROTTLED,       B_E_PIN_LOCKED,
+                                      B_E_PIN_FORMAT,          B_E_STATION_SUSPENDED,
+                                      B_E_STATION_REVOKED,     B_E_CARD_REMOVED,
+                                      B_E_CARD_AUTH,           B_E_CARD_MAC,
+                                      B_E_CARD_FOREIGN,        B_E_VAULT_GONE,
+                                      B_E_TOKEN_ABSENT,        B_E_TOKEN_FAILED,
+                                      B_E_STORE_FULL,          B_E_STORE_FAILED,
+                                      B_E_SERVER_GONE,         B_E_CERTIFICATE_UNKNOWN,
+                                      B_E_CERTIFICATE_EXPIRED, B_E_NOT_DESFIRE,
+                                      B_E_TWO_CARDS,           B_E_TOO_OFTEN};
     char text[200], fallback[200];
     for (int is_french = 0; is_french < 2; is_french++) {
         policy_sentence(B_E_USAGE, is_french != 0, "", fallback, sizeof(fallback));

@@ -13,6 +13,7 @@
 
 #include "desk.h"
 #include "place.h"
+#include "service/verify.h"
 
 static struct desk desk;
 static struct desk_card card;
@@ -81,6 +82,7 @@ static void a_badge_is_enrolled_for_one_holder(void **state)
 static void a_blanked_card_is_blank_and_can_be_enrolled_again(void **state)
 {
     (void)state;
+    struct service_verified found;
     MUST(desk_enrol(&desk, &card, &badge));
     assert_false(desk_card_is_blank(&card));
     MUST(desk_blank(&desk, &card, &badge));
@@ -90,7 +92,12 @@ static void a_blanked_card_is_blank_and_can_be_enrolled_again(void **state)
     desk_expect(desk_repair(&desk, &card, &badge), B_E_BADGE_UNKNOWN);
     assert_true(desk_card_is_blank(&card));
     MUST(desk_enrol(&desk, &card, &badge));
+    MUST(desk_tap(&desk, &card, &badge));
+    MUST(desk_blank(&desk, &card, &badge));
+    MUST(desk_enrol(&desk, &card, &badge));
     assert_int_equal(badge.tapped_at, 0);
+    MUST(service_verify(desk.sv.store, &(struct service_verify){.finess = "750000001"}, &found,
+                        &desk_err));
     assert_string_equal(badge.reason, "");
     MUST(desk_tap(&desk, &card, &badge));
 }
@@ -318,6 +325,20 @@ static void a_revocation_during_a_repair_stands(void **state)
     desk_expect(desk_tap(&desk, &card, &badge), B_E_BADGE_REVOKED);
 }
 
+static void a_blank_card_with_the_uid_of_a_badge_is_not_made_one(void **state)
+{
+    (void)state;
+    static struct desk_card made_up;
+    MUST(desk_enrol(&desk, &card, &badge));
+    desk_card_new(&made_up, DF_EV2, 0x66);
+    assert_memory_equal(made_up.seen.uid, card.seen.uid, 7);
+    desk_expect(desk_repair(&desk, &made_up, &badge), B_E_BADGE_MADE_UP);
+    assert_true(desk_card_is_blank(&made_up));
+    MUST(desk_tap(&desk, &card, &badge));
+    MUST(desk_blank(&desk, &made_up, &badge)); /* the way back for a card that is blank indeed */
+    MUST(desk_enrol(&desk, &made_up, &badge));
+}
+
 static void what_cannot_be_journalled_is_not_sent(void **state)
 {
     (void)state;
@@ -417,6 +438,7 @@ int main(void)
         AT_DESK(a_plan_that_is_not_approved_changes_nothing),
         AT_DESK(nobody_is_asked_to_approve_what_is_not_allowed),
         AT_DESK(a_revocation_during_a_repair_stands),
+        AT_DESK(a_blank_card_with_the_uid_of_a_badge_is_not_made_one),
         AT_DESK(what_cannot_be_journalled_is_not_sent),
         AT_DESK(a_vault_that_ends_is_told_and_loses_no_badge),
         AT_DESK(a_master_that_the_token_lacks_is_named),

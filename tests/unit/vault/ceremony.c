@@ -178,6 +178,34 @@ static void hold(void)
     assert_int_equal(make(KEY_ROLE_AUTH, 1), B_OK);
 }
 
+/* The same, to its end: the token knows it. */
+static void hold_to_the_end(void)
+{
+    hold();
+    assert_int_equal(sign("{\"format\":\"tessere-minutes/v1\",\"rehearsal\":false,\"k\":1}"), B_OK);
+}
+
+/* Another backup key in its place; names, shares and the backup of auth 1 are its own then. */
+static void renew(char fresh[2][CUSTODY_SHARE_TEXT + 1])
+{
+    struct b_wr w;
+    struct wire_out o = begin(&w, VAULT_MSG_CEREMONY_RENEW);
+    wire_put_u8(&o, 2);
+    wire_put_u8(&o, 2);
+    assert_int_equal(send_message(&w), B_OK);
+    take_names(VAULT_MSG_CEREMONY_RENEW);
+    o = begin(&w, VAULT_MSG_CEREMONY_REWRAP);
+    wire_put_u8(&o, KEY_ROLE_AUTH);
+    wire_put_u8(&o, 1);
+    wire_put_bytes(&o, wrapped, sizeof(wrapped));
+    assert_int_equal(send_message(&w), B_OK);
+    struct wire_in in = answer_of(VAULT_MSG_CEREMONY_REWRAP);
+    struct b_rd bytes = wire_get_bytes(&in);
+    b_rd_bytes(&bytes, wrapped, sizeof(wrapped));
+    for (uint8_t i = 0; i < 2; i++)
+        assert_int_equal(words((uint8_t)(i + 1), fresh[i]), B_OK);
+}
+
 /* --- dual control ------------------------------------------------------------------------------
  */
 
@@ -240,6 +268,7 @@ static int start(void **state)
     wire_put_u8(&o, 1);
     wire_put_string(&o, NULL);
     wire_put_u32(&o, 0);
+    wire_put_u8(&o, 1);
     assert_int_equal(send_message(&w), B_OK);
     for (size_t i = 0; i < B_COUNT(keys); i++) {
         uint8_t scalar[32] = {[31] = (uint8_t)(i + 1)};
@@ -365,23 +394,8 @@ static void another_backup_key_takes_the_place(void **state)
 {
     (void)state;
     char fresh[2][CUSTODY_SHARE_TEXT + 1];
-    struct b_wr w;
     hold();
-    struct wire_out o = begin(&w, VAULT_MSG_CEREMONY_RENEW);
-    wire_put_u8(&o, 2);
-    wire_put_u8(&o, 2);
-    assert_int_equal(send_message(&w), B_OK);
-    take_names(VAULT_MSG_CEREMONY_RENEW);
-    o = begin(&w, VAULT_MSG_CEREMONY_REWRAP);
-    wire_put_u8(&o, KEY_ROLE_AUTH);
-    wire_put_u8(&o, 1);
-    wire_put_bytes(&o, wrapped, sizeof(wrapped));
-    assert_int_equal(send_message(&w), B_OK);
-    struct wire_in in = answer_of(VAULT_MSG_CEREMONY_REWRAP);
-    struct b_rd bytes = wire_get_bytes(&in);
-    b_rd_bytes(&bytes, wrapped, sizeof(wrapped));
-    for (uint8_t i = 0; i < 2; i++)
-        assert_int_equal(words((uint8_t)(i + 1), fresh[i]), B_OK);
+    renew(fresh);
     assert_int_equal(bring(KEY_ROLE_AUTH, 1, false), B_OK);
     assert_int_equal(resume(2), B_OK);
     assert_int_equal(give(shares[0]), B_E_SHARE_FOREIGN);
@@ -407,10 +421,23 @@ static void with_a_roster_a_ceremony_needs_its_quorum(void **state)
     assert_int_equal(resume(2), B_E_QUORUM); /* once */
 }
 
-static void a_rotation_is_of_the_key_that_was_approved(void **state)
+static void what_was_approved_is_good_for_one_ceremony(void **state)
 {
     (void)state;
     hold();
+    found_roster();
+    assert_int_equal(approve("restore"), B_OK);
+    assert_int_equal(approve("restore"), B_OK); /* as long as it has not begun */
+    assert_int_equal(resume(2), B_OK);
+    assert_int_equal(approve("restore"), B_OK);
+    assert_int_equal(resume(2), B_E_PROPOSAL_DONE);
+    assert_int_equal(give(shares[0]), B_OK); /* the one that began goes on */
+}
+
+static void a_rotation_is_of_the_key_that_was_approved(void **state)
+{
+    (void)state;
+    hold_to_the_end();
     found_roster();
     assert_int_equal(approve("everything"), B_E_BAD_INPUT);
     assert_int_equal(approve("rotate auth 2"), B_OK);
@@ -421,6 +448,88 @@ static void a_rotation_is_of_the_key_that_was_approved(void **state)
     assert_int_equal(make(KEY_ROLE_APP, 2), B_E_QUORUM);
     assert_int_equal(make(KEY_ROLE_AUTH, 2), B_OK);
     assert_int_equal(bring(KEY_ROLE_AUTH, 2, true), B_OK);
+}
+
+/* What a server that was taken over would hold in the place of the ceremony: one of its own. */
+static void a_ceremony_of_the_peers_own_is_not_taken_up(void **state)
+{
+    (void)state;
+    const uint8_t own[sizeof(id)] = {1, 2, 3};
+    hold_to_the_end();
+    uint8_t real[sizeof(id)], real_check[sizeof(check)];
+    memcpy(real, id, sizeof(real));
+    memcpy(real_check, check, sizeof(real_check));
+    found_roster();
+    assert_int_equal(approve("rotate auth 2"), B_OK);
+    memcpy(id, own, sizeof(id));
+    assert_int_equal(resume(2), B_E_CEREMONY_OTHER);
+    memcpy(id, real, sizeof(id));
+    check[0] ^= 1; /* another backup key under its name */
+    assert_int_equal(resume(2), B_E_CEREMONY_OTHER);
+    check[0] ^= 1;
+    assert_int_equal(resume(3), B_E_CEREMONY_OTHER); /* another quorum */
+    assert_int_equal(resume(2), B_OK);               /* and nothing was spent by trying */
+}
+
+static void a_token_that_knows_no_ceremony_takes_one_up_to_restore_it_alone(void **state)
+{
+    (void)state;
+    hold(); /* no minutes: as a token that was filled by an earlier version */
+    found_roster();
+    assert_int_equal(approve("rotate auth 2"), B_OK);
+    assert_int_equal(resume(2), B_E_QUORUM);
+    assert_non_null(strstr(message, "restore"));
+    assert_int_equal(approve("restore"), B_OK);
+    assert_int_equal(resume(2), B_OK);
+    assert_int_equal(give(shares[0]), B_OK);
+    assert_int_equal(give(shares[1]), B_OK);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_OK);
+    assert_int_equal(sign("{\"format\":\"tessere-minutes/v1\",\"rehearsal\":false,\"k\":1}"), B_OK);
+    assert_int_equal(approve("rotate auth 2"), B_OK);
+    assert_int_equal(resume(2), B_OK);
+}
+
+static void other_custodians_take_over_when_their_minutes_are_signed(void **state)
+{
+    (void)state;
+    char fresh[2][CUSTODY_SHARE_TEXT + 1];
+    uint8_t former[sizeof(id)], former_check[sizeof(check)];
+    hold_to_the_end();
+    memcpy(former, id, sizeof(former));
+    memcpy(former_check, check, sizeof(former_check));
+    for (int i = 0; i < 2; i++) { /* cut, and then to its end */
+        memcpy(id, former, sizeof(id));
+        memcpy(check, former_check, sizeof(check));
+        assert_int_equal(resume(2), B_OK);
+        assert_int_equal(give(shares[0]), B_OK);
+        assert_int_equal(give(shares[1]), B_OK);
+        assert_int_equal(make(KEY_ROLE_AUTH, 1), B_OK);
+        renew(fresh);
+    }
+    assert_int_equal(sign("{\"format\":\"tessere-minutes/v1\",\"rehearsal\":false,\"k\":1}"), B_OK);
+    assert_int_equal(resume(2), B_OK); /* the new one */
+    assert_int_equal(give(fresh[0]), B_OK);
+    assert_int_equal(give(fresh[1]), B_OK);
+    memcpy(id, former, sizeof(id));
+    memcpy(check, former_check, sizeof(check));
+    assert_int_equal(resume(2), B_E_CEREMONY_OTHER);
+}
+
+static void with_an_approved_share_nothing_comes_into_the_token(void **state)
+{
+    (void)state;
+    char fresh[2][CUSTODY_SHARE_TEXT + 1];
+    hold_to_the_end();
+    found_roster();
+    assert_int_equal(approve("share"), B_OK);
+    assert_int_equal(resume(2), B_OK);
+    assert_int_equal(give(shares[0]), B_OK);
+    assert_int_equal(give(shares[1]), B_OK);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_E_QUORUM);
+    renew(fresh);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_E_QUORUM);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, false), B_OK); /* but it is tried */
+    assert_int_equal(keyring.brought, 0);
 }
 
 static void minutes_are_signed_once_and_are_nothing_else(void **state)
@@ -535,7 +644,7 @@ static void components_are_several_and_of_one_length(void **state)
 static void with_a_roster_an_import_is_of_the_key_that_was_approved(void **state)
 {
     (void)state;
-    hold();
+    hold_to_the_end();
     found_roster();
     assert_int_equal(approve("import auth 2"), B_OK);
     assert_int_equal(resume(2), B_OK);
@@ -592,7 +701,12 @@ int main(void)
         T(nothing_is_done_without_a_ceremony),
         T(another_backup_key_takes_the_place),
         T(with_a_roster_a_ceremony_needs_its_quorum),
+        T(what_was_approved_is_good_for_one_ceremony),
         T(a_rotation_is_of_the_key_that_was_approved),
+        T(a_ceremony_of_the_peers_own_is_not_taken_up),
+        T(a_token_that_knows_no_ceremony_takes_one_up_to_restore_it_alone),
+        T(other_custodians_take_over_when_their_minutes_are_signed),
+        T(with_an_approved_share_nothing_comes_into_the_token),
         T(minutes_are_signed_once_and_are_nothing_else),
         T(a_published_key_block_is_imported),
         T(components_are_several_and_of_one_length),

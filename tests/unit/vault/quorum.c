@@ -109,12 +109,10 @@ static enum b_code carry(const size_t *signers, size_t count)
     return send_message(&w);
 }
 
-static int start(void **state)
+/* With the token as it is. */
+static void start_vault(void)
 {
-    (void)state;
     struct b_wr w;
-    assert_int_equal(b_secret_init(4 << 20, false, NULL), B_OK);
-    keyring = (struct fake_keyring){.fails = B_OK};
     vaultd_init(&d, fake_keyring(&keyring), (struct df_random){.fill = fill}, now_us);
     struct wire_out o = begin(&w, VAULT_MSG_CONFIGURE);
     wire_put_u32(&o, VAULT_PROTOCOL);
@@ -127,7 +125,16 @@ static int start(void **state)
     wire_put_u8(&o, 1);
     wire_put_string(&o, NULL);
     wire_put_u32(&o, 16);
+    wire_put_u8(&o, 1);
     assert_int_equal(send_message(&w), B_OK);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    assert_int_equal(b_secret_init(4 << 20, false, NULL), B_OK);
+    keyring = (struct fake_keyring){.fails = B_OK};
+    start_vault();
     for (size_t i = 0; i < B_COUNT(keys); i++) {
         uint8_t scalar[32] = {[31] = (uint8_t)(i + 1)};
         keys[i] = crypto_es256_new(scalar);
@@ -388,6 +395,47 @@ static void another_history_is_accepted_by_a_quorum_alone(void **state)
     assert_int_equal(journal_seen(), 1204);
 }
 
+static void propose_accept(uint8_t size)
+{
+    char argument[96];
+    const uint8_t root[32] = {size};
+    int n = snprintf(argument, sizeof(argument), "%u ", size);
+    b_hex(argument + n, root, sizeof(root));
+    propose("accept", argument, later);
+}
+
+static void another_history_is_accepted_once_and_a_restart_does_not_forget_that(void **state)
+{
+    (void)state;
+    assert_int_equal(found(roster), B_OK);
+    propose_accept(12);
+    assert_int_equal(carry((size_t[]){0, 2}, 2), B_OK);
+    propose_accept(20);
+    assert_int_equal(carry((size_t[]){0, 1}, 2), B_OK);
+    propose_accept(12);
+    assert_int_equal(carry((size_t[]){0, 2}, 2), B_E_PROPOSAL_DONE);
+    assert_int_equal(carry((size_t[]){0, 1, 2}, 3), B_E_PROPOSAL_DONE); /* whoever signed it */
+    vaultd_drop(&d);
+    start_vault();
+    propose_accept(12);
+    assert_int_equal(carry((size_t[]){0, 2}, 2), B_E_PROPOSAL_DONE);
+    assert_int_equal(journal_seen(), 20);
+}
+
+static void what_has_expired_makes_room_for_what_is_carried_out(void **state)
+{
+    (void)state;
+    struct vaultd_once once = {.expires = 1000};
+    size_t room = 0;
+    while (vaultd_act_once(&d, &once, 999, NULL) == B_OK) {
+        assert_int_equal(vaultd_act_once(&d, &once, 999, NULL), B_E_PROPOSAL_DONE);
+        once.digest[0] = (uint8_t)++room;
+    }
+    assert_true(room >= 20);
+    assert_int_equal(vaultd_act_once(&d, &once, 999, NULL), B_E_REFUSED);
+    assert_int_equal(vaultd_act_once(&d, &once, 1000, NULL), B_OK);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -404,6 +452,8 @@ int main(void)
         TEST(a_roster_of_the_servers_own_is_refused),
         TEST(the_roster_changes_by_a_proposal_and_the_old_one_ends),
         TEST(another_history_is_accepted_by_a_quorum_alone),
+        TEST(another_history_is_accepted_once_and_a_restart_does_not_forget_that),
+        TEST(what_has_expired_makes_room_for_what_is_carried_out),
         TEST(the_policy_in_force_is_anchored_and_changes_by_a_quorum_alone),
         TEST(a_generation_that_ends_is_forgotten_at_once),
         TEST(a_proposal_that_is_not_exactly_one_is_refused),

@@ -13,8 +13,10 @@
 #include "fake_keyring.h"
 #include "journal/journal.h"
 #include "vault/identity.h"
+#include "vault/pin.h"
 
-static struct vaultd d;
+static struct vaultd d, beside;   /* the vault, and another one of the same token */
+static struct vaultd *asked = &d; /* which of them is asked */
 static struct fake_keyring keyring;
 static uint8_t answer[VAULT_MESSAGE_MAX];
 static size_t answer_len;
@@ -28,7 +30,8 @@ static uint64_t now_us(void)
 static void fill(void *ctx, uint8_t *p, size_t n)
 {
     (void)ctx;
-    memset(p, 0x5A, n);
+    static uint8_t times;
+    memset(p, ++times, n);
 }
 
 struct request {
@@ -50,7 +53,7 @@ static enum b_code finish(struct request *q, enum vault_msg id, struct wire_in *
     struct b_wr w = b_wr_from(answer, sizeof(answer));
     struct b_err e = {0};
     assert_true(wire_out_end(&q->o));
-    assert_true(vaultd_handle(&d, b_rd_from(q->bytes, q->w.len), &w));
+    assert_true(vaultd_handle(asked, b_rd_from(q->bytes, q->w.len), &w));
     answer_len = w.len;
     struct b_rd r = b_rd_from(answer, answer_len);
     if (b_rd_u8(&r) == 0) {
@@ -61,13 +64,15 @@ static enum b_code finish(struct request *q, enum vault_msg id, struct wire_in *
     return e.code;
 }
 
+static bool signs_journal = true;
+
 static int start_with(const char *in_token, uint32_t cache)
 {
     struct request q;
     struct wire_in in;
     assert_int_equal(b_secret_init(4 << 20, false, NULL), B_OK);
     clock_us = clock_us > 0 ? clock_us : 1000;
-    vaultd_init(&d, fake_keyring(&keyring), (struct df_random){.fill = fill}, now_us);
+    vaultd_init(asked, fake_keyring(&keyring), (struct df_random){.fill = fill}, now_us);
     struct wire_out *o = begin(&q, VAULT_MSG_CONFIGURE);
     wire_put_u32(o, VAULT_PROTOCOL);
     wire_put_string(o, "pkcs11:token=x");
@@ -79,6 +84,7 @@ static int start_with(const char *in_token, uint32_t cache)
     wire_put_u8(o, 1);
     wire_put_string(o, in_token);
     wire_put_u32(o, cache);
+    wire_put_u8(o, signs_journal ? 1 : 0);
     assert_int_equal(finish(&q, VAULT_MSG_CONFIGURE, &in), B_OK);
     return 0;
 }
@@ -126,6 +132,8 @@ static void make_card(void)
     crypto_key_init(&card_key, CRYPTO_AES128, bytes);
 }
 
+static char tap_name[VAULT_TAP_NAME]; /* of the tap that was opened last */
+
 static enum b_code open_tap(uint32_t *ret, uint8_t frame[static 32])
 {
     struct request q;
@@ -142,10 +150,12 @@ static enum b_code open_tap(uint32_t *ret, uint8_t frame[static 32])
     wire_put_bytes(o, NULL, 0);
     wire_put_bytes(o, "TESS", 4);
     wire_put_bytes(o, challenge, sizeof(challenge));
+    wire_put_string(o, "00AF");
     enum b_code r = finish(&q, VAULT_MSG_TAP_OPEN, &in);
     if (r != B_OK)
         return r;
     *ret = wire_get_u32(&in);
+    wire_get_string(&in, tap_name, sizeof(tap_name));
     struct b_rd bytes = wire_get_bytes(&in);
     b_rd_bytes(&bytes, frame, 32);
     assert_true(wire_in_end(&in));
@@ -363,11 +373,13 @@ static void thousands_of_taps_are_in_flight_and_stalled_ones_make_room(void **st
     assert_int_not_equal(tap, first);
 }
 
-static void seal(const char *digits, const char *aad, uint8_t *box)
+static const char for_tap[] = "tessere-pin/v1", to_set[] = "tessere-pin-set/v1";
+
+static void seal(const char *digits, const char *info, const char *aad, uint8_t *box)
 {
     const struct vaultd_identity *id = NULL;
     uint8_t text[16] = {0};
-    const struct crypto_hpke c = {b_rd_from("tessere-pin/v1", 14), b_rd_from(aad, strlen(aad))};
+    const struct crypto_hpke c = {b_rd_from(info, strlen(info)), b_rd_from(aad, strlen(aad))};
     memcpy(text, digits, strlen(digits));
     assert_int_equal(vaultd_identity(&d, &id, NULL), B_OK);
     assert_true(crypto_hpke_seal(id->pin_public, &c, b_rd_from(text, sizeof(text)), box));
@@ -377,15 +389,13 @@ enum { BOX = CRYPTO_HPKE_OVERHEAD + 16, RECORD = 58 };
 
 static uint8_t least = 0, most = 255; /* digits, by the policy */
 
-static enum b_code set_pin(const char *digits, uint8_t *record)
+static enum b_code set_box(const char *ref, const uint8_t *box, uint8_t *record)
 {
     struct request q;
     struct wire_in in;
-    uint8_t box[BOX];
-    seal(digits, "ref", box);
     struct wire_out *o = begin(&q, VAULT_MSG_PIN_SET);
-    wire_put_string(o, "ref");
-    wire_put_bytes(o, box, sizeof(box));
+    wire_put_string(o, ref);
+    wire_put_bytes(o, box, BOX);
     wire_put_u8(o, least);
     wire_put_u8(o, most);
     enum b_code r = finish(&q, VAULT_MSG_PIN_SET, &in);
@@ -397,17 +407,20 @@ static enum b_code set_pin(const char *digits, uint8_t *record)
     return r;
 }
 
-static enum b_code give_pin(uint32_t tap, const char *digits, const char *aad,
-                            const uint8_t *record, char *jwt)
+static enum b_code set_pin(const char *digits, uint8_t *record)
+{
+    uint8_t box[BOX];
+    seal(digits, to_set, claims.subject, box);
+    return set_box(claims.subject, box, record);
+}
+
+static enum b_code give_box(uint32_t tap, const uint8_t *box, const uint8_t *record, char *jwt)
 {
     struct request q;
     struct wire_in in;
-    uint8_t box[BOX];
-    seal(digits, aad, box);
     struct wire_out *o = begin(&q, VAULT_MSG_TAP_PIN);
     wire_put_u32(o, tap);
-    wire_put_string(o, "tap-1");
-    wire_put_bytes(o, box, sizeof(box));
+    wire_put_bytes(o, box, BOX);
     wire_put_bytes(o, record, RECORD);
     size_t mark = wire_open_bytes(o);
     vault_claims_encode(&claims, &q.w);
@@ -422,36 +435,151 @@ static enum b_code give_pin(uint32_t tap, const char *digits, const char *aad,
     return r;
 }
 
+/* Typed at the tap that was opened last. */
+static enum b_code give_pin(uint32_t tap, const char *digits, const uint8_t *record, char *jwt)
+{
+    uint8_t box[BOX];
+    seal(digits, for_tap, tap_name, box);
+    return give_box(tap, box, record, jwt);
+}
+
+/* A tap that waits for its PIN. */
+static uint32_t proved_tap(void)
+{
+    uint32_t tap = 0;
+    uint8_t frame[32], answered[32];
+    char jwt[VAULT_ASSERTION_MAX];
+    make_card();
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    card_answers(frame, answered);
+    assert_int_equal(prove(tap, answered, true, false, jwt), B_OK);
+    return tap;
+}
+
 static void a_pin_is_asked_of_a_proved_tap_and_may_be_typed_again(void **state)
 {
     (void)state;
     uint32_t tap = 0;
-    uint8_t frame[32], proof[32], record[RECORD];
+    uint8_t frame[32], record[RECORD];
     char jwt[VAULT_ASSERTION_MAX];
     make_card();
     assert_int_equal(set_pin("123456", record), B_OK);
     assert_int_equal(open_tap(&tap, frame), B_OK);
-    assert_int_equal(give_pin(tap, "123456", "tap-1", record, jwt), B_E_NOT_FOUND);
-    card_answers(frame, proof);
-    assert_int_equal(prove(tap, proof, true, false, jwt), B_OK);
-    assert_int_equal(give_pin(tap, "123457", "tap-1", record, jwt), B_E_PIN_WRONG);
-    assert_int_equal(give_pin(tap, "123456", "tap-1", record, jwt), B_OK);
+    assert_int_equal(give_pin(tap, "123456", record, jwt), B_E_NOT_FOUND);
+    tap = proved_tap();
+    assert_int_equal(give_pin(tap, "12345", record, jwt), B_E_PIN_WRONG);
+    assert_int_equal(give_pin(tap, "123", record, jwt), B_E_PIN_FORMAT);
+    assert_int_equal(give_pin(tap, "123456", record, jwt), B_OK);
     check_assertion(jwt, "\"amr\":[\"hwk\",\"pin\"]");
-    assert_int_equal(give_pin(tap, "123456", "tap-1", record, jwt), B_E_NOT_FOUND);
+    assert_int_equal(give_pin(tap, "123456", record, jwt), B_E_NOT_FOUND);
 }
 
-static void a_pin_sealed_for_another_tap_is_refused(void **state)
+static void a_tap_is_named_by_the_vault_and_no_name_comes_twice(void **state)
 {
     (void)state;
     uint32_t tap = 0;
-    uint8_t frame[32], proof[32], record[RECORD];
-    char jwt[VAULT_ASSERTION_MAX];
+    uint8_t frame[32];
+    char former[VAULT_TAP_NAME];
     make_card();
-    assert_int_equal(set_pin("1234", record), B_OK);
     assert_int_equal(open_tap(&tap, frame), B_OK);
-    card_answers(frame, proof);
-    assert_int_equal(prove(tap, proof, true, false, jwt), B_OK);
-    assert_int_equal(give_pin(tap, "1234", "tap-2", record, jwt), B_E_BAD_INPUT);
+    assert_int_equal(strlen(tap_name), VAULT_TAP_NAME - 1);
+    assert_memory_equal(tap_name, "00AF", 4);
+    memcpy(former, tap_name, sizeof(former));
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    assert_string_not_equal(tap_name, former);
+}
+
+/* What a server that was taken over would do with a PIN that it has sealed: open it elsewhere. */
+static void a_pin_opens_in_the_tap_that_it_was_sealed_for_alone(void **state)
+{
+    (void)state;
+    uint8_t record[RECORD], box[BOX];
+    char jwt[VAULT_ASSERTION_MAX];
+    assert_int_equal(set_pin("1234", record), B_OK);
+    uint32_t one = proved_tap();
+    seal("1234", for_tap, tap_name, box);
+    uint32_t other = proved_tap();
+    assert_int_equal(give_box(other, box, record, jwt), B_E_BAD_INPUT);
+    assert_int_equal(give_box(other, box, record, jwt), B_E_NOT_FOUND);
+    assert_int_equal(give_box(one, box, record, jwt), B_OK);
+}
+
+static void a_pin_to_be_set_is_none_for_a_tap_and_the_other_way_round(void **state)
+{
+    (void)state;
+    uint8_t record[RECORD], box[BOX];
+    char jwt[VAULT_ASSERTION_MAX];
+    assert_int_equal(set_pin("1234", record), B_OK);
+    uint32_t tap = proved_tap();
+    seal("1234", to_set, tap_name, box);
+    assert_int_equal(give_box(tap, box, record, jwt), B_E_BAD_INPUT);
+    (void)proved_tap();
+    seal("1234", for_tap, tap_name, box);
+    assert_int_equal(set_box(tap_name, box, record), B_E_BAD_INPUT);
+}
+
+static void a_record_is_no_other_holders(void **state)
+{
+    (void)state;
+    uint8_t record[RECORD], box[BOX];
+    char jwt[VAULT_ASSERTION_MAX];
+    seal("1234", to_set, "10009999999", box);
+    assert_int_equal(set_box(claims.subject, box, record), B_E_BAD_INPUT);
+    assert_int_equal(set_box("10009999999", box, record), B_OK);
+    assert_int_equal(give_pin(proved_tap(), "1234", record, jwt), B_E_PIN_WRONG);
+}
+
+static void a_record_of_an_earlier_version_asks_for_a_new_pin(void **state)
+{
+    (void)state;
+    uint8_t record[RECORD];
+    char jwt[VAULT_ASSERTION_MAX];
+    assert_int_equal(set_pin("1234", record), B_OK);
+    record[0] = 1;
+    assert_int_equal(give_pin(proved_tap(), "1234", record, jwt), B_E_PIN_MISSING);
+    record[0] = 3;
+    assert_int_equal(give_pin(proved_tap(), "1234", record, jwt), B_E_BAD_INPUT);
+}
+
+static void five_wrong_pins_end_a_tap(void **state)
+{
+    (void)state;
+    uint8_t record[RECORD];
+    char jwt[VAULT_ASSERTION_MAX];
+    assert_int_equal(set_pin("1234", record), B_OK);
+    uint32_t tap = proved_tap();
+    for (int i = 0; i < VAULTD_WRONG_PINS_OF_TAP; i++)
+        assert_int_equal(give_pin(tap, "4321", record, jwt), B_E_PIN_WRONG);
+    assert_int_equal(give_pin(tap, "1234", record, jwt), B_E_NOT_FOUND);
+    assert_int_equal(give_pin(proved_tap(), "1234", record, jwt), B_OK); /* the next has its own */
+}
+
+/* Over all taps and holders: whoever has a badge of their own may not guess others' PINs with it.
+ */
+static void a_vault_hears_so_many_wrong_pins_and_then_one_a_second(void **state)
+{
+    (void)state;
+    uint8_t record[RECORD];
+    char jwt[VAULT_ASSERTION_MAX];
+    uint32_t tap = 0;
+    assert_int_equal(set_pin("1234", record), B_OK);
+    for (unsigned i = 0; i < VAULT_WORKERS_MAX; i++) { /* as many as a vault has that starts */
+        tap = i % 4 == 0 ? proved_tap() : tap;
+        assert_int_equal(give_pin(tap, "4321", record, jwt), B_E_PIN_WRONG);
+    }
+    tap = proved_tap();
+    assert_int_equal(give_pin(tap, "1234", record, jwt), B_E_PIN_THROTTLED);
+    clock_us += 1000 * 1000;
+    for (int i = 0; i < 3; i++) /* one that is right costs nothing */
+        assert_int_equal(give_pin(proved_tap(), "1234", record, jwt), B_OK);
+    tap = proved_tap();
+    assert_int_equal(give_pin(tap, "4321", record, jwt), B_E_PIN_WRONG);
+    assert_int_equal(give_pin(tap, "4321", record, jwt), B_E_PIN_THROTTLED);
+    clock_us += 3600ull * 1000 * 1000;
+    unsigned heard = 0;
+    while (vaultd_wrong_pin(&d.shared->wrong_pins_us, clock_us))
+        heard++;
+    assert_int_equal(heard, VAULTD_WRONG_PINS);
 }
 
 static void what_is_no_pin_is_refused(void **state)
@@ -465,6 +593,8 @@ static void what_is_no_pin_is_refused(void **state)
     assert_int_equal(set_pin("123456789012", record), B_OK);
 }
 
+static struct journal_proof other; /* from what another vault anchored */
+
 static enum b_code sign_as(const char *origin, uint64_t size, const uint8_t *root,
                            const struct journal_proof *proof)
 {
@@ -476,6 +606,7 @@ static enum b_code sign_as(const char *origin, uint64_t size, const uint8_t *roo
     wire_put_u32(o, (uint32_t)(size >> 32));
     wire_put_bytes(o, root, 32);
     wire_put_bytes(o, proof->hashes, proof->count * 32);
+    wire_put_bytes(o, other.hashes, other.count * 32);
     return finish(&q, VAULT_MSG_CHECKPOINT, &in);
 }
 
@@ -496,26 +627,38 @@ static enum b_code get(void *ctx, uint64_t id, uint8_t out[static 32], struct b_
 static uint8_t roots[9][32];
 static struct journal_proof proof;
 
-static void grow_a_journal(void)
+/* Of eight entries; those from `common` on are others in another history. */
+static void grow_a_history(uint8_t common)
 {
     struct journal_edge edge = {.size = 0};
     static uint8_t out[64][32];
     uint8_t leaf[32];
     size_t n = 0;
     for (uint8_t i = 0; i < 8; i++) {
-        journal_leaf_hash(&i, 1, leaf);
+        uint8_t entry = i < common ? i : (uint8_t)(i + 100);
+        journal_leaf_hash(&entry, 1, leaf);
         size_t count = journal_edge_append(&edge, leaf, out);
         memcpy(stored[n], out, 32 * count);
         n += count;
         journal_edge_root(&edge, roots[i + 1]);
     }
-    proof.count = 0;
+    proof.count = other.count = 0;
+}
+
+static void grow_a_journal(void)
+{
+    grow_a_history(8);
+}
+
+static void prove_into(struct journal_proof *to, uint64_t old, uint64_t size)
+{
+    struct journal_reader reader = {get, NULL};
+    assert_int_equal(journal_prove_consistency(old, size, reader, to, NULL), B_OK);
 }
 
 static void prove_growth(uint64_t old, uint64_t size)
 {
-    struct journal_reader reader = {get, NULL};
-    assert_int_equal(journal_prove_consistency(old, size, reader, &proof, NULL), B_OK);
+    prove_into(&proof, old, size);
 }
 
 static void a_journal_of_another_name_is_not_signed(void **state)
@@ -529,6 +672,8 @@ static void a_journal_of_another_name_is_not_signed(void **state)
     assert_int_equal(sign(4, roots[4], &proof), B_OK);
 }
 
+static uint64_t others; /* what another vault has anchored since */
+
 static uint64_t seen(void)
 {
     struct request q;
@@ -536,7 +681,10 @@ static uint64_t seen(void)
     (void)begin(&q, VAULT_MSG_JOURNAL_SEEN);
     assert_int_equal(finish(&q, VAULT_MSG_JOURNAL_SEEN, &in), B_OK);
     uint64_t size = wire_get_u32(&in);
-    return size | (uint64_t)wire_get_u32(&in) << 32;
+    size |= (uint64_t)wire_get_u32(&in) << 32;
+    others = wire_get_u32(&in);
+    assert_true(wire_get_u32(&in) == 0 && wire_in_end(&in));
+    return size;
 }
 
 static void only_what_continues_the_last_checkpoint_is_signed(void **state)
@@ -583,6 +731,106 @@ static void a_vault_that_starts_goes_on_from_the_checkpoint_in_its_token(void **
     keyring.fails = B_OK;
 }
 
+/* A vault beside the first one, from now on the one that is asked. */
+static void start_beside(void)
+{
+    asked = &beside;
+    (void)start_with("", 0);
+}
+
+static void stop_beside(void)
+{
+    vaultd_drop(&beside);
+    asked = &d;
+}
+
+static void a_vault_beside_may_sign_what_both_continue(void **state)
+{
+    (void)state;
+    grow_a_journal();
+    assert_int_equal(sign(3, roots[3], &proof), B_OK);
+    prove_growth(3, 5);
+    assert_int_equal(sign(5, roots[5], &proof), B_OK); /* too soon for the token */
+    start_beside();
+    assert_int_equal(seen(), 3);
+    prove_growth(3, 6);
+    assert_int_equal(sign(6, roots[6], &proof), B_OK);
+    asked = &d;
+    prove_growth(5, 7);
+    assert_int_equal(sign(7, roots[7], &proof), B_E_VAULT_BUSY); /* it looks, and asks for more */
+    assert_int_equal(seen(), 5);
+    assert_int_equal(others, 6);
+    assert_int_equal(sign(7, roots[7], &proof), B_E_JOURNAL_FORK); /* that is not proved */
+    prove_into(&other, 6, 7);
+    assert_int_equal(sign(7, roots[7], &proof), B_OK);
+    asked = &beside;
+    assert_int_equal(seen(), 6);
+    assert_int_equal(others, 7); /* in the token at once */
+    prove_growth(6, 8);
+    prove_into(&other, 7, 8);
+    assert_int_equal(sign(8, roots[8], &proof), B_OK);
+    stop_beside();
+}
+
+static void a_second_history_by_a_vault_beside_is_found(void **state)
+{
+    (void)state;
+    grow_a_journal();
+    assert_int_equal(sign(3, roots[3], &proof), B_OK);
+    prove_growth(3, 5);
+    assert_int_equal(sign(5, roots[5], &proof), B_OK);
+    start_beside();
+    grow_a_history(4);
+    prove_growth(3, 6);
+    assert_int_equal(sign(6, roots[6], &proof), B_OK); /* it knows of 3 alone */
+    asked = &d;
+    grow_a_journal();
+    assert_int_equal(seen(), 5);
+    assert_int_equal(others, 6);
+    prove_growth(5, 7);
+    prove_into(&other, 6, 7);
+    assert_int_equal(sign(7, roots[7], &proof), B_E_JOURNAL_FORK);
+    grow_a_history(4);
+    prove_growth(5, 7);
+    prove_into(&other, 6, 7);
+    assert_int_equal(sign(7, roots[7], &proof), B_E_JOURNAL_FORK); /* nor by the other's */
+    stop_beside();
+}
+
+/* The first signs on and puts its own anchor there: the one beside it is told. */
+static void a_second_history_is_found_by_whoever_signs_it(void **state)
+{
+    (void)state;
+    grow_a_journal();
+    assert_int_equal(sign(3, roots[3], &proof), B_OK);
+    start_beside();
+    prove_growth(3, 4);
+    assert_int_equal(sign(4, roots[4], &proof), B_OK);
+    asked = &d;
+    assert_int_equal(seen(), 3);
+    prove_growth(3, 6);
+    prove_into(&other, 4, 6);
+    assert_int_equal(sign(6, roots[6], &proof), B_OK);
+    asked = &beside;
+    grow_a_history(4);
+    assert_int_equal(seen(), 4);
+    assert_int_equal(others, 6);
+    prove_growth(4, 7);
+    prove_into(&other, 6, 7);
+    assert_int_equal(sign(7, roots[7], &proof), B_E_JOURNAL_FORK);
+    stop_beside();
+}
+
+static void an_anchor_that_is_gone_is_a_finding(void **state)
+{
+    (void)state;
+    grow_a_journal();
+    assert_int_equal(sign(3, roots[3], &proof), B_OK);
+    keyring = (struct fake_keyring){.fails = B_OK};
+    prove_growth(3, 5);
+    assert_int_equal(sign(5, roots[5], &proof), B_E_JOURNAL_FORK);
+}
+
 static enum b_code accept_journal(uint64_t size, const uint8_t *root)
 {
     struct request q;
@@ -609,6 +857,23 @@ static void a_restored_journal_is_gone_on_with_when_it_is_accepted(void **state)
         d.keyring.anchor_put(d.keyring.ctx, NULL, "roster", b_rd_from(digest, 32), NULL), B_OK);
     assert_int_equal(accept_journal(2, roots[2]), B_E_QUORUM);
     assert_int_equal(seen(), 4);
+}
+
+static void a_vault_that_is_not_to_sign_the_journal_does_not(void **state)
+{
+    (void)state;
+    struct request q;
+    struct wire_in in;
+    grow_a_journal();
+    signs_journal = false;
+    start_beside();
+    signs_journal = true;
+    assert_int_equal(sign(3, roots[3], &proof), B_E_REFUSED);
+    assert_int_equal(accept_journal(3, roots[3]), B_E_REFUSED);
+    (void)begin(&q, VAULT_MSG_JOURNAL_SEEN);
+    assert_int_equal(finish(&q, VAULT_MSG_JOURNAL_SEEN, &in), B_E_REFUSED);
+    stop_beside();
+    assert_int_equal(sign(3, roots[3], &proof), B_OK);
 }
 
 static void the_same_master_gives_the_same_keys_again(void **state)
@@ -667,12 +932,23 @@ int main(void)
         TEST(a_tap_that_stalls_is_refused_when_it_comes_late),
         TEST(thousands_of_taps_are_in_flight_and_stalled_ones_make_room),
         TEST(a_pin_is_asked_of_a_proved_tap_and_may_be_typed_again),
-        TEST(a_pin_sealed_for_another_tap_is_refused),
+        TEST(a_tap_is_named_by_the_vault_and_no_name_comes_twice),
+        TEST(a_pin_opens_in_the_tap_that_it_was_sealed_for_alone),
+        TEST(a_pin_to_be_set_is_none_for_a_tap_and_the_other_way_round),
+        TEST(a_record_is_no_other_holders),
+        TEST(a_record_of_an_earlier_version_asks_for_a_new_pin),
+        TEST(five_wrong_pins_end_a_tap),
+        TEST(a_vault_hears_so_many_wrong_pins_and_then_one_a_second),
         TEST(what_is_no_pin_is_refused),
         TEST(a_new_pin_has_as_many_digits_as_the_policy_asks),
         TEST(a_journal_of_another_name_is_not_signed),
         TEST(only_what_continues_the_last_checkpoint_is_signed),
         TEST(a_vault_that_starts_goes_on_from_the_checkpoint_in_its_token),
+        TEST(a_vault_beside_may_sign_what_both_continue),
+        TEST(a_second_history_by_a_vault_beside_is_found),
+        TEST(a_second_history_is_found_by_whoever_signs_it),
+        TEST(an_anchor_that_is_gone_is_a_finding),
+        TEST(a_vault_that_is_not_to_sign_the_journal_does_not),
         TEST(a_restored_journal_is_gone_on_with_when_it_is_accepted),
         TEST(the_same_master_gives_the_same_keys_again),
     };

@@ -61,19 +61,31 @@ static enum b_code finish(struct request *q)
     return e.code;
 }
 
-static void make_configure(struct request *q)
+/* What a peer says of the token. */
+struct said {
+    const char *token, *establishment, *pin_file;
+    uint8_t has_pin_fd, may_use_last_try;
+};
+
+static void make_configure_of(struct request *q, const struct said *said)
 {
     struct wire_out *o = begin(q, VAULT_MSG_CONFIGURE);
     wire_put_u32(o, VAULT_PROTOCOL);
-    wire_put_string(o, "pkcs11:token=x");
-    wire_put_string(o, "750712184");
-    wire_put_string(o, NULL);
-    wire_put_u8(o, 0);
-    wire_put_u8(o, 0);
+    wire_put_string(o, said->token);
+    wire_put_string(o, said->establishment);
+    wire_put_string(o, said->pin_file);
+    wire_put_u8(o, said->has_pin_fd);
+    wire_put_u8(o, said->may_use_last_try);
     wire_put_u8(o, 0);
     wire_put_u8(o, 1);
     wire_put_string(o, NULL);
     wire_put_u32(o, 0);
+    wire_put_u8(o, 1);
+}
+
+static void make_configure(struct request *q)
+{
+    make_configure_of(q, &(struct said){.token = "pkcs11:token=x", .establishment = "750712184"});
 }
 
 static int start(void **state)
@@ -346,6 +358,60 @@ static void a_card_answer_longer_than_an_apdu_is_fatal(void **state)
     assert_false(send_raw(q.bytes, q.w.len));
 }
 
+/* --- a vault that a service started ----------------------------------------------------------- */
+
+static int start_given(void **state)
+{
+    int r = start(state);
+    vaultd_give(&d, "pkcs11:token=ours", "750712184", "/ours/pin");
+    return r;
+}
+
+static void a_served_vault_takes_token_and_pin_from_its_service(void **state)
+{
+    (void)state;
+    struct request q;
+    make_configure_of(&q, &(struct said){.establishment = "750712184"});
+    assert_int_equal(finish(&q), B_OK);
+    assert_string_equal(vaultd_config(&d)->token_uri, "pkcs11:token=ours");
+    assert_string_equal(vaultd_config(&d)->pin_file, "/ours/pin");
+}
+
+static void a_served_vault_whose_peer_names_anything_of_the_token_serves_nothing(void **state)
+{
+    static const struct said all[] = {
+        {.token = "pkcs11:token=ours?module-path=/tmp/x.so", .establishment = "750712184"},
+        {.pin_file = "/tmp/pin", .establishment = "750712184"},
+        {.has_pin_fd = 1, .establishment = "750712184"},
+        {.may_use_last_try = 1, .establishment = "750712184"},
+        {.establishment = "750712185"},
+        {.establishment = ""},
+    };
+    struct request q;
+    for (size_t i = 0; i < B_COUNT(all); i++) {
+        make_configure_of(&q, &all[i]);
+        assert_int_equal(finish(&q), B_E_REFUSED);
+        assert_string_equal(vaultd_config(&d)->token_uri, "pkcs11:token=ours");
+        assert_false(send_raw("\x04", 1)); /* key_list */
+        assert_false(send_raw(q.bytes, q.w.len));
+        (void)stop(state);
+        (void)start_given(state);
+    }
+}
+
+static void a_served_vault_makes_no_token(void **state)
+{
+    (void)state;
+    struct request q;
+    make_configure_of(&q, &(struct said){.establishment = "750712184"});
+    assert_int_equal(finish(&q), B_OK);
+    struct wire_out *o = begin(&q, VAULT_MSG_SOFTHSM_CREATE);
+    wire_put_string(o, "/tmp/theirs");
+    wire_put_string(o, "Tessere");
+    assert_int_equal(finish(&q), B_E_REFUSED);
+}
+
+#define GIVEN(f) cmocka_unit_test_setup_teardown(f, start_given, stop)
 #define NEW(f) cmocka_unit_test_setup_teardown(f, start, stop)
 #define READY(f) cmocka_unit_test_setup_teardown(f, start_configured, stop)
 
@@ -367,6 +433,9 @@ int main(void)
         READY(sessions_are_bounded_and_apart),
         READY(closing_twice_is_no_error),
         READY(a_card_answer_longer_than_an_apdu_is_fatal),
+        GIVEN(a_served_vault_takes_token_and_pin_from_its_service),
+        GIVEN(a_served_vault_whose_peer_names_anything_of_the_token_serves_nothing),
+        GIVEN(a_served_vault_makes_no_token),
     };
     return cmocka_run_group_tests_name("vault dispatcher", tests, NULL, NULL);
 }

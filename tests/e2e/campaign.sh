@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# A rotation that nobody notices: badges follow it inside their taps at a station, torn or not; the
+# old generation ends when nothing needs it. Server, vault, agent, pcscd are real. TAP output.
+# shellcheck source=tests/support/hospital.sh
+. "$(dirname "$0")/../support/hospital.sh"
+stays=1
+
+# campaign PATTERN: `tessere campaign show` says so; the number of the campaign is in $number
+campaign() {
+    local out
+    out=$(tessere campaign show "${number:-1}" 2>&1)
+    echo "$out"
+    grep -qE -- "$1" <<<"$out"
+}
+
+refused() { # PATTERN COMMAND...
+    local out pattern=$1
+    shift
+    ! out=$("$@" 2>&1) && grep -qE -- "$pattern" <<<"$out" || { echo "$out"; return 1; }
+}
+
+approve() { # the proposal in $work/made, by both
+    local id who
+    id=$(sed -n 's/^number //p' "$work/made")
+    for who in alice bert; do
+        "$TESSERE" --server "https://localhost:$port" --identity "$work/$who" --ca "$home/pki/ca.pem" proposal approve "$id" --yes || return 1
+    done
+}
+
+by_both() { # WHAT: alice proposes it, bert approves too
+    "$TESSERE" --server "https://localhost:$port" --identity "$work/alice" --ca "$home/pki/ca.pem" proposal make "$1" >"$work/made" || return 1
+    approve
+}
+
+far() { # the same figures by the server
+    "$TESSERE" --server "https://localhost:$port" --identity "$work/olga" --ca "$home/pki/ca.pem" "$@"
+}
+
+same_figures() {
+    diff <(tessere campaign show 1) <(far campaign show 1) && diff <(tessere campaign list) <(far campaign list) &&
+        diff <(tessere campaign badges 1) <(far campaign badges 1)
+}
+
+check "the hospital is set up" tessere init --finess 750712184 --name Hospital
+check "a server is set up" tessere server setup --hosts DNS:localhost --address 127.0.0.1 --port $port
+check "Alice administers it" tessere person add alice --roles administrator --out "$work/alice"
+check "so does Bert" tessere person add bert --roles administrator --out "$work/bert"
+check "Olga works at the badge desk" tessere person add olga --roles operator --out "$work/olga"
+check "the server starts" start_server
+call alice POST /v1/stations '{"name":"ward-1","group":"ward"}' >"$work/station.json"
+code=$(sed 's/.*"code":"\([^"]*\)".*/\1/' "$work/station.json")
+check "a station is enrolled" "$TESSERE_AGENT" --state "$work/st" enrol --server "https://localhost:$port" --code "$code"
+check "a badge for Anne, an EV2" enrol_badge ev2 04A1B2C3D4E501 anne 10001 "Anne Martin"
+check "one for Bruno, an EV1" enrol_badge ev1 04A1B2C3D4E502 bruno 10002 "Bruno Petit"
+check "one for Chloe" enrol_badge ev3 04A1B2C3D4E503 chloe 10003 "Chloe Roux"
+check "one for Denis, who is on leave" enrol_badge ev2 04A1B2C3D4E504 denis 10004 "Denis Faure"
+check "the station is ready" start_agent st
+check "Anne taps" outcome ok anne
+check "there is no campaign without a rotation" refused "no campaign 1" tessere campaign resume 1
+check "the key of taps is rotated: its badges follow" bash -c "'$TESSERE' --home '$home' --json key rotate auth --yes </dev/null | grep -q '\"generation\": 2'"
+check "nobody is done" campaign '0 of 4 badges are done'
+check "the old generation is needed" bash -c "! '$TESSERE' --home '$home' --json badge show 1 | grep -q '\"auth\": 2'"
+check "Anne taps and is let in" outcome ok anne
+check "her badge has its new key" campaign '1 of 4 badges are done'
+check "she taps again" outcome ok anne
+check "Bruno, with his EV1" outcome ok bruno
+check "he is done" campaign '2 of 4 badges are done'
+check "Chloe is let in, and takes her badge away in the middle of it" outcome ok chloe --tear after:1:C4
+check "she is not done, or nobody knows yet" campaign '[23] of 4 badges are done'
+check "she is let in all the same" outcome ok chloe
+check "by her second tap the campaign has her" outcome ok chloe
+check "she is done, and nothing failed" campaign '3 of 4 badges are done'
+check "by stations" campaign 'stations "ward": [23] done, 0 not'
+check "what the server tells is the same" same_figures
+check "Denis is who lacks" bash -c "'$TESSERE' --home '$home' campaign badges 1 | grep -c Faure | grep -qx 1"
+check "Olga may pause it" far campaign pause 1 --reason "lunch"
+check "it is paused" campaign 'paused: lunch'
+check "Olga may not resume it" refused 'role may not' far campaign resume 1
+check "Denis is back, and taps" outcome ok denis
+check "his badge stays as it is" campaign '1 tapped since, and are not done'
+check "it goes on" tessere campaign resume 1
+check "a pace is set" tessere campaign limit 1 --pace 600 --pause-at 30
+check "from now on two decide" tessere roster found
+check "the old generation cannot be retired: Denis needs it" refused 'still needed' by_both "retire auth 1"
+check "nor the one in use" refused 'still needed' by_both "retire auth 2"
+check "Denis taps" outcome ok denis
+check "all are done" campaign '4 of 4 badges are done'
+check "now it can be retired" by_both "retire auth 1"
+check "and with it the campaign has ended" campaign 'ended: the former generation is retired'
+check "Anne taps" outcome ok anne
+
+# A generation that leaked.
+check "the key is rotated again, by two" by_both "rotate auth"
+number=2
+check "a campaign begins" campaign 'to generation 3, running'
+check "Anne taps, and is done" outcome ok anne
+check "the former generation is declared compromised" by_both "compromise auth 2"
+check "Bruno is refused, and told what to do" outcome generation-compromised bruno
+check "Anne is not" outcome ok anne
+printf 'compromised-days: 7\nrules: [{group: "", factor: badge}]\n' >"$work/policy.yaml"
+"$TESSERE" --server "https://localhost:$port" --identity "$work/alice" --ca "$home/pki/ca.pem" proposal make policy --file "$work/policy.yaml" >"$work/made"
+check "a week is given to such badges, by two" approve
+sleep 1.2
+check "a policy that takes such badges for a week wants their PIN" outcome pin-missing bruno
+check "three are left" campaign '1 of 4 badges are done'
+tessere campaign pause 2 >/dev/null
+check "they are written off, exactly they" by_both "retire auth 2 write-off"
+check "Chloe is refused: her badge is too old" outcome generation-retired chloe
+check "the journal verifies" tessere journal verify
+check "the station stops" stop_agent
+check "the server stops" stop_server
+finish
