@@ -23,7 +23,7 @@ enum cli_option {
     CLI_OPT_JSON,
     CLI_OPT_READER,
     CLI_OPT_WAIT,
-    CLI_OPT_PIN_FILE,
+    CLI_OPT_PIN_FILE, /* these three are about the PIN, and in this order */
     CLI_OPT_ASK_PIN,
     CLI_OPT_LAST_TRY,
     CLI_OPT_TRACE,

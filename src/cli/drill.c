@@ -107,6 +107,8 @@ static enum b_code make_token(struct drill *d, struct b_err *err)
     at = d->there;
     (void)snprintf(memory, sizeof(memory), "/dev/shm/tessere-drill-%u-%.9s", (unsigned)getuid(),
                    d->c->config.finess);
+    for (enum cli_option o = CLI_OPT_PIN_FILE; o <= CLI_OPT_LAST_TRY; o++)
+        d->there.options[o] = NULL; /* of the establishment's token */
     service_remove_tree(memory);
     if (mkdir(memory, 0700) == 0) {
         memcpy(d->token, memory, sizeof(memory));

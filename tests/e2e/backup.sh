@@ -291,7 +291,7 @@ check "the doctor misses a drill, and no backup" bash -c "$(declare -f doctor_sa
 check "with too few shares no drill is written down" bash -c "
     ! head -1 '$work/shares' | '$TESSERE' --home '$home' drill restore --custodian '$work/alice.key' &&
         '$TESSERE' --home '$home' --json drill list | grep -q '\"drills\": \[\]'"
-drill() { with_shares --json drill restore --custodian "$work/alice.key" >"$work/drill.json"; }
+drill() { with_shares --json --pin-file "$home/token/pin" drill restore --custodian "$work/alice.key" >"$work/drill.json"; }
 check "a drill restores, opens the masters, and taps a badge" drill
 check "its evidence has RTO and RPO as numbers" python3 -c "
 import json
