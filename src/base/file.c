@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FILE_PATH_MAX = 1280 };
@@ -83,4 +85,34 @@ enum b_code b_file_replace(const char *path, const void *data, size_t n, mode_t 
     return is_done ? B_OK
                    : b_err_set(err, B_E_SYSTEM, (uint32_t)cause, "writing %s: %s", path,
                                strerror(cause));
+}
+
+enum b_code b_file_map(const char *path, struct b_rd *ret, struct b_err *err)
+{
+    static const uint8_t nothing[1];
+    struct stat st = {.st_size = 0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+        errno = EINVAL;
+    bool is_good = fd >= 0 && S_ISREG(st.st_mode);
+    size_t n = is_good ? (size_t)st.st_size : 0;
+    const void *p = n > 0 ? mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0) : nothing;
+    int cause = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    if (!is_good || p == MAP_FAILED)
+        return b_err_set(err, B_E_BAD_INPUT, (uint32_t)cause, "%s: %s", path, strerror(cause));
+    *ret = b_rd_from(p, n);
+    return B_OK;
+}
+
+void b_file_unmap(struct b_rd *file)
+{
+    union {
+        const uint8_t *in;
+        void *out;
+    } p = {.in = file->p};
+    if (file->left > 0)
+        (void)munmap(p.out, file->left);
+    *file = b_rd_from(NULL, 0);
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/bytes.h"
 #include "base/err.h"
 
 /* Puts n bytes in the place of whatever path holds: written beside it (path.part), flushed,
@@ -12,5 +13,10 @@
  * permissions of the new file. B_E_SYSTEM names path and cause; then what was there is there. */
 B_NODISCARD enum b_code b_file_replace(const char *path, const void *data, size_t n, mode_t mode,
                                        struct b_err *err);
+
+/* Lends a whole regular file to be read; empty ones too. B_E_BAD_INPUT names path and cause. Give
+ * it back by b_file_unmap. */
+B_NODISCARD enum b_code b_file_map(const char *path, struct b_rd *ret, struct b_err *err);
+void b_file_unmap(struct b_rd *file);
 
 #endif

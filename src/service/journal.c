@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -69,12 +70,21 @@ static enum b_code keep_note(struct service_change *c, void *ctx, struct b_err *
     return service_note_checkpoint(c, n->size, n->text, err);
 }
 
-/* Beside the store: who puts an older store in its place is found out by it. */
+/* Beside the store: who puts an older store in its place is found out by it. Server and desk may
+ * write it at the same moment, and what is half written has one name. */
 static enum b_code write_file(const char *home, const char *text, struct b_err *err)
 {
     char path[1024];
+    enum b_code r = B_OK;
+    int fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || flock(fd, LOCK_EX) != 0)
+        r = b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "%s: %s", home, strerror(errno));
     (void)snprintf(path, sizeof(path), "%s/checkpoint", home);
-    return b_file_replace(path, text, strlen(text), 0644, err);
+    if (r == B_OK)
+        r = b_file_replace(path, text, strlen(text), 0644, err);
+    if (fd >= 0)
+        (void)close(fd);
+    return r;
 }
 
 /* None where there is nothing to grow from, or it is no growth: the vault says what it is. */
@@ -209,6 +219,28 @@ enum b_code service_journal_consistency(struct service *sv, uint64_t old, uint64
 {
     enum b_code r = choose_size(sv, size, err);
     return r == B_OK ? journal_prove_consistency(old, *size, reader_of(sv), ret, err) : r;
+}
+
+static bool take_body(void *ctx, const struct store_entry *e)
+{
+    struct journal_inclusion *p = ctx;
+    struct b_wr w = b_wr_from(p->extra, sizeof(p->extra));
+    b_wr_bytes(&w, e->body, e->body_len);
+    p->extra_len = w.len;
+    return true;
+}
+
+enum b_code service_journal_prove(struct service *sv, uint64_t index, uint64_t *ret_size,
+                                  struct journal_inclusion *ret, struct b_err *err)
+{
+    const struct store_entry_range range = {.from = index, .count = 1};
+    ret->index = index;
+    ret->extra_len = 0;
+    *ret_size = 0;
+    enum b_code r = service_journal_inclusion(sv, index, ret_size, &ret->proof, err);
+    if (r == B_OK)
+        r = store_checkpoint_get(sv->store, *ret_size, ret_size, ret->note, sizeof(ret->note), err);
+    return r == B_OK ? store_entry_each(sv->store, &range, take_body, ret, err) : r;
 }
 
 /* --- erasure -----------------------------------------------------------------------------------
