@@ -1,12 +1,8 @@
 #include "service/journal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "service/control.h"
@@ -70,21 +66,12 @@ static enum b_code keep_note(struct service_change *c, void *ctx, struct b_err *
     return service_note_checkpoint(c, n->size, n->text, err);
 }
 
-/* Beside the store: who puts an older store in its place is found out by it. Server and desk may
- * write it at the same moment, and what is half written has one name. */
+/* Beside the store: who puts an older store in its place is found out by it. */
 static enum b_code write_file(const char *home, const char *text, struct b_err *err)
 {
     char path[1024];
-    enum b_code r = B_OK;
-    int fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || flock(fd, LOCK_EX) != 0)
-        r = b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "%s: %s", home, strerror(errno));
     (void)snprintf(path, sizeof(path), "%s/checkpoint", home);
-    if (r == B_OK)
-        r = b_file_replace(path, text, strlen(text), 0644, err);
-    if (fd >= 0)
-        (void)close(fd);
-    return r;
+    return b_file_replace(path, text, strlen(text), 0644, err);
 }
 
 /* None where there is nothing to grow from, or it is no growth: the vault says what it is. */
