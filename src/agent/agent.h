@@ -24,7 +24,8 @@ enum { AGENT_TEXT_MAX = 256, AGENT_ASSERTION_MAX = 2048 };
 /* --- the station's directory (enrol.c) ---------------------------------------------------------
  */
 
-/* station.json, station.pem, station.key, ca.pem below dir, or what the configuration names. */
+/* station.json, station.pem (certificate and key; of earlier enrolments the key is in station.key),
+ * ca.pem below dir, or what the configuration names. */
 struct agent_home {
     char dir[AGENT_PATH_MAX];
     char url[AGENT_PATH_MAX];
@@ -38,7 +39,8 @@ B_NODISCARD enum b_code agent_home_open(const struct agent_config *c, struct age
 /* A key made here, a request, a certificate for the code. B_E_INITIALISED when there is one. */
 B_NODISCARD enum b_code agent_enrol(const char *dir, const char *url, const char *code,
                                     struct b_err *err);
-/* A new key and certificate once two thirds of the old one's time are over; *ret_is_new. */
+/* A new key and certificate once two thirds of the old one's time are over; *ret_is_new. To be
+ * called by any reader: one renews, those who come meanwhile find it done. */
 B_NODISCARD enum b_code agent_renew(const struct agent_home *home, struct remote *r,
                                     bool *ret_is_new, struct b_err *err);
 B_NODISCARD enum b_code agent_connect(const struct agent_home *home, struct remote **ret,

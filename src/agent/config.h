@@ -68,6 +68,8 @@ struct agent_live;
 struct agent_live *agent_live_new(const struct agent_config *c);
 void agent_live_free(struct agent_live **live);
 void agent_live_set(struct agent_live *live, const struct agent_config *c);
+/* A new number for the same configuration: everybody who looks at it begins again. */
+void agent_live_again(struct agent_live *live);
 unsigned agent_live_get(struct agent_live *live, struct agent_config *ret);
 unsigned agent_live_generation(struct agent_live *live);
 

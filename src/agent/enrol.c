@@ -1,5 +1,6 @@
 /* From a one-time code to a certificate, and from a certificate to its successor. */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "base/file.h"
 #include "pki/pki.h"
 
 enum { TIMEOUT_MS = 10000 };
@@ -60,24 +62,6 @@ enum b_code agent_home_open(const struct agent_config *c, struct agent_home *ret
     return r;
 }
 
-static enum b_code write_text(const char *path, const char *text, struct b_err *err)
-{
-    char part[AGENT_PATH_MAX + 64];
-    (void)snprintf(part, sizeof(part), "%s.part", path);
-    FILE *f = fopen(part, "we");
-    bool is_done = f != NULL && fputs(text, f) >= 0 && fflush(f) == 0 && fsync(fileno(f)) == 0;
-    int cause = errno;
-    if (f != NULL)
-        is_done &= fclose(f) == 0;
-    if (is_done && rename(part, path) != 0) {
-        is_done = false;
-        cause = errno;
-    }
-    return is_done ? B_OK
-                   : b_err_set(err, B_E_SYSTEM, (uint32_t)cause, "writing %s: %s", path,
-                               strerror(cause));
-}
-
 /* The server's CA, taken without trust and held against what the code says of it. */
 static enum b_code find_ca(const char *url, const uint8_t pin[static PKI_CODE_PIN],
                            const char *path, struct b_err *err)
@@ -97,20 +81,38 @@ static enum b_code find_ca(const char *url, const uint8_t pin[static PKI_CODE_PI
             b_err_set(err, B_E_CERT_BAD, 0,
                       "%s is not the server that gave this code: somebody may be in between", url);
     if (code == B_OK)
-        code = write_text(path, pem, err);
+        code = b_file_replace(path, pem, strlen(pem), 0600, err);
     json_decref(o);
     remote_free(&r);
     return code;
 }
 
-/* Exchanges a request for a certificate. o: what else the message says. */
-static enum b_code get_certificate(struct remote *r, const char *path, json_t *m,
-                                   const struct pki_key *key, const char *to, struct b_err *err)
+/* Certificate and key lie in one file, so that no moment has one beside another's. */
+static enum b_code write_identity(const struct pki_key *key, const char *cert, const char *path,
+                                  struct b_err *err)
 {
-    static char request[PKI_PEM_MAX];
+    static _Thread_local char text[PKI_PEM_MAX];
+    size_t n = (size_t)snprintf(text, sizeof(text), "%s", cert);
+    if (n >= sizeof(text))
+        return b_err_set(err, B_E_CERT_BAD, 0, "a certificate of %zu bytes", n);
+    enum b_code code = pki_key_pem(key, text + n, sizeof(text) - n, err);
+    if (code == B_OK)
+        code = b_file_replace(path, text, strlen(text), 0600, err);
+    b_wipe(text, sizeof(text));
+    return code;
+}
+
+/* A new key, and a certificate for it in exchange for a request. m: what else the message says. */
+static enum b_code get_identity(struct remote *r, const char *path, json_t *m, const char *to,
+                                struct b_err *err)
+{
+    static _Thread_local char request[PKI_PEM_MAX];
     json_t *answer = NULL;
     struct pki_cert cert;
-    enum b_code code = pki_request_make(key, "station", request, sizeof(request), err);
+    struct pki_key *key = NULL;
+    enum b_code code = pki_key_generate(&key, err);
+    if (code == B_OK)
+        code = pki_request_make(key, "station", request, sizeof(request), err);
     if (code == B_OK) {
         (void)json_object_set_new(m, "csr", json_string(request));
         code = remote_call(r, "POST", path, m, &answer, err);
@@ -119,8 +121,9 @@ static enum b_code get_certificate(struct remote *r, const char *path, json_t *m
     if (code == B_OK)
         code = pki_cert_read(pem != NULL ? pem : "", &cert, err);
     if (code == B_OK)
-        code = write_text(to, pem, err);
+        code = write_identity(key, pem, to, err);
     json_decref(answer);
+    pki_key_free(&key);
     return code;
 }
 
@@ -129,7 +132,6 @@ enum b_code agent_enrol(const char *dir, const char *url, const char *code_text,
     uint8_t digest[32];
     uint8_t pin[PKI_CODE_PIN];
     struct agent_home home;
-    struct pki_key *key = NULL;
     struct remote *r = NULL;
     char path[AGENT_PATH_MAX + 32];
     enum b_code code = name_files(dir, &home, err);
@@ -145,25 +147,45 @@ enum b_code agent_enrol(const char *dir, const char *url, const char *code_text,
     const struct remote_config config = {.url = url, .ca = home.ca, .timeout_ms = TIMEOUT_MS};
     if (code == B_OK)
         code = remote_open(&config, &r, err);
-    if (code == B_OK)
-        code = pki_key_generate(&key, err);
-    if (code == B_OK && unlink(home.key) != 0 && errno != ENOENT) /* of a try that was cut */
-        code = b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "%s: %s", home.key, strerror(errno));
-    if (code == B_OK)
-        code = pki_key_write(key, home.key, err);
     json_t *m = json_pack("{s:s}", "code", code_text);
     if (code == B_OK)
-        code = get_certificate(r, "/v1/enrolment", m, key, home.cert, err);
+        code = get_identity(r, "/v1/enrolment", m, home.cert, err);
     json_decref(m);
     json_t *o = json_pack("{s:s}", "server", url);
     char *text = json_dumps(o, 0);
     if (code == B_OK)
-        code = write_text(path, text, err);
+        code = b_file_replace(path, text, strlen(text), 0600, err);
     free(text);
     json_decref(o);
-    pki_key_free(&key);
     remote_free(&r);
     return code;
+}
+
+/* What the certificate's file holds, the key too; to be wiped. B_E_CERT_BAD when it is not read. */
+static enum b_code read_identity(const struct agent_home *home, char pem[static PKI_PEM_MAX],
+                                 struct b_err *err)
+{
+    FILE *f = fopen(home->cert, "re");
+    size_t n = f != NULL ? fread(pem, 1, PKI_PEM_MAX - 1, f) : 0;
+    int cause = errno;
+    if (f != NULL)
+        (void)fclose(f);
+    pem[n] = '\0';
+    return n > 0 ? B_OK
+                 : b_err_set(err, B_E_CERT_BAD, (uint32_t)cause, "%s: %s", home->cert,
+                             f == NULL ? strerror(cause) : "nothing in it");
+}
+
+/* A hospital's own identity, and a station enrolled by an earlier version, has the key in a file of
+ * its own. */
+static const char *key_file(const struct agent_home *home)
+{
+    static _Thread_local char pem[PKI_PEM_MAX];
+    struct b_err ignored;
+    bool is_one =
+        read_identity(home, pem, &ignored) == B_OK && strstr(pem, "PRIVATE KEY-----") != NULL;
+    b_wipe(pem, sizeof(pem));
+    return is_one ? home->cert : home->key;
 }
 
 enum b_code agent_connect(const struct agent_home *home, struct remote **ret, struct b_err *err)
@@ -171,49 +193,44 @@ enum b_code agent_connect(const struct agent_home *home, struct remote **ret, st
     const struct remote_config config = {.url = home->url,
                                          .ca = home->ca,
                                          .cert = home->cert,
-                                         .key = home->key,
+                                         .key = key_file(home),
                                          .language =
                                              home->language[0] != '\0' ? home->language : "fr",
                                          .timeout_ms = TIMEOUT_MS};
     return remote_open(&config, ret, err);
 }
 
-/* The new pair stands beside the old one until both are whole; a cut between the two renames leaves
- * a key without its certificate, which the next start notices and the administrator's code mends.
- */
+static enum b_code renew(const struct agent_home *home, struct remote *r, bool *ret_is_new,
+                         struct b_err *err)
+{
+    static _Thread_local char pem[PKI_PEM_MAX];
+    struct pki_cert cert = {.is_p256 = false};
+    enum b_code code = read_identity(home, pem, err);
+    if (code == B_OK)
+        code = pki_cert_read(pem, &cert, err);
+    b_wipe(pem, sizeof(pem));
+    if (code != B_OK ||
+        (int64_t)time(NULL) < cert.not_after - (cert.not_after - cert.not_before) / 3)
+        return code;
+    json_t *m = json_object();
+    code = get_identity(r, "/v1/station/renewal", m, home->cert, err);
+    json_decref(m);
+    *ret_is_new = code == B_OK;
+    return code;
+}
+
+/* One reader renews for all: who waited meanwhile finds a certificate that is young. */
 enum b_code agent_renew(const struct agent_home *home, struct remote *r, bool *ret_is_new,
                         struct b_err *err)
 {
-    static char pem[PKI_PEM_MAX];
-    char next_key[AGENT_PATH_MAX + 64];
-    char next_cert[AGENT_PATH_MAX + 64];
-    struct pki_cert cert;
-    struct pki_key *key = NULL;
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     *ret_is_new = false;
     if (home->is_pki_theirs)
         return B_OK;
-    FILE *f = fopen(home->cert, "re");
-    size_t n = f != NULL ? fread(pem, 1, sizeof(pem) - 1, f) : 0;
-    if (f != NULL)
-        (void)fclose(f);
-    pem[n] = '\0';
-    enum b_code code = pki_cert_read(pem, &cert, err);
-    int64_t third = (cert.not_after - cert.not_before) / 3;
-    if (code != B_OK || (int64_t)time(NULL) < cert.not_after - third)
-        return code;
-    (void)snprintf(next_key, sizeof(next_key), "%s.next", home->key);
-    (void)snprintf(next_cert, sizeof(next_cert), "%s.next", home->cert);
-    (void)unlink(next_key);
-    code = pki_key_generate(&key, err);
-    if (code == B_OK)
-        code = pki_key_write(key, next_key, err);
-    json_t *m = json_object();
-    if (code == B_OK)
-        code = get_certificate(r, "/v1/station/renewal", m, key, next_cert, err);
-    json_decref(m);
-    pki_key_free(&key);
-    if (code == B_OK && (rename(next_key, home->key) != 0 || rename(next_cert, home->cert) != 0))
-        code = b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "%s: %s", home->cert, strerror(errno));
-    *ret_is_new = code == B_OK;
+    (void)pthread_mutex_lock(&lock);
+    enum b_code code = renew(home, r, ret_is_new, err);
+    if (*ret_is_new)
+        (void)unlink(home->key); /* of an enrolment by an earlier version */
+    (void)pthread_mutex_unlock(&lock);
     return code;
 }

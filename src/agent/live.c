@@ -37,6 +37,13 @@ void agent_live_set(struct agent_live *live, const struct agent_config *c)
     (void)pthread_mutex_unlock(&live->lock);
 }
 
+void agent_live_again(struct agent_live *live)
+{
+    (void)pthread_mutex_lock(&live->lock);
+    live->generation++;
+    (void)pthread_mutex_unlock(&live->lock);
+}
+
 unsigned agent_live_get(struct agent_live *live, struct agent_config *ret)
 {
     (void)pthread_mutex_lock(&live->lock);

@@ -112,14 +112,15 @@ static void wait_removed(struct run *run, struct channel *ch)
         r = channel_pcsc_wait_removed(ch, REMOVED_MS, &ignored);
 }
 
-static void renew(struct reader *me, struct remote **r)
+/* The former certificate ends with the first use of the new one: every reader connects again. */
+static void renew(struct reader *me, struct remote *r)
 {
     bool is_new = false;
     struct b_err err;
-    if (agent_renew(&me->home, *r, &is_new, &err) != B_OK)
+    if (agent_renew(&me->home, r, &is_new, &err) != B_OK)
         tell(me->run, err.msg);
     if (is_new)
-        remote_free(r); /* the loop connects again */
+        agent_live_again(me->run->live);
 }
 
 /* The configuration that holds now, and a connection by it. NULL: interrupted. */
@@ -175,7 +176,7 @@ static void *serve(void *arg)
             continue;
         }
         if (time(NULL) - renewed > RENEW_EVERY_S) {
-            renew(me, &r);
+            renew(me, r);
             renewed = time(NULL);
             continue;
         }

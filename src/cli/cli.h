@@ -23,7 +23,7 @@ enum cli_option {
     CLI_OPT_JSON,
     CLI_OPT_READER,
     CLI_OPT_WAIT,
-    CLI_OPT_PIN_FILE,
+    CLI_OPT_PIN_FILE, /* these three are about the PIN, and in this order */
     CLI_OPT_ASK_PIN,
     CLI_OPT_LAST_TRY,
     CLI_OPT_TRACE,
@@ -70,6 +70,14 @@ enum cli_option {
     CLI_OPT_PAUSE_AT,
     CLI_OPT_KCV,
     CLI_OPT_BLOCK,
+    CLI_OPT_RECIPIENTS,
+    CLI_OPT_CUSTODIAN,
+    CLI_OPT_TO,
+    CLI_OPT_COPY_TO,
+    CLI_OPT_KEEP,
+    CLI_OPT_OLDER,
+    CLI_OPT_WITHOUT_MASTERS,
+    CLI_OPT_FULL,
     CLI_OPT_ENCODING,
     CLI_OPT_FLEET,
     CLI_OPT_COUNT_OF,
@@ -118,6 +126,9 @@ static inline bool cli_has(const struct cli *c, enum cli_option o)
 {
     return c->options[o] != NULL;
 }
+
+/* doctor.c: the token has every master key that the store names, unchanged. */
+B_NODISCARD enum b_code cli_check_keys(struct cli *c, struct b_err *err);
 
 /* init.c: the establishment that the configuration, the profile and --name tell. */
 void cli_establishment(const struct cli *c, struct store_establishment *ret);

@@ -10,18 +10,27 @@
 
 #include "cli/cli.h"
 #include "pki/pki.h"
+#include "service/drill.h"
 #include "service/journal.h"
 
 /* What a check needs is there when the checks that give it found no trouble. What one that gives
  * advice finds is no trouble. */
-enum { HOME = 1, CONFIG = 2, STORE = 4, VAULT = 8, SERVER = 16, DESK = 32, ADVICE = 64 };
+enum {
+    HOME = 1,
+    CONFIG = 2,
+    STORE = 4,
+    VAULT = 8,
+    SERVER = 16,
+    DESK = 32,
+    ADVICE = 64,
+    BACKUPS = 128
+};
 
-static bool is_server(const struct cli *c)
+static bool has_file(const struct cli *c, const char *name)
 {
     char path[CLI_PATH_MAX];
     struct b_err ignored;
-    return cli_path(c, "server.yaml", path, sizeof(path), &ignored) == B_OK &&
-           access(path, F_OK) == 0;
+    return cli_path(c, name, path, sizeof(path), &ignored) == B_OK && access(path, F_OK) == 0;
 }
 
 /* --- files -------------------------------------------------------------------------------------
@@ -275,7 +284,7 @@ static enum b_code check_key(const struct store_generation *g, const struct vaul
     return b_err_set(err, B_E_KEY_MISSING, 0, "%s %u", key_role_name(g->role), g->generation);
 }
 
-static enum b_code check_keys(struct cli *c, struct b_err *err)
+enum b_code cli_check_keys(struct cli *c, struct b_err *err)
 {
     static struct store_generation gs[256];
     static struct vault_key keys[256];
@@ -286,6 +295,44 @@ static enum b_code check_keys(struct cli *c, struct b_err *err)
         r = vault_key_list(c->service.vault, keys, B_COUNT(keys), &key_count, err);
     for (size_t i = 0; r == B_OK && i < count; i++)
         r = check_key(&gs[i], keys, key_count, err);
+    return r;
+}
+
+/* --- backups and drills ------------------------------------------------------------------------
+ */
+
+static enum b_code check_backup(struct cli *c, struct b_err *err)
+{
+    enum { HOUR = 3600 };
+    static struct service_copy_config conf;
+    static struct service_copies all;
+    enum b_code r = service_copy_config_read(c->home, &conf, err);
+    if (r == B_OK)
+        r = service_copies_list(conf.dir, c->config.finess, &all, err);
+    if (r != B_OK)
+        return r;
+    if (all.count == 0)
+        return b_err_set(err, B_E_BACKUP_DUE, 0, _("no backup in %s"), conf.dir);
+    long long age = (long long)time(NULL) - service_copy_time(all.names[all.count - 1]);
+    return age <= (long long)conf.backup_hours * HOUR
+               ? B_OK
+               : b_err_set(err, B_E_BACKUP_DUE, 0, _("%s is %lld hours old"),
+                           all.names[all.count - 1], age / HOUR);
+}
+
+static enum b_code check_drill(struct cli *c, struct b_err *err)
+{
+    enum { DAY = 86400 };
+    static struct service_copy_config conf;
+    int64_t last = 0;
+    enum b_code r = service_copy_config_read(c->home, &conf, err);
+    if (r == B_OK)
+        r = service_drill_last(c->service.store, &last, err);
+    if (r == B_OK && last == 0)
+        return b_err_set(err, B_E_DRILL_DUE, 0, "%s", _("none was held yet"));
+    long long age = (long long)time(NULL) - last;
+    if (r == B_OK && age > (long long)conf.drill_days * DAY)
+        return b_err_set(err, B_E_DRILL_DUE, 0, _("the last one was %lld days ago"), age / DAY);
     return r;
 }
 
@@ -311,8 +358,11 @@ static const struct check {
     {"vault", N_("the vault starts"), CONFIG, VAULT, cli_open_vault},
     {"confinement", N_("the token answers, and the vault is confined"), VAULT, 0,
      check_confinement},
-    {"master-keys", N_("the token has every master key, unchanged"), STORE | VAULT, 0, check_keys},
+    {"master-keys", N_("the token has every master key, unchanged"), STORE | VAULT, 0,
+     cli_check_keys},
     {"certificate", N_("the server's certificate is in date"), HOME | SERVER, 0, check_certificate},
+    {"backup", N_("the newest backup is recent"), HOME | CONFIG | BACKUPS, 0, check_backup},
+    {"drill", N_("a drill was held in time"), STORE | BACKUPS, 0, check_drill},
     {"readers", N_("pcscd runs and shows a reader"), DESK, 0, check_readers},
 };
 
@@ -341,8 +391,9 @@ static void tell(struct cli *c, const struct check *k, const char *result, const
 
 enum b_code cli_doctor(struct cli *c, struct b_err *err)
 {
-    unsigned have = is_server(c) ? SERVER : DESK;
+    unsigned have = has_file(c, "server.yaml") ? SERVER : DESK;
     enum b_code first = B_OK;
+    have |= has_file(c, "backup.yaml") ? BACKUPS : 0;
     if (c->out != NULL)
         (void)json_object_set_new(c->out, "checks", json_array());
     for (size_t i = 0; i < B_COUNT(checks); i++) {

@@ -133,15 +133,6 @@ enum b_code cli_journal_key(struct cli *c, struct b_err *err)
     return B_OK;
 }
 
-static bool take_body(void *ctx, const struct store_entry *e)
-{
-    struct journal_inclusion *p = ctx;
-    struct b_wr w = b_wr_from(p->extra, sizeof(p->extra));
-    b_wr_bytes(&w, e->body, e->body_len);
-    p->extra_len = w.len;
-    return true;
-}
-
 static json_t *hashes_of(const struct journal_proof *proof)
 {
     json_t *hashes = json_array();
@@ -153,27 +144,20 @@ static json_t *hashes_of(const struct journal_proof *proof)
     return hashes;
 }
 
-/* Everything that somebody needs who has nothing but the published key: C2SP tlog-proof, and the
- * entry itself as its extra data. */
+/* C2SP tlog-proof, with the entry itself as its extra data. */
 enum b_code cli_journal_prove(struct cli *c, struct b_err *err)
 {
     static struct journal_inclusion p;
     static char text[JOURNAL_PROOF_TEXT_MAX];
     char *end = NULL;
     uint64_t size = 0;
-    p.index = strtoull(c->operand, &end, 10);
-    p.extra_len = 0;
+    uint64_t index = strtoull(c->operand, &end, 10);
     if (*end != '\0')
         return b_err_set(err, B_E_USAGE, 0, _("an entry is named by its number, not \"%.40s\""),
                          c->operand);
     enum b_code r = cli_open(c, false, err);
     if (r == B_OK)
-        r = service_journal_inclusion(&c->service, p.index, &size, &p.proof, err);
-    if (r == B_OK)
-        r = store_checkpoint_get(c->service.store, size, &size, p.note, sizeof(p.note), err);
-    const struct store_entry_range range = {.from = p.index, .count = 1};
-    if (r == B_OK)
-        r = store_entry_each(c->service.store, &range, take_body, &p, err);
+        r = service_journal_prove(&c->service, index, &size, &p, err);
     if (r != B_OK)
         return r;
     if (!journal_inclusion_print(&p, text, sizeof(text)))

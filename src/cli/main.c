@@ -1,5 +1,6 @@
 /* tessere: options, dispatch, exit status. */
 #include <locale.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,15 @@ static enum b_code check_options(const struct cli *c, const struct cli_command *
 /* --- home
  * ------------------------------------------------------------------------------------------- */
 
+static const char server_home[] = "/var/lib/tessere";
+
+/* The server's own user finds the server's establishment, its home directory, as root does. */
+static bool is_servers_user(void)
+{
+    const struct passwd *p = getpwuid(geteuid());
+    return p != NULL && strcmp(p->pw_dir, server_home) == 0;
+}
+
 static void find_home(struct cli *c)
 {
     const char *given = c->options[CLI_OPT_HOME];
@@ -162,8 +172,8 @@ static void find_home(struct cli *c)
     const char *user = getenv("HOME");
     if (given != NULL || env != NULL)
         (void)snprintf(c->home, sizeof(c->home), "%s", given != NULL ? given : env);
-    else if (geteuid() == 0)
-        (void)snprintf(c->home, sizeof(c->home), "/var/lib/tessere");
+    else if (geteuid() == 0 || is_servers_user())
+        (void)snprintf(c->home, sizeof(c->home), "%s", server_home);
     else if (data != NULL)
         (void)snprintf(c->home, sizeof(c->home), "%s/tessere", data);
     else

@@ -1,10 +1,13 @@
 #include "crypto/wrap.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <openssl/cms.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- AES key wrap ------------------------------------------------------------------------------
@@ -93,20 +96,129 @@ static bool seal(X509 *certificate, struct b_rd data, struct b_wr *out)
     return is_done;
 }
 
+/* Who is given a certificate that cannot be sealed for is told why, and for what it was. */
+static enum b_code take_certificate(struct b_rd bytes, const char *what, X509 **ret,
+                                    struct b_err *err)
+{
+    *ret = read_certificate(bytes);
+    if (*ret == NULL || X509_get0_pubkey(*ret) == NULL)
+        return b_err_set(err, B_E_CERT_BAD, 0, "%s: this is no X.509 certificate", what);
+    if ((X509_get_key_usage(*ret) & (X509v3_KU_KEY_ENCIPHERMENT | X509v3_KU_KEY_AGREEMENT)) == 0)
+        return b_err_set(err, B_E_CERT_BAD, 0,
+                         "%s: the certificate is not for encipherment or key agreement", what);
+    return B_OK;
+}
+
 enum b_code crypto_cms_seal(struct b_rd certificate, struct b_rd data, struct b_wr *out,
                             struct b_err *err)
 {
-    X509 *to = read_certificate(certificate);
-    enum b_code r = B_OK;
-    if (to == NULL || X509_get0_pubkey(to) == NULL)
-        r = b_err_set(err, B_E_CERT_BAD, 0, "a share: this is no X.509 certificate");
-    else if ((X509_get_key_usage(to) & (X509v3_KU_KEY_ENCIPHERMENT | X509v3_KU_KEY_AGREEMENT)) == 0)
-        r = b_err_set(err, B_E_CERT_BAD, 0,
-                      "a share: the certificate is not for encipherment or key agreement");
-    else if (!seal(to, data, out))
+    X509 *to = NULL;
+    enum b_code r = take_certificate(certificate, "a share", &to, err);
+    if (r == B_OK && !seal(to, data, out))
         r = b_err_set(err, B_E_CERT_BAD, 0,
                       "a share: nothing can be sealed for the key of this certificate");
     X509_free(to);
+    ERR_clear_error();
+    return r;
+}
+
+/* --- envelopes ---------------------------------------------------------------------------------
+ */
+
+struct crypto_envelope {
+    CMS_ContentInfo *cms;
+    BIO *out, *in; /* in: the chain that ends in out, once the first byte was written */
+};
+
+enum b_code crypto_envelope_new(int fd, struct crypto_envelope **ret, struct b_err *err)
+{
+    struct crypto_envelope *e = calloc(1, sizeof(*e));
+    if (e == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "an envelope");
+    e->out = BIO_new_fd(fd, BIO_NOCLOSE);
+    e->cms = CMS_encrypt(NULL, NULL, EVP_aes_256_gcm(), CMS_BINARY | CMS_PARTIAL | CMS_STREAM);
+    b_check(e->out != NULL && e->cms != NULL);
+    *ret = e;
+    return B_OK;
+}
+
+enum b_code crypto_envelope_to(struct crypto_envelope *e, struct b_rd certificate,
+                               struct b_err *err)
+{
+    X509 *to = NULL;
+    enum b_code r = take_certificate(certificate, "a backup", &to, err);
+    if (r == B_OK && !add_recipient(e->cms, to))
+        r = b_err_set(err, B_E_CERT_BAD, 0,
+                      "a backup: nothing can be sealed for the key of this certificate");
+    X509_free(to);
+    ERR_clear_error();
+    return r;
+}
+
+bool crypto_envelope_write(struct crypto_envelope *e, const void *p, size_t n)
+{
+    size_t done = 0;
+    if (e->in == NULL)
+        e->in = BIO_new_CMS(e->out, e->cms);
+    return e->in != NULL && (n == 0 || (BIO_write_ex(e->in, p, n, &done) == 1 && done == n));
+}
+
+enum b_code crypto_envelope_end(struct crypto_envelope *e, struct b_err *err)
+{
+    bool is_done = crypto_envelope_write(e, "", 0) && BIO_flush(e->in) == 1;
+    int cause = errno;
+    ERR_clear_error();
+    return is_done ? B_OK
+                   : b_err_set(err, B_E_SYSTEM, (uint32_t)cause, "sealing: %s", strerror(cause));
+}
+
+void crypto_envelope_free(struct crypto_envelope **pe)
+{
+    struct crypto_envelope *e = *pe;
+    *pe = NULL;
+    if (e == NULL)
+        return;
+    BIO_free_all(e->in != NULL ? e->in : e->out);
+    CMS_ContentInfo_free(e->cms);
+    ERR_clear_error();
+    free(e);
+}
+
+static EVP_PKEY *read_private(struct b_rd pem)
+{
+    BIO *in = pem.left <= CRYPTO_CMS_MAX ? BIO_new_mem_buf(pem.p, (int)pem.left) : NULL;
+    EVP_PKEY *ret = in != NULL ? PEM_read_bio_PrivateKey(in, NULL, NULL, NULL) : NULL;
+    BIO_free(in);
+    return ret;
+}
+
+/* Without its certificate the key is tried on each recipient: what it did not open fails by the
+ * tag. */
+static bool open_with(EVP_PKEY *key, struct b_rd sealed, int fd)
+{
+    BIO *in = BIO_new_mem_buf(sealed.p, (int)sealed.left);
+    BIO *out = BIO_new_fd(fd, BIO_NOCLOSE);
+    CMS_ContentInfo *cms = in != NULL ? d2i_CMS_bio(in, NULL) : NULL;
+    bool is_done = cms != NULL && out != NULL &&
+                   OBJ_obj2nid(CMS_get0_type(cms)) == NID_id_smime_ct_authEnvelopedData &&
+                   CMS_decrypt(cms, key, NULL, NULL, out, CMS_BINARY) == 1;
+    CMS_ContentInfo_free(cms);
+    BIO_free(out);
+    BIO_free(in);
+    return is_done;
+}
+
+enum b_code crypto_envelope_open(struct b_rd sealed, struct b_rd key, int fd, struct b_err *err)
+{
+    if (sealed.left > INT_MAX)
+        return b_err_set(err, B_E_TOO_LARGE, 0, "an envelope of more than 2 GiB");
+    EVP_PKEY *private = read_private(key);
+    enum b_code r = B_OK;
+    if (private == NULL)
+        r = b_err_set(err, B_E_KEY_FILE, 0, "this is no private key in PEM");
+    else if (!open_with(private, sealed, fd))
+        r = b_err_set(err, B_E_BACKUP_SEALED, 0, "the key is none of those that it is sealed for");
+    EVP_PKEY_free(private);
     ERR_clear_error();
     return r;
 }

@@ -1,7 +1,7 @@
 /*
- * Keys that travel: wrapped under another key (RFC 3394, AES key wrap), and data sealed for who
- * holds the private key of an X.509 certificate (CMS EnvelopedData, RFC 5652), so that
- * `openssl cms -decrypt`, or a card through it, opens them.
+ * What travels: keys wrapped under another key (RFC 3394, AES key wrap), and data sealed for who
+ * holds the private key of an X.509 certificate (CMS, RFC 5652), so that `openssl cms -decrypt`, or
+ * a card through it, opens it.
  */
 #ifndef TESSERE_CRYPTO_WRAP_H
 #define TESSERE_CRYPTO_WRAP_H
@@ -22,5 +22,27 @@ B_NODISCARD bool crypto_key_unwrap(const uint8_t kek[static CRYPTO_KEK], const u
  * B_E_CERT_BAD. */
 B_NODISCARD enum b_code crypto_cms_seal(struct b_rd certificate, struct b_rd data, struct b_wr *out,
                                         struct b_err *err);
+
+/*
+ * Data of any length, sealed for several: CMS AuthEnvelopedData (RFC 5083) with AES-256-GCM,
+ * streamed as it is made. Whoever holds one of the keys opens it whole; a changed bit is noticed.
+ *
+ *   new → to, for each certificate → write... → end
+ */
+struct crypto_envelope;
+/* Writes to fd, which stays the caller's. */
+B_NODISCARD enum b_code crypto_envelope_new(int fd, struct crypto_envelope **ret,
+                                            struct b_err *err);
+/* PEM or DER. B_E_CERT_BAD. */
+B_NODISCARD enum b_code crypto_envelope_to(struct crypto_envelope *e, struct b_rd certificate,
+                                           struct b_err *err);
+B_NODISCARD bool crypto_envelope_write(struct crypto_envelope *e, const void *p, size_t n);
+B_NODISCARD enum b_code crypto_envelope_end(struct crypto_envelope *e, struct b_err *err);
+void crypto_envelope_free(struct crypto_envelope **e);
+/* Opens one with a private key (PEM; its passphrase is asked for at the terminal) into fd. What is
+ * in fd counts only when this is B_OK. B_E_KEY_FILE: that is no private key; B_E_BACKUP_SEALED: it
+ * does not open this; B_E_TOO_LARGE above 2 GiB. */
+B_NODISCARD enum b_code crypto_envelope_open(struct b_rd sealed, struct b_rd key, int fd,
+                                             struct b_err *err);
 
 #endif

@@ -66,6 +66,12 @@ void df_req_plain(struct df_request *r, enum df_cmd cmd)
     end(r, &w);
 }
 
+void df_req_get_card_uid(struct df_request *r)
+{
+    df_req_plain(r, DF_CMD_GET_CARD_UID);
+    r->expect_len = 7;
+}
+
 void df_req_authenticate(struct df_request *r, enum df_auth how, uint8_t key_no,
                          const struct df_key *key)
 {

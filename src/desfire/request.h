@@ -100,7 +100,10 @@ struct df_file_settings {
 };
 
 /* Builders. Each fills *r whole. */
-void df_req_plain(struct df_request *r, enum df_cmd cmd); /* commands without parameters */
+void df_req_plain(struct df_request *r, enum df_cmd cmd);
+/* GetCardUID: 7 bytes. Its length is known, and must be: under EV1 messaging a UID that ends in a
+ * zero can be read as a shorter one with another padding, for one UID in 65536. */
+void df_req_get_card_uid(struct df_request *r); /* commands without parameters */
 void df_req_authenticate(struct df_request *r, enum df_auth how, uint8_t key_no,
                          const struct df_key *key);
 /* No session runs after it: that needs the key. */

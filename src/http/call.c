@@ -48,6 +48,14 @@ int http_status_of(enum b_code code)
     return of_class[b_code_exit(code)];
 }
 
+/* Somebody may stand at a reader and read what comes of it: not where people administer. */
+static bool is_at_reader(const struct http_call *c, enum b_code code)
+{
+    if (c->route == NULL)
+        return code == B_E_TOO_OFTEN;
+    return c->person.id == 0 && (c->route->who & (HTTP_STATION | HTTP_ANYBODY)) != 0;
+}
+
 static json_t *problem(const struct http_call *c, const struct b_err *err)
 {
     json_t *p = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "type", "about:blank", "title",
@@ -61,7 +69,8 @@ static json_t *problem(const struct http_call *c, const struct b_err *err)
                       c->request);
     char sentence[160];
     policy_sentence(err->code, c->is_french, "", sentence, sizeof(sentence));
-    (void)json_object_set_new(p, "sentence", json_string(sentence));
+    if (is_at_reader(c, err->code))
+        (void)json_object_set_new(p, "sentence", json_string(sentence));
     if (c->out != NULL)
         (void)json_object_update(p, c->out);
     return p;
@@ -156,7 +165,6 @@ static enum b_code take_person(struct http_call *c, struct b_err *err)
 static enum b_code identify(struct http_call *c, const struct http_peer *peer, struct b_err *err)
 {
     struct store *s = c->service.store;
-    (void)snprintf(c->actor, sizeof(c->actor), "nobody");
     if (!peer->has_certificate)
         return (c->route->who & HTTP_ANYBODY) != 0
                    ? B_OK
@@ -381,21 +389,30 @@ static enum b_code keep_answer(struct service_change *c, void *ctx, struct b_err
 /* --- the call ----------------------------------------------------------------------------------
  */
 
+/* NULL: none was given back in time. */
 static struct store *borrow_reader(struct http_server *s, const struct http_route *route)
 {
+    enum { WAIT_S = 5 };
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += WAIT_S;
+    int waited = 0;
     bool is_for_people = (route->who & (HTTP_ANYBODY | HTTP_STATION)) == 0;
     size_t most = is_for_people ? HTTP_READERS : HTTP_READERS_OF_ALL;
     (void)pthread_mutex_lock(&s->readers_lock);
+    size_t i = 0;
     for (;;) {
-        for (size_t i = 0; i < most; i++) {
-            if (s->is_reader_used[i])
-                continue;
-            s->is_reader_used[i] = true;
-            (void)pthread_mutex_unlock(&s->readers_lock);
-            return s->readers[i];
-        }
-        (void)pthread_cond_wait(&s->reader_freed, &s->readers_lock);
+        for (i = 0; i < most && s->is_reader_used[i]; i++)
+            continue;
+        if (i < most || waited != 0)
+            break;
+        waited =
+            pthread_cond_clockwait(&s->reader_freed, &s->readers_lock, CLOCK_MONOTONIC, &until);
     }
+    if (i < most)
+        s->is_reader_used[i] = true;
+    (void)pthread_mutex_unlock(&s->readers_lock);
+    return i < most ? s->readers[i] : NULL;
 }
 
 void http_return_reader(struct http_call *c)
@@ -476,6 +493,27 @@ static bool is_french(const char *language)
     return language == NULL || strncmp(language, "en", 2) != 0;
 }
 
+/* Who asks, may they, and the handler. */
+static enum b_code serve(struct http_call *c, const struct http_peer *peer,
+                         const struct http_request *r, struct http_answer *ret, struct b_err *err)
+{
+    (void)snprintf(c->actor, sizeof(c->actor), "nobody");
+    if (c->route->who == HTTP_BARE)
+        return run(c, r, ret, err);
+    c->service.store = borrow_reader(c->server, c->route);
+    if (c->service.store == NULL)
+        return b_err_set(err, B_E_VAULT_BUSY, 0, "too many calls are under way");
+    enum b_code code = identify(c, peer, err);
+    if (code == B_OK)
+        code = authorise(c, err);
+    /* Whoever is not known here does not get a second request on this connection. */
+    ret->ends_connection = code != B_OK && c->station.id == 0 && c->person.id == 0;
+    if (code == B_OK)
+        code = run(c, r, ret, err);
+    http_return_reader(c);
+    return code;
+}
+
 void http_carry_out(struct http_server *s, struct http_peer *peer, const struct http_request *r,
                     struct http_answer *ret)
 {
@@ -497,17 +535,8 @@ void http_carry_out(struct http_server *s, struct http_peer *peer, const struct 
                            ? b_err_set(&err, B_E_TOO_OFTEN, 0, "more than %u requests a second",
                                        atomic_load(&s->requests_per_second))
                            : find_route(&c, r, &err);
-    if (code == B_OK) {
-        c.service.store = borrow_reader(s, c.route);
-        code = identify(&c, peer, &err);
-        if (code == B_OK)
-            code = authorise(&c, &err);
-        /* Whoever is not known here does not get a second request on this connection. */
-        ret->ends_connection = code != B_OK && c.station.id == 0 && c.person.id == 0;
-        if (code == B_OK)
-            code = run(&c, r, ret, &err);
-        http_return_reader(&c);
-    }
+    if (code == B_OK)
+        code = serve(&c, peer, r, ret, &err);
     if (code != B_OK) {
         free(ret->text);
         json_t *p = problem(&c, &err);

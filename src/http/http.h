@@ -5,6 +5,7 @@
  *
  *   server.c   the listener: TLS, connections, bodies, limits
  *   call.c     one call: who asks, may they, the handler, the answer or the problem
+ *   rate.c     how often somebody may ask
  *   guard.c    ends connections that stall before they say who they are, or in mid-request
  *   routes.def the table of routes; one file of handlers for each family
  *   config.c   server.yaml
@@ -41,13 +42,25 @@ struct http_config {
     unsigned auth_key_cache; /* keys of badges that the vault remembers; 0: none */
     unsigned connections;
     unsigned connections_per_address;
-    unsigned requests_per_second; /* of one connection; ten seconds' worth may come at once */
+    unsigned requests_per_second; /* of one certificate, or of one address without */
     unsigned stall_seconds;
     bool logs_requests;
 };
 /* Defaults, then what the file says. B_E_CONFIG names file, line and field. */
 B_NODISCARD enum b_code http_config_read(const char *path, struct http_config *ret,
                                          struct b_err *err);
+
+/* --- limits (rate.c) ---------------------------------------------------------------------------
+ */
+
+enum { HTTP_WHO = 32 }; /* a certificate's fingerprint, or an address */
+
+struct http_rate;
+struct http_rate *http_rate_new(void);
+void http_rate_free(struct http_rate **r);
+/* Whether one more request is within the rate, of which ten seconds' worth may come at once. */
+bool http_rate_take(struct http_rate *r, const uint8_t who[static HTTP_WHO], bool has_certificate,
+                    unsigned per_second);
 
 /* --- connections (guard.c) ---------------------------------------------------------------------
  */
@@ -57,10 +70,9 @@ struct http_peer {
     bool has_certificate; /* one that a CA of ours or the hospital's made, and that is in date */
     bool is_checked;
     uint8_t fingerprint[32];
+    uint8_t who[HTTP_WHO];          /* the fingerprint, or the address */
     atomic_uint_least64_t since_ms; /* of the connection, or of its request under way */
     atomic_bool is_idle;            /* between requests, after a good one */
-    double tokens;                  /* rate limit */
-    uint64_t tokens_ms;
     struct http_peer *next, **back;
 };
 struct http_guard;
@@ -102,6 +114,7 @@ struct http_server {
     pthread_mutex_t readers_lock;
     pthread_cond_t reader_freed;
     struct http_guard *guard;
+    struct http_rate *rate;
     struct http_counts counts;
     struct http_syslog *syslog; /* NULL: none */
     _Atomic(struct MHD_Daemon *) daemon;
@@ -126,6 +139,7 @@ uint16_t http_server_port(const struct http_server *s);
 enum http_who { /* bits of a route: who may call it; a person's are those of enum store_role */
                 HTTP_STATION = 0x10,
                 HTTP_ANYBODY = 0x80,
+                HTTP_BARE = 0x180, /* anybody, and neither the store nor who it is matters */
                 HTTP_OPERATOR = STORE_ROLE_OPERATOR,
                 HTTP_ADMINISTRATOR = STORE_ROLE_ADMINISTRATOR,
                 HTTP_CUSTODIAN = STORE_ROLE_CUSTODIAN,

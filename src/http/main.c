@@ -1,10 +1,13 @@
 /* tessered: opens the home, starts the vault, listens, and stops in order. */
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -87,6 +90,26 @@ static enum b_code open_syslog(struct b_err *err)
     return B_OK; /* taps go on */
 }
 
+/* Two servers would share the port and each other's taps, and each remember a history of its own.
+ * The lock ends with the process, however it ends; its children do not inherit it. */
+static enum b_code claim_home(const char *home, struct b_err *err)
+{
+    char path[SERVICE_PATH_MAX];
+    enum b_code r = service_home_path(home, "server.lock", path, sizeof(path), err);
+    if (r != B_OK)
+        return r;
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return b_err_set(err, B_E_STORE_READ_ONLY, (uint32_t)errno, "%s: %s", path,
+                         strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return B_OK; /* fd stays open for the life of the process */
+    int cause = errno;
+    (void)close(fd);
+    return b_err_set(err, cause == EWOULDBLOCK ? B_E_SERVER_RUNS : B_E_SYSTEM, (uint32_t)cause,
+                     "%s: %s", path, strerror(cause));
+}
+
 static enum b_code open_all(const char *home, struct b_err *err)
 {
     static struct service_config conf;
@@ -100,6 +123,8 @@ static enum b_code open_all(const char *home, struct b_err *err)
         r = service_home_path(home, "tessere.yaml", path, sizeof(path), err);
     if (r == B_OK)
         r = service_config_read(path, &conf, err);
+    if (r == B_OK)
+        r = claim_home(home, err);
     if (r == B_OK)
         r = service_home_path(home, "store.db", path, sizeof(path), err);
     if (r == B_OK)

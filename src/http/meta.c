@@ -10,28 +10,87 @@ enum b_code http_healthz(struct http_call *c, struct b_err *err)
     return B_OK;
 }
 
-/* The token is asked at most once a second: this may be called by anybody. */
+/* --- what anybody may ask the vault -------------------------------------------------------------
+ */
+
+/* A question that one asks at a time, however many come: the others have the answer of a moment
+ * ago, or wait for a moment. No reader of the store is held meanwhile: when the token hangs, these
+ * wait for it and stations do not. */
+struct question {
+    enum b_code (*ask)(struct vault *v, struct vault_identity *ret, struct b_err *err);
+    pthread_mutex_t lock;
+    pthread_cond_t answered;
+    bool is_asked, has_answer;
+    uint64_t at_ms; /* of the answer */
+    struct b_err err;
+    struct vault_identity answer;
+};
+
+static bool has_answer(const struct question *q, uint64_t at_most_ms)
+{
+    return q->has_answer && http_now_ms() - q->at_ms < at_most_ms;
+}
+
+/* With the lock, which is given back while the vault thinks. */
+static void ask_vault(struct question *q, struct vault *v)
+{
+    struct b_err err = {.code = B_OK};
+    struct vault_identity answer = {.key_id = ""};
+    q->is_asked = true;
+    (void)pthread_mutex_unlock(&q->lock);
+    enum b_code r = q->ask(v, &answer, &err);
+    (void)pthread_mutex_lock(&q->lock);
+    err.code = r;
+    q->err = err;
+    q->answer = answer;
+    q->at_ms = http_now_ms();
+    q->has_answer = true;
+    q->is_asked = false;
+    (void)pthread_cond_broadcast(&q->answered);
+}
+
+static enum b_code ask(struct http_call *c, struct question *q, struct vault_identity *ret,
+                       struct b_err *err)
+{
+    enum { FRESH_MS = 1000, OLD_MS = 5000, WAIT_S = 2 };
+    struct timespec until;
+    int waited = 0;
+    enum b_code r = B_E_TOKEN_FAILED;
+    http_return_reader(c);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += WAIT_S;
+    (void)pthread_mutex_lock(&q->lock);
+    while (waited == 0 && q->is_asked && !has_answer(q, OLD_MS))
+        waited = pthread_cond_clockwait(&q->answered, &q->lock, CLOCK_MONOTONIC, &until);
+    if (!q->is_asked && !has_answer(q, FRESH_MS))
+        ask_vault(q, c->service.vault);
+    if (has_answer(q, OLD_MS)) {
+        *ret = q->answer;
+        *err = q->err;
+        r = q->err.code;
+    } else {
+        (void)b_err_set(err, r, 0, "the vault or its token gives no answer");
+    }
+    (void)pthread_mutex_unlock(&q->lock);
+    return r;
+}
+
+static enum b_code ask_token(struct vault *v, struct vault_identity *ret, struct b_err *err)
+{
+    struct vault_token token;
+    (void)ret;
+    return vault_token(v, &token, err);
+}
+
 enum b_code http_readyz(struct http_call *c, struct b_err *err)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static struct b_err last;
-    static uint64_t asked_ms;
-    struct vault_token token;
+    static struct question question = {
+        .ask = ask_token, .lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
+    struct vault_identity ignored;
     uint64_t size = 0;
     enum b_code r = store_entry_count(c->service.store, &size, err);
-    (void)pthread_mutex_lock(&lock);
-    uint64_t now = http_now_ms();
-    if (r == B_OK && (asked_ms == 0 || now - asked_ms > 1000)) {
-        last = (struct b_err){.code = B_OK};
-        if (vault_token(c->service.vault, &token, &last) == B_OK)
-            last.code = B_OK;
-        asked_ms = now;
-    }
-    if (r == B_OK && last.code != B_OK) {
-        *err = last;
-        r = last.code;
-    }
-    (void)pthread_mutex_unlock(&lock);
+    if (r == B_OK)
+        r = ask(c, &question, &ignored, err);
     if (r == B_OK)
         (void)json_object_set_new(c->out, "status", json_string("ready"));
     return r;
@@ -40,10 +99,13 @@ enum b_code http_readyz(struct http_call *c, struct b_err *err)
 /* A P-256 point as a JWK (RFC 7518 §6.2). */
 enum b_code http_jwks(struct http_call *c, struct b_err *err)
 {
+    static struct question question = {.ask = vault_identity,
+                                       .lock = PTHREAD_MUTEX_INITIALIZER,
+                                       .answered = PTHREAD_COND_INITIALIZER};
     struct vault_identity id;
     char x[48];
     char y[48];
-    enum b_code r = vault_identity(c->service.vault, &id, err);
+    enum b_code r = ask(c, &question, &id, err);
     if (r != B_OK)
         return r;
     b_check(b_base64url(x, sizeof(x), id.assertion + 1, 32) &&

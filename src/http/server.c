@@ -49,6 +49,26 @@ static bool make_room(struct incoming *in, size_t more)
 /* --- who it is ---------------------------------------------------------------------------------
  */
 
+/* IPv4: the address; IPv6: the network, in which one host may take as many addresses as it likes.
+ */
+static void read_address(struct MHD_Connection *connection, uint8_t who[static HTTP_WHO])
+{
+    enum { NETWORK = 8 };
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    memset(who, 0, HTTP_WHO);
+    if (info == NULL || info->client_addr == NULL)
+        return;
+    if (info->client_addr->sa_family == AF_INET) {
+        const struct sockaddr_in *four = (const void *)info->client_addr;
+        memcpy(who, &four->sin_addr, sizeof(four->sin_addr));
+    } else if (info->client_addr->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *six = (const void *)info->client_addr;
+        bool is_four = IN6_IS_ADDR_V4MAPPED(&six->sin6_addr);
+        memcpy(who, &six->sin6_addr, is_four ? sizeof(six->sin6_addr) : NETWORK);
+    }
+}
+
 /* libmicrohttpd asks for a certificate and looks at none: it is verified here, once a connection.
  */
 static void check_certificate(struct MHD_Connection *connection, struct http_peer *p)
@@ -58,6 +78,7 @@ static void check_certificate(struct MHD_Connection *connection, struct http_pee
     unsigned status = ~0u;
     unsigned count = 0;
     p->is_checked = true;
+    read_address(connection, p->who);
     if (info == NULL)
         return;
     gnutls_session_t session = (gnutls_session_t)info->tls_session;
@@ -69,26 +90,8 @@ static void check_certificate(struct MHD_Connection *connection, struct http_pee
         status != 0)
         return;
     crypto_sha256(certs[0].data, certs[0].size, p->fingerprint);
+    memcpy(p->who, p->fingerprint, sizeof(p->who));
     p->has_certificate = true;
-}
-
-/* --- limits ------------------------------------------------------------------------------------
- */
-
-/* A bucket of ten seconds' worth of requests. */
-static bool is_within_rate(const struct http_server *s, struct http_peer *p)
-{
-    double rate = atomic_load(&s->requests_per_second);
-    uint64_t now = http_now_ms();
-    double most = rate * 10;
-    p->tokens += p->tokens_ms == 0 ? most : (double)(now - p->tokens_ms) * rate / 1000.0;
-    p->tokens_ms = now;
-    if (p->tokens > most)
-        p->tokens = most;
-    if (p->tokens < 1)
-        return false;
-    p->tokens -= 1;
-    return true;
 }
 
 /* --- answering ---------------------------------------------------------------------------------
@@ -172,7 +175,8 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
                 : in->body != NULL ? in->body
                                    : "",
         .body_len = in->is_too_long ? 0 : in->len,
-        .is_too_often = !is_within_rate(s, p)};
+        .is_too_often = !http_rate_take(s->rate, p->who, p->has_certificate,
+                                        atomic_load(&s->requests_per_second))};
     struct http_answer a;
     http_carry_out(s, p, &r, &a);
     a.ends_connection |= is_leaving(s, connection);
@@ -357,7 +361,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *s, const struct http_
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_THREAD_STACK_SIZE,
         (size_t)512 * 1024, MHD_OPTION_NOTIFY_COMPLETED, request_ends, NULL,
         MHD_OPTION_NOTIFY_CONNECTION, connection_changes, s, MHD_OPTION_URI_LOG_CALLBACK,
-        request_begins, NULL, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+        request_begins, NULL, MHD_OPTION_END);
     int cause = errno;
     free_pems(&pems); /* gnutls has its own by now */
     if (ret == NULL)
@@ -395,7 +399,8 @@ enum b_code http_server_start(struct http_server *s, struct b_err *err)
     b_check(pthread_mutex_init(&s->readers_lock, NULL) == 0 &&
             pthread_cond_init(&s->reader_freed, NULL) == 0);
     set_limits(s, &s->config);
-    if ((s->guard = http_guard_start(s->config.stall_seconds)) == NULL)
+    if ((s->guard = http_guard_start(s->config.stall_seconds)) == NULL ||
+        (s->rate = http_rate_new()) == NULL)
         return b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
     if (inherit_socket(&fd, err) != B_OK)
         return err->code;
@@ -477,6 +482,7 @@ void http_server_stop(struct http_server *s)
         s->leaving[i] = NULL;
     }
     http_guard_stop(&s->guard);
+    http_rate_free(&s->rate);
 }
 
 uint16_t http_server_port(const struct http_server *s)

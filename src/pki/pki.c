@@ -128,6 +128,22 @@ enum b_code pki_key_write(const struct pki_key *key, const char *path, struct b_
     return write_key(key->key, path, err);
 }
 
+enum b_code pki_key_pem(const struct pki_key *key, char *pem, size_t cap, struct b_err *err)
+{
+    char *bytes = NULL;
+    BIO *out = BIO_new(BIO_s_secmem());
+    bool is_done =
+        out != NULL && PEM_write_bio_PrivateKey(out, key->key, NULL, NULL, 0, NULL, NULL) == 1;
+    long n = is_done ? BIO_get_mem_data(out, &bytes) : 0;
+    is_done = n > 0 && (size_t)n < cap;
+    if (is_done) {
+        memcpy(pem, bytes, (size_t)n);
+        pem[n] = '\0';
+    }
+    BIO_free(out); /* secmem: wiped */
+    return is_done ? B_OK : b_err_set(err, B_E_KEY_FILE, 0, "writing a key of %ld bytes", n);
+}
+
 enum b_code pki_sign(const struct pki_key *key, const void *message, size_t n,
                      uint8_t signature[static 64], struct b_err *err)
 {

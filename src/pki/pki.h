@@ -31,6 +31,9 @@ B_NODISCARD enum b_code pki_key_read(const char *path, struct pki_key **ret, str
 /* Mode 0600, whole or not at all; never over another file. */
 B_NODISCARD enum b_code pki_key_write(const struct pki_key *key, const char *path,
                                       struct b_err *err);
+/* The key as PEM text, not enciphered: to be wiped. B_E_KEY_FILE when cap is too small. */
+B_NODISCARD enum b_code pki_key_pem(const struct pki_key *key, char *pem, size_t cap,
+                                    struct b_err *err);
 void pki_key_free(struct pki_key **key);
 /* ECDSA with SHA-256, r || s. */
 B_NODISCARD enum b_code pki_sign(const struct pki_key *key, const void *message, size_t n,

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 enum { WINDOWS_MAX = 8, DAY = 24 * 60 };
 
 struct rule {
@@ -195,6 +197,11 @@ static enum b_code take_rule(const struct source *s, const struct rule *from, st
         (void)snprintf(what, sizeof(what), "two rules for group \"%s\": leave one", from->group);
         return wrong(s, find_line(s, "group:", p->rule_count), what, err);
     }
+    if (!b_text_is_name(from->group))
+        return wrong(s, find_line(s, "group:", p->rule_count),
+                     "group: without control characters or marks that turn or hide what stands "
+                     "beside them",
+                     err);
     if (factor == B_COUNT(factors)) {
         (void)snprintf(what, sizeof(what), "factor: badge, pin-always or pin-shift, not %s",
                        from->factor);

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 void policy_default(struct policy *ret)
 {
     *ret = (struct policy){.rule_count = 1,
@@ -141,6 +143,8 @@ void policy_decide(const struct policy *p, const struct policy_facts *f,
 
 void policy_sentence(enum b_code code, bool is_french, const char *name, char *ret, size_t cap)
 {
+    char said[81] = "";
+    memcpy(said, name, b_text_fit(name, sizeof(said) - 1));
     static const struct {
         enum b_code code;
         const char *french, *english;
@@ -156,7 +160,7 @@ void policy_sentence(enum b_code code, bool is_french, const char *name, char *r
         if (sentences[i].code == code)
             found = is_french ? sentences[i].french : sentences[i].english;
     if (code == B_OK && name[0] != '\0')
-        (void)snprintf(ret, cap, "%s, %.80s.", is_french ? "Bonjour" : "Hello", name);
+        (void)snprintf(ret, cap, "%s, %s.", is_french ? "Bonjour" : "Hello", said);
     else
         (void)snprintf(ret, cap, "%s", found);
 }

@@ -170,7 +170,7 @@ static enum profile_want on_uid(struct profile_run *run)
 {
     struct profile_state *s = &run->state;
     if (!run->is_asked && s->uid_len == 0 && s->card_key.is_proven) {
-        df_req_plain(&run->request, DF_CMD_GET_CARD_UID);
+        df_req_get_card_uid(&run->request);
         return ask(run);
     }
     if (run->is_asked && run->is_good && df_pcd_answer(&run->pcd).left == 7) {

@@ -36,7 +36,7 @@ static bool is_looked_at(const struct profile_run *run)
 
 static void go_to(struct profile_run *run, enum rekey_at at)
 {
-    run->at = at;
+    run->at = (int)at;
     run->is_asked = false;
 }
 

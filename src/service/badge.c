@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "service/fleet.h"
+#include "service/party.h"
 #include "service/relay.h"
 
 /* Finds the badge of the card that was inspected: by its true UID, else by its serial. */
@@ -222,10 +223,19 @@ static enum b_code end_work(struct service *sv, struct service_work *w, struct s
     return service_change(sv, note_ending, &e, err);
 }
 
+enum b_code service_check_holder(const struct service_holder *h, struct b_err *err)
+{
+    enum b_code r = service_check_name("the holder's reference", h->ref, err);
+    return r == B_OK ? service_check_name("the holder's name", h->name, err) : r;
+}
+
 enum b_code service_enrol(struct service *sv, struct channel *ch, struct service_holder holder,
                           const struct service_watch *watch, struct store_badge *ret_badge,
                           struct b_err *err)
 {
+    enum b_code r = service_check_holder(&holder, err);
+    if (r != B_OK)
+        return r;
     struct service_work *w = service_work_new(sv, PROFILE_GOAL_REACH, ch, err);
     if (w == NULL)
         return err->code;
@@ -234,7 +244,7 @@ enum b_code service_enrol(struct service *sv, struct channel *ch, struct service
     w->job.holder_len = (uint8_t)(n < PROFILE_CONTENT_MAX ? n : PROFILE_CONTENT_MAX);
     memcpy(w->job.holder, holder.ref, w->job.holder_len);
     make_serial(&w->job);
-    enum b_code r = service_relay(sv, ch, w, watch, begin_enrolment, &e, err);
+    r = service_relay(sv, ch, w, watch, begin_enrolment, &e, err);
     if (r == B_OK)
         r = end_work(sv, w, &e.badge, "enrol", err);
     if (r == B_OK)
@@ -346,6 +356,20 @@ static enum b_code begin_repair(void *ctx, struct service_work *w, bool is_appro
     return r;
 }
 
+/* What the store knows of the card gives the content of files torn before writing. */
+static bool recall(struct service *sv, struct service_work *w, const uint8_t *uid, uint8_t n)
+{
+    struct store_badge known;
+    struct b_err ignored;
+    if (n != sizeof(known.uid) || store_badge_by_uid(sv->store, uid, &known, &ignored) != B_OK)
+        return false;
+    w->job.holder_len = (uint8_t)strlen(known.holder_ref);
+    memcpy(w->job.holder, known.holder_ref, w->job.holder_len);
+    w->job.serial_len = known.serial_len;
+    memcpy(w->job.serial, known.serial, known.serial_len);
+    return known.serial_len > 0;
+}
+
 enum b_code service_repair(struct service *sv, struct channel *ch,
                            const struct service_watch *watch, struct store_badge *ret_badge,
                            struct b_err *err)
@@ -354,16 +378,12 @@ enum b_code service_repair(struct service *sv, struct channel *ch,
     if (w == NULL)
         return err->code;
     struct enrolment e = {.sv = sv, .is_repair = true};
-    /* What the store knows of the card by its UID gives the content of files torn before writing.
-     */
-    struct store_badge known;
-    if (w->job.uid_len == 7 && store_badge_by_uid(sv->store, w->job.uid, &known, err) == B_OK) {
-        w->job.holder_len = (uint8_t)strlen(known.holder_ref);
-        memcpy(w->job.holder, known.holder_ref, w->job.holder_len);
-        w->job.serial_len = known.serial_len;
-        memcpy(w->job.serial, known.serial, known.serial_len);
-    }
+    (void)recall(sv, w, w->job.uid, w->job.uid_len);
     enum b_code r = service_relay(sv, ch, w, watch, begin_repair, &e, err);
+    /* A card that shows a random UID tells its own only when it is asked with its key. */
+    if (r == B_E_CARD_BLOCKED && w->job.serial_len == 0 &&
+        recall(sv, w, w->state.uid, w->state.uid_len))
+        r = service_relay(sv, ch, w, watch, begin_repair, &e, err);
     if (r == B_OK)
         r = end_work(sv, w, &e.badge, "repair", err);
     if (r == B_OK)

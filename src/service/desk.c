@@ -364,8 +364,11 @@ enum b_code service_desk_open(struct service_desk *d, const struct service *sv, 
                               struct b_err *err)
 {
     uint8_t random[(SERVICE_DESK_NAME - 1) / 2];
-    enum b_code r = B_OK;
     b_check(person != 0 ? (station == 0) == (card != NULL) : station != 0 && card != NULL);
+    enum b_code r =
+        service_check_holder(&(struct service_holder){.ref = order->ref, .name = order->name}, err);
+    if (r != B_OK)
+        return r;
     (void)pthread_mutex_lock(&d->lock);
     struct job *j = d->is_stopping ? NULL : free_place(d, person);
     if (j == NULL) {

@@ -1,11 +1,8 @@
 #include "service/journal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "service/control.h"
@@ -211,6 +208,28 @@ enum b_code service_journal_consistency(struct service *sv, uint64_t old, uint64
     return r == B_OK ? journal_prove_consistency(old, *size, reader_of(sv), ret, err) : r;
 }
 
+static bool take_body(void *ctx, const struct store_entry *e)
+{
+    struct journal_inclusion *p = ctx;
+    struct b_wr w = b_wr_from(p->extra, sizeof(p->extra));
+    b_wr_bytes(&w, e->body, e->body_len);
+    p->extra_len = w.len;
+    return true;
+}
+
+enum b_code service_journal_prove(struct service *sv, uint64_t index, uint64_t *ret_size,
+                                  struct journal_inclusion *ret, struct b_err *err)
+{
+    const struct store_entry_range range = {.from = index, .count = 1};
+    ret->index = index;
+    ret->extra_len = 0;
+    *ret_size = 0;
+    enum b_code r = service_journal_inclusion(sv, index, ret_size, &ret->proof, err);
+    if (r == B_OK)
+        r = store_checkpoint_get(sv->store, *ret_size, ret_size, ret->note, sizeof(ret->note), err);
+    return r == B_OK ? store_entry_each(sv->store, &range, take_body, ret, err) : r;
+}
+
 /* --- erasure -----------------------------------------------------------------------------------
  */
 
@@ -286,6 +305,31 @@ static enum b_code erase_holder(struct service_change *c, const struct erasure *
     return store_holder_put(c->store, io, err);
 }
 
+/* Answers kept for repeated requests that speak of somebody. What was asked goes too: its digest
+ * could be guessed. The rows stay, so that nobody's repeated request is taken for a new one. */
+static enum b_code erase_answers(struct service_change *c, const char *ref, struct b_err *err)
+{
+    static struct store_reply reply; /* only one thread writes */
+    json_t *value = json_string(ref);
+    char *text = json_dumps(value, JSON_ENCODE_ANY); /* as it stands in an answer */
+    enum b_code r = text != NULL ? B_OK : b_err_set(err, B_E_NO_MEMORY, 0, "erasing");
+    reply.id = 0;
+    while (r == B_OK && (r = store_reply_find(c->store, text, &reply, err)) == B_OK) {
+        reply.status = 0;
+        reply.body[0] = '\0';
+        crypto_random(reply.request, sizeof(reply.request));
+        crypto_random(reply.salt, sizeof(reply.salt));
+        r = store_reply_erase(c->store, &reply, err);
+        if (r != B_OK)
+            break;
+        service_vouch_reply(c, &reply);
+        r = service_log(c, (struct service_entry){.kind = "erase-answer"}, err);
+    }
+    free(text);
+    json_decref(value);
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
 static enum b_code note_erasure(struct service_change *c, struct erasure *e, struct b_err *err)
 {
     struct store_holder h = {.id = 0};
@@ -309,6 +353,8 @@ static enum b_code note_erasure(struct service_change *c, struct erasure *e, str
         return b_err_set(err, known, 0, "no holder %s", e->ref);
     if (r == B_OK)
         r = store_personal_erase(c->store, e->ref, &e->count, err);
+    if (r == B_OK)
+        r = erase_answers(c, e->ref, err);
     for (size_t i = 0; r == B_OK && i < e->badge_count; i++)
         r = erase_badge(c, e->badges[i], e->gone, err);
     if (r == B_OK && known == B_OK)

@@ -26,6 +26,11 @@ B_NODISCARD enum b_code service_journal_accept(struct service *sv, const char *h
 B_NODISCARD enum b_code service_journal_inclusion(struct service *sv, uint64_t index,
                                                   uint64_t *size, struct journal_proof *ret,
                                                   struct b_err *err);
+/* All that somebody needs who has nothing but the published key: the entry, its proof and the
+ * checkpoint of *ret_size entries. */
+B_NODISCARD enum b_code service_journal_prove(struct service *sv, uint64_t index,
+                                              uint64_t *ret_size, struct journal_inclusion *ret,
+                                              struct b_err *err);
 B_NODISCARD enum b_code service_journal_consistency(struct service *sv, uint64_t old,
                                                     uint64_t *size, struct journal_proof *ret,
                                                     struct b_err *err);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "service/control.h"
 #include "service/relay.h"
 
@@ -32,6 +33,16 @@ uint8_t service_roles_from(const char *list)
         list += *list == ',';
     }
     return (uint8_t)roles;
+}
+
+enum b_code service_check_name(const char *what, const char *name, struct b_err *err)
+{
+    return b_text_is_name(name)
+               ? B_OK
+               : b_err_set(err, B_E_BAD_INPUT, 0,
+                           "%s: a name on one line, without control characters or marks that turn "
+                           "or hide what stands beside them",
+                           what);
 }
 
 /* --- stations ----------------------------------------------------------------------------------
@@ -76,7 +87,13 @@ enum b_code service_station_add(struct service *sv, const struct pki_ca *ca,
                                 struct store_station *io, char *code, struct b_err *err)
 {
     struct station_work k = {.station = io, .kind = "station-add"};
-    enum b_code r = give_code(ca, io, code, err);
+    enum b_code r = service_check_name("the station's name", io->name, err);
+    if (r == B_OK)
+        r = service_check_name("the station's group", io->group, err);
+    if (r == B_OK)
+        r = service_check_name("the station's zone", io->zone, err);
+    if (r == B_OK)
+        r = give_code(ca, io, code, err);
     return r == B_OK ? service_change(sv, note_station, &k, err) : r;
 }
 
@@ -253,7 +270,9 @@ enum b_code service_person_read(const char *name, uint8_t roles, const char *cer
                                 struct store_person *ret, struct b_err *err)
 {
     struct pki_cert cert;
-    enum b_code r = pki_cert_read(cert_pem, &cert, err);
+    enum b_code r = service_check_name("the person's name", name, err);
+    if (r == B_OK)
+        r = pki_cert_read(cert_pem, &cert, err);
     if (r == B_OK && !cert.is_p256)
         r = b_err_set(err, B_E_CERT_BAD, 0,
                       "a person's key must be P-256: approvals are signed by it");

@@ -11,6 +11,9 @@ enum {
     SERVICE_PERSON_DAYS = 730,
 };
 
+/* B_E_BAD_INPUT, which says what it is, unless the text shows as it is written, on one line. */
+B_NODISCARD enum b_code service_check_name(const char *what, const char *name, struct b_err *err);
+
 /* A new station, or a new one-time code for one (by its number). code: PKI_CODE_MAX of room. */
 B_NODISCARD enum b_code service_station_add(struct service *sv, const struct pki_ca *ca,
                                             struct store_station *io, char *code,

@@ -1,5 +1,6 @@
 #include "service/proposal.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,8 +218,12 @@ static enum b_code gather(struct service *sv, const struct store_proposal *p, co
     return r;
 }
 
+/* One proposal is carried out at a time, and none is rejected meanwhile: what the vault did cannot
+ * be taken back. Approvals and rejections come through one server. */
+static pthread_mutex_t carrying = PTHREAD_MUTEX_INITIALIZER;
+
 /* The vault judges the signatures; what it makes or witnesses is then written down. */
-static enum b_code carry_out(struct service *sv, struct store_proposal *p, struct b_err *err)
+static enum b_code carry_out_alone(struct service *sv, struct store_proposal *p, struct b_err *err)
 {
     static _Thread_local char roster[SERVICE_TEXT_MAX];
     static _Thread_local char kept[SERVICE_TEXT_MAX];
@@ -230,7 +235,13 @@ static enum b_code carry_out(struct service *sv, struct store_proposal *p, struc
     struct service_carrying k = {
         .proposal = p, .argument = argument, .kept = kept, .key = &key, .receipt = receipt};
     service_proposal_argument(p, argument, sizeof(argument));
-    enum b_code r = service_roster_read(sv, roster, err);
+    enum b_code r = store_proposal_by_id(sv->store, p->id, p, err);
+    if (r != B_OK || p->state == STORE_PROPOSAL_DONE)
+        return r; /* another last approval came first */
+    if (p->state != STORE_PROPOSAL_OPEN)
+        return b_err_set(err, B_E_BADGE_STATE, 0, "the proposal is %s",
+                         store_proposal_state_name(p->state));
+    r = service_roster_read(sv, roster, err);
     if (r == B_OK)
         r = gather(sv, p, roster, signatures, &count, err);
     if (r == B_OK)
@@ -244,6 +255,14 @@ static enum b_code carry_out(struct service *sv, struct store_proposal *p, struc
         r = service_change(sv, note_carried, &k, err);
     if (r == B_OK && strcmp(p->action, "policy") == 0)
         r = service_policy_use(sv, kept, err);
+    return r;
+}
+
+static enum b_code carry_out(struct service *sv, struct store_proposal *p, struct b_err *err)
+{
+    (void)pthread_mutex_lock(&carrying);
+    enum b_code r = carry_out_alone(sv, p, err);
+    (void)pthread_mutex_unlock(&carrying);
     return r;
 }
 
@@ -320,7 +339,10 @@ enum b_code service_reject(struct service *sv, int64_t id, struct store_proposal
 {
     memset(ret, 0, sizeof(*ret));
     ret->id = id;
-    return service_change(sv, note_rejection, ret, err);
+    (void)pthread_mutex_lock(&carrying);
+    enum b_code r = service_change(sv, note_rejection, ret, err);
+    (void)pthread_mutex_unlock(&carrying);
+    return r;
 }
 
 /* The receipt is in the journal already: this vault is told, and nothing is written down again. */

@@ -26,6 +26,7 @@ struct place {
     uint32_t vault_tap;
     uint32_t since_us;
     bool is_proven; /* waits for its PIN */
+    int64_t trying; /* the holder whose PIN it has looked at, or 0 */
     int64_t badge;  /* of a granted tap that is to be re-keyed */
     struct service_tap_first first;
 };
@@ -147,6 +148,7 @@ static void leave(struct service_taps *t, struct place *p, enum place_phase phas
 {
     (void)pthread_mutex_lock(&t->lock);
     p->is_proven = phase == PLACE_PROVEN;
+    p->trying = 0;
     if (phase != PLACE_FREE)
         p->phase = phase;
     else
@@ -526,6 +528,18 @@ enum b_code service_tap_second(struct service *sv, struct service_taps *taps,
 /* --- PINs --------------------------------------------------------------------------------------
  */
 
+/* One PIN of a holder is looked at at a time: the next one's pause counts from how it ended. */
+static bool try_alone(struct service_taps *t, struct place *p, int64_t holder)
+{
+    bool is_alone = true;
+    (void)pthread_mutex_lock(&t->lock);
+    for (size_t i = 0; holder != 0 && i < PLACES && is_alone; i++)
+        is_alone = t->places[i].trying != holder;
+    p->trying = is_alone ? holder : 0;
+    (void)pthread_mutex_unlock(&t->lock);
+    return is_alone;
+}
+
 enum b_code service_tap_pin(struct service *sv, struct service_taps *taps,
                             const struct store_station *station, const char *name, struct b_rd box,
                             struct service_verdict *ret, struct b_err *err)
@@ -544,9 +558,13 @@ enum b_code service_tap_pin(struct service *sv, struct service_taps *taps,
                         .has_given_pin = true,
                         .verdict = ret};
     o.code = find_parties(sv->store, &p->first, ret, err);
+    if (o.code == B_OK && !try_alone(taps, p, ret->holder.id))
+        o.code = b_err_set(err, B_E_PIN_THROTTLED, 0, "badge %lld", (long long)ret->badge.id);
+    if (o.code == B_OK) /* as the PIN before left them */
+        o.code = find_parties(sv->store, &p->first, ret, err);
     /* A throttled or locked PIN is not even looked at: it says nothing about being right. */
     decide(o.policy, station, ret, false, service_now(), &d);
-    ret->retry_at = d.retry_at;
+    ret->retry_at = o.code == B_E_PIN_THROTTLED ? service_now() + 1 : d.retry_at;
     bool is_heard = d.verdict == POLICY_NEED_PIN;
     if (o.code == B_OK && !is_heard && d.verdict != POLICY_GRANT)
         o.code = b_err_set(err, d.reason, 0, "badge %lld", (long long)ret->badge.id);

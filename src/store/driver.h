@@ -38,6 +38,8 @@ void driver_finish(struct statement **s);
 int64_t driver_last_id(const struct driver *d);
 /* How many rows the last statement changed. */
 int64_t driver_changes(const struct driver *d);
+/* A whole database as it is at one moment, in a new file; others go on writing meanwhile. */
+B_NODISCARD enum b_code driver_copy(struct driver *d, const char *path, struct b_err *err);
 
 /* Binds are remembered: a failed one makes the next step fail. */
 

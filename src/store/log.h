@@ -88,6 +88,12 @@ B_NODISCARD enum b_code store_reply_put(struct store *s, struct store_reply *rep
 B_NODISCARD enum b_code store_reply_each(struct store *s,
                                          bool (*fn)(void *ctx, const struct store_reply *reply),
                                          void *ctx, struct b_err *err);
+/* The next one after io->id whose body has this text. B_E_NOT_FOUND without a message. */
+B_NODISCARD enum b_code store_reply_find(struct store *s, const char *text, struct store_reply *io,
+                                         struct b_err *err);
+/* Its row stays, with this request and salt, and without what was answered: status 0. */
+B_NODISCARD enum b_code store_reply_erase(struct store *s, const struct store_reply *reply,
+                                          struct b_err *err);
 /* Forgets those up to the newest that is older; gives its number, 0 when there was none. */
 B_NODISCARD enum b_code store_reply_forget(struct store *s, int64_t before, int64_t *ret_up_to,
                                            struct b_err *err);

@@ -144,6 +144,39 @@ enum b_code store_reply_put(struct store *s, struct store_reply *reply, struct b
     return r;
 }
 
+enum b_code store_reply_find(struct store *s, const char *text, struct store_reply *io,
+                             struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r =
+        store_prepare(s,
+                      "SELECT " COLUMNS " FROM reply WHERE id > ? AND instr(body, ?) > 0"
+                      " ORDER BY id LIMIT 1",
+                      &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_int(st, 1, io->id);
+    driver_bind_text(st, 2, text);
+    r = driver_step(st, err);
+    if (r == B_OK)
+        read_reply(st, io);
+    driver_finish(&st);
+    return r;
+}
+
+enum b_code store_reply_erase(struct store *s, const struct store_reply *reply, struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(
+        s, "UPDATE reply SET request = ?, status = 0, body = '', salt = ? WHERE id = ?", &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_blob(st, 1, reply->request, sizeof(reply->request));
+    driver_bind_blob(st, 2, reply->salt, sizeof(reply->salt));
+    driver_bind_int(st, 3, reply->id);
+    return store_run(&st, err);
+}
+
 enum b_code store_reply_forget(struct store *s, int64_t before, int64_t *ret_up_to,
                                struct b_err *err)
 {

@@ -233,3 +233,19 @@ int64_t driver_changes(const struct driver *d)
 {
     return sqlite3_changes64(d->db);
 }
+
+/* In one step, within one reading transaction: pages stay where they are, so that copies of two
+ * days differ in few. What was erased is zeros in them (secure_delete). */
+enum b_code driver_copy(struct driver *d, const char *path, struct b_err *err)
+{
+    enum { ALL = -1 };
+    sqlite3 *to = NULL;
+    int rc = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+    sqlite3_backup *copy = rc == SQLITE_OK ? sqlite3_backup_init(to, "main", d->db, "main") : NULL;
+    if (copy != NULL)
+        (void)sqlite3_backup_step(copy, ALL);
+    rc = copy != NULL ? sqlite3_backup_finish(copy) : sqlite3_errcode(to);
+    enum b_code r = rc == SQLITE_OK ? B_OK : fail(to, rc, path, err);
+    (void)sqlite3_close(to);
+    return r;
+}

@@ -128,6 +128,13 @@ int store_schema_version(const struct store *s)
     return s->version;
 }
 
+enum b_code store_copy(struct store *s, const char *path, struct b_err *err)
+{
+    b_check(!s->is_in_transaction);
+    enum b_code r = driver_copy(s->driver, path, err);
+    return r == B_OK ? B_OK : b_err_wrap(err, "copying the store to %s", path);
+}
+
 enum b_code store_begin(struct store *s, struct b_err *err)
 {
     b_check(!s->is_in_transaction);

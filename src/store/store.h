@@ -38,6 +38,9 @@ void store_leave_tidying(struct store *s);
  * nobody waits for it. */
 void store_tidy(struct store *s);
 int store_schema_version(const struct store *s);
+/* The store as it is at this moment, in a file that is not there yet; outside a transaction. Nobody
+ * waits for it. */
+B_NODISCARD enum b_code store_copy(struct store *s, const char *path, struct b_err *err);
 
 /* Transactions: begin takes the write lock. Nesting is a b_check. */
 B_NODISCARD enum b_code store_begin(struct store *s, struct b_err *err);

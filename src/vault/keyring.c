@@ -58,7 +58,7 @@ static enum b_code check_file(int fd, const char *path, struct b_err *err)
     if (!S_ISREG(st.st_mode))
         return b_err_set(err, B_E_TOKEN_PIN_SOURCE, 0, "the PIN file %s is not a plain file", path);
     if (st.st_uid != geteuid() && st.st_uid != 0)
-        return b_err_set(err, B_E_TOKEN_PIN_SOURCE, 0, "the PIN file %s belongs to another user",
+        return b_err_set(err, B_E_TOKEN_PIN_OWNER, 0, "the PIN file %s belongs to another user",
                          path);
     if ((st.st_mode & 077) != 0)
         return b_err_set(err, B_E_TOKEN_PIN_SOURCE, 0,

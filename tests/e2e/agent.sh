@@ -394,7 +394,7 @@ check "the agent ends: who waited is let go, and the socket's file is gone" ends
 
 # --- an identity of the hospital's own
 cp "$work/st/station.pem" "$work/own.pem"
-cp "$work/st/station.key" "$work/own.key"
+openssl pkey -in "$work/st/station.pem" -out "$work/own.key"
 cp "$work/st/ca.pem" "$work/own-ca.pem"
 printf 'identity: %s\nca: %s\nserver: https://localhost:%s\nstate: %s\n' "$work/own" "$work/own-ca.pem" "$port" "$work/nowhere" >"$work/agent.yaml"
 check "without an enrolment, but with server, identity and CA: the agent starts" start_agent --language en --reader 'Tessere 00 00*'

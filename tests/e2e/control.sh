@@ -124,6 +124,26 @@ cp "$work/before.db" "$home/store.db"
 rm -f "$home/store.db-wal" "$home/store.db-shm"
 check "put right, it starts" start
 
+# --- at the same moment
+moment() { # two last approvals and, a little later each time, a rejection: one thing happens, once
+    local n carried rejected one two ms
+    for ms in {10..150..10}; do
+        make alice policy --file "$work/new.yaml" && approve alice || return 1
+        n=$(cat "$work/number")
+        approve bert >/dev/null 2>&1 &
+        one=$!
+        approve carl >/dev/null 2>&1 &
+        two=$!
+        sleep "$(printf '0.%03d' "$ms")"
+        rejected=$(api alice POST "/v1/proposals/$n/reject" '{}' | grep -c '"state":"rejected"')
+        wait "$one" "$two"
+        carried=$(entries carry-out | grep -c "\"proposal\":${n}[,}]")
+        echo "after $ms ms: rejected $rejected, carried out $carried"
+        [ $((rejected + carried)) = 1 ] || return 1
+    done
+}
+check "two last approvals and a rejection at the same moment: one thing happens, once" moment
+
 # --- who approves
 rotates() { desk_given ceremony rotate "$1"; }
 desk_given() { "$TESSERE" --home "$home" "$@" --confirmed-by xavier,yves <"$work/shares"; }

@@ -31,7 +31,7 @@ enrol() { # NAME
     local code
     code=$(api admin "${json[@]}" -d "{\"name\":\"$1\"}" "$url/v1/stations" | sed 's/.*"code":"\([^"]*\)".*/\1/')
     "$TESSERE_AGENT" --state "$work/$1" enrol --server "$url" --code "$code" &&
-        cp "$work/$1/station.pem" "$work/$1.pem" && cp "$work/$1/station.key" "$work/$1.key"
+        cp "$work/$1/station.pem" "$work/$1.pem" && cp "$work/$1/station.pem" "$work/$1.key"
 }
 check "three stations are enrolled" bash -c "$(declare -f enrol api); $(declare -p json); work='$work' home='$home' url='$url' TESSERE_AGENT='$TESSERE_AGENT'; enrol one && enrol two && enrol three"
 
@@ -56,6 +56,16 @@ check "an expired certificate counts as none" gets 401 certificate-needed old "$
 check "an address that is none" gets 404 not-found admin "$url/v1/nothing"
 check "a method that is not taken" gets 405 method admin -X DELETE "$url/v1/badges"
 check "a station asks for what it may not" gets 403 not-permitted one "$url/v1/badges"
+unsaid() { # what a person administers with has no sentence for somebody at a reader
+    api admin "$url/v1/badges/99" | tee "$work/unsaid" && grep -q '"code":"not-found"' "$work/unsaid" && ! grep -q sentence "$work/unsaid" &&
+        api one "${json[@]}" -d '{"box":"00"}' "$url/v1/taps/x/pin" | grep -q '"sentence":"Trop lent'
+}
+check "a tap that is over has a sentence, a badge that is none has not" unsaid
+check "a station's name with a line feed" gets 400 bad-input admin "${json[@]}" -d '{"name":"x\ny"}' "$url/v1/stations"
+check "a group that turns what stands beside it" gets 400 bad-input admin "${json[@]}" -d '{"name":"x","group":"g\u202e"}' "$url/v1/stations"
+check "a zone with a control character" gets 400 bad-input admin "${json[@]}" -d '{"name":"x","zone":"\u001b[2J"}' "$url/v1/stations"
+check "a holder's name with a line feed" gets 400 bad-input admin "${json[@]}" -d '{"what":"enrol","ref":"1","name":"x\ny","uid":"04A1B2C3D4E5F6"}' "$url/v1/desk"
+check "a person's name with a line feed" bash -c "! '$TESSERE' --home '$home' person add $'x\ny' --roles operator --out '$work/xy' 2>'$work/said' && grep -q 'on one line' '$work/said' && ! [ -e '$work/xy.key' ]"
 check "a body that is not JSON" gets 400 bad-input one "${json[@]}" -d '{"uid":' "$url/v1/taps"
 check "a key twice" gets 400 bad-input one "${json[@]}" -d '{"method":"ev2","method":"aes"}' "$url/v1/taps"
 check "an array" gets 400 bad-input one "${json[@]}" -d '[]' "$url/v1/taps"
@@ -88,12 +98,14 @@ check "a key used for two requests" bash -c "$(declare -f gets api); work='$work
 check "a one-time code is told once, and not kept" bash -c "$(declare -f gets api); work='$work' home='$home'
     gets 409 answer-lost admin -H 'Content-Type: application/json' -H 'Idempotency-Key: a' -d '{\"name\":\"x1\"}' '$url/v1/stations' &&
     ! sqlite3 '$home/store.db' 'SELECT body FROM reply' | grep -q code"
-flood() { # one connection, more than its rate
+flood() { # more than one's rate, and at once again on a connection of its own
     local out
     out=$(api admin -K <(for ((i = 0; i < 260; i++)); do echo "url = \"$url/v1/healthz\""; done) -w '\n')
-    grep -q '"code":"too-often"' <<<"$out"
+    grep -q '"code":"too-often"' <<<"$out" || return 1
+    for ((i = 0; i < 20; i++)); do api admin "$url/v1/healthz" & done | grep -q '"code":"too-often"'
 }
-check "who asks too often on a connection is told so" flood
+check "who asks too often is told so, on whatever connections" flood
+check "others are not, nor strangers at the same address" bash -c "$(declare -f api); work='$work' home='$home'; api paul '$url/v1/badges' | grep -q items && api '' '$url/v1/healthz' | grep -q alive"
 
 # --- the desk
 sleep 2 # within the rate again
@@ -160,7 +172,27 @@ hangs() {
 }
 sleep 10 # stations may have that many taps again
 check "when the token hangs under many taps, people are answered" hangs
+asked() { # strangers ask what the vault must answer: more of them than stations have readers
+    local vault token waiting=() i status=0
+    vault=$(pgrep -P "$server" -x tessere-vault) && token=$(pgrep -P "$vault" tessere-token) || return 1
+    kill -STOP "$token"
+    for ((i = 0; i < 20; i++)); do
+        for what in readyz jwks; do
+            api "" "$url/v1/$what" >/dev/null 2>&1 &
+            waiting+=($!)
+        done
+    done
+    sleep 1
+    curl -sS -m 4 --cacert "$home/pki/ca.pem" --cert "$work/two.pem" --key "$work/two.key" "${json[@]}" -d '{"uid":"04A1B2C3D4E5F6"}' "$url/v1/station/desk" | grep -q '"code":"not-found"' || status=1
+    curl -sS -m 4 --cacert "$home/pki/ca.pem" "$url/v1/healthz" | grep -q alive || status=2
+    sleep 5
+    curl -sS -m 4 --cacert "$home/pki/ca.pem" -w '%{http_code}' "$url/v1/readyz" | grep -q '"code":"token-failed".*503$' || status=3
+    kill -CONT "$token"
+    wait "${waiting[@]}"
+    return "$status"
+}
 sleep 11 # those taps have ended
+check "when the token hangs, strangers who ask for the vault hold no station up" asked
 check "and taps go on when it wakes" bash -c "$(declare -f api); work='$work' home='$home'; api two -H 'Content-Type: application/json' -d '$tap' '$url/v1/taps' | grep -q frame"
 
 # --- slowness

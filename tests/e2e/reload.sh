@@ -51,6 +51,20 @@ for ((i = 0; i < 100; i++)); do grep -q ready "$work/log" && break; sleep 0.1; d
 check "the server answers" answers
 check "it takes its configuration up again" hangup "configuration taken up"
 check "and answers" answers
+second() { # HOME STATUS WORDS
+    local status=0
+    "$TESSERED" --home "$1" 2>"$work/second" || status=$?
+    cat "$work/second"
+    [ "$status" = "$2" ] && grep -q "$3" "$work/second"
+}
+check "a second server on this home is refused by name" timeout 20 bash -c "$(declare -f second); work='$work' TESSERED='$TESSERED'; second '$home' 7 'another tessered serves this establishment'"
+other() {
+    "$TESSERE" --home "$work/other" init --finess 750712192 >/dev/null &&
+        "$TESSERE" --home "$work/other" server setup --hosts DNS:localhost --address 127.0.0.1 --port "$port" >/dev/null &&
+        second "$work/other" 2 "Address already in use"
+}
+check "so is one on this port" timeout 60 bash -c "$(declare -f second other); work='$work' TESSERED='$TESSERED' TESSERE='$TESSERE' port=$port; other"
+check "and the first goes on" answers
 
 # Connections that are open go on: each request is answered, and one that is told to close connects
 # again. $1 reloads while four clients ask.

@@ -222,6 +222,7 @@ check "Alice revokes the station" bash -c "$(declare -f call); work='$work' home
 check "Bruno taps there: the station is refused" outcome station-revoked bruno
 check "the agent ends" stop_agent
 check "Bruno leaves; his badge is revoked" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call olga POST /v1/badges/2/revoke '{\"reason\":\"left\"}' | grep -q revoked"
+check "what was answered about him is kept for a repeated request" bash -c "curl -sS -m 10 --cacert '$home/pki/ca.pem' --cert '$work/olga.pem' --key '$work/olga.key' -H 'Content-Type: application/json' -H 'Idempotency-Key: bruno' -d '{}' https://localhost:$port/v1/holders/10007654321/leave | grep -q ended && sqlite3 '$home/store.db' 'SELECT body FROM reply' | grep -q 10007654321"
 check "nobody has him forgotten alone" bash -c "! '$TESSERE' --home '$home' journal erase 10007654321 --yes"
 check "Alice proposes it; the proposal does not hold his number" bash -c "$(declare -f approver); work='$work' home='$home' port=$port; approver alice proposal make 'erase 10007654321' >'$work/erase' && ! grep -q 10007654321 '$work/erase'"
 erase=$(sed -n 's/^number //p' "$work/erase")

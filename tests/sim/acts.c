@@ -19,7 +19,7 @@ static void enrol(size_t i)
     struct channel *ch = sim_channel(i);
     (void)snprintf(ref, sizeof(ref), "%u-%u", (unsigned)i, (unsigned)(sim.acts % 1000000));
     const struct service_holder holder = {.ref = ref, .name = "Anne Martin"};
-    enum b_code r = service_enrol(sim.sv, ch, holder, NULL, &b, &err);
+    enum b_code r = sim.last = service_enrol(sim.sv, ch, holder, NULL, &b, &err);
     channel_free(&ch);
     if (r == B_OK && (c->is_lost || (c->is_encoded && !c->may_be_blank)))
         sim_fail("card %zu is enrolled though its badge %lld was not blanked", i,
@@ -38,7 +38,7 @@ static void repair(size_t i)
     struct sim_card *c = &sim.cards[i];
     struct store_badge b;
     struct channel *ch = sim_channel(i);
-    enum b_code r = service_repair(sim.sv, ch, NULL, &b, &err);
+    enum b_code r = sim.last = service_repair(sim.sv, ch, NULL, &b, &err);
     channel_free(&ch);
     if (r == B_OK && c->is_lost)
         sim_fail("card %zu is repaired though badge %lld was revoked", i, (long long)c->badge);
@@ -56,7 +56,7 @@ static void blank(size_t i)
     struct store_badge b;
     struct channel *ch = sim_channel(i);
     c->may_be_blank = true;
-    enum b_code r = service_blank(sim.sv, ch, NULL, &b, &err);
+    enum b_code r = sim.last = service_blank(sim.sv, ch, NULL, &b, &err);
     channel_free(&ch);
     c->is_unsure |= r != B_OK;
     if (r != B_OK)
@@ -135,7 +135,7 @@ static void tap(size_t i)
         self.serial_length = CRYPTO_SERIAL_MAX;
     }
     struct channel *ch = sim_channel(i);
-    enum b_code r = agent_tap(NULL, &self, ch, "", &no_pin, &outcome, &err);
+    enum b_code r = sim.last = agent_tap(NULL, &self, ch, "", &no_pin, &outcome, &err);
     judge_tap(i, r, was_welcome, cuts);
     if (r == B_OK && outcome.rekey[0] != '\0')
         rekey(i, ch, outcome.rekey);
@@ -150,7 +150,7 @@ static void desk_taps(size_t i)
     uint64_t cuts = sim.cuts;
     bool was_welcome = is_welcome(&sim.cards[i]);
     struct channel *ch = sim_channel(i);
-    enum b_code r = service_tap(sim.sv, ch, &b, &t, &legs, &err);
+    enum b_code r = sim.last = service_tap(sim.sv, ch, &b, &t, &legs, &err);
     channel_free(&ch);
     judge_tap(i, r, was_welcome, cuts);
 }
@@ -163,7 +163,7 @@ static void revoke(size_t i)
     struct sim_card *c = &sim.cards[i];
     if (c->badge == 0)
         return;
-    enum b_code r = service_revoke(sim.sv, c->badge, "lost", &err);
+    enum b_code r = sim.last = service_revoke(sim.sv, c->badge, "lost", &err);
     c->is_lost |= r == B_OK;
     c->is_unsure |= r != B_OK;
 }
@@ -173,7 +173,7 @@ static void suspend(size_t i)
     struct sim_card *c = &sim.cards[i];
     if (c->badge == 0)
         return;
-    enum b_code r = service_suspend(sim.sv, c->badge, "leave", &err);
+    enum b_code r = sim.last = service_suspend(sim.sv, c->badge, "leave", &err);
     c->is_stopped |= r == B_OK;
     c->is_unsure |= r != B_OK;
 }
@@ -183,7 +183,7 @@ static void reinstate(size_t i)
     struct sim_card *c = &sim.cards[i];
     if (c->badge == 0)
         return;
-    enum b_code r = service_reinstate(sim.sv, c->badge, &err);
+    enum b_code r = sim.last = service_reinstate(sim.sv, c->badge, &err);
     c->is_stopped &= r != B_OK;
     c->is_unsure |= r != B_OK;
 }
@@ -291,6 +291,7 @@ unsigned sim_run(const struct sim_act *act, size_t card, struct sim_fault fault)
     sim.crossings = 0;
     sim.is_torn = sim.has_no_token = sim.has_no_disk = false;
     sim.acts++;
+    sim.last = B_OK;
     act->run(card);
     unsigned crossings = sim.crossings;
     sim.fault = (struct sim_fault){.cut = SIM_NOTHING};

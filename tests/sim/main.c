@@ -1,5 +1,5 @@
 /*
- *   sim OPERATIONS [SEED]            operations drawn from seeds, a world of 2000 for each
+ *   sim OPERATIONS [SEED [tell]]     operations drawn from seeds, a world of 2000 for each
  *   sim exhaustive [EACH [STRIDE]]   every EACH-th cut of enrolment, re-key at a tap, repair and
  *                                    blanking, and every STRIDE-th cut of the work that mends it
  */
@@ -20,8 +20,9 @@ int main(int argc, char **argv)
     const char *what = argc > 1 ? argv[1] : "";
     if (strcmp(what, "exhaustive") == 0)
         return sim_exhaust(number(argc, argv, 2), number(argc, argv, 3));
+    sim_tells = argc > 3;
     if (strtoul(what, NULL, 10) > 0)
         return sim_draw_runs(strtoul(what, NULL, 10), number(argc, argv, 2));
-    (void)fprintf(stderr, "sim OPERATIONS [SEED] | sim exhaustive [EACH [STRIDE]]\n");
+    (void)fprintf(stderr, "sim OPERATIONS [SEED [tell]] | sim exhaustive [EACH [STRIDE]]\n");
     return 2;
 }

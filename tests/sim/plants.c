@@ -58,7 +58,7 @@ REAL(enum b_code, store_badge_put, struct store *s, struct store_badge *b, struc
 
 REAL(enum b_code, store_intent_effective, struct store *s, int64_t id, struct b_err *err)
 {
-    bool is_lost = planted == FORGETS_EFFECT && sim_draw(20) == 0;
+    bool is_lost = planted == FORGETS_EFFECT && sim_draw(3) == 0;
     return is_lost ? B_OK : __real_store_intent_effective(s, id, err);
 }
 

@@ -7,6 +7,7 @@
 
 enum { WORLD = 2000, CUT_PERCENT = 30, JUDGE_EVERY = 250 };
 
+bool sim_tells;
 static const char *const cut_names[] = {"nothing", "tear", "crash"};
 
 /* --- drawn -------------------------------------------------------------------------------------
@@ -43,6 +44,10 @@ static bool live(uint64_t seed, unsigned acts)
         size_t card = sim_draw(SIM_CARDS);
         struct sim_fault f = draw_fault();
         (void)sim_run(act, card, f);
+        if (sim_tells)
+            (void)printf("# %u: %s, card %zu, %s %s crossing %u: %s\n", n, act->name, card,
+                         cut_names[f.cut], f.after ? "after" : "before", f.at,
+                         b_code_name(sim.last));
         sim_judge_card(card);
         if (n % JUDGE_EVERY == 0 && sim.failed[0] == '\0')
             sim_judge_all();

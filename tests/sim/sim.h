@@ -52,6 +52,7 @@ struct sim {
     struct sim_card cards[SIM_CARDS];
     bool has_key[KEY_ROLE_ALL][KEY_GENERATION_MAX + 1]; /* in the token */
     bool is_compromised[KEY_GENERATION_MAX + 1];        /* of role auth, acknowledged */
+    unsigned chips;                                     /* made so far */
     uint64_t random;
     int64_t now_us;
     struct sim_fault fault;
@@ -60,6 +61,7 @@ struct sim {
     bool is_torn; /* the card has left */
     bool has_no_token, has_no_disk;
     uint64_t acts, cuts, deaths, taps, refused, verified;
+    enum b_code last; /* of the act */
     char failed[256]; /* what does not hold, or "" */
 };
 extern struct sim sim;
@@ -99,6 +101,7 @@ void sim_judge_all(void);
 void sim_fail(const char *fmt, ...) B_PRINTF(1, 2);
 
 /* runs.c: TAP lines; the exit status. */
+extern bool sim_tells; /* each operation, for a seed that fails */
 int sim_draw_runs(unsigned long operations, uint64_t seed);
 int sim_exhaust(unsigned each, unsigned stride);
 

@@ -176,14 +176,13 @@ static void make_server(bool is_guest, const char *diversification)
 
 void sim_new_card(size_t i, enum df_ev ev)
 {
-    static unsigned number;
     struct sim_card *c = &sim.cards[i];
     struct desk *d = c->desk;
     *c = (struct sim_card){.desk = d};
     if (d == NULL)
         c->desk = d = desk_new(ev, sim.sv->profile.is_guest, sim.sv->profile.diversification);
     struct df_personality who = {.ev = ev, .memory = 8192, .uid = {0x04, (uint8_t)(i + 1)}};
-    number++;
+    unsigned number = ++sim.chips;
     who.uid[3] = (uint8_t)(number >> 16);
     who.uid[4] = (uint8_t)(number >> 8);
     who.uid[5] = (uint8_t)number;

@@ -107,7 +107,7 @@ static void a_pin_file_that_others_can_read_is_refused(void **state)
     assert_int_equal(token_with(&config, &err), B_OK);
     if (geteuid() == 0) {
         assert_int_equal(chown(place_pin, 12345, 12345), 0);
-        assert_int_equal(token_with(&config, &err), B_E_TOKEN_PIN_SOURCE);
+        assert_int_equal(token_with(&config, &err), B_E_TOKEN_PIN_OWNER);
     }
 }
 

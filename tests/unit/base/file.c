@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,33 @@ static void what_a_cut_run_left_is_no_obstacle_and_is_not_followed(void **state)
     assert_int_not_equal(access(part, F_OK), 0);
 }
 
+static void *write_often(void *arg)
+{
+    struct b_err e;
+    for (int i = 0; i < 100; i++)
+        if (b_file_replace(path, arg, strlen(arg), 0600, &e) != B_OK)
+            return arg;
+    return NULL;
+}
+
+static void many_who_write_one_file_at_once_all_succeed(void **state)
+{
+    (void)state;
+    static char texts[4][16] = {"first", "second one", "third", "the fourth"};
+    pthread_t writers[4];
+    bool is_whole = false;
+    for (size_t i = 0; i < B_COUNT(writers); i++)
+        assert_int_equal(pthread_create(&writers[i], NULL, write_often, texts[i]), 0);
+    for (size_t i = 0; i < B_COUNT(writers); i++) {
+        void *failed = NULL;
+        assert_int_equal(pthread_join(writers[i], &failed), 0);
+        assert_null(failed);
+    }
+    for (size_t i = 0; i < B_COUNT(texts); i++)
+        is_whole |= strcmp(content(), texts[i]) == 0;
+    assert_true(is_whole);
+}
+
 static void where_it_cannot_be_written_path_and_cause_are_named(void **state)
 {
     (void)state;
@@ -106,6 +134,7 @@ int main(void)
         cmocka_unit_test(a_file_is_read_whole_or_not_at_all),
         cmocka_unit_test(a_file_takes_the_place_of_another_with_its_permissions),
         cmocka_unit_test(what_a_cut_run_left_is_no_obstacle_and_is_not_followed),
+        cmocka_unit_test(many_who_write_one_file_at_once_all_succeed),
         cmocka_unit_test(where_it_cannot_be_written_path_and_cause_are_named),
     };
     return cmocka_run_group_tests_name("files", tests, make_dir, drop_dir);

@@ -17,6 +17,11 @@ static void a_holder_is_greeted_by_name(void **state)
     assert_string_equal(text, "Bonjour, Zoé Noël.");
     policy_sentence(B_OK, false, "", text, sizeof(text));
     assert_string_equal(text, "Hello.");
+    char name[120] = "";
+    for (size_t i = 0; i < 60; i++) /* 119 bytes; the 80th is in the middle of a character */
+        memcpy(name + (i == 0 ? 0 : 2 * i - 1), i == 0 ? "Z" : "é", i == 0 ? 1 : 2);
+    policy_sentence(B_OK, true, name, text, sizeof(text));
+    assert_string_equal(text + strlen("Bonjour, ") + 79, ".");
 }
 
 static void what_a_tap_can_meet_has_a_sentence_of_its_own(void **state)

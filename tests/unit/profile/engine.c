@@ -219,6 +219,23 @@ static void a_generation_that_is_not_ours_is_told(void **state)
     desk_drop(d);
 }
 
+/* In 04 03 00 00 00 3F 00 the last byte, with the CRC that follows, reads as a CRC of the six
+ * before it. */
+static void a_uid_that_ends_as_padding_does_is_told_whole(void **state)
+{
+    (void)state;
+    const struct df_personality who = {
+        .ev = DF_EV3, .memory = 8192, .uid = {0x04, 0x03, 0, 0, 0, 0x3F, 0}};
+    struct desk *d = desk_new(DF_EV3, false, "serial"); /* shows a random UID once it is enrolled */
+    assert_true(df_picc_blank(&d->picc, &who));
+    good(d, PROFILE_GOAL_REACH);
+    good(d, PROFILE_GOAL_BLANK);
+    good(d, PROFILE_GOAL_SCAN);
+    assert_int_equal(profile_run_state(d->run)->uid_len, 7);
+    assert_memory_equal(profile_run_state(d->run)->uid, who.uid, 7);
+    desk_drop(d);
+}
+
 /* Puts an application of somebody else on the card, as a guest would. */
 static void put_other(struct desk *d, df_aid aid)
 {
@@ -562,6 +579,7 @@ int main(void)
         cmocka_unit_test(a_badge_keeps_its_serial),
         cmocka_unit_test(a_tap_finds_out_what_the_store_forgot),
         cmocka_unit_test(a_factory_key_is_no_badge),
+        cmocka_unit_test(a_uid_that_ends_as_padding_does_is_told_whole),
         cmocka_unit_test(a_card_that_lies_of_its_version_is_refused),
         cmocka_unit_test(a_scan_recognises_a_layout_of_others),
         cmocka_unit_test(a_takeover_leaves_keys_of_this_badge_alone),

@@ -1,0 +1,21 @@
+/* Copies at the command line: what `backup` and `drill` share. Private to backup.c and drill.c. */
+#ifndef TESSERE_CLI_BACKUP_H
+#define TESSERE_CLI_BACKUP_H
+
+#include "cli/cli.h"
+#include "service/backup.h"
+#include "service/journal.h"
+
+struct backup_wanted {
+    struct service_copy_wanted is;
+    struct journal_signer signer;
+    char note[JOURNAL_NOTE_MAX + 1];
+};
+/* What --finess, --key, --checkpoint and --older say. */
+B_NODISCARD enum b_code cli_backup_wanted(const struct cli *c, struct backup_wanted *w,
+                                          struct b_err *err);
+/* What was found of a copy that is well. */
+void cli_backup_say(const struct cli *c, const struct backup_wanted *w,
+                    const struct service_manifest *m, bool is_opened);
+
+#endif

@@ -1,0 +1,147 @@
+/* PINs of taps under way: what comes at the same moment. On a real vault and token. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "desk.h"
+#include "place.h"
+#include "service/change.h"
+#include "service/policy.h"
+#include "service/station.h"
+
+enum { TAPS = 4 };
+
+static struct desk desk;
+static struct desk_card card;
+static struct service_taps *taps;
+static const struct store_station station = {.id = 5, .name = "w", .state = STORE_PARTY_ACTIVE};
+
+static enum b_code put_holder(struct service_change *c, void *ctx, struct b_err *err)
+{
+    return store_holder_put(c->store, ctx, err);
+}
+
+/* A holder with a badge and, as far as the store knows, a PIN. */
+static int open_desk(void **state)
+{
+    (void)state;
+    struct store_badge badge;
+    static struct store_holder holder;
+    struct vault_key seal;
+    bool ignored = false;
+    desk_open(&desk, "750000001");
+    desk_card_new(&card, DF_EV2, 0x66);
+    taps = service_taps_new();
+    desk.sv.policies = service_policies_new();
+    MUST(vault_key_generate(desk.sv.vault, KEY_ROLE_SEAL, 1, &seal, &desk_err));
+    MUST(service_policy_open(&desk.sv,
+                             "pin: {pauses: [0]}\nrules: [{group: \"\", factor: pin-always}]\n",
+                             &ignored, &desk_err));
+    MUST(desk_enrol(&desk, &card, &badge));
+    MUST(store_holder_by_ref(desk.sv.store, badge.holder_ref, &holder, &desk_err));
+    holder.pin_len = sizeof(holder.pin) / 2;
+    MUST(service_writer_run(desk.sv.writer, desk.sv.asker, put_holder, &holder, &desk_err));
+    return 0;
+}
+
+static int close_desk(void **state)
+{
+    (void)state;
+    service_taps_free(&taps);
+    service_policies_free(&desk.sv.policies);
+    desk_close(&desk);
+    return 0;
+}
+
+/* What the card says to a frame, with its status word. */
+static struct b_rd say(struct channel *ch, const uint8_t *frame, size_t n, uint8_t room[300])
+{
+    struct b_wr w = b_wr_from(room, 300);
+    MUST(channel_transmit(ch, b_rd_from(frame, n), &w, &desk_err));
+    return b_wr_reader(&w);
+}
+
+/* A tap that waits for its PIN. */
+static void prove(char name[static SERVICE_TAP_NAME])
+{
+    static const uint8_t select[] = {0x90, 0x5A, 0, 0, 3, 0x34, 0x12, 0xF5, 0};
+    static const uint8_t first[] = {0x90, 0x71, 0, 0, 2, 1, 0, 0};
+    static struct service_verdict verdict;
+    uint8_t room[300];
+    uint8_t next[38] = {0x90, 0xAF, 0, 0, 0x20};
+    struct service_tap_first m = {.uid_len = 7, .how = DF_AUTH_EV2_FIRST};
+    struct channel *ch = desk_channel(&card, (struct channel_fault){0});
+    (void)say(ch, select, sizeof(select), room);
+    struct b_rd challenge = say(ch, first, sizeof(first), room);
+    memcpy(m.uid, card.seen.uid, sizeof(m.uid));
+    memcpy(m.cryptogram, challenge.p, sizeof(m.cryptogram));
+    MUST(service_tap_first(&desk.sv, taps, &station, &m, name, next + 5, &desk_err));
+    struct b_rd answer = say(ch, next, sizeof(next), room);
+    const struct service_tap_second s = {.status = answer.p[answer.left - 1],
+                                         .answer = b_rd_from(answer.p, answer.left - 2)};
+    desk_expect(service_tap_second(&desk.sv, taps, &station, name, &s, &verdict, &desk_err),
+                B_E_PIN_REQUIRED);
+    channel_free(&ch);
+}
+
+struct typed {
+    const char *tap;
+    enum b_code code;
+    struct service_verdict verdict;
+};
+
+/* It is no PIN: what the vault makes of it does not matter here. */
+static void *type(void *arg)
+{
+    struct typed *t = arg;
+    static const uint8_t box[64];
+    struct b_err err;
+    t->code = service_tap_pin(&desk.sv, taps, &station, t->tap, b_rd_from(box, sizeof(box)),
+                              &t->verdict, &err);
+    return NULL;
+}
+
+static void while_one_pin_is_looked_at_others_of_its_holder_are_not(void **state)
+{
+    (void)state;
+    static struct typed typed[TAPS];
+    static char names[TAPS][SERVICE_TAP_NAME];
+    pthread_t hand[TAPS];
+    for (size_t i = 0; i < TAPS; i++) {
+        prove(names[i]);
+        typed[i].tap = names[i];
+    }
+    int vault = vault_pid(desk.sv.vault);
+    assert_int_equal(kill(vault, SIGSTOP), 0);
+    for (size_t i = 0; i < TAPS; i++) {
+        assert_int_equal(pthread_create(&hand[i], NULL, type, &typed[i]), 0);
+        (void)usleep(200000);
+    }
+    assert_int_equal(kill(vault, SIGCONT), 0);
+    for (size_t i = 0; i < TAPS; i++)
+        assert_int_equal(pthread_join(hand[i], NULL), 0);
+    assert_int_not_equal(typed[0].code, B_E_PIN_THROTTLED);
+    for (size_t i = 1; i < TAPS; i++) {
+        assert_int_equal(typed[i].code, B_E_PIN_THROTTLED);
+        assert_true(typed[i].verdict.retry_at > 0);
+    }
+    (void)type(&typed[1]); /* afterwards the next one is */
+    assert_int_not_equal(typed[1].code, B_E_PIN_THROTTLED);
+    assert_int_not_equal(typed[1].code, B_E_NOT_FOUND);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(while_one_pin_is_looked_at_others_of_its_holder_are_not,
+                                        open_desk, close_desk),
+    };
+    return cmocka_run_group_tests_name("pin", tests, desk_make_place, desk_drop_place);
+}
