@@ -166,16 +166,9 @@ enum b_code ceremony_finish(struct ceremony *k, const char *kind, struct b_err *
 
 enum b_code ceremony_next(struct ceremony *k, enum key_role role, unsigned *ret, struct b_err *err)
 {
-    struct store_generation gs[64];
-    size_t count = 0;
-    enum b_code r = store_generation_list(k->c->service.store, gs, B_COUNT(gs), &count, err);
-    *ret = 1;
-    for (size_t i = 0; r == B_OK && i < count; i++)
-        if (gs[i].role == role && gs[i].generation >= *ret)
-            *ret = gs[i].generation + 1u;
-    if (r == B_OK && *ret > KEY_GENERATION_MAX)
-        r = b_err_set(err, B_E_KEY_EXISTS, 0, "role %s has used all its generations",
-                      key_role_name(role));
+    uint8_t next = 0;
+    enum b_code r = service_next_generation(k->c->service.store, role, &next, err);
+    *ret = next;
     return r;
 }
 

@@ -286,7 +286,7 @@ static enum b_code check_key(const struct store_generation *g, const struct vaul
 
 enum b_code cli_check_keys(struct cli *c, struct b_err *err)
 {
-    static struct store_generation gs[256];
+    static struct store_generation gs[STORE_GENERATIONS_MAX];
     static struct vault_key keys[256];
     size_t count = 0;
     size_t key_count = 0;

@@ -98,8 +98,8 @@ static bool list_far(struct cli *c, const json_t *o)
 
 enum b_code cli_key_list(struct cli *c, struct b_err *err)
 {
-    static struct store_generation gs[64];
-    static struct vault_key keys[64];
+    static struct store_generation gs[STORE_GENERATIONS_MAX];
+    static struct vault_key keys[STORE_GENERATIONS_MAX];
     struct vault_token token;
     size_t count = 0, key_count = 0;
     if (c->out != NULL)

@@ -135,6 +135,18 @@ static enum b_code show_attached(struct cli *c, const json_t *o, struct b_err *e
 }
 
 /* What is signed is the text that the person has read, not one that the server sends afterwards. */
+enum b_code cli_proposal_reject(struct cli *c, struct b_err *err)
+{
+    char path[128];
+    json_t *o = NULL;
+    (void)snprintf(path, sizeof(path), "/v1/proposals/%.40s/reject", c->operand);
+    enum b_code r = cli_far(c, "POST", path, json_object(), &o, err);
+    if (r == B_OK)
+        answer(c, o);
+    json_decref(o);
+    return r;
+}
+
 enum b_code cli_proposal_approve(struct cli *c, struct b_err *err)
 {
     char path[128];

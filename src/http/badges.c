@@ -119,7 +119,7 @@ enum b_code http_badge_validity(struct http_call *c, struct b_err *err)
 
 enum b_code http_key_list(struct http_call *c, struct b_err *err)
 {
-    struct store_generation gs[64];
+    static _Thread_local struct store_generation gs[STORE_GENERATIONS_MAX];
     size_t count = 0;
     enum b_code r = store_generation_list(c->service.store, gs, B_COUNT(gs), &count, err);
     json_t *items = json_array();

@@ -359,7 +359,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *s, const struct http_
         MHD_OPTION_CONNECTION_LIMIT, c->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         c->connections_per_address, MHD_OPTION_CONNECTION_TIMEOUT, 300u,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_THREAD_STACK_SIZE,
-        (size_t)512 * 1024, MHD_OPTION_NOTIFY_COMPLETED, request_ends, NULL,
+        (size_t)1024 * 1024, MHD_OPTION_NOTIFY_COMPLETED, request_ends, NULL,
         MHD_OPTION_NOTIFY_CONNECTION, connection_changes, s, MHD_OPTION_URI_LOG_CALLBACK,
         request_begins, NULL, MHD_OPTION_END);
     int cause = errno;

@@ -26,16 +26,11 @@ static enum b_code read_role(const char *text, enum key_role *ret, struct b_err 
 static enum b_code prepare_rotate(struct service *sv, struct service_proposing *k,
                                   struct b_err *err)
 {
-    struct store_generation gs[64];
-    size_t count = 0;
-    unsigned next = 1;
+    uint8_t next = 0;
     enum key_role role = KEY_ROLE_COUNT;
     enum b_code r = read_role(k->operands, &role, err);
     if (r == B_OK)
-        r = store_generation_list(sv->store, gs, B_COUNT(gs), &count, err);
-    for (size_t i = 0; r == B_OK && i < count; i++)
-        if (gs[i].role == role && gs[i].generation >= next)
-            next = gs[i].generation + 1u;
+        r = service_next_generation(sv->store, role, &next, err);
     if (r == B_OK)
         (void)snprintf(k->argument, sizeof(k->argument), "%s %u", key_role_name(role), next);
     return r;
@@ -45,7 +40,7 @@ static enum b_code prepare_rotate(struct service *sv, struct service_proposing *
 static enum b_code find_generation(struct store *s, const char *text, struct store_generation *ret,
                                    struct b_err *err)
 {
-    struct store_generation gs[64];
+    static _Thread_local struct store_generation gs[STORE_GENERATIONS_MAX];
     size_t count = 0;
     enum key_role role = KEY_ROLE_COUNT;
     enum b_code r = read_role(text, &role, err);

@@ -74,7 +74,7 @@ enum b_code service_note_campaign(struct service_change *c, enum key_role role, 
 enum b_code service_note_campaign_over(struct service_change *c, enum key_role role,
                                        struct b_err *err)
 {
-    struct store_generation gs[64];
+    static _Thread_local struct store_generation gs[STORE_GENERATIONS_MAX];
     struct store_campaign k;
     size_t count = 0;
     unsigned usable = 0;

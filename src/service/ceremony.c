@@ -199,7 +199,7 @@ static const struct store_generation *find(const struct store_generation *gs, si
 enum b_code service_ceremony_compare(struct store *s, const struct service_backup *b,
                                      struct b_err *err)
 {
-    struct store_generation gs[64];
+    static _Thread_local struct store_generation gs[STORE_GENERATIONS_MAX];
     size_t count = 0;
     enum b_code r = store_generation_list(s, gs, B_COUNT(gs), &count, err);
     for (size_t i = 0; r == B_OK && i < b->count; i++) {
@@ -216,7 +216,7 @@ enum b_code service_ceremony_compare(struct store *s, const struct service_backu
 static enum b_code note_keys(struct service_change *c, const struct service_backup *b,
                              struct b_err *err)
 {
-    struct store_generation gs[64];
+    static _Thread_local struct store_generation gs[STORE_GENERATIONS_MAX];
     size_t count = 0;
     enum b_code r = store_generation_list(c->store, gs, B_COUNT(gs), &count, err);
     for (unsigned generation = 1; r == B_OK && generation <= KEY_GENERATION_MAX; generation++) {

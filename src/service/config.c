@@ -2,7 +2,9 @@
 #include "service/config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/file.h"
 #include "config/yaml.h"
 
 /* The file: everything is a string, absent ones are NULL. */
@@ -93,8 +95,12 @@ enum b_code service_config_write(const char *path, const struct service_config *
     struct config_said said = {.text = ""};
     cyaml_config_t settings = config_yaml(&said);
     settings.flags = CYAML_CFG_STYLE_BLOCK;
-    cyaml_err_t r = cyaml_save_file(path, &settings, &schema, &f, 0);
-    if (r == CYAML_OK)
-        return B_OK;
-    return b_err_set(err, B_E_CONFIG, (uint32_t)r, "writing %s: %s", path, cyaml_strerror(r));
+    char *text = NULL;
+    size_t n = 0;
+    cyaml_err_t code = cyaml_save_data(&text, &n, &settings, &schema, &f, 0);
+    enum b_code r = code == CYAML_OK ? b_file_replace(path, text, n, 0644, err)
+                                     : b_err_set(err, B_E_CONFIG, (uint32_t)code, "writing %s: %s",
+                                                 path, cyaml_strerror(code));
+    free(text);
+    return r;
 }

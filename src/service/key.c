@@ -5,7 +5,7 @@
 #include "service/campaign.h"
 #include "service/relay.h"
 
-enum { GENERATIONS_MAX = 64, KEYS_MAX = 256 };
+enum { KEYS_MAX = 256 };
 
 struct rotation {
     const struct vault_key *key;
@@ -15,7 +15,7 @@ struct rotation {
 enum b_code service_note_rotation(struct service_change *c, const struct vault_key *key,
                                   struct store_generation *ret, struct b_err *err)
 {
-    struct store_generation gs[GENERATIONS_MAX];
+    static _Thread_local struct store_generation gs[STORE_GENERATIONS_MAX];
     size_t count = 0;
     enum b_code r = store_generation_list(c->store, gs, B_COUNT(gs), &count, err);
     for (size_t i = 0; r == B_OK && i < count; i++) {
@@ -77,24 +77,43 @@ static enum b_code make_or_take(struct vault *v, enum key_role role, uint8_t gen
                : r;
 }
 
+enum b_code service_next_generation(struct store *s, enum key_role role, uint8_t *ret,
+                                    struct b_err *err)
+{
+    static _Thread_local struct store_generation gs[STORE_GENERATIONS_MAX];
+    size_t count = 0;
+    size_t usable = 0;
+    uint8_t newest = 0;
+    enum b_code r = store_generation_list(s, gs, B_COUNT(gs), &count, err);
+    for (size_t i = 0; r == B_OK && i < count; i++) {
+        if (gs[i].role != role)
+            continue;
+        newest = gs[i].generation > newest ? gs[i].generation : newest;
+        usable += gs[i].state != STORE_GENERATION_RETIRED;
+    }
+    if (r != B_OK)
+        return r;
+    if (newest == KEY_GENERATION_MAX || count == B_COUNT(gs))
+        return b_err_set(err, B_E_KEY_EXISTS, 0, "role %s has used all its generations",
+                         key_role_name(role));
+    if (usable >= PROFILE_GENERATIONS_MAX) /* a badge of one more would not be known any more */
+        return b_err_set(
+            err, B_E_GENERATION_NEEDED, 0,
+            "role %s has %zu generations that badges may have: retire the oldest first",
+            key_role_name(role), usable);
+    *ret = (uint8_t)(newest + 1);
+    return B_OK;
+}
+
 /* The key is made in the token first: a generation that the store names always exists. */
 enum b_code service_rotate(struct service *sv, enum key_role role, struct store_generation *ret,
                            struct b_err *err)
 {
-    struct store_generation gs[GENERATIONS_MAX];
-    size_t count = 0;
-    enum b_code r = store_generation_list(sv->store, gs, B_COUNT(gs), &count, err);
-    uint8_t newest = 0;
-    for (size_t i = 0; r == B_OK && i < count; i++) {
-        if (gs[i].role == role && gs[i].generation > newest)
-            newest = gs[i].generation;
-    }
-    if (r == B_OK && newest == KEY_GENERATION_MAX)
-        r = b_err_set(err, B_E_KEY_EXISTS, 0, "role %s has used all its generations",
-                      key_role_name(role));
+    uint8_t next = 0;
     struct vault_key key;
+    enum b_code r = service_next_generation(sv->store, role, &next, err);
     if (r == B_OK)
-        r = make_or_take(sv->vault, role, (uint8_t)(newest + 1), &key, err);
+        r = make_or_take(sv->vault, role, next, &key, err);
     if (r != B_OK)
         return r;
     struct rotation k = {&key, ret};

@@ -20,7 +20,7 @@ int64_t service_now(void)
 enum b_code service_generations(const struct service *sv, bool with_compromised,
                                 struct profile_job *job, struct b_err *err)
 {
-    struct store_generation gs[64];
+    static _Thread_local struct store_generation gs[STORE_GENERATIONS_MAX];
     size_t count = 0;
     enum b_code r = store_generation_list(sv->store, gs, B_COUNT(gs), &count, err);
     if (r != B_OK)
@@ -49,7 +49,7 @@ enum b_code service_generations(const struct service *sv, bool with_compromised,
 enum b_code service_generations_of(const struct service *sv, enum key_role role,
                                    struct profile_generations *ret, struct b_err *err)
 {
-    struct store_generation gs[64];
+    static _Thread_local struct store_generation gs[STORE_GENERATIONS_MAX];
     size_t count = 0;
     *ret = (struct profile_generations){.target = 0};
     enum b_code r = store_generation_list(sv->store, gs, B_COUNT(gs), &count, err);

@@ -124,6 +124,10 @@ B_NODISCARD enum b_code service_note_key(struct service_change *c, const struct 
 /* The same where it takes the place of the active one, which becomes retiring. */
 B_NODISCARD enum b_code service_note_rotation(struct service_change *c, const struct vault_key *key,
                                               struct store_generation *ret, struct b_err *err);
+/* The number of a role's next generation. B_E_KEY_EXISTS when none is left, B_E_GENERATION_NEEDED
+ * when so many are in use that badges of the oldest would not be known any more. */
+B_NODISCARD enum b_code service_next_generation(struct store *s, enum key_role role, uint8_t *ret,
+                                                struct b_err *err);
 /* A new active generation of a role; the former becomes retiring. */
 B_NODISCARD enum b_code service_rotate(struct service *sv, enum key_role role,
                                        struct store_generation *ret, struct b_err *err);

@@ -71,8 +71,9 @@ enum b_code store_generation_list(struct store *s, struct store_generation *gs, 
     enum b_code r =
         store_prepare(s, "SELECT " COLUMNS " FROM generation ORDER BY role, generation", &st, err);
     size_t n = 0;
-    while (r == B_OK && n < cap && (r = driver_step(st, err)) == B_OK)
-        r = read_generation(st, &gs[n++], err);
+    while (r == B_OK && (r = driver_step(st, err)) == B_OK)
+        r = n < cap ? read_generation(st, &gs[n++], err)
+                    : b_err_set(err, B_E_TOO_LARGE, 0, "more than %zu generations", cap);
     driver_finish(&st);
     if (r != B_OK && r != B_E_NOT_FOUND)
         return r;

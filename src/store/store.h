@@ -76,6 +76,8 @@ enum store_generation_state {
     STORE_GENERATION_RETIRED,
     STORE_GENERATION_COMPROMISED,
 };
+/* Of all roles together: a rotation of each of them every three months for ten years. */
+enum { STORE_GENERATIONS_MAX = 256 };
 const char *store_generation_state_name(enum store_generation_state st);
 struct store_generation {
     enum key_role role;
@@ -88,6 +90,7 @@ struct store_generation {
 };
 B_NODISCARD enum b_code store_generation_put(struct store *s, const struct store_generation *g,
                                              struct b_err *err);
+/* B_E_TOO_LARGE when there are more than cap: none is left out in silence. */
 B_NODISCARD enum b_code store_generation_list(struct store *s, struct store_generation *gs,
                                               size_t cap, size_t *ret_count, struct b_err *err);
 

@@ -80,8 +80,8 @@ static enum b_code hear_answer(int fd, const char *path, struct b_err *err)
     struct b_err remote;
     ssize_t n = receive(fd, bytes);
     if (n <= 0)
-        return b_err_set(err, B_E_VAULT_GONE, n < 0 ? (uint32_t)errno : 0,
-                         "asking %s for a vault: no answer; does it serve this user?", path);
+        return b_err_set(err, B_E_VAULT_REFUSES, n < 0 ? (uint32_t)errno : 0,
+                         "asking %s for a vault: it closed the connection", path);
     struct b_rd r = b_rd_from(bytes, (size_t)n);
     uint8_t status = b_rd_u8(&r);
     if (status == 0 && b_rd_end(&r))

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,11 +61,32 @@ static int serve(struct server *s)
     }
 }
 
-/* A vault that closed one lane has ended. Modules register exit handlers that expect libraries to
- * be there in their own order, and their other threads may still be at work. */
+/* The vault has ended. A module may be in the middle of rewriting its files (SoftHSM2 does at each
+ * login), and cut there it has lost the token: so what was begun is ended, on each lane, but no
+ * module that hangs is waited for longer than this. */
+enum { GRACE_SECONDS = 3 };
+static atomic_uint lanes_at_work;
+
+static void on_vault_ended(int signal)
+{
+    (void)signal;
+    (void)alarm(GRACE_SECONDS); /* nobody catches its signal */
+}
+
+/* Modules register exit handlers that expect libraries to be there in their own order: none runs.
+ */
+static _Noreturn void end_lane(int status)
+{
+    if (status == VAULT_EXIT_PROTOCOL || atomic_fetch_sub(&lanes_at_work, 1) == 1)
+        _exit(status);
+    (void)alarm(GRACE_SECONDS);
+    for (;;)
+        (void)pause();
+}
+
 static void *run(void *arg)
 {
-    _exit(serve(arg));
+    end_lane(serve(arg));
 }
 
 /* Why it cannot work, as the answer to whatever is asked first. */
@@ -116,8 +138,11 @@ int main(int argc, char **argv)
         return 2;
     }
     /* Also when a module hangs. A vault that ended before this line is seen on its lanes. */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prepare(count, &in_token, &err) != B_OK)
+    const struct sigaction ended = {.sa_handler = on_vault_ended, .sa_flags = SA_RESTART};
+    if (sigaction(SIGTERM, &ended, NULL) != 0 || prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 ||
+        prepare(count, &in_token, &err) != B_OK)
         return refuse(&err);
+    atomic_store(&lanes_at_work, count);
     for (unsigned i = 1; i < count; i++) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, run, &servers[i]) != 0)
@@ -126,5 +151,5 @@ int main(int argc, char **argv)
     int status = serve(&servers[0]);
     if (count == 1)
         vaultd_keyring_close(&servers[0].lane.keyring);
-    _exit(status);
+    end_lane(status);
 }
