@@ -23,27 +23,14 @@ struct days {
     bool is_temporary;
 };
 
-/* The first second of a day here, so many days later. */
-static bool day_at(const char *text, int later, int64_t *ret)
-{
-    struct tm tm = {.tm_isdst = -1};
-    const char *end = strptime(text, "%Y-%m-%d", &tm);
-    if (end == NULL || *end != '\0')
-        return false;
-    tm.tm_mday += later;
-    tm.tm_isdst = -1;
-    *ret = (int64_t)mktime(&tm);
-    return *ret > 0;
-}
-
 /* --from is that day's first second, --until its last, of this machine's time. */
 static enum b_code read_days(const struct cli *c, struct days *ret, struct b_err *err)
 {
     const char *from = c->options[CLI_OPT_FROM];
     const char *until = c->options[CLI_OPT_UNTIL];
     *ret = (struct days){.is_temporary = cli_has(c, CLI_OPT_TEMPORARY)};
-    if ((from != NULL && !day_at(from, 0, &ret->from)) ||
-        (until != NULL && !day_at(until, 1, &ret->until)))
+    if ((from != NULL && !service_day_at(from, 0, &ret->from)) ||
+        (until != NULL && !service_day_at(until, 1, &ret->until)))
         return b_err_set(err, B_E_USAGE, 0, _("a day is written YYYY-MM-DD, such as 2027-03-31"));
     ret->until -= until != NULL ? 1 : 0;
     if (ret->is_temporary && until == NULL)

@@ -1,6 +1,7 @@
 /* The desk: scan, enrol, repair, blank, and the states of a badge. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "service/fleet.h"
 #include "service/party.h"
@@ -468,6 +469,18 @@ enum b_code service_revoke(struct service *sv, int64_t badge_id, const char *rea
                            struct b_err *err)
 {
     return change_state(sv, badge_id, STORE_BADGE_REVOKED, "revoke", reason, err);
+}
+
+bool service_day_at(const char *text, int later, int64_t *ret)
+{
+    struct tm tm = {.tm_isdst = -1};
+    const char *end = strptime(text, "%Y-%m-%d", &tm);
+    if (end == NULL || *end != '\0')
+        return false;
+    tm.tm_mday += later;
+    tm.tm_isdst = -1;
+    *ret = (int64_t)mktime(&tm);
+    return *ret > 0;
 }
 
 struct validity {
