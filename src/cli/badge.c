@@ -58,6 +58,8 @@ enum b_code cli_badge_enrol(struct cli *c, struct b_err *err)
     order.not_after = days.until;
     order.is_temporary = days.is_temporary;
     if (r == B_OK)
+        r = cli_batch(c, &order.batch_id, err);
+    if (r == B_OK)
         r = cli_at_desk(c, &order, &done, err);
     if (r != B_OK)
         return r;
@@ -168,7 +170,7 @@ enum b_code cli_badge_list(struct cli *c, struct b_err *err)
                                             list_one, c, err);
 }
 
-static enum b_code operand_id(const struct cli *c, int64_t *ret, struct b_err *err)
+enum b_code cli_operand_badge(const struct cli *c, int64_t *ret, struct b_err *err)
 {
     char *end = NULL;
     long long id = strtoll(c->operand, &end, 10);
@@ -274,7 +276,7 @@ enum b_code cli_badge_show(struct cli *c, struct b_err *err)
 {
     struct store_badge b;
     int64_t id = 0;
-    enum b_code r = operand_id(c, &id, err);
+    enum b_code r = cli_operand_badge(c, &id, err);
     if (r == B_OK && cli_is_far(c))
         return show_far(c, id, err);
     if (r == B_OK)
@@ -317,7 +319,7 @@ static enum b_code change(struct cli *c, const char *verb, change_fn *fn, struct
 {
     int64_t id = 0;
     struct store_badge b;
-    enum b_code r = operand_id(c, &id, err);
+    enum b_code r = cli_operand_badge(c, &id, err);
     if (r == B_OK)
         r = cli_is_far(c) ? change_far(c, verb, id, &b, err) : change_here(c, fn, id, &b, err);
     if (r != B_OK)
@@ -373,7 +375,7 @@ enum b_code cli_badge_validity(struct cli *c, struct b_err *err)
     int64_t id = 0;
     struct days days;
     struct store_badge b;
-    enum b_code r = operand_id(c, &id, err);
+    enum b_code r = cli_operand_badge(c, &id, err);
     if (r == B_OK)
         r = read_days(c, &days, err);
     if (r == B_OK)

@@ -257,6 +257,8 @@ static enum b_code read_list(struct run *run, struct b_err *err)
     char *text = NULL;
     enum b_code r = cli_encoding(run->c, &list.encoding, err);
     if (r == B_OK)
+        r = cli_batch(run->c, &list.batch_id, err);
+    if (r == B_OK)
         r = b_file_read(list.name, LIST_MAX, &text, &list.n, err);
     list.text = text;
     if (r == B_OK)

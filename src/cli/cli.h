@@ -82,6 +82,10 @@ enum cli_option {
     CLI_OPT_ENCODING,
     CLI_OPT_FLEET,
     CLI_OPT_READERS,
+    CLI_OPT_BATCH,
+    CLI_OPT_BADGE,
+    CLI_OPT_SUPPLIER,
+    CLI_OPT_TRANSPORT_KEY,
     CLI_OPT_COUNT_OF,
 };
 
@@ -178,6 +182,10 @@ B_NODISCARD enum b_code cli_make_dir(const char *path, struct b_err *err);
 B_NODISCARD enum b_code cli_at_desk(struct cli *c, const struct service_order *order,
                                     struct service_done *ret, struct b_err *err);
 
+/* badge.c: the badge that the operand numbers. */
+B_NODISCARD enum b_code cli_operand_badge(const struct cli *c, int64_t *ret, struct b_err *err);
+/* stock.c: --batch of cards that are encoded here; 0 without it. */
+B_NODISCARD enum b_code cli_batch(const struct cli *c, int64_t *ret, struct b_err *err);
 /* fleet.c: --encoding. */
 B_NODISCARD enum b_code cli_encoding(const struct cli *c, enum b_csv_encoding *ret,
                                      struct b_err *err);

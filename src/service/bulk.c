@@ -23,6 +23,7 @@ struct person {
 struct service_bulk {
     struct person *people;
     size_t count, cap;
+    int64_t batch_id;
     struct person **by_ref;
     size_t next; /* nobody before it waits */
     pthread_mutex_t lock;
@@ -142,6 +143,7 @@ enum b_code service_bulk_new(const struct service_bulk_list *list, struct servic
         return b_err_set(err, r, 0, "reading %s", list->name);
     }
     b_check(pthread_mutex_init(&b->lock, NULL) == 0 && pthread_mutex_init(&b->asking, NULL) == 0);
+    b->batch_id = list->batch_id;
     s->name = list->name;
     s->columns = columns;
     s->column_count = COLUMNS;
@@ -366,8 +368,11 @@ enum b_code service_bulk_encode(struct service_bulk *b, struct service *sv, stru
     if (p == NULL)
         return b_err_set(err, B_E_NOT_FOUND, 0, "nobody of the list waits for a card");
     memcpy(ret->name, p->name, sizeof(ret->name));
-    const struct service_holder holder = {
-        .ref = p->ref, .name = p->name, .not_before = p->not_before, .not_after = p->not_after};
+    const struct service_holder holder = {.ref = p->ref,
+                                          .name = p->name,
+                                          .not_before = p->not_before,
+                                          .not_after = p->not_after,
+                                          .batch_id = b->batch_id};
     enum b_code r = a.goes_on ? service_repair(sv, ch, &mine, &ret->badge, err)
                               : service_enrol(sv, ch, holder, &mine, &ret->badge, err);
     if (r == B_OK)

@@ -20,6 +20,7 @@ struct service_bulk_list {
     const void *text; /* borrowed while it is read */
     size_t n;
     enum b_csv_encoding encoding;
+    int64_t batch_id; /* that the blank cards are of; 0: not said */
 };
 /* B_E_BAD_INPUT: "name:line: column: what is wrong". */
 B_NODISCARD enum b_code service_bulk_new(const struct service_bulk_list *list,

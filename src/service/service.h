@@ -60,6 +60,7 @@ struct service_holder {
     const char *name;
     int64_t not_before, not_after; /* of the badge; 0: without limit */
     bool is_temporary;
+    int64_t batch_id; /* that the card is of; 0: not said */
 };
 
 /* Runs fn in the writer's transaction, in this caller's name. */

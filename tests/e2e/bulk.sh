@@ -131,5 +131,42 @@ check "a program reads lines of JSON" lines
 insert 0 "$work/card.12"
 check "a badge taps" tessere tap
 remove 0
+
+counts() { # BATCH NAME=VALUE...
+    tessere stock list --json >"$work/stock" && python3 - "$work/stock" "$@" <<'PY' || { cat "$work/stock"; return 1; }
+import json, sys
+batch = next(b for b in json.load(open(sys.argv[1]))["batches"] if b["batch"] == int(sys.argv[2]))
+assert batch["received"] == 0 or sum(batch[k] for k in ("blank", "begun", "issued", "returned", "destroyed", "lost")) == batch["received"]
+for name, value in (a.split("=") for a in sys.argv[3:]):
+    assert batch[name] == int(value), name
+PY
+}
+check "a batch is received" says 'Batch 1: 3 cards of Printer' stock receive --supplier Printer --count 3 --name A1 --transport-key "TK 4"
+check "a key is not taken for its name" says 'looks like the transport key' stock receive --supplier Printer --count 3 --transport-key 00112233445566778899AABBCCDDEEFF
+check "cards of no batch are counted" counts 0 issued=12
+printf 'ref,name\n20001,Maya\n20002,Noé\n' >"$work/list.csv"
+new_card 21
+insert 0 "$work/card.21"
+check "a batch that was not received is refused" says 'no batch 9' badge enrol --ref 20000 --name Léa --yes --batch 9
+check "a badge is enrolled on a card of a batch" says 'is ready for Léa' badge enrol --ref 20000 --name Léa --yes --batch 1
+remove 0
+rm "$work/done.csv"
+start_run --batch 1
+check "and others by their list" both 22 23
+wait "$run_pid"
+check "the batch is used up" counts 1 blank=0 issued=3
+check "there is no blank card to lose" says 'has 0 blank cards' stock lose --batch 1 --count 1 --reason theft
+check "a badge comes back" says 'is back' badge return 13 --reason left
+check "it is in stock, and suspended" counts 1 issued=2 returned=1
+check "it is not taken" says 'suspended' badge show 13
+check "it is destroyed" says '1 destroyed' stock destroy --badge 13 --reason shredded
+check "once" says 'is destroyed' stock destroy --badge 13 --reason shredded
+check "another is lost" says '1 lost' stock lose --badge 14 --reason "in the lift"
+check "all are accounted for" counts 1 blank=0 issued=1 returned=0 destroyed=1 lost=1
+new_card 24
+insert 0 "$work/card.24"
+check "a card more than were received is encoded all the same" says 'is ready' badge enrol --ref 20003 --name Omar --yes --batch 1
+remove 0
+check "and shown" says '1 more cards than were received' stock list
 check "the journal is whole" tessere journal verify
 finish
