@@ -230,6 +230,8 @@ static void show_badge(struct cli *c, const struct store_badge *b)
             b->reason[0] != '\0' ? ": " : "", b->reason);
     cli_say(c, CLI_PLAIN, _("  card      DESFire %s, UID %s\n"), df_ev_name((enum df_ev)b->ev),
             uid);
+    if (b->batch_id != 0)
+        cli_say(c, CLI_PLAIN, _("  batch     %lld\n"), (long long)b->batch_id);
     cli_say(c, CLI_PLAIN, _("  profile   %s, revision %u\n"), b->profile_id, b->profile_revision);
     cli_say(c, CLI_PLAIN, _("  keys     "));
     for (size_t i = 0; i < KEY_ROLE_COUNT; i++)

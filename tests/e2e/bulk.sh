@@ -159,6 +159,7 @@ check "there is no blank card to lose" says 'has 0 blank cards' stock lose --bat
 check "a badge comes back" says 'is back' badge return 13 --reason left
 check "it is in stock, and suspended" counts 1 issued=2 returned=1
 check "it is not taken" says 'suspended' badge show 13
+check "its batch is shown" says 'batch +1$' badge show 13
 check "it is destroyed" says '1 destroyed' stock destroy --badge 13 --reason shredded
 check "once" says 'is destroyed' stock destroy --badge 13 --reason shredded
 check "another is lost" says '1 lost' stock lose --badge 14 --reason "in the lift"
