@@ -1,6 +1,7 @@
 #include "channel/channel_int.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 enum b_code channel_make(const struct channel_ops *ops, size_t n, struct channel *inner,
                          struct channel **ret)
@@ -22,12 +23,27 @@ enum b_code channel_make(const struct channel_ops *ops, size_t n, struct channel
     return B_OK;
 }
 
+static uint64_t now_us(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 enum b_code channel_transmit(struct channel *ch, struct b_rd capdu, struct b_wr *rapdu,
                              struct b_err *err)
 {
     rapdu->len = 0;
     rapdu->bad = false;
-    return ch->ops->transmit(ch, capdu, rapdu, err);
+    uint64_t start = now_us();
+    enum b_code r = ch->ops->transmit(ch, capdu, rapdu, err);
+    ch->spent_us += now_us() - start;
+    return r;
+}
+
+uint64_t channel_spent_us(const struct channel *ch)
+{
+    return ch->spent_us;
 }
 
 const struct channel_card *channel_card(const struct channel *ch)
@@ -37,7 +53,10 @@ const struct channel_card *channel_card(const struct channel *ch)
 
 enum b_code channel_reset(struct channel *ch, struct b_err *err)
 {
-    return ch->ops->reset(ch, err);
+    uint64_t start = now_us();
+    enum b_code r = ch->ops->reset(ch, err);
+    ch->spent_us += now_us() - start;
+    return r;
 }
 
 void channel_free(struct channel **ch)

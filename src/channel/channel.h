@@ -35,6 +35,8 @@ B_NODISCARD enum b_code channel_transmit(struct channel *ch, struct b_rd capdu, 
 const struct channel_card *channel_card(const struct channel *ch);
 /* Powers the card off and on again (volatile state is lost). */
 B_NODISCARD enum b_code channel_reset(struct channel *ch, struct b_err *err);
+/* Microseconds for which callers have waited for card and reader so far. */
+uint64_t channel_spent_us(const struct channel *ch);
 /* Closes it and, for a wrapper, what it wraps. Nulls the pointer; NULL is allowed. */
 void channel_free(struct channel **ch);
 

@@ -16,6 +16,7 @@ struct channel {
     struct channel_card card;
     struct channel *inner; /* wrappers: owned */
     void *self;            /* the kind's own part, owned */
+    uint64_t spent_us;     /* see channel_spent_us */
 };
 
 /* A channel of this kind with a zeroed own part of n bytes (0: none). On failure inner is freed:

@@ -23,27 +23,14 @@ struct days {
     bool is_temporary;
 };
 
-/* The first second of a day here, so many days later. */
-static bool day_at(const char *text, int later, int64_t *ret)
-{
-    struct tm tm = {.tm_isdst = -1};
-    const char *end = strptime(text, "%Y-%m-%d", &tm);
-    if (end == NULL || *end != '\0')
-        return false;
-    tm.tm_mday += later;
-    tm.tm_isdst = -1;
-    *ret = (int64_t)mktime(&tm);
-    return *ret > 0;
-}
-
 /* --from is that day's first second, --until its last, of this machine's time. */
 static enum b_code read_days(const struct cli *c, struct days *ret, struct b_err *err)
 {
     const char *from = c->options[CLI_OPT_FROM];
     const char *until = c->options[CLI_OPT_UNTIL];
     *ret = (struct days){.is_temporary = cli_has(c, CLI_OPT_TEMPORARY)};
-    if ((from != NULL && !day_at(from, 0, &ret->from)) ||
-        (until != NULL && !day_at(until, 1, &ret->until)))
+    if ((from != NULL && !service_day_at(from, 0, &ret->from)) ||
+        (until != NULL && !service_day_at(until, 1, &ret->until)))
         return b_err_set(err, B_E_USAGE, 0, _("a day is written YYYY-MM-DD, such as 2027-03-31"));
     ret->until -= until != NULL ? 1 : 0;
     if (ret->is_temporary && until == NULL)
@@ -70,6 +57,8 @@ enum b_code cli_badge_enrol(struct cli *c, struct b_err *err)
     order.not_before = days.from;
     order.not_after = days.until;
     order.is_temporary = days.is_temporary;
+    if (r == B_OK)
+        r = cli_batch(c, &order.batch_id, err);
     if (r == B_OK)
         r = cli_at_desk(c, &order, &done, err);
     if (r != B_OK)
@@ -181,7 +170,7 @@ enum b_code cli_badge_list(struct cli *c, struct b_err *err)
                                             list_one, c, err);
 }
 
-static enum b_code operand_id(const struct cli *c, int64_t *ret, struct b_err *err)
+enum b_code cli_operand_badge(const struct cli *c, int64_t *ret, struct b_err *err)
 {
     char *end = NULL;
     long long id = strtoll(c->operand, &end, 10);
@@ -241,6 +230,8 @@ static void show_badge(struct cli *c, const struct store_badge *b)
             b->reason[0] != '\0' ? ": " : "", b->reason);
     cli_say(c, CLI_PLAIN, _("  card      DESFire %s, UID %s\n"), df_ev_name((enum df_ev)b->ev),
             uid);
+    if (b->batch_id != 0)
+        cli_say(c, CLI_PLAIN, _("  batch     %lld\n"), (long long)b->batch_id);
     cli_say(c, CLI_PLAIN, _("  profile   %s, revision %u\n"), b->profile_id, b->profile_revision);
     cli_say(c, CLI_PLAIN, _("  keys     "));
     for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
@@ -287,7 +278,7 @@ enum b_code cli_badge_show(struct cli *c, struct b_err *err)
 {
     struct store_badge b;
     int64_t id = 0;
-    enum b_code r = operand_id(c, &id, err);
+    enum b_code r = cli_operand_badge(c, &id, err);
     if (r == B_OK && cli_is_far(c))
         return show_far(c, id, err);
     if (r == B_OK)
@@ -330,7 +321,7 @@ static enum b_code change(struct cli *c, const char *verb, change_fn *fn, struct
 {
     int64_t id = 0;
     struct store_badge b;
-    enum b_code r = operand_id(c, &id, err);
+    enum b_code r = cli_operand_badge(c, &id, err);
     if (r == B_OK)
         r = cli_is_far(c) ? change_far(c, verb, id, &b, err) : change_here(c, fn, id, &b, err);
     if (r != B_OK)
@@ -386,7 +377,7 @@ enum b_code cli_badge_validity(struct cli *c, struct b_err *err)
     int64_t id = 0;
     struct days days;
     struct store_badge b;
-    enum b_code r = operand_id(c, &id, err);
+    enum b_code r = cli_operand_badge(c, &id, err);
     if (r == B_OK)
         r = read_days(c, &days, err);
     if (r == B_OK)

@@ -10,6 +10,7 @@
 #include <libintl.h>
 #include <stdio.h>
 
+#include "base/csv.h"
 #include "desfire/trace.h"
 #include "service/desk.h"
 #include "service/home.h"
@@ -80,6 +81,11 @@ enum cli_option {
     CLI_OPT_FULL,
     CLI_OPT_ENCODING,
     CLI_OPT_FLEET,
+    CLI_OPT_READERS,
+    CLI_OPT_BATCH,
+    CLI_OPT_BADGE,
+    CLI_OPT_SUPPLIER,
+    CLI_OPT_TRANSPORT_KEY,
     CLI_OPT_COUNT_OF,
 };
 
@@ -103,6 +109,7 @@ struct cli {
     /* The command encodes no card: keys of roles that are in-token need not leave the token. Who
      * encodes must put the key on the card, so the vault of the desk has it for that long. */
     bool keeps_in_token;
+    unsigned threads; /* that change the store and speak to the vault at once; 0: this one alone */
 };
 
 typedef enum b_code cli_fn(struct cli *c, struct b_err *err);
@@ -175,6 +182,13 @@ B_NODISCARD enum b_code cli_make_dir(const char *path, struct b_err *err);
 B_NODISCARD enum b_code cli_at_desk(struct cli *c, const struct service_order *order,
                                     struct service_done *ret, struct b_err *err);
 
+/* badge.c: the badge that the operand numbers. */
+B_NODISCARD enum b_code cli_operand_badge(const struct cli *c, int64_t *ret, struct b_err *err);
+/* stock.c: --batch of cards that are encoded here; 0 without it. */
+B_NODISCARD enum b_code cli_batch(const struct cli *c, int64_t *ret, struct b_err *err);
+/* fleet.c: --encoding. */
+B_NODISCARD enum b_code cli_encoding(const struct cli *c, enum b_csv_encoding *ret,
+                                     struct b_err *err);
 /* others.c: the keys of --keys-file and the description of --fleet, which stay in c. */
 B_NODISCARD enum b_code cli_others(struct cli *c, struct service_others *ret, struct b_err *err);
 B_NODISCARD enum b_code cli_read_fleet(const char *path, struct profile_fleet *ret,

@@ -12,7 +12,7 @@
 
 enum { LIST_MAX = 512 * 1024 * 1024 };
 
-static enum b_code read_encoding(const struct cli *c, enum b_csv_encoding *ret, struct b_err *err)
+enum b_code cli_encoding(const struct cli *c, enum b_csv_encoding *ret, struct b_err *err)
 {
     const char *name = c->options[CLI_OPT_ENCODING];
     *ret = name != NULL && strcmp(name, "latin1") == 0 ? B_CSV_LATIN1 : B_CSV_UTF8;
@@ -32,7 +32,7 @@ enum b_code cli_fleet_import(struct cli *c, struct b_err *err)
     struct service_fleet_list list = {.name = c->operand};
     struct store_fleet_import done;
     char *text = NULL;
-    enum b_code r = read_encoding(c, &list.encoding, err);
+    enum b_code r = cli_encoding(c, &list.encoding, err);
     if (r == B_OK)
         r = cli_open(c, false, err);
     if (r == B_OK)

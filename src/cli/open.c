@@ -60,6 +60,7 @@ enum b_code cli_open_vault(struct cli *c, struct b_err *err)
         .pin_fd = -1,
         .may_use_last_try = cli_has(c, CLI_OPT_LAST_TRY),
         .signs_journal = true};
+    config.workers = c->threads;
     if (c->keeps_in_token)
         config.in_token = conf->in_token;
     if (cli_has(c, CLI_OPT_ASK_PIN)) {
@@ -77,7 +78,7 @@ enum b_code cli_open_vault(struct cli *c, struct b_err *err)
 enum b_code cli_open_store(struct cli *c, const char *path, bool may_create, struct b_err *err)
 {
     c->service.asker = (struct service_asker){.actor = "desk", .request = ""};
-    return service_home_open_store(path, may_create, false, &c->service, err);
+    return service_home_open_store(path, may_create, c->threads > 0, &c->service, err);
 }
 
 enum b_code cli_open(struct cli *c, bool with_vault, struct b_err *err)

@@ -1,6 +1,7 @@
 /* The desk: scan, enrol, repair, blank, and the states of a badge. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "service/fleet.h"
 #include "service/party.h"
@@ -127,6 +128,9 @@ static enum b_code note_enrolling(struct service_change *c, void *ctx, struct b_
     enum b_code r = b->id != 0 ? store_badge_by_id(c->store, b->id, &now, err) : B_OK;
     if (r == B_OK && b->id != 0)
         r = judge_known(&now, err);
+    struct store_batch batch;
+    if (r == B_OK && b->batch_id != 0)
+        r = store_batch_by_id(c->store, b->batch_id, &batch, err);
     if (r == B_OK)
         r = store_badge_put(c->store, b, err);
     if (r == B_OK)
@@ -168,6 +172,8 @@ static enum b_code begin_enrolment(void *ctx, struct service_work *w, bool is_ap
     e->badge.not_before = e->holder.not_before;
     e->badge.not_after = e->holder.not_after;
     e->badge.is_temporary = e->holder.is_temporary;
+    if (e->holder.batch_id != 0)
+        e->badge.batch_id = e->holder.batch_id;
     return service_change(e->sv, note_enrolling, &e->badge, err);
 }
 
@@ -468,6 +474,18 @@ enum b_code service_revoke(struct service *sv, int64_t badge_id, const char *rea
                            struct b_err *err)
 {
     return change_state(sv, badge_id, STORE_BADGE_REVOKED, "revoke", reason, err);
+}
+
+bool service_day_at(const char *text, int later, int64_t *ret)
+{
+    struct tm tm = {.tm_isdst = -1};
+    const char *end = strptime(text, "%Y-%m-%d", &tm);
+    if (end == NULL || *end != '\0')
+        return false;
+    tm.tm_mday += later;
+    tm.tm_isdst = -1;
+    *ret = (int64_t)mktime(&tm);
+    return *ret > 0;
 }
 
 struct validity {

@@ -34,6 +34,7 @@ struct service_order {
     char ref[STORE_NAME_MAX], name[STORE_TEXT_MAX]; /* of the holder, to enrol */
     int64_t not_before, not_after;
     bool is_temporary;
+    int64_t batch_id;             /* of the card, to enrol; 0: not said */
     struct service_others others; /* to scan, to take over */
     int64_t badge_id, station_id; /* re-key: which badge tapped where */
 };

@@ -72,6 +72,8 @@ void service_digest_badge(const struct store_badge *b, uint8_t out[static 32])
     number(&k, b->not_before);
     number(&k, b->not_after);
     number(&k, b->is_temporary);
+    if (b->batch_id != 0) /* so that digests of badges of no batch stay what they are */
+        number(&k, b->batch_id);
     end(&k, out);
 }
 
@@ -275,6 +277,33 @@ void service_digest_finding(const struct store_finding *f, uint8_t out[static 32
     end(&k, out);
 }
 
+void service_digest_batch(const struct store_batch *b, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, b->id);
+    text(&k, b->name);
+    text(&k, b->supplier);
+    text(&k, b->transport_key);
+    number(&k, b->count);
+    number(&k, b->at);
+    end(&k, out);
+}
+
+void service_digest_card_event(const struct store_card_event *e, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, e->id);
+    number(&k, e->kind);
+    number(&k, e->batch_id);
+    number(&k, e->badge_id);
+    number(&k, e->count);
+    text(&k, e->reason);
+    number(&k, e->at);
+    end(&k, out);
+}
+
 static bool add_foreign(void *ctx, const struct store_foreign *f)
 {
     uint8_t *digest = ctx;
@@ -351,6 +380,16 @@ enum b_code service_vouch_fleet_import(struct service_change *c, const struct st
                                        struct b_err *err)
 {
     return service_digest_fleet_import(c->store, i, vouch(c, "fleet-import", i->id), err);
+}
+
+void service_vouch_batch(struct service_change *c, const struct store_batch *b)
+{
+    service_digest_batch(b, vouch(c, "batch", b->id));
+}
+
+void service_vouch_card_event(struct service_change *c, const struct store_card_event *e)
+{
+    service_digest_card_event(e, vouch(c, "card-event", e->id));
 }
 
 void service_vouch_finding(struct service_change *c, const struct store_finding *f)

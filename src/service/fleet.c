@@ -2,88 +2,26 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "crypto/crypto.h"
+#include "service/sheet.h"
 
 /* --- a list ------------------------------------------------------------------------------------
  */
 
 enum column { UID, REF, NAME, STATUS, NOTE, COLUMNS };
-static const struct {
-    const char *name;
-    bool is_needed;
-} columns[COLUMNS] = {[UID] = {"uid", true},
-                      [REF] = {"ref", true},
-                      [NAME] = {"name", true},
-                      [STATUS] = {"status", false},
-                      [NOTE] = {"note", false}};
+static const struct service_column columns[COLUMNS] = {[UID] = {"uid", true},
+                                                       [REF] = {"ref", true},
+                                                       [NAME] = {"name", true},
+                                                       [STATUS] = {"status", false},
+                                                       [NOTE] = {"note", false}};
 
 struct intake {
     const struct service_fleet_list *list;
-    struct b_csv csv;
-    struct b_csv_record record;
-    enum column order[B_CSV_FIELDS_MAX]; /* which column each field of a record is of */
-    size_t count;
+    struct service_sheet sheet;
     struct store_fleet_import import;
     struct store_foreign row;
 };
-
-static enum b_code wrong(const struct intake *k, const char *column, const char *what,
-                         struct b_err *err)
-{
-    return b_err_set(err, B_E_BAD_INPUT, (uint32_t)k->record.line, "%s:%zu: %s: %s", k->list->name,
-                     k->record.line, column, what);
-}
-
-/* The next record; what is wrong with its bytes is told with the column that it is in. */
-static enum b_code next(struct intake *k, struct b_err *err)
-{
-    struct b_err cause;
-    enum b_code r = b_csv_next(&k->csv, &k->record, &cause);
-    bool has_column = k->record.count < k->count;
-    return r == B_E_BAD_INPUT
-               ? wrong(k, has_column ? columns[k->order[k->record.count]].name : "fields",
-                       cause.msg, err)
-               : r;
-}
-
-/* Takes spaces off both ends. */
-static void trim(const char *text, const char **ret, size_t *ret_n)
-{
-    *ret = text + strspn(text, " ");
-    *ret_n = strlen(*ret);
-    while (*ret_n > 0 && (*ret)[*ret_n - 1] == ' ')
-        (*ret_n)--;
-}
-
-static enum b_code take_heading(struct intake *k, struct b_err *err)
-{
-    bool has[COLUMNS] = {false};
-    enum b_code r = next(k, err);
-    if (r == B_E_NOT_FOUND)
-        return b_err_set(err, B_E_BAD_INPUT, 0, "%s:1: the file is empty", k->list->name);
-    for (size_t i = 0; r == B_OK && i < k->record.count; i++) {
-        const char *name;
-        size_t n, c = 0;
-        trim(k->record.fields[i], &name, &n);
-        while (c < COLUMNS &&
-               (strlen(columns[c].name) != n || strncasecmp(columns[c].name, name, n) != 0))
-            c++;
-        if (c == COLUMNS)
-            return wrong(k, "columns", "they are uid, ref, name, status and note, and no others",
-                         err);
-        if (has[c])
-            return wrong(k, columns[c].name, "this column is there twice", err);
-        has[c] = true;
-        k->order[i] = (enum column)c;
-    }
-    k->count = k->record.count;
-    for (size_t c = 0; r == B_OK && c < COLUMNS; c++)
-        if (columns[c].is_needed && !has[c])
-            r = wrong(k, columns[c].name, "this column is missing", err);
-    return r;
-}
 
 /* Seven bytes in hexadecimal, perhaps with signs between them. */
 static const char *read_uid(const char *text, size_t n, uint8_t uid[static 7])
@@ -115,34 +53,23 @@ static const char *read_status(const char *text, size_t n, enum store_foreign_st
     return n == 0 ? NULL : "active, suspended or revoked";
 }
 
-static const char *read_text(const char *text, size_t n, bool is_needed, char *ret, size_t cap)
-{
-    if (n == 0 && is_needed)
-        return "it is empty";
-    if (n >= cap)
-        return cap == STORE_NAME_MAX ? "more than 63 bytes" : "more than 127 bytes";
-    memcpy(ret, text, n);
-    ret[n] = '\0';
-    return NULL;
-}
-
 /* What is wrong with a field; NULL: nothing, and the row has it. */
 static const char *take_field(struct store_foreign *row, enum column column, const char *field)
 {
     const char *text;
     size_t n;
-    trim(field, &text, &n);
+    service_sheet_trim(field, &text, &n);
     switch (column) {
     case UID:
         return read_uid(text, n, row->uid);
     case REF:
-        return read_text(text, n, true, row->ref, sizeof(row->ref));
+        return service_sheet_text(text, n, true, row->ref, sizeof(row->ref));
     case NAME:
-        return read_text(text, n, true, row->name, sizeof(row->name));
+        return service_sheet_text(text, n, true, row->name, sizeof(row->name));
     case STATUS:
         return read_status(text, n, &row->status);
     case NOTE:
-        return read_text(text, n, false, row->note, sizeof(row->note));
+        return service_sheet_text(text, n, false, row->note, sizeof(row->note));
     case COLUMNS:
         break;
     }
@@ -165,7 +92,7 @@ static enum b_code name_other(struct service_change *c, const struct intake *k, 
     else
         (void)snprintf(what, sizeof(what), "line %lld of %s, taken in before, has the same badge",
                        (long long)other.line, list.name);
-    return wrong(k, columns[UID].name, what, err);
+    return service_sheet_wrong(&k->sheet, columns[UID].name, what, err);
 }
 
 static enum b_code put_row(struct service_change *c, struct intake *k, struct b_err *err)
@@ -176,7 +103,7 @@ static enum b_code put_row(struct service_change *c, struct intake *k, struct b_
     if (r == B_OK) {
         (void)snprintf(what, sizeof(what), "it is badge %lld of this establishment",
                        (long long)badge.id);
-        return wrong(k, columns[UID].name, what, err);
+        return service_sheet_wrong(&k->sheet, columns[UID].name, what, err);
     }
     if (r == B_E_NOT_FOUND)
         r = store_foreign_add(c->store, &k->row, err);
@@ -185,16 +112,12 @@ static enum b_code put_row(struct service_change *c, struct intake *k, struct b_
 
 static enum b_code take_row(struct service_change *c, struct intake *k, struct b_err *err)
 {
-    k->row = (struct store_foreign){.import = k->import.id, .line = (int64_t)k->record.line};
-    if (k->record.count != k->count)
-        return wrong(k, "fields",
-                     k->record.count < k->count ? "fewer than the first line has"
-                                                : "more than the first line has",
-                     err);
-    for (size_t i = 0; i < k->count; i++) {
-        const char *what = take_field(&k->row, k->order[i], k->record.fields[i]);
+    const struct service_sheet *s = &k->sheet;
+    k->row = (struct store_foreign){.import = k->import.id, .line = (int64_t)s->record.line};
+    for (size_t i = 0; i < s->count; i++) {
+        const char *what = take_field(&k->row, (enum column)s->order[i], s->record.fields[i]);
         if (what != NULL)
-            return wrong(k, columns[k->order[i]].name, what, err);
+            return service_sheet_wrong(s, columns[s->order[i]].name, what, err);
     }
     k->import.count++;
     return put_row(c, k, err);
@@ -221,10 +144,11 @@ static enum b_code take_list(struct service_change *c, void *ctx, struct b_err *
     k->import = (struct store_fleet_import){.at = c->now};
     name_list(&k->import, k->list->name);
     crypto_random(k->import.salt, sizeof(k->import.salt));
-    enum b_code r = take_heading(k, err);
+    const struct service_fleet_list *l = k->list;
+    enum b_code r = service_sheet_open(&k->sheet, l->text, l->n, l->encoding, err);
     if (r == B_OK)
         r = store_fleet_import_put(c->store, &k->import, err);
-    while (r == B_OK && (r = next(k, err)) == B_OK)
+    while (r == B_OK && (r = service_sheet_next(&k->sheet, err)) == B_OK)
         r = take_row(c, k, err);
     if (r != B_E_NOT_FOUND)
         return r;
@@ -249,8 +173,9 @@ enum b_code service_fleet_import(struct service *sv, const struct service_fleet_
 {
     static _Thread_local struct intake k;
     k.list = list;
-    k.count = 0;
-    b_csv_open(&k.csv, list->text, list->n, list->encoding);
+    k.sheet.name = list->name;
+    k.sheet.columns = columns;
+    k.sheet.column_count = COLUMNS;
     enum b_code r = service_change(sv, take_list, &k, err);
     if (r == B_OK)
         *ret = k.import;

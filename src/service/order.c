@@ -24,7 +24,8 @@ static enum b_code enrol(struct service *sv, struct channel *ch, const struct se
                                           .name = o->name,
                                           .not_before = o->not_before,
                                           .not_after = o->not_after,
-                                          .is_temporary = o->is_temporary};
+                                          .is_temporary = o->is_temporary,
+                                          .batch_id = o->batch_id};
     return service_enrol(sv, ch, holder, watch, &ret->badge, err);
 }
 

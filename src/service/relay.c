@@ -163,10 +163,21 @@ enum b_code service_settle_tapped(struct service_change *c, const struct profile
     return service_settle_key(c, b->uid, p->aid, (uint8_t)profile_key_no(p, KEY_ROLE_AUTH), err);
 }
 
+struct next_step {
+    int64_t before; /* the intent that took effect; 0: none */
+    struct store_intent intent;
+};
+
+/* What took effect is written in the transaction of the next step: a crash in between leaves what a
+ * crash before it would, and a card waits for half as many transactions. */
 static enum b_code add_intent(struct service_change *c, void *ctx, struct b_err *err)
 {
-    struct store_intent *i = ctx;
-    enum b_code r = store_intent_add(c->store, i, err);
+    struct next_step *next = ctx;
+    struct store_intent *i = &next->intent;
+    enum b_code r =
+        next->before != 0 ? service_end_intent(c, next->before, "step-done", err) : B_OK;
+    if (r == B_OK)
+        r = store_intent_add(c->store, i, err);
     if (r != B_OK)
         return r;
     service_vouch_intent(c, i);
@@ -185,18 +196,30 @@ static enum b_code note_intent(struct service *sv, struct service_work *w, size_
                                struct b_err *err)
 {
     const struct profile_step *s = &w->plan.steps[step];
-    struct store_intent i = {.step = (uint32_t)step,
-                             .aid = s->aid,
-                             .no = s->no,
-                             .from_generation = s->from_generation,
-                             .to_generation = s->to_generation,
-                             .at = service_now()};
-    card_uid(w, i.uid);
-    memcpy(i.plan_digest, w->plan.digest, sizeof(i.plan_digest));
-    (void)snprintf(i.action, sizeof(i.action), "%s", profile_step_name(s->kind));
-    enum b_code r = service_change(sv, add_intent, &i, err);
-    w->intents[step] = i.id;
+    struct next_step next = {.before = w->effect,
+                             .intent = {.step = (uint32_t)step,
+                                        .aid = s->aid,
+                                        .no = s->no,
+                                        .from_generation = s->from_generation,
+                                        .to_generation = s->to_generation,
+                                        .at = service_now()}};
+    struct store_intent *i = &next.intent;
+    card_uid(w, i->uid);
+    memcpy(i->plan_digest, w->plan.digest, sizeof(i->plan_digest));
+    (void)snprintf(i->action, sizeof(i->action), "%s", profile_step_name(s->kind));
+    enum b_code r = service_change(sv, add_intent, &next, err);
+    w->intents[step] = i->id;
+    if (r == B_OK)
+        w->effect = 0;
     return r;
+}
+
+/* The last effect, which no step follows. */
+static enum b_code note_effect(struct service *sv, struct service_work *w, struct b_err *err)
+{
+    int64_t id = w->effect;
+    w->effect = 0;
+    return id != 0 ? service_change(sv, end_intent, &id, err) : B_OK;
 }
 
 static enum b_code transmit(struct channel *ch, struct service_work *w, struct b_wr *rapdu,
@@ -275,8 +298,9 @@ static enum b_code handle(struct service *sv, struct service_work *w,
     bool is_effect = w->event.want == PROFILE_EFFECT;
     if (step >= w->plan.step_count)
         return b_err_set(err, B_E_VAULT_PROTOCOL, 0, "a step that the plan does not have");
-    enum b_code r = is_effect ? service_change(sv, end_intent, &w->intents[step], err)
-                              : note_intent(sv, w, step, err);
+    enum b_code r = is_effect ? B_OK : note_intent(sv, w, step, err);
+    if (is_effect)
+        w->effect = w->intents[step];
     if (r == B_OK && watch != NULL && watch->progress != NULL)
         watch->progress(watch->ctx, &w->plan, step, is_effect);
     return r;
@@ -318,5 +342,11 @@ enum b_code service_relay(struct service *sv, struct channel *ch, struct service
     }
     if (r == B_OK)
         w->tap = w->event.tap;
+    struct b_err second;
+    enum b_code noted = note_effect(sv, w, &second);
+    if (r == B_OK && noted != B_OK) {
+        *err = second;
+        r = noted;
+    }
     return r;
 }

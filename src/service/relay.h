@@ -13,6 +13,8 @@ struct service_work {
     struct service_legs legs;
     struct vault_event event;
     int64_t intents[PROFILE_STEPS_MAX];
+    int64_t
+        effect; /* the intent that took effect, and is written down with what is next; 0: none */
     bool is_planned;
 };
 
@@ -30,7 +32,7 @@ void service_work_free(struct service_work **w);
 typedef enum b_code service_planned_fn(void *ctx, struct service_work *w, bool is_approved,
                                        struct b_err *err);
 
-/* Carries the job out. Every step is journalled before it is sent and after it took effect. */
+/* Carries the job out. Every step is journalled before it is sent, and its effect with the next. */
 B_NODISCARD enum b_code service_relay(struct service *sv, struct channel *ch,
                                       struct service_work *w, const struct service_watch *watch,
                                       service_planned_fn *planned, void *ctx, struct b_err *err);

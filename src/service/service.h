@@ -60,6 +60,7 @@ struct service_holder {
     const char *name;
     int64_t not_before, not_after; /* of the badge; 0: without limit */
     bool is_temporary;
+    int64_t batch_id; /* that the card is of; 0: not said */
 };
 
 /* Runs fn in the writer's transaction, in this caller's name. */
@@ -114,6 +115,8 @@ B_NODISCARD enum b_code service_revoke(struct service *sv, int64_t badge_id, con
 /* First and last moment of a badge, 0: without limit; temporary ones expire alone. */
 B_NODISCARD enum b_code service_validity(struct service *sv, int64_t badge_id, int64_t not_before,
                                          int64_t not_after, bool is_temporary, struct b_err *err);
+/* The first second of a day of this machine's time (YYYY-MM-DD), so many days later. */
+B_NODISCARD bool service_day_at(const char *text, int later, int64_t *ret);
 /* Suspends, reinstates or ends a person with all badges. */
 B_NODISCARD enum b_code service_holder_state(struct service *sv, const char *ref,
                                              enum store_party_state to, const char *kind,

@@ -34,13 +34,15 @@ enum kind {
     ESTABLISHMENT,
     FLEET_IMPORT,
     FINDING,
+    BATCH,
+    CARD_EVENT,
     KINDS
 };
 
 static const char *const kind_names[KINDS] = {
-    "badge",    "holder",   "station",       "person",       "key",
-    "intent",   "campaign", "rekey",         "reply",        "proposal",
-    "approval", "setting",  "establishment", "fleet-import", "finding"};
+    "badge",         "holder",       "station", "person",   "key",       "intent",
+    "campaign",      "rekey",        "reply",   "proposal", "approval",  "setting",
+    "establishment", "fleet-import", "finding", "batch",    "card-event"};
 
 struct replay {
     struct store *store;
@@ -345,6 +347,8 @@ TAKE(proposal, PROPOSAL, id)
 TAKE(approval, APPROVAL, id)
 TAKE(setting, SETTING, id)
 TAKE(finding, FINDING, id)
+TAKE(batch, BATCH, id)
+TAKE(card_event, CARD_EVENT, id)
 #undef TAKE
 
 static enum b_code check_generations(struct replay *k)
@@ -416,6 +420,10 @@ static enum b_code check_work(struct replay *k)
         r = check_establishment(k);
     if (r == B_OK && k->code == B_OK)
         r = check_fleet(k);
+    if (r == B_OK && k->code == B_OK)
+        r = store_batch_each(s, take_batch, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_card_event_each(s, take_card_event, k, k->err);
     return r;
 }
 

@@ -5,6 +5,7 @@
  *   store.h    the records and what can be asked of them; callers see no SQL
  *   people.h   holders, stations, people, proposals
  *   fleet.h    badges that others encoded, from lists
+ *   stock.h    batches of physical cards
  *   log.h      the journal's rows, settings, kept answers
  *   driver.h   what a database must offer (prepare, bind, step, transactions); sqlite.c is one
  *   migrations numbered, applied in order, each in one transaction
@@ -22,6 +23,7 @@
 #include "store/fleet.h"
 #include "store/log.h"
 #include "store/people.h"
+#include "store/stock.h"
 
 struct store;
 
@@ -125,6 +127,7 @@ struct store_badge {
     int64_t created_at, changed_at, tapped_at;
     int64_t not_before, not_after; /* 0: without limit */
     bool is_temporary;
+    int64_t batch_id; /* that its card is of; 0: not known */
     uint8_t salt[16]; /* of the digest in the journal; goes when the person is erased */
 };
 /* Inserts (id 0) or updates; sets id. B_E_DUPLICATE when another badge has the UID or serial. */

@@ -160,6 +160,25 @@ static enum b_code add_campaign(struct service_change *c, void *ctx, struct b_er
     return service_log(c, (struct service_entry){.kind = "key-state", .generation = &g}, e);
 }
 
+/* A batch, a badge of it, and blank cards of it that were destroyed. */
+static enum b_code add_stock(struct service_change *c, void *ctx, struct b_err *e)
+{
+    (void)ctx;
+    struct store_batch k = {
+        .name = "A1", .supplier = "Printer", .transport_key = "T1", .count = 50, .at = c->now};
+    struct store_card_event v = {
+        .kind = STORE_CARD_DESTROYED, .batch_id = 1, .count = 2, .reason = "bent", .at = c->now};
+    struct store_badge b;
+    MUST(store_batch_add(c->store, &k, e));
+    MUST(store_card_event_add(c->store, &v, e));
+    MUST(store_badge_by_id(c->store, 2, &b, e));
+    b.batch_id = k.id;
+    MUST(store_badge_put(c->store, &b, e));
+    service_vouch_batch(c, &k);
+    service_vouch_card_event(c, &v);
+    return service_log(c, (struct service_entry){.kind = "stock-receive", .badge = &b}, e);
+}
+
 static enum b_code add_answer(struct service_change *c, void *ctx, struct b_err *e)
 {
     static struct store_reply r;
@@ -349,6 +368,7 @@ static int build(void **state)
     MUST(service_forget_answers(&sv, time(NULL) - 3600, &err));
     MUST(service_change(&sv, add_proposals, NULL, &err));
     add_lists(&sv);
+    MUST(service_change(&sv, add_stock, NULL, &err));
     MUST(service_suspend(&sv, 2, "lost", &err));
     MUST(service_revoke(&sv, 4, "broken", &err));
     MUST(service_journal_erase(&sv, "10004", &erased, &err));
@@ -395,11 +415,11 @@ static void edit(const char *sql)
     }
 }
 
-static const char *const tables[] = {"entry",      "hash",         "personal",      "checkpoint",
-                                     "badge",      "holder",       "station",       "person",
-                                     "generation", "intent",       "reply",         "proposal",
-                                     "approval",   "setting",      "establishment", "campaign",
-                                     "rekey",      "fleet_import", "foreign_badge", "finding"};
+static const char *const tables[] = {
+    "entry",         "hash",    "personal",      "checkpoint", "badge", "holder",
+    "station",       "person",  "generation",    "intent",     "reply", "proposal",
+    "approval",      "setting", "establishment", "campaign",   "rekey", "fleet_import",
+    "foreign_badge", "finding", "batch",         "card_event"};
 
 struct list {
     char items[512][64];

@@ -1,0 +1,19 @@
+/* Physical cards: received in batches, encoded, returned, destroyed, lost; every one accounted for.
+ */
+#ifndef TESSERE_SERVICE_STOCK_H
+#define TESSERE_SERVICE_STOCK_H
+
+#include "service/service.h"
+
+/* Writes a batch down; sets id and at. B_E_BAD_INPUT: a text that does not show as it is written,
+ * no card, or a key in place of a key's name. */
+B_NODISCARD enum b_code service_stock_receive(struct service *sv, struct store_batch *batch,
+                                              struct b_err *err);
+/* What became of a badge, which is no longer taken from then on, or of blank cards of a batch:
+ * kind, reason, and badge_id or batch_id with count are given. A badge that returned is suspended;
+ * one that was destroyed or lost is revoked. B_E_BADGE_STATE: it is destroyed already;
+ * B_E_BAD_INPUT: fewer cards are left. */
+B_NODISCARD enum b_code service_stock_event(struct service *sv, struct store_card_event *event,
+                                            struct b_err *err);
+
+#endif
