@@ -177,8 +177,6 @@ B_NODISCARD enum b_code cli_at_desk(struct cli *c, const struct service_order *o
 
 /* others.c: the keys of --keys-file and the description of --fleet, which stay in c. */
 B_NODISCARD enum b_code cli_others(struct cli *c, struct service_others *ret, struct b_err *err);
-B_NODISCARD enum b_code cli_read_fleet(const char *path, struct profile_fleet *ret,
-                                       struct b_err *err);
 
 struct remote;
 /* proposal.c: the server, as the person of --identity. */
