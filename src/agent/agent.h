@@ -90,6 +90,16 @@ B_NODISCARD enum b_code agent_tap(struct remote *r, const struct agent_self *sel
 B_NODISCARD enum b_code agent_desk(struct remote *r, struct channel *ch, struct agent_outcome *ret,
                                    struct b_err *err);
 
+/* After a tap whose outcome is in *io: takes the badge over that others encoded, when the server
+ * has a use for that. True: it is one of ours now, and is to be tapped again. False: *io is as it
+ * was, or says why not. say is told, once it begins, what the person should do; NULL is allowed. */
+struct agent_say {
+    void (*say)(void *ctx, const char *sentence);
+    void *ctx;
+};
+bool agent_takeover(struct remote *r, struct channel *ch, const struct agent_say *say,
+                    struct agent_outcome *io);
+
 /* After a granted tap, once the person was told: re-keys the badge when ret->rekey says so. What
  * does not succeed is the server's affair, and is tried again at the next tap. */
 void agent_rekey(struct remote *r, struct channel *ch, const struct agent_outcome *o);

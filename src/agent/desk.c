@@ -1,6 +1,7 @@
 /* The encoding desk over this station's reader: docs/api.md, "The desk". */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 
@@ -51,6 +52,56 @@ void agent_rekey(struct remote *r, struct channel *ch, const struct agent_outcom
     if (present(r, ch, path, &event, &ignored) == B_OK)
         (void)!carry_out(r, ch, &event, &ignored);
     json_decref(event);
+}
+
+/* What a tap says of a badge of others, and of one whose takeover was torn. */
+static bool may_be_of_others(const struct agent_outcome *o)
+{
+    static const enum b_code codes[] = {B_E_CARD_FOREIGN, B_E_CARD_REFUSED, B_E_CARD_AUTH,
+                                        B_E_BADGE_UNKNOWN, B_E_BADGE_NOT_ENROLLED};
+    for (size_t i = 0; !o->is_desk && i < B_COUNT(codes); i++)
+        if (codes[i] == o->code)
+            return true;
+    return false;
+}
+
+/* The server may be at work on as many cards as it takes at a time, or at another reader of this
+ * station: this card lies there. */
+static enum b_code begin_takeover(struct remote *r, const struct channel *ch, json_t **ret,
+                                  struct b_err *err)
+{
+    enum { TRIES = 5 };
+    enum b_code code = B_E_VAULT_BUSY;
+    for (int n = 0; n < TRIES && (code == B_E_VAULT_BUSY || code == B_E_ORDER_WAITS); n++) {
+        if (n > 0)
+            (void)usleep(remote_pause_ms(1) * 1000);
+        code = present(r, ch, "/v1/station/takeover", ret, err);
+    }
+    return code;
+}
+
+bool agent_takeover(struct remote *r, struct channel *ch, const struct agent_say *say,
+                    struct agent_outcome *io)
+{
+    json_t *event = NULL;
+    struct b_err err;
+    if (!may_be_of_others(io))
+        return false;
+    enum b_code code = begin_takeover(r, ch, &event, &err);
+    if (code == B_E_NOT_FOUND)
+        return false; /* not one that is taken over: what was said of the tap stands */
+    if (code == B_OK && say != NULL)
+        say->say(say->ctx, remote_text(event, "sentence"));
+    if (code == B_OK)
+        code = carry_out(r, ch, &event, &err);
+    json_decref(event);
+    if (code == B_OK)
+        return true;
+    const char *sentence = remote_sentence(r);
+    io->code = code;
+    (void)snprintf(io->sentence, sizeof(io->sentence), "%s",
+                   sentence[0] != '\0' ? sentence : b_code_text(code));
+    return false;
 }
 
 enum b_code agent_desk(struct remote *r, struct channel *ch, struct agent_outcome *ret,

@@ -135,18 +135,27 @@ static struct remote *begin(struct reader *me, struct agent_self *self)
     return NULL;
 }
 
+static void say_at_reader(void *ctx, const char *sentence)
+{
+    tell(ctx, sentence);
+}
+
 /* One card, from its coming to its going. Returns the tap's code. */
 static enum b_code serve_card(struct reader *me, struct remote *r, const struct agent_self *self,
                               struct channel *ch)
 {
     static _Thread_local struct agent_outcome outcome;
     const struct agent_watch *watch = me->run->watch;
+    const struct agent_say say = {say_at_reader, me->run};
     struct agent_turn turn;
     struct b_err err;
     agent_turn_begin(watch->local, me->name, &watch->pin, &turn);
     enum b_code code = agent_tap(r, self, ch, turn.challenge, &turn.pin, &outcome, &err);
     if (code != B_OK)
         code = agent_desk(r, ch, &outcome, &err);
+    if (agent_takeover(r, ch, &say, &outcome))
+        (void)!agent_tap(r, self, ch, turn.challenge, &turn.pin, &outcome, &err);
+    code = outcome.code;
     agent_turn_end(&turn, me->name, &outcome);
     tell_outcome(me->run, self, me->name, &outcome);
     if (code == B_OK)

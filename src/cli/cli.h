@@ -191,8 +191,6 @@ B_NODISCARD enum b_code cli_encoding(const struct cli *c, enum b_csv_encoding *r
                                      struct b_err *err);
 /* others.c: the keys of --keys-file and the description of --fleet, which stay in c. */
 B_NODISCARD enum b_code cli_others(struct cli *c, struct service_others *ret, struct b_err *err);
-B_NODISCARD enum b_code cli_read_fleet(const char *path, struct profile_fleet *ret,
-                                       struct b_err *err);
 
 struct remote;
 /* proposal.c: the server, as the person of --identity. */

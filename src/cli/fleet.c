@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "profile/esup.h"
 #include "service/fleet.h"
+#include "service/others.h"
 
 enum { LIST_MAX = 512 * 1024 * 1024 };
 
@@ -75,7 +76,7 @@ enum b_code cli_fleet_forget(struct cli *c, struct b_err *err)
 enum b_code cli_fleet_check(struct cli *c, struct b_err *err)
 {
     struct profile_fleet fleet;
-    enum b_code r = cli_read_fleet(c->operand, &fleet, err);
+    enum b_code r = service_others_fleet(c->operand, &fleet, err);
     if (r != B_OK)
         return r;
     json_t *list = json_array();

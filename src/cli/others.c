@@ -1,101 +1,14 @@
-/* What others' badges are opened by: keys from a file, and a description of the fleet. */
-#include <ctype.h>
-#include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
+/* --fleet and --keys-file: what others' badges are opened by. */
+#include "service/others.h"
 
 #include "cli/cli.h"
-#include "profile/fleet.h"
-
-/* A key of a line: 16 bytes AES, or another type before a colon. */
-static bool parse_key(const char *text, struct df_key *ret)
-{
-    static const struct {
-        const char *name;
-        enum df_key_type type;
-        size_t n;
-    } types[] = {{"des", DF_KEY_2K3DES, 8},
-                 {"2k3des", DF_KEY_2K3DES, 16},
-                 {"3k3des", DF_KEY_3K3DES, 24},
-                 {"aes", DF_KEY_AES, 16}};
-    const char *colon = strchr(text, ':');
-    size_t i = B_COUNT(types) - 1;
-    if (colon != NULL)
-        for (i = 0;
-             i < B_COUNT(types) && (strlen(types[i].name) != (size_t)(colon - text) ||
-                                    strncmp(types[i].name, text, strlen(types[i].name)) != 0);)
-            i++;
-    if (i == B_COUNT(types))
-        return false;
-    *ret = (struct df_key){.type = types[i].type};
-    struct b_wr w = b_wr_from(ret->bytes, types[i].n);
-    const char *digits = colon != NULL ? colon + 1 : text;
-    if (!b_unhex(&w, digits + strspn(digits, " ")) || w.len != types[i].n)
-        return false;
-    if (types[i].n == 8) /* DES is 2K3DES with equal halves */
-        memcpy(ret->bytes + 8, ret->bytes, 8);
-    return true;
-}
-
-/* One key a line; # begins a comment. The text is wiped by the caller. */
-static enum b_code parse_keys(const char *path, char *text, struct df_key *keys, size_t *ret_count,
-                              struct b_err *err)
-{
-    unsigned line = 0;
-    char *rest = text;
-    for (char *one = strsep(&rest, "\n"); one != NULL; one = strsep(&rest, "\n")) {
-        line++;
-        one[strcspn(one, "#\r")] = '\0';
-        while (isspace((unsigned char)*one))
-            one++;
-        for (size_t n = strlen(one); n > 0 && isspace((unsigned char)one[n - 1]); n--)
-            one[n - 1] = '\0';
-        if (*one == '\0')
-            continue;
-        if (*ret_count == PROFILE_GIVEN_KEYS_MAX)
-            return b_err_set(err, B_E_BAD_INPUT, line, _("%s:%u: at most %d keys"), path, line,
-                             PROFILE_GIVEN_KEYS_MAX);
-        if (!parse_key(one, &keys[*ret_count]))
-            return b_err_set(err, B_E_BAD_INPUT, line,
-                             _("%s:%u: a key is 16 bytes in hexadecimal, or des:, 2k3des:, 3k3des: "
-                               "or aes: and its bytes"),
-                             path, line);
-        (*ret_count)++;
-    }
-    return B_OK;
-}
-
-static enum b_code read_keys(struct cli *c, size_t *ret_count, struct b_err *err)
-{
-    static char text[4096 + 1];
-    const char *path = c->options[CLI_OPT_KEYS_FILE];
-    struct stat about;
-    size_t n = 0;
-    *ret_count = 0;
-    if (path == NULL)
-        return B_OK;
-    if (stat(path, &about) == 0 && S_ISREG(about.st_mode) && (about.st_mode & 077) != 0)
-        return b_err_set(err, B_E_KEY_FILE, 0, _("%s: others may read it; chmod 600 it"), path);
-    enum b_code r = service_read_file(path, text, sizeof(text) - 1, &n, err);
-    text[n] = '\0';
-    if (r == B_OK)
-        r = parse_keys(path, text, c->others, ret_count, err);
-    b_wipe(text, sizeof(text));
-    return r;
-}
-
-enum b_code cli_read_fleet(const char *path, struct profile_fleet *ret, struct b_err *err)
-{
-    static char text[65536];
-    size_t n = 0;
-    enum b_code r = service_read_file(path, text, sizeof(text), &n, err);
-    return r == B_OK ? profile_fleet_read(path, text, n, ret, err) : r;
-}
 
 enum b_code cli_others(struct cli *c, struct service_others *ret, struct b_err *err)
 {
     const char *fleet = c->options[CLI_OPT_FLEET];
-    enum b_code r = fleet != NULL ? cli_read_fleet(fleet, &c->fleet, err) : B_OK;
+    const char *keys = c->options[CLI_OPT_KEYS_FILE];
     *ret = (struct service_others){.given = c->others, .fleet = fleet != NULL ? &c->fleet : NULL};
-    return r == B_OK ? read_keys(c, &ret->given_count, err) : r;
+    enum b_code r = fleet != NULL ? service_others_fleet(fleet, &c->fleet, err) : B_OK;
+    return r == B_OK && keys != NULL ? service_others_keys(keys, c->others, &ret->given_count, err)
+                                     : r;
 }

@@ -7,12 +7,17 @@
 #include "config/yaml.h"
 #include "http/http.h"
 
+struct takeover {
+    char *fleet, *keys_file;
+};
+
 struct file {
     char *address, *certificate, *key, *trust, *ca_certificate, *ca_key, *syslog;
     uint16_t port;
     uint32_t vault_workers, auth_key_cache, connections, connections_per_address,
         requests_per_second, stall_seconds;
     bool log_requests;
+    struct takeover *takeover;
 };
 
 #define TEXT(name, field) \
@@ -22,6 +27,13 @@ struct file {
                            HTTP_PATH_MAX - 1)
 #define NUMBER(name, field) CYAML_FIELD_UINT(name, CYAML_FLAG_OPTIONAL, struct file, field)
 
+static const cyaml_schema_field_t takeover_fields[] = {
+    CYAML_FIELD_STRING_PTR("fleet", CYAML_FLAG_POINTER, struct takeover, fleet, 1,
+                           HTTP_PATH_MAX - 1),
+    CYAML_FIELD_STRING_PTR("keys-file", CYAML_FLAG_POINTER, struct takeover, keys_file, 1,
+                           HTTP_PATH_MAX - 1),
+    CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t fields[] = {
     OPTIONAL("address", address),
     NUMBER("port", port),
@@ -38,6 +50,8 @@ static const cyaml_schema_field_t fields[] = {
     NUMBER("stall-seconds", stall_seconds),
     OPTIONAL("syslog", syslog),
     CYAML_FIELD_BOOL("log-requests", CYAML_FLAG_OPTIONAL, struct file, log_requests),
+    CYAML_FIELD_MAPPING_PTR("takeover", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
+                            takeover, takeover_fields),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t schema = {
@@ -102,6 +116,9 @@ static enum b_code parse(const char *path, const char *text, size_t n, struct ht
     take_text(ret->ca_certificate, sizeof(ret->ca_certificate), f->ca_certificate, "");
     take_text(ret->ca_key, sizeof(ret->ca_key), f->ca_key, "");
     take_text(ret->syslog, sizeof(ret->syslog), f->syslog, "");
+    take_text(ret->fleet, sizeof(ret->fleet), f->takeover != NULL ? f->takeover->fleet : NULL, "");
+    take_text(ret->fleet_keys, sizeof(ret->fleet_keys),
+              f->takeover != NULL ? f->takeover->keys_file : NULL, "");
     (void)cyaml_free(&config, &schema, f, 0);
     return check(path, text, n, ret, err);
 }

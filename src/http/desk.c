@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "http/http.h"
+#include "service/fleet.h"
 #include "service/json.h"
 
 enum { LOOK_MS = 20000 }; /* less than clients wait for an answer */
@@ -155,6 +156,14 @@ enum b_code http_desk_present(struct http_call *c, struct b_err *err)
     return r == B_OK ? answer_next(c, 0, LOOK_MS, err) : r;
 }
 
+/* An order that was begun on a card that lies there. */
+static enum b_code answer_opened(struct http_call *c, const char *name, struct b_err *err)
+{
+    c->status = 201;
+    memcpy(c->params[0], name, SERVICE_DESK_NAME);
+    return answer_next(c, 0, LOOK_MS, err);
+}
+
 /* The badge that was let in just now still lies on the reader. */
 enum b_code http_tap_rekey(struct http_call *c, struct b_err *err)
 {
@@ -167,11 +176,29 @@ enum b_code http_tap_rekey(struct http_call *c, struct b_err *err)
     if (r == B_OK)
         r = service_desk_open(c->server->desk, &c->service, 0, &order, c->station.id, &card, name,
                               err);
+    return r == B_OK ? answer_opened(c, name, err) : r;
+}
+
+/* A card lies on the reader that a tap had no use for: is it one that others encoded? */
+enum b_code http_station_takeover(struct http_call *c, struct b_err *err)
+{
+    const struct service_order order = {.what = SERVICE_TAKEOVER, .station_id = c->station.id};
+    struct channel_card card = {.uid_len = 0};
+    char name[SERVICE_DESK_NAME];
+    enum b_code r = read_card(c, &card, err);
+    if (r == B_OK && card.uid_len != 7)
+        r = b_err_set(err, B_E_NOT_FOUND, 0, "no list can name a card by this");
+    if (r == B_OK)
+        r = service_fleet_wanted(&c->service, card.uid, err);
+    if (r == B_OK)
+        r = service_desk_open(c->server->desk, &c->service, 0, &order, c->station.id, &card, name,
+                              err);
     if (r != B_OK)
         return r;
-    c->status = 201;
-    memcpy(c->params[0], name, sizeof(name));
-    return answer_next(c, 0, LOOK_MS, err);
+    (void)json_object_set_new(c->out, "sentence",
+                              json_string(c->is_french ? "Laissez votre badge sur le lecteur."
+                                                       : "Leave your badge on the reader."));
+    return answer_opened(c, name, err);
 }
 
 enum b_code http_desk_look(struct http_call *c, struct b_err *err)

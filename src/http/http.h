@@ -38,6 +38,8 @@ struct http_config {
     char trust[HTTP_PATH_MAX];                                 /* CAs of stations and people */
     char ca_certificate[HTTP_PATH_MAX], ca_key[HTTP_PATH_MAX]; /* the built-in CA, or empty */
     char syslog[HTTP_PATH_MAX]; /* where a SIEM listens (syslog.h), or empty */
+    /* how others encoded badges that taps take over, and their keys; or both empty */
+    char fleet[HTTP_PATH_MAX], fleet_keys[HTTP_PATH_MAX];
     unsigned vault_workers;
     unsigned auth_key_cache; /* keys of badges that the vault remembers; 0: none */
     unsigned connections;

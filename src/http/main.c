@@ -136,6 +136,8 @@ static enum b_code open_all(const char *home, struct b_err *err)
     if (r == B_OK && (server.desk = service_desk_new(path)) == NULL)
         r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
     if (r == B_OK)
+        r = http_reload_others(&server, err);
+    if (r == B_OK)
         r = open_ca(home, err);
     if (r == B_OK)
         r = open_syslog(err);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "service/home.h"
+#include "service/others.h"
 #include "service/policy.h"
 
 enum b_code http_reload_policy(struct http_server *s, struct b_err *err)
@@ -18,6 +19,57 @@ enum b_code http_reload_policy(struct http_server *s, struct b_err *err)
             "force\n  have it approved: tessere proposal make policy --file "
             "%s/policy.yaml, or write the approved one there: tessere policy show\n",
             s->home, s->home);
+    return r;
+}
+
+/* A file of server.yaml: relative ones lie in the home. */
+static enum b_code path_of(const struct http_server *s, const char *name, char *ret, size_t cap,
+                           struct b_err *err)
+{
+    if (name[0] != '/')
+        return service_home_path(s->home, name, ret, cap, err);
+    (void)snprintf(ret, cap, "%s", name);
+    return B_OK;
+}
+
+static struct df_key given[PROFILE_GIVEN_KEYS_MAX];
+static struct profile_fleet described;
+
+/* What the files that c names say, until it is kept; ret->fleet is NULL when it names none. */
+static enum b_code read_others(const struct http_server *s, const struct http_config *c,
+                               struct service_others *ret, struct b_err *err)
+{
+    char path[SERVICE_PATH_MAX];
+    *ret = (struct service_others){.given = given};
+    if (c->fleet[0] == '\0')
+        return B_OK;
+    enum b_code r = path_of(s, c->fleet, path, sizeof(path), err);
+    if (r == B_OK)
+        r = service_others_fleet(path, &described, err);
+    if (r == B_OK)
+        r = path_of(s, c->fleet_keys, path, sizeof(path), err);
+    if (r == B_OK)
+        r = service_others_keys(path, given, &ret->given_count, err);
+    if (r == B_OK)
+        ret->fleet = &described;
+    else
+        b_wipe(given, sizeof(given));
+    return r;
+}
+
+static enum b_code keep_others(struct http_server *s, const struct service_others *others,
+                               struct b_err *err)
+{
+    return service_desk_others(s->desk, others->fleet != NULL ? others : NULL, err);
+}
+
+enum b_code http_reload_others(struct http_server *s, struct b_err *err)
+{
+    struct service_others others;
+    enum b_code r = read_others(s, &s->config, &others, err);
+    if (r == B_OK)
+        r = keep_others(s, &others, err);
+    b_wipe(given, sizeof(given));
     return r;
 }
 
@@ -67,16 +119,22 @@ static enum b_code try_policy(const struct http_server *s, struct b_err *err)
 enum b_code http_reload(struct http_server *s, char *note, size_t cap, struct b_err *err)
 {
     static struct http_config next;
+    struct service_others others;
     char path[SERVICE_PATH_MAX];
     enum b_code r = service_home_path(s->home, "server.yaml", path, sizeof(path), err);
     if (r == B_OK)
         r = http_config_read(path, &next, err);
     if (r == B_OK)
         r = try_policy(s, err);
+    if (r == B_OK)
+        r = read_others(s, &next, &others, err);
     if (r != B_OK)
         return r;
     keep_fixed(&s->config, &next, note, cap);
     r = http_server_renew(s, &next, err);
+    if (r == B_OK)
+        r = keep_others(s, &others, err);
+    b_wipe(given, sizeof(given));
     if (r == B_OK && (r = http_reload_policy(s, err)) != B_OK)
         r = b_err_wrap(err, "all but the policy was taken up"); /* the token is away */
     return r;

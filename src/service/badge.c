@@ -163,8 +163,9 @@ static enum b_code begin_enrolment(void *ctx, struct service_work *w, bool is_ap
     if (!is_approved)
         return B_OK;
     describe(&e->badge, e->sv, w);
+    if (e->badge.state != STORE_BADGE_ENROLLING) /* else it began earlier, and was torn */
+        e->badge.changed_at = service_now();
     e->badge.state = STORE_BADGE_ENROLLING;
-    e->badge.changed_at = service_now();
     e->badge.tapped_at = 0; /* what was said of the holder before is not said of this one */
     e->badge.reason[0] = '\0';
     (void)snprintf(e->badge.holder_ref, sizeof(e->badge.holder_ref), "%s", e->holder.ref);
@@ -267,6 +268,30 @@ struct takeover {
     struct store_foreign row;
 };
 
+/* A takeover that was torn goes on with the badge that it was begun on. On that one no key is the
+ * old one again that the card itself confirmed as changed: a copy of it as it was before has. */
+static enum b_code check_goes_on(struct service *sv, const struct service_work *w,
+                                 struct b_err *err)
+{
+    struct store_badge b;
+    bool is_undone = false;
+    enum b_code r = store_badge_by_uid(sv->store, w->state.uid, &b, err);
+    if (r != B_OK || b.state != STORE_BADGE_ENROLLING)
+        return r == B_E_NOT_FOUND ? B_OK : r;
+    for (size_t i = 0; r == B_OK && !is_undone && i < w->plan.step_count; i++) {
+        const struct profile_step *s = &w->plan.steps[i];
+        struct store_intent like = {.aid = s->aid, .no = s->no, .to_generation = s->to_generation};
+        if (s->kind != PROFILE_STEP_CHANGE_KEY && s->kind != PROFILE_STEP_CHANGE_CARD_KEY)
+            continue;
+        memcpy(like.uid, b.uid, sizeof(like.uid));
+        (void)snprintf(like.action, sizeof(like.action), "%s", profile_step_name(s->kind));
+        r = store_intent_was_done(sv->store, &like, b.changed_at, &is_undone, err);
+    }
+    return r == B_OK && is_undone ? b_err_set(err, B_E_BADGE_MADE_UP, 0, "badge %lld of %s",
+                                              (long long)b.id, b.holder_name)
+                                  : r;
+}
+
 /* What was found on the card is written down before anybody is asked. */
 static enum b_code begin_takeover(void *ctx, struct service_work *w, bool is_approved,
                                   struct b_err *err)
@@ -277,6 +302,8 @@ static enum b_code begin_takeover(void *ctx, struct service_work *w, bool is_app
     if (!is_listed)
         return b_err_set(err, B_E_CARD_CHANGED, 0, "the card is not the one that the list names");
     enum b_code r = is_approved ? B_OK : service_fleet_find(t->enrolment.sv, &w->state, err);
+    if (r == B_OK && !is_approved)
+        r = check_goes_on(t->enrolment.sv, w, err);
     return r == B_OK ? begin_enrolment(&t->enrolment, w, is_approved, err) : r;
 }
 

@@ -6,12 +6,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "service/kept.h"
 #include "service/relay.h"
 
 struct job {
     char name[SERVICE_DESK_NAME]; /* "": a free place */
     struct service_desk *desk;
     struct service_order order;
+    struct service_kept *others; /* of a takeover at a tap */
     int64_t person, station;
     time_t deadline; /* of a wait for a card; of an outcome that is kept */
     pthread_t thread;
@@ -22,6 +24,7 @@ struct job {
     struct service_desk_event event;
     uint8_t steps_done;
     bool is_answered, has_plan, is_approved;
+    bool is_told; /* somebody had its outcome */
     struct service_desk_answers answers;
     struct service_desk_frames ahead; /* sent before they were asked for, with their answers */
     struct service_desk_answers ahead_answers;
@@ -34,6 +37,7 @@ struct service_desk {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool is_stopping;
+    struct service_kept *others; /* NULL: nothing is taken over at taps */
     struct job jobs[SERVICE_DESK_ORDERS];
 };
 
@@ -75,6 +79,19 @@ struct service_desk *service_desk_new(const char *store_path)
     return d;
 }
 
+enum b_code service_desk_others(struct service_desk *d, const struct service_others *others,
+                                struct b_err *err)
+{
+    struct service_kept *next = NULL;
+    if (others != NULL && (next = service_kept_new(others)) == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "keeping keys of others");
+    (void)pthread_mutex_lock(&d->lock);
+    service_kept_drop(&d->others);
+    d->others = next;
+    (void)pthread_mutex_unlock(&d->lock);
+    return B_OK;
+}
+
 void service_desk_stop(struct service_desk *d)
 {
     if (d == NULL)
@@ -93,6 +110,7 @@ void service_desk_free(struct service_desk **d)
     for (size_t i = 0; i < SERVICE_DESK_ORDERS; i++)
         if ((*d)->jobs[i].is_started)
             (void)pthread_join((*d)->jobs[i].thread, NULL);
+    service_kept_drop(&(*d)->others);
     (void)pthread_cond_destroy(&(*d)->changed);
     (void)pthread_mutex_destroy(&(*d)->lock);
     free((*d)->store_path);
@@ -233,7 +251,7 @@ static void *run(void *ctx)
 {
     struct job *j = ctx;
     static const struct channel_card_ops ops = {on_apdu, on_power};
-    const struct service_watch watch = {on_plan, on_progress, j};
+    const struct service_watch watch = {j->person != 0 ? on_plan : NULL, on_progress, j};
     struct channel *ch = NULL;
     struct b_err err = {0};
     struct service_done *done = calloc(1, sizeof(*done));
@@ -246,6 +264,7 @@ static void *run(void *ctx)
     channel_free(&ch);
     store_free(&j->sv.store);
     (void)pthread_mutex_lock(&j->desk->lock);
+    service_kept_drop(&j->others);
     if (r == B_OK)
         j->event.done = *done;
     j->err = err;
@@ -316,6 +335,7 @@ static enum b_code start(struct job *j, const struct channel_card *card, struct 
     j->event.frames.resets = j->order.what != SERVICE_REKEY;
     j->event.state = SERVICE_DESK_WORKS;
     if (pthread_create(&j->thread, NULL, run, j) != 0) {
+        service_kept_drop(&j->others);
         *j = (struct job){.station = 0};
         return b_err_set(err, B_E_SYSTEM, 0, "starting an order of the desk");
     }
@@ -338,13 +358,16 @@ static struct job *free_place(struct service_desk *d, int64_t person)
     }
     if (place != NULL || theirs >= most)
         return theirs < most ? place : NULL;
-    /* All are taken: an outcome that could be asked for once more gives its place. */
-    for (size_t i = 0; i < SERVICE_DESK_ORDERS && place == NULL; i++) {
-        if (is_over(&d->jobs[i])) {
-            d->jobs[i].deadline = 0;
-            place = &d->jobs[i];
-        }
+    /* All are taken: an outcome that could be asked for once more gives its place, before one that
+     * nobody has had so far, and an older one before a newer one. */
+    for (size_t i = 0; i < SERVICE_DESK_ORDERS; i++) {
+        struct job *j = &d->jobs[i];
+        if (is_over(j) && (place == NULL || j->is_told > place->is_told ||
+                           (j->is_told == place->is_told && j->deadline < place->deadline)))
+            place = j;
     }
+    if (place != NULL)
+        place->deadline = 0;
     sweep(d);
     return place;
 }
@@ -358,24 +381,53 @@ static bool has_waiting(const struct service_desk *d, int64_t station)
     return false;
 }
 
+/* A badge is taken over on one reader at a time: what comes to another meanwhile is a copy. */
+static bool is_being_taken_over(const struct service_desk *d, const struct channel_card *card)
+{
+    for (size_t i = 0; i < SERVICE_DESK_ORDERS; i++) {
+        const struct job *j = &d->jobs[i];
+        if (j->name[0] != '\0' && j->order.what == SERVICE_TAKEOVER && !is_over(j) &&
+            j->card.uid_len == card->uid_len && memcmp(j->card.uid, card->uid, card->uid_len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* With the lock: a place for an order, or why there is none. */
+static enum b_code find_place(struct service_desk *d, int64_t person,
+                              const struct service_order *order, int64_t station,
+                              const struct channel_card *card, struct job **ret, struct b_err *err)
+{
+    bool is_takeover = order->what == SERVICE_TAKEOVER;
+    if (is_takeover && d->others == NULL)
+        return b_err_set(err, B_E_NOT_FOUND, 0, "no badges are taken over at taps");
+    if (is_takeover && is_being_taken_over(d, card))
+        return b_err_set(err, B_E_VAULT_BUSY, 0, "this badge is being taken over");
+    struct job *j = d->is_stopping ? NULL : free_place(d, person);
+    if (j != NULL && has_waiting(d, station))
+        return b_err_set(err, B_E_ORDER_WAITS, 0, "station %lld", (long long)station);
+    *ret = j;
+    if (j != NULL)
+        return B_OK;
+    (void)b_err_set(err, B_E_VAULT_BUSY, 0, "too many orders of the desk are under way");
+    return B_E_VAULT_BUSY; /* a constant: gcc's analyzer cannot see through b_err_set */
+}
+
 enum b_code service_desk_open(struct service_desk *d, const struct service *sv, int64_t person,
                               const struct service_order *order, int64_t station,
                               const struct channel_card *card, char name[static SERVICE_DESK_NAME],
                               struct b_err *err)
 {
     uint8_t random[(SERVICE_DESK_NAME - 1) / 2];
+    struct job *j = NULL;
     b_check(person != 0 ? (station == 0) == (card != NULL) : station != 0 && card != NULL);
+    b_check(person == 0 || order->what < SERVICE_ORDERED);
     enum b_code r =
         service_check_holder(&(struct service_holder){.ref = order->ref, .name = order->name}, err);
     if (r != B_OK)
         return r;
     (void)pthread_mutex_lock(&d->lock);
-    struct job *j = d->is_stopping ? NULL : free_place(d, person);
-    if (j == NULL) {
-        (void)b_err_set(err, B_E_VAULT_BUSY, 0, "too many orders of the desk are under way");
-        r = B_E_VAULT_BUSY;
-    } else if (has_waiting(d, station))
-        r = b_err_set(err, B_E_ORDER_WAITS, 0, "station %lld", (long long)station);
+    r = find_place(d, person, order, station, card, &j, err);
     if (r != B_OK) {
         (void)pthread_mutex_unlock(&d->lock);
         return r;
@@ -394,6 +446,8 @@ enum b_code service_desk_open(struct service_desk *d, const struct service *sv, 
     j->sv.asker = (struct service_asker){.actor = j->actor, .request = ""};
     j->sv.store = NULL;
     memcpy(name, j->name, SERVICE_DESK_NAME);
+    if (order->what == SERVICE_TAKEOVER)
+        j->order.others = service_kept_lend(j->others = d->others);
     r = card != NULL ? start(j, card, err) : B_OK;
     (void)pthread_mutex_unlock(&d->lock);
     return r;
@@ -511,6 +565,8 @@ enum b_code service_desk_look(struct service_desk *d, struct service_desk_caller
         waited = pthread_cond_timedwait(&d->changed, &d->lock, &end);
         r = find(d, who, name, &j, err); /* it may be gone by now */
     }
+    if (r == B_OK)
+        j->is_told = is_over(j);
     if (r == B_OK && j->event.state == SERVICE_DESK_FAILED) {
         *err = j->err;
         r = err->code;

@@ -21,7 +21,7 @@ enum service_what {
     SERVICE_BLANK,
     SERVICE_ORDERED,                 /* those before are what a person may order of a server */
     SERVICE_REKEY = SERVICE_ORDERED, /* follows a tap; nobody orders it */
-    SERVICE_TAKEOVER,                /* at a reader here alone: keys of others go to no server */
+    SERVICE_TAKEOVER,                /* by a person at a reader here alone; else follows a tap */
     SERVICE_WHAT_COUNT
 };
 const char *service_what_name(enum service_what what); /* "scan", ... */
@@ -55,7 +55,7 @@ B_NODISCARD enum b_code service_order_run(struct service *sv, struct channel *ch
 enum {
     SERVICE_DESK_ORDERS = 32,          /* at a time, in the whole establishment */
     SERVICE_DESK_ORDERS_OF_PERSON = 4, /* ... of which one person has */
-    SERVICE_DESK_REKEYS = 16,          /* ... and all re-keys together */
+    SERVICE_DESK_REKEYS = 16,          /* ... and all re-keys and takeovers at taps together */
     SERVICE_DESK_NAME = 33,            /* an order's name with its NUL: 16 random bytes in hex */
     SERVICE_DESK_FRAMES = 3,           /* in one message */
     SERVICE_DESK_CARD_SECONDS = 30,    /* for the reader's side to answer */
@@ -105,14 +105,19 @@ struct service_desk_event {
 struct service_desk;
 /* store_path: each order reads the store by a connection of its own; copied. NULL: no memory. */
 struct service_desk *service_desk_new(const char *store_path);
+/* What opens others' badges, for takeovers at taps from now on; a description is needed. Copied,
+ * and wiped with the last order that began with it. NULL: none are taken over. */
+B_NODISCARD enum b_code service_desk_others(struct service_desk *d,
+                                            const struct service_others *others, struct b_err *err);
 /* Every order ends as if its card had left; callers that wait return. Then free it. */
 void service_desk_stop(struct service_desk *d);
 /* Waits for the orders' threads. Nobody may be inside any more. */
 void service_desk_free(struct service_desk **d);
 
 /* A new order of a person. card: it lies on a reader of theirs, and work begins; or NULL: the
- * station's reader is used, once it has a card. person 0: a re-key of the card at the station,
- * which nobody approves. B_E_VAULT_BUSY: too many at a time. */
+ * station's reader is used, once it has a card. person 0: a re-key or takeover of the card at the
+ * station, which nobody approves. B_E_VAULT_BUSY: too many at a time, or this badge is being taken
+ * over; B_E_NOT_FOUND: nothing is taken over at taps. */
 B_NODISCARD enum b_code service_desk_open(struct service_desk *d, const struct service *sv,
                                           int64_t person, const struct service_order *order,
                                           int64_t station, const struct channel_card *card,

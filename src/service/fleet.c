@@ -285,6 +285,34 @@ enum b_code service_fleet_find(struct service *sv, const struct profile_state *s
     return service_change(sv, note_finding, &f, err);
 }
 
+/* --- at a tap -----------------------------------------------------------------------------------
+ */
+
+static enum b_code not_wanted(struct b_err *err)
+{
+    return b_err_set(err, B_E_NOT_FOUND, 0, "nothing is to be taken over");
+}
+
+enum b_code service_fleet_wanted(struct service *sv, const uint8_t uid[static 7], struct b_err *err)
+{
+    struct store_foreign row;
+    struct store_badge badge;
+    struct store_holder holder;
+    enum b_code r = store_foreign_by_uid(sv->store, uid, &row, err);
+    if (r == B_E_NOT_FOUND || (r == B_OK && row.status != STORE_FOREIGN_ACTIVE))
+        return not_wanted(err);
+    if (r == B_OK)
+        r = store_badge_by_uid(sv->store, uid, &badge, err);
+    if (r == B_OK &&
+        (badge.state != STORE_BADGE_ENROLLING || strcmp(badge.holder_ref, row.ref) != 0))
+        return not_wanted(err);
+    if (r == B_OK || r == B_E_NOT_FOUND)
+        r = store_holder_by_ref(sv->store, row.ref, &holder, err);
+    if (r == B_OK && holder.state != STORE_PARTY_ACTIVE)
+        return not_wanted(err);
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
 /* --- figures -----------------------------------------------------------------------------------
  */
 

@@ -28,6 +28,12 @@ B_NODISCARD enum b_code service_fleet_forget(struct service *sv, int64_t id,
 B_NODISCARD enum b_code service_fleet_find(struct service *sv, const struct profile_state *state,
                                            struct b_err *err);
 
+/* Whether a tap may take the badge with this UID over: a list names it as active, its holder is
+ * active or not known yet, and it is no badge of ours, or one whose takeover for that holder was
+ * torn. B_E_NOT_FOUND when it may not. */
+B_NODISCARD enum b_code service_fleet_wanted(struct service *sv, const uint8_t uid[static 7],
+                                             struct b_err *err);
+
 /* Badges in use: those of the store that are not revoked or blank, and those of the lists. */
 struct service_fleet_figures {
     uint64_t conform;

@@ -152,6 +152,10 @@ check "a step that was not reached" gets 400 bad-input admin "${json[@]}" -d '{"
 check "a plan that was never shown is not approved" gets 400 bad-input admin "${json[@]}" -d '{"step":1,"digest":"'"$(printf '00%.0s' {1..32})"'"}' "$url/v1/desk/$order/approve"
 check "an answer that no DESFire gives ends the order" gets 422 not-desfire admin "${json[@]}" -d '{"step":1,"answers":["6D00"]}' "$url/v1/desk/$order/answers"
 check "a card that is for no order" gets 404 not-found one "${json[@]}" -d '{"uid":"04A1B2C3D4E5F6"}' "$url/v1/station/desk"
+check "a card that no list names is not taken over" gets 404 not-found one "${json[@]}" -d '{"uid":"04A1B2C3D4E5F6"}' "$url/v1/station/takeover"
+check "nor one without a UID of its own" gets 404 not-found one "${json[@]}" -d '{"uid":"08A1B2C3"}' "$url/v1/station/takeover"
+check "nor by a person" gets 403 not-permitted admin "${json[@]}" -d '{"uid":"04A1B2C3D4E5F6"}' "$url/v1/station/takeover"
+check "a takeover is nothing to order" gets 400 bad-input admin "${json[@]}" -d '{"what":"takeover","uid":"04A1B2C3D4E5F6"}' "$url/v1/desk"
 
 # --- a token that hangs: taps wait for it, people do not
 hangs() {

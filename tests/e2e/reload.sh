@@ -136,6 +136,22 @@ lines=$(wc -l <"$home/server.yaml")
 check "an unknown field is named by file and line" broken 'conections: 3' "line $((lines + 1)): Load: Unexpected key: conections"
 check "so is a value that cannot be" broken 'stall-seconds: 1000' "line $((lines + 1)): stall-seconds"
 check "so is what is no YAML" broken '{[' 'line'
+echo 'layouts: [{id: old, application: "F585C0", crypto: aes, proof-key: 0, diversification: shared, old-application: keep}]' >"$home/fleet.yaml"
+echo 00112233445566778899AABBCCDDEEFF >"$home/fleet.keys"
+chmod 644 "$home/fleet.keys"
+takes_over() { # WORDS
+    echo 'takeover: {fleet: fleet.yaml, keys-file: fleet.keys}' >>"$home/server.yaml"
+    hangup "$1"
+    local status=$?
+    cp "$work/server.yaml" "$home/server.yaml"
+    return $status
+}
+check "keys of others that others may read are refused" takes_over "fleet.keys: others may read it"
+chmod 600 "$home/fleet.keys"
+check "and taken up from a file of one's own" takes_over "configuration taken up"
+echo nonsense >"$home/fleet.keys"
+check "a key that is none is named by its line" takes_over "fleet.keys:1: a key is 16 bytes"
+check "takeovers without keys are refused" broken 'takeover: {fleet: fleet.yaml}' 'takeover'
 check "an empty file" bash -c ": >'$home/server.yaml'"
 check "changes nothing" hangup "$home/server.yaml: "
 cp "$work/server.yaml" "$home/server.yaml"

@@ -1,13 +1,8 @@
 #!/usr/bin/env bash
 # A badge of others, from the list to the figures, with the real programs. Run by meson inside
 # with-pcscd. TAP output.
-# shellcheck source=tests/support/card.sh
-. "$(dirname "$0")/../support/card.sh"
-
-home=$work/home
-export LC_ALL=C.UTF-8
-unset LANGUAGE
-tessere() { "$TESSERE" --home "$home" --wait 5 "$@" </dev/null; }
+# shellcheck source=tests/support/hospital.sh
+. "$(dirname "$0")/../support/hospital.sh"
 says() { # PATTERN ARGUMENT...
     local pattern=$1
     shift
@@ -69,6 +64,51 @@ check "a blank card with the UID of a badge of the list proves nothing" says 'no
 remove 0
 check "a list can be forgotten" tessere fleet forget 1 --yes
 check "the badge that was taken over stays" figure total 1
+
+# at a station, without coming to the desk
+theirs() { # UID IMAGE
+    "$TESSERE_CARD" new --ev ev2 --uid "$1" "$work/$2" >/dev/null && insert 0 "$work/$2" &&
+        opensc-tool --reader 0 --send-apdu 90:5A:00:00:03:00:00:00:00 --send-apdu 90:CA:00:00:05:C0:85:F5:0B:84:00 >"$work/made" 2>&1 && remove 0
+}
+printf 'uid,ref,name\n04A1B2C3D4E5A1,10003,Chloe Roux\n04A1B2C3D4E5A2,10004,David Noir\n' >"$work/list2.csv"
+tessere fleet import "$work/list2.csv" >/dev/null
+theirs 04A1B2C3D4E5A1 chloe
+theirs 04A1B2C3D4E5A2 david
+theirs 04A1B2C3D4E5A3 nobody
+cp "$work/chloe" "$work/copy"
+tessere server setup --hosts DNS:localhost --address 127.0.0.1 --port $port >/dev/null
+tessere person add alice --roles administrator --out "$work/alice" >/dev/null
+check "the server starts" start_server
+call alice POST /v1/stations '{"name":"ward-1","group":"ward"}' >"$work/station.json"
+"$TESSERE_AGENT" --state "$work/ward" enrol --server "https://localhost:$port" --code "$(sed 's/.*"code":"\([^"]*\)".*/\1/' "$work/station.json")" >/dev/null
+check "a station waits for cards" start_agent ward
+check "unless it is told to, a tap takes nothing over" outcome card-foreign chloe
+cp "$work/fleet.yaml" "$work/keys" "$home/"
+echo 'takeover: {fleet: fleet.yaml, keys-file: keys}' >>"$home/server.yaml"
+taken_up() {
+    kill -HUP "$server_pid"
+    for ((i = 0; i < 100; i++)); do
+        grep -q 'configuration' "$work/server.log" && break
+        sleep 0.1
+    done
+    grep 'configuration taken up' "$work/server.log"
+}
+check "the server takes the keys of others up" taken_up
+check "a tap takes the badge over, and its holder is let in" outcome ok chloe
+check "the person was told to leave it there" grep -q 'Laissez votre badge sur le lecteur' "$work/agent.log"
+check "the badge taps as any other" outcome ok chloe
+check "a copy that comes after it is refused" outcome card-foreign copy
+check "so is a badge that no list names" outcome card-foreign nobody
+check "a badge torn in the middle" outcome card-removed david --tear after:2:C4
+check "is let in at its next tap" outcome ok david
+check "the journal tells the takeovers, by the station" bash -c "'$TESSERE' --home '$home' badge show 3 | tee '$work/out' && grep -q takeover '$work/out'"
+check "all that are in use conform" figure conform 3
+stop_agent
+stop_server
+insert 0 "$work/chloe"
+check "the old application went with the takeover" says 'applications +F51234' card scan
+remove 0
+
 check "the journal is whole" tessere journal verify
 check "no key of others is in the database" bash -c "! grep -qaF 00112233445566778899AABBCCDDEE00 '$home/store.db' && ! grep -qaP '\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xAA\xBB\xCC\xDD\xEE\x00' '$home/store.db'"
 finish

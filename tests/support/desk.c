@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "foreign.h"
+
 /* xorshift: the same bytes at every run of a test. */
 static void fill(void *ctx, uint8_t *p, size_t n)
 {
@@ -185,24 +187,14 @@ enum profile_want desk_work(struct desk *d, enum profile_goal goal)
     return want;
 }
 
-static const struct picc_app *find_app(const struct desk *d, df_aid aid)
-{
-    for (size_t i = 0; i < PICC_APPS; i++) {
-        const struct picc_app *a = &d->picc.mem.apps[i];
-        if (a->is_used && a->aid == aid)
-            return a;
-    }
-    return NULL;
-}
-
 const struct picc_app *desk_app(const struct desk *d)
 {
-    return find_app(d, d->job.profile.aid);
+    return foreign_find(&d->picc, d->job.profile.aid);
 }
 
 const struct picc_app *desk_old_app(const struct desk *d)
 {
-    return find_app(d, DESK_OLD_AID);
+    return foreign_find(&d->picc, DESK_OLD_AID);
 }
 
 /* --- a card of others --------------------------------------------------------------------------
@@ -231,42 +223,24 @@ static struct df_key foreign_key(const struct desk *d, const struct desk_fleet *
     return made;
 }
 
-static void set_key(struct picc_key *to, const struct df_key *key)
-{
-    memset(to, 0, sizeof(*to));
-    memcpy(to->bytes, key->bytes, sizeof(to->bytes));
-    to->version = key->version;
-}
-
 void desk_make_foreign(struct desk *d, const struct desk_fleet *f)
 {
-    enum { KEYS = 3, PROOF = 1 };
-    uint8_t type = (uint8_t)f->key.type;
-    const uint8_t create[] = {0x90, 0xCA, 0, 0, 5, 0xC1, 0x85, 0xF5, 0x0B, (uint8_t)(type | KEYS),
-                              0};
-    uint8_t rx[DF_RAPDU_MAX];
-    struct b_wr in = b_wr_from(rx, sizeof(rx));
     struct picc_memory *m = &d->picc.mem;
-    df_picc_power(&d->picc, (struct df_random){fill, d});
-    df_picc_step(&d->picc, b_rd_from(create, sizeof(create)), &in);
-    const struct picc_app *old = desk_old_app(d);
-    b_check(in.len == 2 && rx[1] == 0 && old != NULL);
-    for (uint8_t i = 0; i < KEYS; i++) {
-        struct df_key key = foreign_key(d, f, DESK_OLD_AID, i);
-        set_key(&m->keys[old->first_key + i], &key);
-    }
+    struct df_key keys[FOREIGN_KEYS];
+    for (uint8_t i = 0; i < FOREIGN_KEYS; i++)
+        keys[i] = foreign_key(d, f, DESK_OLD_AID, i);
+    foreign_application(&d->picc, (struct df_random){fill, d}, DESK_OLD_AID, keys);
     if (!f->is_card_factory) {
         struct df_key key = foreign_key(d, f, 0, 0);
-        set_key(&m->master, &key);
+        foreign_card_key(&d->picc, &key);
         d->before = m->master;
-        m->key_type = f->key.type;
     }
     m->settings = f->is_closed ? 0x09 : m->settings;
     struct profile_layout *l = &d->job.fleet.layouts[0];
     *l = (struct profile_layout){.id = "old",
                                  .aid = DESK_OLD_AID,
                                  .type = f->key.type,
-                                 .proof_key = PROOF,
+                                 .proof_key = FOREIGN_PROOF_KEY,
                                  .deletes = f->deletes};
     (void)strcpy(l->diversification, f->diversification);
     (void)strcpy(l->card_diversification, f->diversification);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "crypto/crypto.h"
+#include "foreign.h"
 #include "service/home.h"
 #include "service/party.h"
 #include "store/driver.h"
@@ -77,18 +78,23 @@ struct channel *fleet_channel(struct fleet *f, size_t card)
     return ch;
 }
 
-static void enrol(struct fleet *f, struct service *sv, size_t i)
+static void make_card(struct fleet *f, size_t i, enum df_ev ev)
 {
-    struct df_personality who = {.ev = DF_EV2,
+    struct df_personality who = {.ev = ev,
                                  .memory = 8192,
                                  .uid = {4, 0x11, 0x22, 0x33, 0x44, (uint8_t)(i >> 8), (uint8_t)i}};
     struct fleet_card *c = &f->cards[i];
-    struct store_badge badge;
-    char ref[32];
-    (void)snprintf(ref, sizeof(ref), "fleet-%zu", i);
     *c = (struct fleet_card){.seen = {.uid_len = 7, .reader = "in process"}};
     memcpy(c->seen.uid, who.uid, sizeof(who.uid));
     fleet_need(df_picc_blank(&c->picc, &who), "card", "no card of this kind");
+}
+
+static void enrol(struct fleet *f, struct service *sv, size_t i)
+{
+    struct store_badge badge;
+    char ref[32];
+    (void)snprintf(ref, sizeof(ref), "fleet-%zu", i);
+    make_card(f, i, DF_EV2);
     struct channel *ch = fleet_channel(f, i);
     const struct service_holder holder = {.ref = ref, .name = "Fleet"};
     MUST(service_enrol(sv, ch, holder, NULL, &badge, &err));
@@ -225,6 +231,45 @@ void fleet_make(struct fleet *f, const char *dir, const char *tessere, size_t ca
     pki_ca_free(&ca);
     pki_key_free(&key);
     close_service(&sv);
+}
+
+void fleet_make_foreign(struct fleet *f, const char *tessere, size_t cards)
+{
+    enum { AID = 0xF585C1 };
+    static const struct df_key key = {
+        .type = DF_KEY_AES, .bytes = {0xA0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
+    static const struct df_key keys[FOREIGN_KEYS] = {key, key, key};
+    char path[512];
+    char uid[15];
+    free(f->cards);
+    f->card_count = cards;
+    f->cards = calloc(cards, sizeof(*f->cards));
+    fleet_need(f->cards != NULL, "memory", "none");
+    (void)snprintf(path, sizeof(path), "%s/fleet/old.yaml", f->home);
+    write_file(
+        path,
+        "layouts:\n  - {id: old, application: \"F585C1\", crypto: aes, keys: 3, proof-key: 1, "
+        "diversification: shared, old-application: delete}\n");
+    (void)snprintf(path, sizeof(path), "%s/fleet/old.keys", f->home);
+    write_file(path, "A00102030405060708090A0B0C0D0E0F\n");
+    (void)snprintf(path, sizeof(path), "%s/server.yaml", f->home);
+    FILE *config = fopen(path, "ae");
+    fleet_need(config != NULL, path, strerror(errno));
+    (void)fputs("takeover: {fleet: fleet/old.yaml, keys-file: fleet/old.keys}\n", config);
+    (void)fclose(config);
+    (void)snprintf(path, sizeof(path), "%s/fleet/list.csv", f->home);
+    FILE *list = fopen(path, "we");
+    fleet_need(list != NULL, path, strerror(errno));
+    (void)fputs("uid,ref,name\n", list);
+    for (size_t i = 0; i < cards; i++) {
+        make_card(f, i, (enum df_ev)((int)DF_EV1 + (int)(i % 3)));
+        foreign_application(&f->cards[i].picc, (struct df_random){.fill = fill}, AID, keys);
+        foreign_card_key(&f->cards[i].picc, &key);
+        b_hex(uid, f->cards[i].seen.uid, 7);
+        (void)fprintf(list, "%s,old-%zu,Holder %zu\n", uid, i, i);
+    }
+    (void)fclose(list);
+    run((const char *const[]){tessere, "--home", f->home, "fleet", "import", path, NULL});
 }
 
 void fleet_fill(const struct fleet *f, size_t badges)

@@ -29,6 +29,10 @@ void fleet_need(bool is_good, const char *what, const char *why);
 /* programs: the folder in which tessere lies, of a build tree or installed. */
 void fleet_make(struct fleet *f, const char *dir, const char *tessere, size_t cards,
                 size_t stations);
+/* Badges that others encoded in place of the fleet's own, EV1, EV2 and EV3 in turn, with one key
+ * for all of them; server.yaml and a list that was taken in say so, before the server is started.
+ */
+void fleet_make_foreign(struct fleet *f, const char *tessere, size_t cards);
 /* Adds badges that have no card, fast and without the journal: for measuring size alone. */
 void fleet_fill(const struct fleet *f, size_t badges);
 void fleet_start(struct fleet *f, const char *tessered);

@@ -354,6 +354,78 @@ static void a_card_that_lies_of_its_uid_is_not_taken_over(void **state)
 /* --- figures -----------------------------------------------------------------------------------
  */
 
+/* The card leaves the field at the APDU, which it has acted on. */
+static enum b_code tear_at(unsigned apdu)
+{
+    struct channel *ch =
+        desk_channel(&card, (struct channel_fault){.at = apdu, .after_effect = true});
+    const struct service_others others = {.given = &old_key, .given_count = 1};
+    enum b_code r = service_takeover(&desk.sv, ch, &others, NULL, &badge, &desk_err);
+    channel_free(&ch);
+    return r;
+}
+
+static void a_torn_takeover_goes_on_with_its_badge_and_with_no_copy_of_it(void **state)
+{
+    enum { BADGES = 200 };
+    (void)state;
+    static struct desk_card copy, begun;
+    static char list[BADGES * 32] = "uid,ref,name\n";
+    uint8_t uid[7] = {4, 0x11, 0x22, 0x33, 0x44, 0x55};
+    unsigned refused = 0;
+    for (unsigned i = 1; i < BADGES; i++)
+        (void)snprintf(list + strlen(list), 32, "041122334455%02X,%u,A\n", i, i);
+    MUST(import(list));
+    for (uint8_t at = 1;; at = (uint8_t)(at + 5)) {
+        assert_true(at < BADGES);
+        uid[6] = at;
+        desk_card_new(&card, DF_EV2, at);
+        set_card_key(&old_key);
+        copy = card;
+        MUST(service_fleet_wanted(&desk.sv, uid, &desk_err));
+        if (tear_at(at) == B_OK)
+            break;
+        MUST(service_fleet_wanted(&desk.sv, uid, &desk_err));
+        bool is_ours =
+            memcmp(&card.picc.mem.master, &copy.picc.mem.master, sizeof(copy.picc.mem.master)) != 0;
+        begun = card;
+        card = copy;
+        enum b_code r = take_over(&old_key);
+        bool is_refused = r == B_E_BADGE_MADE_UP;
+        assert_true(r == B_OK || (is_refused && is_ours));
+        refused += is_refused;
+        card = begun;
+        if (is_refused)
+            MUST(take_over(&old_key));
+        desk_expect(service_fleet_wanted(&desk.sv, uid, &desk_err), B_E_NOT_FOUND);
+    }
+    assert_true(refused > 0);
+    expect_whole();
+}
+
+static void a_tap_takes_over_who_is_on_a_list_and_once(void **state)
+{
+    (void)state;
+    static const uint8_t listed[7] = {4, 0x11, 0x22, 0x33, 0x44, 0x55, 1};
+    static const uint8_t suspended[7] = {4, 0x11, 0x22, 0x33, 0x44, 0x55, 2};
+    static const uint8_t unknown[7] = {4, 0x11, 0x22, 0x33, 0x44, 0x55, 3};
+    struct store_holder holder;
+    MUST(import("uid,ref,name,status\n04112233445501,1,A,\n04112233445502,2,B,suspended\n"));
+    MUST(service_fleet_wanted(&desk.sv, listed, &desk_err));
+    desk_expect(service_fleet_wanted(&desk.sv, suspended, &desk_err), B_E_NOT_FOUND);
+    desk_expect(service_fleet_wanted(&desk.sv, unknown, &desk_err), B_E_NOT_FOUND);
+    desk_card_new(&card, DF_EV3, 1);
+    set_card_key(&old_key);
+    MUST(take_over(&old_key));
+    desk_expect(service_fleet_wanted(&desk.sv, listed, &desk_err), B_E_NOT_FOUND);
+    MUST(import("uid,ref,name\n04112233445504,1,A\n"));
+    static const uint8_t second[7] = {4, 0x11, 0x22, 0x33, 0x44, 0x55, 4};
+    MUST(service_fleet_wanted(&desk.sv, second, &desk_err));
+    MUST(service_holder_state(&desk.sv, "1", STORE_PARTY_SUSPENDED, "holder-suspend", &holder,
+                              &desk_err));
+    desk_expect(service_fleet_wanted(&desk.sv, second, &desk_err), B_E_NOT_FOUND);
+}
+
 static void figures_follow_the_badges(void **state)
 {
     (void)state;
@@ -429,6 +501,8 @@ int main(void)
         AT_DESK(what_was_found_is_known_before_anybody_approves),
         AT_DESK(a_badge_that_no_list_gives_a_holder_is_not_taken_over),
         AT_DESK(a_card_that_lies_of_its_uid_is_not_taken_over),
+        AT_DESK(a_torn_takeover_goes_on_with_its_badge_and_with_no_copy_of_it),
+        AT_DESK(a_tap_takes_over_who_is_on_a_list_and_once),
         AT_DESK(figures_follow_the_badges),
         AT_DESK(a_badge_with_a_compromised_key_is_forbidden),
     };
