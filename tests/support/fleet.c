@@ -238,7 +238,7 @@ void fleet_make_foreign(struct fleet *f, const char *tessere, size_t cards)
     enum { AID = 0xF585C1 };
     static const struct df_key key = {
         .type = DF_KEY_AES, .bytes = {0xA0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
-    static const struct df_key keys[FOREIGN_KEYS] = {key, key, key};
+    const struct df_key keys[FOREIGN_KEYS] = {key, key, key};
     char path[512];
     char uid[15];
     free(f->cards);
