@@ -311,18 +311,24 @@ enum b_code agent_tap(struct remote *r, const struct agent_self *self, struct ch
     if (code == B_OK)
         code = authenticate(&t, r, ret, &status, err);
     /* Another generation than the server thought: the card is asked, and it begins again once. */
+    bool has_left = false;
     if (code == B_E_CARD_AUTH && status == DF_SW_AUTHENTICATION_ERROR) {
-        struct b_err ignored;
+        struct b_err asked;
         uint8_t key_no = self->key_no;
-        if (ask_ok(ch, 0x64, b_rd_from(&key_no, 1), &t.answer, &ignored) == B_OK &&
-            t.answer.len == 1 && t.answer.p[0] != 0) {
+        enum b_code told = ask_ok(ch, 0x64, b_rd_from(&key_no, 1), &t.answer, &asked);
+        has_left = told == B_E_CARD_REMOVED || told == B_E_CHANNEL;
+        if (has_left) { /* nobody is refused: the badge was lifted too soon */
+            *err = asked;
+            code = told;
+        } else if (told == B_OK && t.answer.len == 1 && t.answer.p[0] != 0) {
             t.generation = t.answer.p[0];
             code = authenticate(&t, r, ret, &status, err);
         }
     }
     ret->code = code;
+    const char *said = has_left ? "" : remote_sentence(r);
     if (code != B_OK)
         (void)snprintf(ret->sentence, sizeof(ret->sentence), "%s",
-                       remote_sentence(r)[0] != '\0' ? remote_sentence(r) : b_code_text(code));
+                       said[0] != '\0' ? said : b_code_text(code));
     return code;
 }
