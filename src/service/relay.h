@@ -13,8 +13,7 @@ struct service_work {
     struct service_legs legs;
     struct vault_event event;
     int64_t intents[PROFILE_STEPS_MAX];
-    int64_t
-        effect; /* the intent that took effect, and is written down with what is next; 0: none */
+    int64_t effect; /* the intent that is effective, to be written with what is next; 0: none */
     bool is_planned;
 };
 
