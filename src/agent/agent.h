@@ -75,10 +75,14 @@ struct agent_pin {
     bool (*ask)(void *ctx, const char *sentence, char pin[static 16]);
     void *ctx;
 };
-/* Authenticates the card; challenge: of whoever asked for the tap, or "". The outcome is filled in
- * for refusals too. */
+struct agent_wish {
+    const char *challenge; /* of whoever asked for the tap, or "" */
+    const char *reader;    /* on which the card lies, or "" */
+};
+/* Authenticates the card. The outcome is filled in for refusals too. B_E_PIN_REQUIRED: a PIN is
+ * missing, or is typed into the login that the tap is for. */
 B_NODISCARD enum b_code agent_tap(struct remote *r, const struct agent_self *self,
-                                  struct channel *ch, const char *challenge,
+                                  struct channel *ch, struct agent_wish wish,
                                   const struct agent_pin *pin, struct agent_outcome *ret,
                                   struct b_err *err);
 

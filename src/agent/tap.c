@@ -94,7 +94,7 @@ struct tap {
     const struct agent_self *self;
     struct channel *ch;
     struct b_wr answer; /* the card's last */
-    const char *challenge;
+    struct agent_wish wish;
     const struct agent_pin *pin;
     const char *method;
     uint8_t uid[7], serial[16];
@@ -168,8 +168,8 @@ static enum b_code begin(struct tap *t, struct b_err *err)
 /* --- messages ----------------------------------------------------------------------------------
  */
 
-static enum b_code first_message(struct tap *t, struct remote *r, const char *challenge, char *name,
-                                 size_t cap, uint8_t frame[static FRAME], struct b_err *err)
+static enum b_code first_message(struct tap *t, struct remote *r, char *name, size_t cap,
+                                 uint8_t frame[static FRAME], struct b_err *err)
 {
     char hex[2 * 16 + 1];
     json_t *answer = NULL;
@@ -185,8 +185,10 @@ static enum b_code first_message(struct tap *t, struct remote *r, const char *ch
     }
     if (t->generation != 0)
         (void)json_object_set_new(m, "generation", json_integer(t->generation));
-    if (challenge[0] != '\0')
-        (void)json_object_set_new(m, "challenge", json_string(challenge));
+    if (t->wish.challenge[0] != '\0')
+        (void)json_object_set_new(m, "challenge", json_string(t->wish.challenge));
+    if (t->wish.reader[0] != '\0')
+        (void)json_object_set_new(m, "reader", json_string(t->wish.reader));
     enum b_code code = remote_call(r, "POST", "/v1/taps", m, &answer, err);
     json_decref(m);
     if (code != B_OK)
@@ -258,7 +260,8 @@ static enum b_code pin_messages(const struct agent_self *self, struct remote *r,
 }
 
 static enum b_code second_message(const struct tap *t, struct remote *r, const char *name,
-                                  uint8_t status, struct agent_outcome *ret, struct b_err *err)
+                                  uint8_t status, struct agent_outcome *ret, bool *ret_is_elsewhere,
+                                  struct b_err *err)
 {
     char path[128];
     char hex[2 * FRAME + 1] = "";
@@ -275,6 +278,7 @@ static enum b_code second_message(const struct tap *t, struct remote *r, const c
         return code;
     take_outcome(answer, ret);
     bool needs_pin = strcmp(remote_text(answer, "outcome"), "pin") == 0;
+    *ret_is_elsewhere = strcmp(remote_text(answer, "asked"), "browser") == 0;
     json_decref(answer);
     return needs_pin ? b_err_set(err, B_E_PIN_REQUIRED, 0, "tap %s", name) : B_OK;
 }
@@ -285,27 +289,27 @@ static enum b_code authenticate(struct tap *t, struct remote *r, struct agent_ou
 {
     char name[64];
     uint8_t frame[FRAME];
+    bool is_elsewhere = false; /* the PIN is typed into the login that the tap is for */
     enum b_code code = begin(t, err);
     if (code == B_OK)
-        code = first_message(t, r, t->challenge, name, sizeof(name), frame, err);
+        code = first_message(t, r, name, sizeof(name), frame, err);
     if (code == B_OK)
         code = ask(t->ch, 0xAF, b_rd_from(frame, sizeof(frame)), &t->answer, ret_status, err);
     if (code == B_OK)
-        code = second_message(t, r, name, *ret_status, ret, err);
-    return code == B_E_PIN_REQUIRED ? pin_messages(t->self, r, name, t->pin, ret, err) : code;
+        code = second_message(t, r, name, *ret_status, ret, &is_elsewhere, err);
+    return code == B_E_PIN_REQUIRED && !is_elsewhere
+               ? pin_messages(t->self, r, name, t->pin, ret, err)
+               : code;
 }
 
 enum b_code agent_tap(struct remote *r, const struct agent_self *self, struct channel *ch,
-                      const char *challenge, const struct agent_pin *pin, struct agent_outcome *ret,
-                      struct b_err *err)
+                      struct agent_wish wish, const struct agent_pin *pin,
+                      struct agent_outcome *ret, struct b_err *err)
 {
     uint8_t room[DF_RAPDU_MAX];
     uint8_t status = DF_SW_OK;
-    struct tap t = {.self = self,
-                    .ch = ch,
-                    .challenge = challenge,
-                    .pin = pin,
-                    .answer = b_wr_from(room, sizeof(room))};
+    struct tap t = {
+        .self = self, .ch = ch, .wish = wish, .pin = pin, .answer = b_wr_from(room, sizeof(room))};
     *ret = (struct agent_outcome){.badge = 0};
     enum b_code code = identify(&t, err);
     if (code == B_OK)

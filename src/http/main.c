@@ -141,6 +141,8 @@ static enum b_code open_all(const char *home, struct b_err *err)
         r = open_ca(home, err);
     if (r == B_OK)
         r = open_syslog(err);
+    if (r == B_OK && (server.service.bells = service_bells_new()) == NULL)
+        r = b_err_set(err, B_E_NO_MEMORY, 0, "waits for taps");
     if (r == B_OK && (server.taps = service_taps_new()) == NULL)
         r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
     if (r == B_OK)
@@ -160,6 +162,8 @@ static void tell_siem(void)
 static void close_all(void)
 {
     service_desk_stop(server.desk);
+    if (server.service.bells != NULL)
+        service_bells_stop(server.service.bells);
     http_server_stop(&server);
     service_desk_free(&server.desk);
     service_writer_close(&server.service.writer);
@@ -172,6 +176,7 @@ static void close_all(void)
     store_free(&server.service.store);
     service_taps_free(&server.taps);
     service_policies_free(&server.service.policies);
+    service_bells_free(&server.service.bells);
     pki_ca_free(&server.ca);
 }
 
@@ -200,6 +205,17 @@ static void forget_answers(time_t now)
     (void)!service_forget_answers(&server.service, now - DAY, &ignored);
 }
 
+/* Once a minute, sessions whose time is over end. */
+static void end_sessions(struct service *sv, time_t now)
+{
+    static time_t next;
+    struct b_err ignored;
+    if (now < next)
+        return;
+    next = now + 60;
+    (void)!service_signon_sweep(sv, &ignored);
+}
+
 /* Once a second the store is tidied, and, when something was added, the journal is signed as it is.
  */
 static void keep_checkpoint(time_t now)
@@ -218,6 +234,7 @@ static void keep_checkpoint(time_t now)
     forget_answers(now);
     sv = server.service;
     sv.asker = (struct service_asker){.actor = "server", .request = ""};
+    end_sessions(&sv, now);
     enum b_code r = service_journal_checkpoint(&sv, server.home, &err);
     if (r != told.code && r != B_OK)
         (void)fprintf(stderr, "tessered: the journal cannot be signed: %s\n", err.msg);

@@ -33,6 +33,12 @@ enum b_code http_station_self(struct http_call *c, struct b_err *err)
     return B_OK;
 }
 
+enum b_code http_station_leave(struct http_call *c, struct b_err *err)
+{
+    return service_signon_leave(&c->service, &(struct store_signon_of){.station = c->station.id},
+                                "left-station", err);
+}
+
 static json_t *station_json(const struct store_station *t)
 {
     static const uint8_t none[32];

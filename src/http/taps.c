@@ -8,6 +8,7 @@ static enum b_code read_first(const struct http_call *c, struct service_tap_firs
 {
     const char *method = NULL;
     const char *challenge = NULL;
+    const char *reader = NULL;
     int64_t generation = 0;
     struct b_wr uid = b_wr_from(m->uid, sizeof(m->uid));
     struct b_wr serial = b_wr_from(m->serial, sizeof(m->serial));
@@ -21,6 +22,8 @@ static enum b_code read_first(const struct http_call *c, struct service_tap_firs
         r = http_hex(c, "cryptogram", &cryptogram, err);
     if (r == B_OK)
         r = http_optional(c, "challenge", SERVICE_CHALLENGE_MAX, &challenge, err);
+    if (r == B_OK)
+        r = http_optional(c, "reader", STORE_READER_NAME - 1, &reader, err);
     if (r == B_OK)
         r = http_optional_number(c, "generation", 1, KEY_GENERATION_MAX, &generation, err);
     if (r != B_OK)
@@ -36,6 +39,7 @@ static enum b_code read_first(const struct http_call *c, struct service_tap_firs
     m->serial_len = (uint8_t)serial.len;
     m->generation = (uint8_t)generation;
     memcpy(m->challenge, challenge, strlen(challenge) + 1);
+    memcpy(m->reader, reader, strlen(reader) + 1);
     return B_OK;
 }
 
@@ -74,6 +78,8 @@ static enum b_code answer_need(struct http_call *c, const struct service_verdict
     (void)json_object_set_new(c->out, "outcome", json_string("pin"));
     (void)json_object_set_new(c->out, "tap", json_string(c->params[0]));
     (void)json_object_set_new(c->out, "tries_left", json_integer(v->tries_left));
+    if (service_is_pin_elsewhere(v))
+        (void)json_object_set_new(c->out, "asked", json_string("browser"));
     answer_sentence(c, B_E_PIN_REQUIRED, "");
     return B_OK;
 }

@@ -122,7 +122,8 @@ void policy_decide(const struct policy *p, const struct policy_facts *f,
         ret->reason = B_E_OUTSIDE_HOURS;
         return;
     }
-    bool needs_pin = f->compromised_at != 0 || rule->factor == POLICY_PIN_ALWAYS ||
+    bool needs_pin = f->is_pin_asked || f->compromised_at != 0 ||
+                     rule->factor == POLICY_PIN_ALWAYS ||
                      (rule->factor == POLICY_PIN_SHIFT && !is_in_shift(rule, f));
     if (rule->factor != POLICY_BADGE && f->is_pin_locked)
         needs_pin = true; /* a shift does not outlive the lock */

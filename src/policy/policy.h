@@ -74,6 +74,7 @@ struct policy_facts {
     int64_t pin_failed_at;
     int64_t full_at; /* last badge and PIN together; 0: never */
     char full_zone[POLICY_NAME_MAX];
+    bool is_pin_asked;  /* by the relying party that waits for this tap */
     bool has_given_pin; /* with this tap, and it was right; not heard in a pause or a lock */
     int64_t now;        /* seconds since 1970 */
     uint16_t minute;    /* of the week, in the policy's time zone */

@@ -12,6 +12,7 @@
 
 #include "crypto/crypto.h"
 #include "service/change.h"
+#include "service/signon.h"
 
 /* --- digests of records ------------------------------------------------------------------------
  */
@@ -537,5 +538,5 @@ enum b_code service_log(struct service_change *c, struct service_entry e, struct
         r = append(c, &row, err);
     free(leaf);
     free(beside);
-    return r;
+    return r == B_OK ? service_signon_stopped(c, &e, err) : r;
 }

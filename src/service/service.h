@@ -17,7 +17,9 @@
 #include "store/store.h"
 #include "vault/vault.h"
 
+struct service_bells;
 struct service_policies;
+struct service_signon_rules;
 
 enum {
     /* who may approve what others propose */
@@ -37,6 +39,8 @@ struct service {
     struct service_asker asker; /* who is told in the journal */
     struct store_establishment establishment;
     struct service_policies *policies; /* of taps at stations; NULL: the default (policy.h) */
+    const struct service_signon_rules *signon; /* NULL: the default (signon.h) */
+    struct service_bells *bells;               /* of those who wait for taps; NULL: nobody does */
     struct profile profile; /* the establishment's badge profile, system identifier filled in */
 };
 

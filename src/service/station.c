@@ -1,160 +1,13 @@
-#include "service/station.h"
+#include "service/station_int.h"
 
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "service/campaign.h"
 #include "service/policy.h"
 #include "service/relay.h"
 
-enum {
-    PLACES = 8192,
-    STATIONS = 65536,
-    PROVE_WITHIN_US = 10 * 1000 * 1000,
-    PIN_WITHIN_US = 60 * 1000 * 1000,
-    ASSERTION_SECONDS = 60,
-};
-
-enum place_phase { PLACE_FREE, PLACE_BUSY, PLACE_ASKED, PLACE_PROVEN, PLACE_GRANTED };
-
-struct place {
-    enum place_phase phase;
-    char name[SERVICE_TAP_NAME];
-    int64_t station;
-    uint32_t vault_tap;
-    uint32_t since_us;
-    bool is_proven; /* waits for its PIN */
-    int64_t trying; /* the holder whose PIN it has looked at, or 0 */
-    int64_t badge;  /* of a granted tap that is to be re-keyed */
-    struct service_tap_first first;
-};
-
-struct service_taps {
-    pthread_mutex_t lock;
-    size_t next, count;
-    int64_t minute;            /* the one that is counted */
-    uint32_t begun;            /* re-keys in it */
-    uint8_t open_of[STATIONS]; /* taps under way, by the station's number */
-    struct place places[PLACES];
-};
-
-/* --- places ------------------------------------------------------------------------------------
- */
-
-struct service_taps *service_taps_new(void)
-{
-    struct service_taps *t = calloc(1, sizeof(*t));
-    if (t != NULL)
-        b_check(pthread_mutex_init(&t->lock, NULL) == 0);
-    return t;
-}
-
-void service_taps_free(struct service_taps **t)
-{
-    free(*t);
-    *t = NULL;
-}
-
-size_t service_taps_count(struct service_taps *t)
-{
-    (void)pthread_mutex_lock(&t->lock);
-    size_t n = t->count;
-    (void)pthread_mutex_unlock(&t->lock);
-    return n;
-}
-
-static bool is_late(const struct place *p)
-{
-    return service_now_us() - p->since_us > (p->is_proven ? PIN_WITHIN_US : PROVE_WITHIN_US);
-}
-
-static uint8_t *open_of(struct service_taps *t, int64_t station)
-{
-    return &t->open_of[(uint64_t)station % STATIONS];
-}
-
-static void clear(struct service_taps *t, struct place *p)
-{
-    if (p->phase == PLACE_FREE)
-        return;
-    p->phase = PLACE_FREE;
-    t->count--;
-    (*open_of(t, p->station))--;
-}
-
-/* Forgets what stalled (the vault forgets it by itself), and what a station has that needs a place
- * more than its re-keys do. */
-static void sweep(struct service_taps *t, int64_t station)
-{
-    for (size_t i = 0; i < PLACES; i++) {
-        struct place *p = &t->places[i];
-        bool is_spare = p->phase == PLACE_GRANTED && p->station == station;
-        if (is_spare || (p->phase >= PLACE_ASKED && is_late(p)))
-            clear(t, p);
-    }
-}
-
-/* A place of its own for a new tap of the station; NULL when it, or everybody, has too many. */
-static struct place *take_place(struct service_taps *t, int64_t station)
-{
-    struct place *found = NULL;
-    (void)pthread_mutex_lock(&t->lock);
-    if (*open_of(t, station) >= SERVICE_TAPS_OF_STATION || t->count == PLACES)
-        sweep(t, station);
-    bool may = *open_of(t, station) < SERVICE_TAPS_OF_STATION && t->count < PLACES;
-    for (size_t i = 0; may && i < PLACES && found == NULL; i++) {
-        size_t at = (t->next + i) % PLACES;
-        struct place *p = &t->places[at];
-        if (p->phase != PLACE_FREE)
-            continue;
-        (void)snprintf(p->name, sizeof(p->name), "%04zX", at); /* the vault draws the rest */
-        p->phase = PLACE_BUSY;
-        p->station = station;
-        found = p;
-        t->next = at + 1;
-        t->count++;
-        (*open_of(t, station))++;
-    }
-    (void)pthread_mutex_unlock(&t->lock);
-    return found;
-}
-
-/* The station's tap of this name, when it waits for a message: then it is the caller's. */
-static struct place *enter(struct service_taps *t, int64_t station, const char *name,
-                           enum place_phase phase)
-{
-    uint8_t at[2];
-    struct b_wr w = b_wr_from(at, sizeof(at));
-    char head[5] = "";
-    (void)snprintf(head, sizeof(head), "%.4s", name);
-    if (strlen(name) != SERVICE_TAP_NAME - 1 || !b_unhex(&w, head) || w.len != 2)
-        return NULL;
-    size_t i = (size_t)(at[0] << 8 | at[1]);
-    if (i >= PLACES)
-        return NULL;
-    struct place *p = &t->places[i];
-    (void)pthread_mutex_lock(&t->lock);
-    bool is_it = p->phase == phase && p->station == station && !is_late(p) &&
-                 b_ct_eq(p->name, name, SERVICE_TAP_NAME);
-    if (is_it)
-        p->phase = PLACE_BUSY;
-    (void)pthread_mutex_unlock(&t->lock);
-    return is_it ? p : NULL;
-}
-
-static void leave(struct service_taps *t, struct place *p, enum place_phase phase)
-{
-    (void)pthread_mutex_lock(&t->lock);
-    p->is_proven = phase == PLACE_PROVEN;
-    p->trying = 0;
-    if (phase != PLACE_FREE)
-        p->phase = phase;
-    else
-        clear(t, p);
-    (void)pthread_mutex_unlock(&t->lock);
-}
+enum { ASSERTION_SECONDS = 60 };
 
 /* --- policy ------------------------------------------------------------------------------------
  */
@@ -204,6 +57,7 @@ static void decide(const struct policy *policy, const struct store_station *stat
                              .pin_tries = h->pin_tries,
                              .pin_failed_at = h->pin_failed_at,
                              .full_at = h->full_at,
+                             .is_pin_asked = v->wanted.count == 1 && v->wanted.first.needs_pin,
                              .has_given_pin = has_given_pin,
                              .now = now,
                              .minute = policy_zone_minute(&policy->zone, now)};
@@ -224,19 +78,25 @@ static enum b_code find_generation(struct store *s, struct service_verdict *v, s
     return r == B_E_NOT_FOUND ? B_OK : r;
 }
 
-/* Badge and holder of a tap into v; those that are not known have the number 0. */
-static enum b_code find_parties(struct store *s, const struct service_tap_first *m,
-                                struct service_verdict *v, struct b_err *err)
+/* Badge and holder of a tap into v, and what waits for it; those that are not known have the number
+ * 0. A tap that a program of the station asked for answers that program, and nobody else. */
+static enum b_code find_parties(struct store *s, const struct place *p, struct service_verdict *v,
+                                struct b_err *err)
 {
-    enum b_code r = find_badge(s, m, &v->badge, err);
+    enum b_code r = find_badge(s, &p->first, &v->badge, err);
     v->holder.id = 0;
-    if (r == B_E_NOT_FOUND) {
+    v->wanted.count = 0;
+    if (r == B_E_NOT_FOUND)
         v->badge.id = 0;
-        return B_OK;
-    }
-    if (r == B_OK)
+    else if (r == B_OK)
         r = store_holder_by_ref(s, v->badge.holder_ref, &v->holder, err);
-    return r == B_OK || r == B_E_NOT_FOUND ? find_generation(s, v, err) : r;
+    if (r != B_OK && r != B_E_NOT_FOUND)
+        return r;
+    const char *ref = v->badge.id != 0 ? v->badge.holder_ref : "";
+    r = p->first.challenge[0] == '\0'
+            ? service_wanted_of(s, p->station, ref, service_now(), &v->wanted, err)
+            : B_OK;
+    return r == B_OK && v->badge.id != 0 ? find_generation(s, v, err) : r;
 }
 
 /* --- journal -----------------------------------------------------------------------------------
@@ -245,7 +105,8 @@ static enum b_code find_parties(struct store *s, const struct service_tap_first 
 enum { POLICY_SHOWN = 16 }; /* digits of its digest: enough to tell policies apart */
 
 struct outcome {
-    const struct place *place;
+    struct place *place;
+    const struct service_signon_rules *rules;
     const struct profile *profile;
     const struct policy *policy;
     const struct store_station *station;
@@ -283,13 +144,26 @@ static bool count_pin(const struct outcome *o, int64_t now)
     return true;
 }
 
+/* What a granted tap means for logins and sessions on its station. */
+static enum b_code note_signon(struct service_change *c, const struct outcome *o, struct b_err *err)
+{
+    const struct service_verdict *v = o->verdict;
+    struct store_assertion tap = {
+        .station = o->place->station, .badge_id = v->badge.id, .has_pin = o->has_given_pin};
+    memcpy(tap.reader, o->place->first.reader, sizeof(tap.reader));
+    memcpy(tap.holder_ref, v->badge.holder_ref, sizeof(tap.holder_ref));
+    memcpy(tap.token, v->assertion, sizeof(tap.token));
+    return service_signon_tapped(c, o->rules, &v->wanted, &tap,
+                                 o->place->first.challenge[0] != '\0', err);
+}
+
 /* Decides and writes down in one transaction: what was acknowledged before it counts. */
 static enum b_code note_outcome(struct service_change *c, void *ctx, struct b_err *err)
 {
     struct outcome *o = ctx;
     struct service_verdict *v = o->verdict;
     struct policy_decision d;
-    enum b_code r = find_parties(c->store, &o->place->first, v, err);
+    enum b_code r = find_parties(c->store, o->place, v, err);
     if (r != B_OK)
         return r;
     if (o->code == B_OK) {
@@ -317,6 +191,8 @@ static enum b_code note_outcome(struct service_change *c, void *ctx, struct b_er
         r = store_badge_put(c->store, &v->badge, err);
         if (r == B_OK)
             r = service_settle_tapped(c, o->profile, &v->badge, err);
+        if (r == B_OK)
+            r = note_signon(c, o, err);
     }
     if (r != B_OK)
         return r;
@@ -341,9 +217,16 @@ static enum b_code conclude(struct service *sv, struct outcome *o, struct b_err 
 {
     if (o->code != B_OK)
         o->cause = *err;
+    o->rules = sv->signon != NULL ? sv->signon : &service_signon_default;
     enum b_code r = service_change(sv, note_outcome, o, err);
     if (r != B_OK)
         return r;
+    const struct service_wanted *w = &o->verdict->wanted;
+    if (o->code == B_E_PIN_REQUIRED || o->code == B_E_PIN_WRONG) {
+        o->place->tries_left = o->verdict->tries_left;
+        memcpy(o->place->answers, w->count == 1 ? w->first.name : "",
+               w->count == 1 ? sizeof(o->place->answers) : 1);
+    }
     if (o->code != B_OK)
         *err = o->cause;
     return o->code;
@@ -386,7 +269,7 @@ enum b_code service_tap_first(struct service *sv, struct service_taps *taps,
                               const struct service_tap_first *m, char *name,
                               uint8_t frame[static 32], struct b_err *err)
 {
-    struct place *p = take_place(taps, station->id);
+    struct place *p = place_take(taps, station->id);
     if (p == NULL)
         return b_err_set(err, B_E_VAULT_BUSY, 0, "too many taps of station %s are under way",
                          station->name);
@@ -402,6 +285,7 @@ enum b_code service_tap_first(struct service *sv, struct service_taps *taps,
         r = vault_tap_open(sv->vault, &v, &p->vault_tap, p->name, frame, err);
     if (r != B_OK) {
         static _Thread_local struct service_verdict ignored;
+        ignored.wanted.count = 0;
         struct outcome o = {.place = p,
                             .profile = &sv->profile,
                             .policy = service_policy(sv),
@@ -409,31 +293,18 @@ enum b_code service_tap_first(struct service *sv, struct service_taps *taps,
                             .code = r,
                             .verdict = &ignored};
         r = conclude(sv, &o, err);
-        leave(taps, p, PLACE_FREE);
+        place_leave(taps, p, PLACE_FREE);
         return r;
     }
     p->first.generation = v.generation;
     p->since_us = service_now_us();
     memcpy(name, p->name, SERVICE_TAP_NAME);
-    leave(taps, p, PLACE_ASKED);
+    place_leave(taps, p, PLACE_ASKED);
     return B_OK;
 }
 
 /* --- what follows a granted tap ----------------------------------------------------------------
  */
-
-static bool is_within_pace(struct service_taps *t, uint32_t pace)
-{
-    int64_t minute = service_now() / 60;
-    (void)pthread_mutex_lock(&t->lock);
-    if (t->minute != minute)
-        t->begun = 0;
-    t->minute = minute;
-    bool is_within = pace == 0 || t->begun < pace;
-    t->begun += is_within;
-    (void)pthread_mutex_unlock(&t->lock);
-    return is_within;
-}
 
 /* Leaves the place of a granted tap: kept, when a campaign wants the badge. That it cannot be told
  * now is no reason to refuse anybody. */
@@ -444,20 +315,20 @@ static void keep_for_rekey(struct service *sv, struct service_taps *taps, struct
     uint8_t roles = 0;
     uint32_t pace = 0;
     v->is_rekeyed = service_campaign_wants(sv, &v->badge, &roles, &pace, &ignored) == B_OK &&
-                    roles != 0 && is_within_pace(taps, pace);
+                    roles != 0 && place_is_within_pace(taps, pace);
     p->badge = v->badge.id;
     p->since_us = service_now_us();
-    leave(taps, p, v->is_rekeyed ? PLACE_GRANTED : PLACE_FREE);
+    place_leave(taps, p, v->is_rekeyed ? PLACE_GRANTED : PLACE_FREE);
 }
 
 enum b_code service_tap_rekey(struct service_taps *taps, const struct store_station *station,
                               const char *name, int64_t *ret_badge, struct b_err *err)
 {
-    struct place *p = enter(taps, station->id, name, PLACE_GRANTED);
+    struct place *p = place_enter(taps, station->id, name, PLACE_GRANTED);
     if (p == NULL)
         return b_err_set(err, B_E_NOT_FOUND, 0, "no re-key follows this tap, or it was begun");
     *ret_badge = p->badge;
-    leave(taps, p, PLACE_FREE);
+    place_leave(taps, p, PLACE_FREE);
     return B_OK;
 }
 
@@ -470,7 +341,11 @@ static void claim(const struct service *sv, const struct place *p,
     (void)snprintf(ret->issuer, sizeof(ret->issuer), "tessere:%s", sv->establishment.finess);
     (void)snprintf(ret->subject, sizeof(ret->subject), "%s", v->badge.holder_ref);
     (void)snprintf(ret->station, sizeof(ret->station), "%s", station->name);
-    (void)snprintf(ret->challenge, sizeof(ret->challenge), "%s", p->first.challenge);
+    bool is_wanted = v->wanted.count == 1;
+    (void)snprintf(ret->challenge, sizeof(ret->challenge), "%s",
+                   is_wanted ? v->wanted.first.name : p->first.challenge);
+    (void)snprintf(ret->audience, sizeof(ret->audience), "%s",
+                   is_wanted ? v->wanted.first.party : "");
 }
 
 /* One call to the vault: the verdict, and with it the assertion or the wait for a PIN, as the
@@ -483,7 +358,7 @@ static enum b_code prove(struct service *sv, struct place *p, const struct servi
     struct policy_decision d;
     struct vault_proof proof = {.tap = p->vault_tap, .proof = m->answer};
     if (m->status == DF_SW_OK) {
-        enum b_code r = find_parties(sv->store, &p->first, v, err);
+        enum b_code r = find_parties(sv->store, p, v, err);
         if (r != B_OK)
             return r;
         decide(service_policy(sv), station, v, false, service_now(), &d);
@@ -498,13 +373,21 @@ static enum b_code prove(struct service *sv, struct place *p, const struct servi
                      df_sw_name(m->status), p->first.generation);
 }
 
+/* Whoever waits for this tap looks how it stands. */
+static void ring_waiting(const struct service *sv, const struct service_verdict *v,
+                         enum b_code code)
+{
+    for (size_t i = 0; i < v->wanted.count; i++)
+        service_ring(sv->bells, v->wanted.names[i], code);
+}
+
 enum b_code service_tap_second(struct service *sv, struct service_taps *taps,
                                const struct store_station *station, const char *name,
                                const struct service_tap_second *m, struct service_verdict *ret,
                                struct b_err *err)
 {
     memset(ret, 0, sizeof(*ret));
-    struct place *p = enter(taps, station->id, name, PLACE_ASKED);
+    struct place *p = place_enter(taps, station->id, name, PLACE_ASKED);
     if (p == NULL)
         return b_err_set(err, B_E_NOT_FOUND, 0, "this tap has ended, or is another station's");
     p->is_proven = false;
@@ -521,24 +404,13 @@ enum b_code service_tap_second(struct service *sv, struct service_taps *taps,
     if (r == B_OK)
         keep_for_rekey(sv, taps, p, ret);
     else
-        leave(taps, p, r == B_E_PIN_REQUIRED && p->is_proven ? PLACE_PROVEN : PLACE_FREE);
+        place_leave(taps, p, r == B_E_PIN_REQUIRED && p->is_proven ? PLACE_PROVEN : PLACE_FREE);
+    ring_waiting(sv, ret, r);
     return r;
 }
 
 /* --- PINs --------------------------------------------------------------------------------------
  */
-
-/* One PIN of a holder is looked at at a time: the next one's pause counts from how it ended. */
-static bool try_alone(struct service_taps *t, struct place *p, int64_t holder)
-{
-    bool is_alone = true;
-    (void)pthread_mutex_lock(&t->lock);
-    for (size_t i = 0; holder != 0 && i < PLACES && is_alone; i++)
-        is_alone = t->places[i].trying != holder;
-    p->trying = is_alone ? holder : 0;
-    (void)pthread_mutex_unlock(&t->lock);
-    return is_alone;
-}
 
 enum b_code service_tap_pin(struct service *sv, struct service_taps *taps,
                             const struct store_station *station, const char *name, struct b_rd box,
@@ -547,7 +419,7 @@ enum b_code service_tap_pin(struct service *sv, struct service_taps *taps,
     struct vault_claims claims;
     struct policy_decision d;
     memset(ret, 0, sizeof(*ret));
-    struct place *p = enter(taps, station->id, name, PLACE_PROVEN);
+    struct place *p = place_enter(taps, station->id, name, PLACE_PROVEN);
     if (p == NULL)
         return b_err_set(err, B_E_NOT_FOUND, 0, "this tap has ended, or is another station's");
     ret->generation = p->first.generation;
@@ -557,11 +429,11 @@ enum b_code service_tap_pin(struct service *sv, struct service_taps *taps,
                         .station = station,
                         .has_given_pin = true,
                         .verdict = ret};
-    o.code = find_parties(sv->store, &p->first, ret, err);
-    if (o.code == B_OK && !try_alone(taps, p, ret->holder.id))
+    o.code = find_parties(sv->store, p, ret, err);
+    if (o.code == B_OK && !place_try_alone(taps, p, ret->holder.id))
         o.code = b_err_set(err, B_E_PIN_THROTTLED, 0, "badge %lld", (long long)ret->badge.id);
     if (o.code == B_OK) /* as the PIN before left them */
-        o.code = find_parties(sv->store, &p->first, ret, err);
+        o.code = find_parties(sv->store, p, ret, err);
     /* A throttled or locked PIN is not even looked at: it says nothing about being right. */
     decide(o.policy, station, ret, false, service_now(), &d);
     ret->retry_at = o.code == B_E_PIN_THROTTLED ? service_now() + 1 : d.retry_at;
@@ -584,6 +456,7 @@ enum b_code service_tap_pin(struct service *sv, struct service_taps *taps,
     if (r == B_OK)
         keep_for_rekey(sv, taps, p, ret);
     else
-        leave(taps, p, may_retry && !ret->holder.is_pin_locked ? PLACE_PROVEN : PLACE_FREE);
+        place_leave(taps, p, may_retry && !ret->holder.is_pin_locked ? PLACE_PROVEN : PLACE_FREE);
+    ring_waiting(sv, ret, r);
     return r;
 }

@@ -6,7 +6,7 @@
 #ifndef TESSERE_SERVICE_STATION_H
 #define TESSERE_SERVICE_STATION_H
 
-#include "service/service.h"
+#include "service/signon.h"
 
 enum {
     SERVICE_TAP_NAME = VAULT_TAP_NAME,
@@ -28,7 +28,8 @@ struct service_tap_first {
     enum df_auth how;
     uint8_t generation; /* 0: what the store remembers, or the active one */
     uint8_t cryptogram[16];
-    char challenge[SERVICE_CHALLENGE_MAX + 1]; /* of a relying party, or "" */
+    char challenge[SERVICE_CHALLENGE_MAX + 1]; /* of a program on the station, or "" */
+    char reader[STORE_READER_NAME];            /* as the station calls it, or "" */
 };
 /* name: SERVICE_TAP_NAME characters. A failure is journalled. */
 B_NODISCARD enum b_code service_tap_first(struct service *sv, struct service_taps *taps,
@@ -41,8 +42,9 @@ struct service_tap_second {
     struct b_rd answer;
 };
 struct service_verdict {
-    struct store_badge badge;   /* id 0: not known */
-    struct store_holder holder; /* id 0: not known */
+    struct store_badge badge;     /* id 0: not known */
+    struct store_holder holder;   /* id 0: not known */
+    struct service_wanted wanted; /* what waits on the station for this tap */
     uint8_t generation;
     bool is_generation_over;
     int64_t compromised_at; /* of the generation; 0: it was not */
@@ -63,6 +65,15 @@ B_NODISCARD enum b_code service_tap_pin(struct service *sv, struct service_taps 
                                         const struct store_station *station, const char *name,
                                         struct b_rd box, struct service_verdict *ret,
                                         struct b_err *err);
+/* The station's tap that waits for its PIN and answers this challenge: name has SERVICE_TAP_NAME
+ * characters. B_E_NOT_FOUND (no message). */
+B_NODISCARD enum b_code service_tap_of_challenge(struct service_taps *taps, const char *challenge,
+                                                 char *name, uint32_t *ret_tries_left);
+/* Whether the PIN of this tap is typed where the login was begun, and not on the station. */
+static inline bool service_is_pin_elsewhere(const struct service_verdict *v)
+{
+    return v->wanted.count == 1 && !service_challenge_is_of(&v->wanted.first, NULL);
+}
 /* The badge of a granted tap that a campaign wants, once; the station works on it next.
  * B_E_NOT_FOUND when it does not, or when that is too long ago. */
 B_NODISCARD enum b_code service_tap_rekey(struct service_taps *taps,

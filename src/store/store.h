@@ -23,6 +23,7 @@
 #include "store/fleet.h"
 #include "store/log.h"
 #include "store/people.h"
+#include "store/signon.h"
 #include "store/stock.h"
 
 struct store;

@@ -55,7 +55,8 @@ static void *tap(void *arg)
             continue;
         }
         struct channel *ch = fleet_channel(&fleet, c->at);
-        enum b_code code = agent_tap(r, &self, ch, "", &no_pin, &outcome, &err);
+        enum b_code code =
+            agent_tap(r, &self, ch, (struct agent_wish){"", ""}, &no_pin, &outcome, &err);
         channel_free(&ch);
         c->answered += code == B_OK;
         c->lost += code == B_E_SERVER_GONE;

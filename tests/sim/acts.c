@@ -135,7 +135,8 @@ static void tap(size_t i)
         self.serial_length = CRYPTO_SERIAL_MAX;
     }
     struct channel *ch = sim_channel(i);
-    enum b_code r = sim.last = agent_tap(NULL, &self, ch, "", &no_pin, &outcome, &err);
+    enum b_code r = sim.last =
+        agent_tap(NULL, &self, ch, (struct agent_wish){"", ""}, &no_pin, &outcome, &err);
     judge_tap(i, r, was_welcome, cuts);
     if (r == B_OK && outcome.rekey[0] != '\0')
         rekey(i, ch, outcome.rekey);
