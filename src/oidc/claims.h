@@ -1,0 +1,33 @@
+/*
+ * What is said of a person and of us: JSON for relying parties (OpenID Connect Core, Discovery).
+ */
+#ifndef TESSERE_OIDC_CLAIMS_H
+#define TESSERE_OIDC_CLAIMS_H
+
+#include <jansson.h>
+
+#include "oidc/request.h"
+
+/* The claims parameter (§5.5): whether an essential acr of it can be met by a PIN alone. False: it
+ * is no object, or asks for an essential acr that is not known here. "" asks nothing. */
+B_NODISCARD bool oidc_claims_pin(const char *text, bool *ret_needs_pin);
+
+/* /.well-known/openid-configuration. */
+json_t *oidc_discovery(const char *issuer);
+
+/* Claims of an ID token besides those that the vault says of the tap itself. */
+struct oidc_token {
+    const char *issuer, *client, *nonce, *sid, *access_token;
+    int64_t expires_at;
+};
+json_t *oidc_id_claims(const struct oidc_token *t);
+
+/* The answer of userinfo. name and rpps: "" when they are not told. */
+struct oidc_person {
+    const char *ref, *name, *rpps, *sid;
+    bool has_pin;
+    int64_t tapped_at;
+};
+json_t *oidc_person_claims(const struct oidc_person *p);
+
+#endif
