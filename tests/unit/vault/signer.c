@@ -239,7 +239,7 @@ static void an_id_token_says_what_the_vault_saw(void **state)
                          B_OK);
         json_t *o = open_jwt(&k, alg, "JWT");
         check_text(o, "sub", "10001234567");
-        check_text(o, "acr", "badge");
+        check_text(o, "acr", "urn:tessere:acr:badge");
         check_text(o, "iss", "https://id");
         check_text(o, "nonce",
                    "n\xC3\xA9"
@@ -259,7 +259,7 @@ static void a_pin_shows_in_the_id_token(void **state)
     assert_int_equal(
         sign(&k, VAULT_ID_TOKEN, assertion(true, "tessere:750712184", "1"), claims("")), B_OK);
     json_t *o = open_jwt(&k, "ES256", "JWT");
-    check_text(o, "acr", "badge+pin");
+    check_text(o, "acr", "urn:tessere:acr:badge+pin");
     assert_int_equal(json_array_size(json_object_get(o, "amr")), 2);
     json_decref(o);
 }
