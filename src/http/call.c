@@ -389,15 +389,13 @@ static enum b_code keep_answer(struct service_change *c, void *ctx, struct b_err
 /* --- the call ----------------------------------------------------------------------------------
  */
 
-/* NULL: none was given back in time. */
-static struct store *borrow_reader(struct http_server *s, const struct http_route *route)
+struct store *http_borrow_reader(struct http_server *s, bool is_for_people)
 {
     enum { WAIT_S = 5 };
     struct timespec until;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += WAIT_S;
     int waited = 0;
-    bool is_for_people = (route->who & (HTTP_ANYBODY | HTTP_STATION)) == 0;
     size_t most = is_for_people ? HTTP_READERS : HTTP_READERS_OF_ALL;
     (void)pthread_mutex_lock(&s->readers_lock);
     size_t i = 0;
@@ -415,19 +413,23 @@ static struct store *borrow_reader(struct http_server *s, const struct http_rout
     return i < most ? s->readers[i] : NULL;
 }
 
-void http_return_reader(struct http_call *c)
+void http_give_reader_back(struct http_server *s, struct store **reader)
 {
-    struct http_server *s = c->server;
-    const struct store *reader = c->service.store;
-    if (reader == NULL)
+    const struct store *was = *reader;
+    *reader = NULL;
+    if (was == NULL)
         return;
-    c->service.store = NULL;
     (void)pthread_mutex_lock(&s->readers_lock);
     for (size_t i = 0; i < HTTP_READERS; i++)
-        if (s->readers[i] == reader)
+        if (s->readers[i] == was)
             s->is_reader_used[i] = false;
     (void)pthread_mutex_unlock(&s->readers_lock);
     (void)pthread_cond_broadcast(&s->reader_freed); /* it may not be for the first who waits */
+}
+
+void http_return_reader(struct http_call *c)
+{
+    http_give_reader_back(c->server, &c->service.store);
 }
 
 /* Runs the handler, and keeps its answer where the caller named a key. */
@@ -461,6 +463,8 @@ static enum b_code run(struct http_call *c, const struct http_request *r, struct
     ret->text = c->text != NULL ? c->text : json_dumps(c->out, JSON_COMPACT);
     ret->type = c->type != NULL ? c->type : ret->type;
     ret->status = c->status;
+    if (c->location[0] != '\0')
+        http_answer_header(ret, "Location", c->location);
     c->text = NULL;
     if (ret->text == NULL)
         return b_err_set(err, B_E_NO_MEMORY, 0, "answering");
@@ -500,7 +504,8 @@ static enum b_code serve(struct http_call *c, const struct http_peer *peer,
     (void)snprintf(c->actor, sizeof(c->actor), "nobody");
     if (c->route->who == HTTP_BARE)
         return run(c, r, ret, err);
-    c->service.store = borrow_reader(c->server, c->route);
+    c->service.store = http_borrow_reader(
+        c->server, (c->route->who & (HTTP_ANYBODY | HTTP_STATION)) == 0);
     if (c->service.store == NULL)
         return b_err_set(err, B_E_VAULT_BUSY, 0, "too many calls are under way");
     enum b_code code = identify(c, peer, err);

@@ -11,6 +11,13 @@ struct takeover {
     char *fleet, *keys_file;
 };
 
+struct signon {
+    char *issuer, *address, *certificate, *key, *clients, *station_url;
+    uint16_t port;
+    uint32_t session_hours;
+    bool keeps_on_second_tap;
+};
+
 struct file {
     char *address, *certificate, *key, *trust, *ca_certificate, *ca_key, *syslog;
     uint16_t port;
@@ -18,6 +25,7 @@ struct file {
         requests_per_second, stall_seconds;
     bool log_requests;
     struct takeover *takeover;
+    struct signon *signon;
 };
 
 #define TEXT(name, field) \
@@ -32,6 +40,21 @@ static const cyaml_schema_field_t takeover_fields[] = {
                            HTTP_PATH_MAX - 1),
     CYAML_FIELD_STRING_PTR("keys-file", CYAML_FLAG_POINTER, struct takeover, keys_file, 1,
                            HTTP_PATH_MAX - 1),
+    CYAML_FIELD_END,
+};
+#define SIGNON(name, field, flag, max) \
+    CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER | (flag), struct signon, field, 1, (max)-1)
+static const cyaml_schema_field_t signon_fields[] = {
+    SIGNON("issuer", issuer, CYAML_FLAG_DEFAULT, OIDC_ISSUER_MAX),
+    SIGNON("clients", clients, CYAML_FLAG_DEFAULT, HTTP_PATH_MAX),
+    SIGNON("address", address, CYAML_FLAG_OPTIONAL, 64),
+    CYAML_FIELD_UINT("port", CYAML_FLAG_OPTIONAL, struct signon, port),
+    SIGNON("certificate", certificate, CYAML_FLAG_OPTIONAL, HTTP_PATH_MAX),
+    SIGNON("key", key, CYAML_FLAG_OPTIONAL, HTTP_PATH_MAX),
+    SIGNON("station-url", station_url, CYAML_FLAG_OPTIONAL, OIDC_ISSUER_MAX),
+    CYAML_FIELD_UINT("session-hours", CYAML_FLAG_OPTIONAL, struct signon, session_hours),
+    CYAML_FIELD_BOOL("keeps-on-second-tap", CYAML_FLAG_OPTIONAL, struct signon,
+                     keeps_on_second_tap),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t fields[] = {
@@ -52,6 +75,8 @@ static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_BOOL("log-requests", CYAML_FLAG_OPTIONAL, struct file, log_requests),
     CYAML_FIELD_MAPPING_PTR("takeover", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
                             takeover, takeover_fields),
+    CYAML_FIELD_MAPPING_PTR("sign-on", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
+                            signon, signon_fields),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t schema = {
@@ -65,6 +90,51 @@ static void take_text(char *to, size_t cap, const char *from, const char *otherw
 static unsigned or_else(unsigned v, unsigned otherwise)
 {
     return v != 0 ? v : otherwise;
+}
+
+/* Where the API's own words are right for browsers too, they need not be said twice. */
+static void take_signon(const struct signon *f, struct http_config *c)
+{
+    enum { PORT = 8444, HOURS = 10 };
+    struct http_signon_config *to = &c->signon;
+    if (f == NULL)
+        return;
+    take_text(to->issuer, sizeof(to->issuer), f->issuer, "");
+    take_text(to->address, sizeof(to->address), f->address, c->address);
+    to->port = f->port != 0 ? f->port : PORT;
+    take_text(to->certificate, sizeof(to->certificate), f->certificate, c->certificate);
+    take_text(to->key, sizeof(to->key), f->key, c->key);
+    take_text(to->clients, sizeof(to->clients), f->clients, "");
+    take_text(to->station_url, sizeof(to->station_url), f->station_url, "");
+    to->session_hours = or_else(f->session_hours, HOURS);
+    to->keeps_on_second_tap = f->keeps_on_second_tap;
+}
+
+/* https://host[:port], and nothing after it. */
+static bool is_origin(const char *url)
+{
+    char origin[OIDC_ISSUER_MAX];
+    oidc_origin(url, origin, sizeof(origin));
+    return oidc_is_uri(url, false) && strcmp(origin, url) == 0;
+}
+
+static enum b_code check_signon(const char *path, const char *text, size_t n,
+                                const struct http_signon_config *c, struct b_err *err)
+{
+    const struct {
+        const char *name;
+        bool is_right;
+        const char *what;
+    } rules[] = {
+        {"issuer", is_origin(c->issuer), "https://host or https://host:port, without a path"},
+        {"station-url", c->station_url[0] == '\0' || is_origin(c->station_url),
+         "https://host or https://host:port, without a path"},
+        {"session-hours", c->session_hours <= 14, "at most 14, as long as a tap may be told of"}};
+    for (size_t i = 0; c->issuer[0] != '\0' && i < B_COUNT(rules); i++)
+        if (!rules[i].is_right)
+            return b_err_set(err, B_E_CONFIG, 0, "%s: line %u: %s: %s", path,
+                             config_line_of(text, n, rules[i].name), rules[i].name, rules[i].what);
+    return B_OK;
 }
 
 static enum b_code check(const char *path, const char *text, size_t n, const struct http_config *c,
@@ -119,8 +189,10 @@ static enum b_code parse(const char *path, const char *text, size_t n, struct ht
     take_text(ret->fleet, sizeof(ret->fleet), f->takeover != NULL ? f->takeover->fleet : NULL, "");
     take_text(ret->fleet_keys, sizeof(ret->fleet_keys),
               f->takeover != NULL ? f->takeover->keys_file : NULL, "");
+    take_signon(f->signon, ret);
     (void)cyaml_free(&config, &schema, f, 0);
-    return check(path, text, n, ret, err);
+    enum b_code code = check(path, text, n, ret, err);
+    return code == B_OK ? check_signon(path, text, n, &ret->signon, err) : code;
 }
 
 enum b_code http_config_read(const char *path, struct http_config *ret, struct b_err *err)

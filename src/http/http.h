@@ -8,6 +8,7 @@
  *   rate.c     how often somebody may ask
  *   guard.c    ends connections that stall before they say who they are, or in mid-request
  *   routes.def the table of routes; one file of handlers for each family
+ *   signon.h   the second listener, for browsers and relying parties: OpenID Connect
  *   config.c   server.yaml
  *   syslog.c   the journal, told to a SIEM
  *   main.c     starts and stops everything
@@ -20,17 +21,36 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "oidc/client.h"
 #include "service/desk.h"
 #include "service/party.h"
 #include "service/service.h"
 #include "service/station.h"
 
-enum { HTTP_BODY_MAX = 65536, HTTP_PARAMS_MAX = 2, HTTP_PARAM_MAX = 64, HTTP_PATH_MAX = 512 };
+enum {
+    HTTP_BODY_MAX = 65536,
+    HTTP_PARAMS_MAX = 2,
+    HTTP_PARAM_MAX = 64,
+    HTTP_PATH_MAX = 512,
+    HTTP_HEADERS_MAX = 16,
+    HTTP_LOCATION_MAX = 2048,
+};
 
 /* --- configuration (config.c) ------------------------------------------------------------------
  */
 
+/* Sign-on by browsers: docs/sign-on.md. */
+struct http_signon_config {
+    char issuer[OIDC_ISSUER_MAX]; /* https://host[:port]; "": there is none */
+    char address[64];
+    uint16_t port;
+    char certificate[HTTP_PATH_MAX], key[HTTP_PATH_MAX], clients[HTTP_PATH_MAX];
+    char station_url[OIDC_ISSUER_MAX]; /* of the API, for browsers with a machine's certificate */
+    unsigned session_hours;
+    bool keeps_on_second_tap;
+};
 struct http_config {
+    struct http_signon_config signon;
     char address[64];
     uint16_t port;
     char certificate[HTTP_PATH_MAX]; /* PEM files; relative ones lie in the home */
@@ -51,6 +71,10 @@ struct http_config {
 /* Defaults, then what the file says. B_E_CONFIG names file, line and field. */
 B_NODISCARD enum b_code http_config_read(const char *path, struct http_config *ret,
                                          struct b_err *err);
+static inline bool http_has_signon(const struct http_config *c)
+{
+    return c->signon.issuer[0] != '\0';
+}
 
 /* --- limits (rate.c) ---------------------------------------------------------------------------
  */
@@ -73,6 +97,7 @@ struct http_peer {
     bool is_checked;
     uint8_t fingerprint[32];
     uint8_t who[HTTP_WHO];          /* the fingerprint, or the address */
+    char *query;                    /* of a browser's request under way, as it came; or NULL */
     atomic_uint_least64_t since_ms; /* of the connection, or of its request under way */
     atomic_bool is_idle;            /* between requests, after a good one */
     struct http_peer *next, **back;
@@ -102,6 +127,15 @@ struct http_counts {
     atomic_uint_least64_t requests, problems, refused_connections, stalled;
 };
 
+/* One address on which the server listens. Browsers have one of their own, where no certificate is
+ * asked for. */
+struct http_door {
+    struct http_server *server;
+    bool is_for_browsers;
+    _Atomic(struct MHD_Daemon *) daemon;
+    struct MHD_Daemon *leaving[HTTP_LEAVING]; /* take no connection any more; oldest first */
+};
+
 struct http_server {
     struct http_config config; /* of the thread that starts and reloads; calls see the next two */
     atomic_uint requests_per_second;
@@ -117,10 +151,12 @@ struct http_server {
     pthread_cond_t reader_freed;
     struct http_guard *guard;
     struct http_rate *rate;
+    struct http_rate *codes; /* how often an address may try a pairing code */
     struct http_counts counts;
     struct http_syslog *syslog; /* NULL: none */
-    _Atomic(struct MHD_Daemon *) daemon;
-    struct MHD_Daemon *leaving[HTTP_LEAVING]; /* take no connection any more; oldest first */
+    struct http_book *book;     /* relying parties (signon.h); NULL: none */
+    struct service_signon_rules signon_rules;
+    struct http_door api, pages;
 };
 B_NODISCARD enum b_code http_server_start(struct http_server *s, struct b_err *err);
 /* Certificates, trust and limits as c says, for connections from now on, and at once for what is
@@ -179,6 +215,7 @@ struct http_call {
     char *text; /* instead of out, when it is not JSON: given to free */
     const char *type;
     int status;        /* 200 unless the handler says otherwise */
+    char location[HTTP_LOCATION_MAX]; /* where a browser goes next, or "" */
     bool is_told_once; /* the answer has a secret: it is not kept for a repeated request */
 };
 
@@ -190,17 +227,34 @@ struct http_request {
     const char *body;
     size_t body_len;
     bool is_too_often;
+    const char *(*header)(void *ctx, const char *name); /* ctx: query_ctx */
+    const char *query_text;                             /* as it came, for browsers */
+};
+struct http_header {
+    const char *name;
+    char *value; /* to be freed */
 };
 struct http_answer {
     int status;
-    char *text; /* JSON; to be freed */
+    char *text; /* to be freed */
     const char *type;
     char request[33];
     bool ends_connection;
+    struct http_header headers[HTTP_HEADERS_MAX];
+    size_t header_count;
 };
+/* Copies value. */
+void http_answer_header(struct http_answer *a, const char *name, const char *value);
 /* Carries out one request of a peer. Never fails: a failure is an answer. */
 void http_carry_out(struct http_server *s, struct http_peer *peer, const struct http_request *r,
                     struct http_answer *ret);
+/* The same of a browser (signon.c). */
+void http_carry_out_page(struct http_server *s, struct http_peer *peer,
+                         const struct http_request *r, struct http_answer *ret);
+/* A reader of the store, for people or for all; NULL: none was given back in time. */
+struct store *http_borrow_reader(struct http_server *s, bool is_for_people);
+/* *reader may be NULL. */
+void http_give_reader_back(struct http_server *s, struct store **reader);
 /* Gives the call's reader of the store back before the end, for a handler that waits long. */
 void http_return_reader(struct http_call *c);
 /* Whether a route could match, before a body is taken in. */

@@ -16,6 +16,7 @@
 
 #include "http/http.h"
 #include "http/reload.h"
+#include "http/signon.h"
 #include "http/syslog.h"
 #include "service/home.h"
 #include "service/journal.h"
@@ -111,6 +112,22 @@ static enum b_code claim_home(const char *home, struct b_err *err)
                      "%s: %s", path, strerror(cause));
 }
 
+/* Relying parties, and how long sessions last. */
+static enum b_code open_signon(struct b_err *err)
+{
+    enum { HOUR = 3600 };
+    struct http_book *book = NULL;
+    const struct http_signon_config *c = &server.config.signon;
+    enum b_code r = http_book_read(&server, &server.config, &book, err);
+    if (r != B_OK || book == NULL)
+        return r;
+    http_book_set(&server, book);
+    server.signon_rules = (struct service_signon_rules){
+        .session_seconds = c->session_hours * HOUR, .keeps_on_second_tap = c->keeps_on_second_tap};
+    server.service.signon = &server.signon_rules;
+    return B_OK;
+}
+
 static enum b_code open_all(const char *home, struct b_err *err)
 {
     static struct service_config conf;
@@ -138,6 +155,8 @@ static enum b_code open_all(const char *home, struct b_err *err)
         r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
     if (r == B_OK)
         r = http_reload_others(&server, err);
+    if (r == B_OK)
+        r = open_signon(err);
     if (r == B_OK)
         r = open_ca(home, err);
     if (r == B_OK)
@@ -178,6 +197,7 @@ static void close_all(void)
     service_taps_free(&server.taps);
     service_policies_free(&server.service.policies);
     service_bells_free(&server.service.bells);
+    http_book_set(&server, NULL);
     pki_ca_free(&server.ca);
 }
 
@@ -374,6 +394,8 @@ int main(int argc, char **argv)
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     json_set_alloc_funcs(malloc, wipe_free);
     enum b_code r = open_all(home, &err);
+    if (r == B_OK && http_has_signon(&server.config))
+        r = service_signer_begin(&server.service, &err);
     if (r == B_OK)
         r = http_server_start(&server, &err);
     if (r == B_OK) {

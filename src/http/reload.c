@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "http/signon.h"
 #include "service/home.h"
 #include "service/others.h"
 #include "service/policy.h"
@@ -73,6 +74,28 @@ enum b_code http_reload_others(struct http_server *s, struct b_err *err)
     return r;
 }
 
+/* Of sign-on, clients and certificates follow a reload. */
+static bool is_signon_changed(const struct http_signon_config *now,
+                              const struct http_signon_config *next)
+{
+    return strcmp(now->issuer, next->issuer) != 0 || strcmp(now->address, next->address) != 0 ||
+           now->port != next->port || now->session_hours != next->session_hours ||
+           now->keeps_on_second_tap != next->keeps_on_second_tap;
+}
+
+static void keep_signon(const struct http_signon_config *now, struct http_signon_config *next)
+{
+    if (now->issuer[0] == '\0' || next->issuer[0] == '\0') {
+        *next = *now;
+        return;
+    }
+    memcpy(next->issuer, now->issuer, sizeof(next->issuer));
+    memcpy(next->address, now->address, sizeof(next->address));
+    next->port = now->port;
+    next->session_hours = now->session_hours;
+    next->keeps_on_second_tap = now->keeps_on_second_tap;
+}
+
 /* What the running server cannot change is taken back, and named. */
 static void keep_fixed(const struct http_config *now, struct http_config *next, char *note,
                        size_t cap)
@@ -85,6 +108,7 @@ static void keep_fixed(const struct http_config *now, struct http_config *next, 
                  {"ca-certificate", strcmp(now->ca_certificate, next->ca_certificate) != 0},
                  {"ca-key", strcmp(now->ca_key, next->ca_key) != 0},
                  {"syslog", strcmp(now->syslog, next->syslog) != 0},
+                 {"sign-on", is_signon_changed(&now->signon, &next->signon)},
                  {"vault-workers", now->vault_workers != next->vault_workers}};
     struct b_wr w = b_wr_from(note, cap - 1);
     for (size_t i = 0; i < B_COUNT(fixed); i++) {
@@ -100,6 +124,7 @@ static void keep_fixed(const struct http_config *now, struct http_config *next, 
     memcpy(next->ca_key, now->ca_key, sizeof(next->ca_key));
     memcpy(next->syslog, now->syslog, sizeof(next->syslog));
     next->vault_workers = now->vault_workers;
+    keep_signon(&now->signon, &next->signon);
 }
 
 /* Whether the file, if there is one, could be in force at all. */
@@ -120,6 +145,7 @@ enum b_code http_reload(struct http_server *s, char *note, size_t cap, struct b_
 {
     static struct http_config next;
     struct service_others others;
+    struct http_book *book = NULL;
     char path[SERVICE_PATH_MAX];
     enum b_code r = service_home_path(s->home, "server.yaml", path, sizeof(path), err);
     if (r == B_OK)
@@ -131,7 +157,13 @@ enum b_code http_reload(struct http_server *s, char *note, size_t cap, struct b_
     if (r != B_OK)
         return r;
     keep_fixed(&s->config, &next, note, cap);
-    r = http_server_renew(s, &next, err);
+    r = http_book_read(s, &next, &book, err);
+    if (r == B_OK)
+        r = http_server_renew(s, &next, err);
+    if (r == B_OK)
+        http_book_set(s, book);
+    else
+        http_book_free(&book);
     if (r == B_OK)
         r = keep_others(s, &others, err);
     b_wipe(given, sizeof(given));

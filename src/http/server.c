@@ -97,6 +97,22 @@ static void check_certificate(struct MHD_Connection *connection, struct http_pee
 /* --- answering ---------------------------------------------------------------------------------
  */
 
+void http_answer_header(struct http_answer *a, const char *name, const char *value)
+{
+    char *copy = strdup(value);
+    b_check(copy != NULL && a->header_count < HTTP_HEADERS_MAX);
+    a->headers[a->header_count++] = (struct http_header){name, copy};
+}
+
+static void free_headers(struct http_answer *a)
+{
+    for (size_t i = 0; i < a->header_count; i++) {
+        b_wipe(a->headers[i].value, strlen(a->headers[i].value)); /* cookies */
+        free(a->headers[i].value);
+    }
+    a->header_count = 0;
+}
+
 static enum MHD_Result give(struct MHD_Connection *connection, const struct http_answer *a)
 {
     size_t n = strlen(a->text);
@@ -108,6 +124,9 @@ static enum MHD_Result give(struct MHD_Connection *connection, const struct http
     bool is_said = MHD_add_response_header(r, "Content-Type", a->type) == MHD_YES &&
                    MHD_add_response_header(r, "X-Request-Id", a->request) == MHD_YES &&
                    MHD_add_response_header(r, "Cache-Control", "no-store") == MHD_YES;
+    for (size_t i = 0; i < a->header_count; i++)
+        is_said = is_said && MHD_add_response_header(r, a->headers[i].name, a->headers[i].value) ==
+                                 MHD_YES;
     if (is_said && a->ends_connection)
         is_said = MHD_add_response_header(r, "Connection", "close") == MHD_YES;
     enum MHD_Result result =
@@ -121,12 +140,17 @@ static const char *query(void *ctx, const char *name)
     return MHD_lookup_connection_value(ctx, MHD_GET_ARGUMENT_KIND, name);
 }
 
+static const char *header(void *ctx, const char *name)
+{
+    return MHD_lookup_connection_value(ctx, MHD_HEADER_KIND, name);
+}
+
 /* It came in before the last reload: after this answer the peer connects anew. */
-static bool is_leaving(const struct http_server *s, struct MHD_Connection *connection)
+static bool is_leaving(const struct http_door *door, struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_DAEMON);
-    return info != NULL && info->daemon != atomic_load(&s->daemon);
+    return info != NULL && info->daemon != atomic_load(&door->daemon);
 }
 
 static struct http_peer *peer_of(struct MHD_Connection *connection)
@@ -141,7 +165,8 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
                               size_t *upload_len, void **request)
 {
     (void)version;
-    struct http_server *s = cls;
+    struct http_door *door = cls;
+    struct http_server *s = door->server;
     struct http_peer *p = peer_of(connection);
     struct incoming *in = *request;
     if (p == NULL)
@@ -166,11 +191,13 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
     struct http_request r = {
         .method = method,
         .url = url,
-        .content_type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Type"),
-        .language = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Language"),
-        .idempotency = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Idempotency-Key"),
+        .content_type = header(connection, "Content-Type"),
+        .language = header(connection, "Accept-Language"),
+        .idempotency = header(connection, "Idempotency-Key"),
         .query = query,
         .query_ctx = connection,
+        .header = header,
+        .query_text = p->query != NULL ? p->query : "",
         .body = in->is_too_long    ? NULL
                 : in->body != NULL ? in->body
                                    : "",
@@ -178,24 +205,40 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         .is_too_often = !http_rate_take(s->rate, p->who, p->has_certificate,
                                         atomic_load(&s->requests_per_second))};
     struct http_answer a;
-    http_carry_out(s, p, &r, &a);
-    a.ends_connection |= is_leaving(s, connection);
+    if (door->is_for_browsers)
+        http_carry_out_page(s, p, &r, &a);
+    else
+        http_carry_out(s, p, &r, &a);
+    a.ends_connection |= is_leaving(door, connection);
     if (!a.ends_connection)
         atomic_store(&p->is_idle, true);
-    return give(connection, &a);
+    enum MHD_Result result = give(connection, &a);
+    free_headers(&a);
+    return result;
+}
+
+static void forget_query(struct http_peer *p)
+{
+    if (p->query != NULL)
+        b_wipe(p->query, strlen(p->query));
+    free(p->query);
+    p->query = NULL;
 }
 
 /* The request line is there: from now on the request has its seconds to be whole. */
 static void *request_begins(void *cls, const char *uri, struct MHD_Connection *connection)
 {
-    (void)cls;
-    (void)uri;
+    const struct http_door *door = cls;
     struct http_peer *p = peer_of(connection);
-    if (p != NULL) {
-        if (atomic_load(&p->is_idle))
-            atomic_store(&p->since_ms, http_now_ms());
-        atomic_store(&p->is_idle, false);
-    }
+    if (p == NULL)
+        return NULL;
+    if (atomic_load(&p->is_idle))
+        atomic_store(&p->since_ms, http_now_ms());
+    atomic_store(&p->is_idle, false);
+    /* As it was sent: what libmicrohttpd makes of it hides a name that comes twice. */
+    const char *text = door->is_for_browsers ? strchr(uri, '?') : NULL;
+    forget_query(p);
+    p->query = text != NULL ? strdup(text + 1) : NULL;
     return NULL;
 }
 
@@ -218,7 +261,7 @@ static void request_ends(void *cls, struct MHD_Connection *connection, void **re
 static void connection_changes(void *cls, struct MHD_Connection *connection, void **context,
                                enum MHD_ConnectionNotificationCode code)
 {
-    struct http_server *s = cls;
+    const struct http_server *s = ((const struct http_door *)cls)->server;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -226,6 +269,7 @@ static void connection_changes(void *cls, struct MHD_Connection *connection, voi
         if (info != NULL)
             (void)setsockopt(info->connect_fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     } else if (*context != NULL) {
+        forget_query(*context);
         http_guard_remove(s->guard, *context);
         *context = NULL;
     }
@@ -233,6 +277,20 @@ static void connection_changes(void *cls, struct MHD_Connection *connection, voi
 
 /* --- certificates ------------------------------------------------------------------------------
  */
+
+/* Where a door is, and what it shows and trusts. */
+struct http_where {
+    const char *address, *certificate, *key, *trust; /* trust NULL: it asks for no certificate */
+    uint16_t port;
+};
+
+static struct http_where where_of(const struct http_door *d, const struct http_config *c)
+{
+    return d->is_for_browsers ? (struct http_where){c->signon.address, c->signon.certificate,
+                                                    c->signon.key, NULL, c->signon.port}
+                              : (struct http_where){c->address, c->certificate, c->key, c->trust,
+                                                    c->port};
+}
 
 struct pem {
     char path[2 * HTTP_PATH_MAX];
@@ -267,7 +325,8 @@ static enum b_code try_pems(const struct pems *p, struct b_err *err)
 {
     gnutls_certificate_credentials_t all = NULL;
     gnutls_datum_t text[3];
-    const char *const texts[3] = {p->certificate.text, p->key.text, p->trust.text};
+    const char *const texts[3] = {p->certificate.text, p->key.text,
+                                  p->trust.text != NULL ? p->trust.text : ""};
     for (size_t i = 0; i < B_COUNT(texts); i++)
         text[i] = (gnutls_datum_t){.data = (unsigned char *)(uintptr_t)texts[i],
                                    .size = (unsigned)strlen(texts[i])};
@@ -278,8 +337,9 @@ static enum b_code try_pems(const struct pems *p, struct b_err *err)
     if (r < 0)
         code = b_err_set(err, B_E_CONFIG, 0, "%.120s with %.120s: %s", p->certificate.path,
                          p->key.path, gnutls_strerror(r));
-    r = code == B_OK ? gnutls_certificate_set_x509_trust_mem(all, &text[2], GNUTLS_X509_FMT_PEM)
-                     : 1;
+    r = code == B_OK && p->trust.text != NULL
+            ? gnutls_certificate_set_x509_trust_mem(all, &text[2], GNUTLS_X509_FMT_PEM)
+            : 1;
     if (r < 1)
         code = b_err_set(err, B_E_CONFIG, 0, "%.240s: %s", p->trust.path,
                          r == 0 ? "no certificate in it" : gnutls_strerror(r));
@@ -297,14 +357,14 @@ static void free_pems(struct pems *p)
     p->certificate.text = p->key.text = p->trust.text = NULL;
 }
 
-static enum b_code read_pems(const struct http_server *s, const struct http_config *c,
+static enum b_code read_pems(const struct http_server *s, const struct http_where *c,
                              struct pems *ret, struct b_err *err)
 {
     *ret = (struct pems){.key = {.text = NULL}};
     enum b_code r = read_pem(s, c->certificate, &ret->certificate, err);
     if (r == B_OK)
         r = read_pem(s, c->key, &ret->key, err);
-    if (r == B_OK)
+    if (r == B_OK && c->trust != NULL)
         r = read_pem(s, c->trust, &ret->trust, err);
     if (r == B_OK)
         r = try_pems(ret, err);
@@ -316,7 +376,7 @@ static enum b_code read_pems(const struct http_server *s, const struct http_conf
 /* --- start, reload and stop --------------------------------------------------------------------
  */
 
-static bool listen_address(const struct http_config *c, struct sockaddr_storage *ret)
+static bool listen_address(const struct http_where *c, struct sockaddr_storage *ret)
 {
     struct sockaddr_in *four = (struct sockaddr_in *)(void *)ret;
     struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)ret;
@@ -332,17 +392,18 @@ static bool listen_address(const struct http_config *c, struct sockaddr_storage 
 }
 
 /* fd: a socket that listens already, which it closes at its end; -1: it makes one. */
-static struct MHD_Daemon *start_daemon(struct http_server *s, const struct http_config *c, int fd,
+static struct MHD_Daemon *start_daemon(struct http_door *door, const struct http_config *c, int fd,
                                        struct b_err *err)
 {
     struct sockaddr_storage address;
     struct pems pems;
     struct MHD_Daemon *ret = NULL;
-    if (!listen_address(c, &address)) {
-        (void)b_err_set(err, B_E_CONFIG, 0, "listen: %s is not an address", c->address);
+    const struct http_where at = where_of(door, c);
+    if (!listen_address(&at, &address)) {
+        (void)b_err_set(err, B_E_CONFIG, 0, "listen: %s is not an address", at.address);
         return NULL;
     }
-    if (read_pems(s, c, &pems, err) != B_OK)
+    if (read_pems(door->server, &at, &pems, err) != B_OK)
         return NULL;
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
                      MHD_USE_POLL | MHD_USE_TLS | MHD_USE_ITC;
@@ -351,22 +412,23 @@ static struct MHD_Daemon *start_daemon(struct http_server *s, const struct http_
     const struct MHD_OptionItem where[] = {
         fd >= 0 ? (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, fd, NULL}
                 : (struct MHD_OptionItem){MHD_OPTION_SOCK_ADDR, 0, &address},
+        {pems.trust.text != NULL ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
+         pems.trust.text},
         {MHD_OPTION_END, 0, NULL}};
     ret = MHD_start_daemon(
-        flags, 0, NULL, NULL, handle, s, MHD_OPTION_ARRAY, where, MHD_OPTION_HTTPS_MEM_CERT,
-        pems.certificate.text, MHD_OPTION_HTTPS_MEM_KEY, pems.key.text, MHD_OPTION_HTTPS_MEM_TRUST,
-        pems.trust.text, MHD_OPTION_HTTPS_PRIORITIES, "SECURE128:-VERS-ALL:+VERS-TLS1.3",
+        flags, 0, NULL, NULL, handle, door, MHD_OPTION_ARRAY, where, MHD_OPTION_HTTPS_MEM_CERT,
+        pems.certificate.text, MHD_OPTION_HTTPS_MEM_KEY, pems.key.text, MHD_OPTION_HTTPS_PRIORITIES, "SECURE128:-VERS-ALL:+VERS-TLS1.3",
         MHD_OPTION_CONNECTION_LIMIT, c->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         c->connections_per_address, MHD_OPTION_CONNECTION_TIMEOUT, 300u,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_THREAD_STACK_SIZE,
         (size_t)1024 * 1024, MHD_OPTION_NOTIFY_COMPLETED, request_ends, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, connection_changes, s, MHD_OPTION_URI_LOG_CALLBACK,
-        request_begins, NULL, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_CONNECTION, connection_changes, door, MHD_OPTION_URI_LOG_CALLBACK,
+        request_begins, door, MHD_OPTION_END);
     int cause = errno;
     free_pems(&pems); /* gnutls has its own by now */
     if (ret == NULL)
-        (void)b_err_set(err, B_E_CONFIG, (uint32_t)cause, "listening on %s port %u: %s", c->address,
-                        c->port, strerror(cause));
+        (void)b_err_set(err, B_E_CONFIG, (uint32_t)cause, "listening on %s port %u: %s",
+                        at.address, at.port, strerror(cause));
     return ret;
 }
 
@@ -393,51 +455,62 @@ static enum b_code inherit_socket(int *ret, struct b_err *err)
     return B_OK;
 }
 
+static enum b_code open_door(struct http_door *d, int fd, struct b_err *err)
+{
+    struct MHD_Daemon *daemon = start_daemon(d, &d->server->config, fd, err);
+    atomic_store(&d->daemon, daemon);
+    return daemon != NULL ? B_OK : err->code;
+}
+
 enum b_code http_server_start(struct http_server *s, struct b_err *err)
 {
     int fd = -1;
     b_check(pthread_mutex_init(&s->readers_lock, NULL) == 0 &&
             pthread_cond_init(&s->reader_freed, NULL) == 0);
     set_limits(s, &s->config);
+    s->api.server = s->pages.server = s;
+    s->pages.is_for_browsers = true;
     if ((s->guard = http_guard_start(s->config.stall_seconds)) == NULL ||
-        (s->rate = http_rate_new()) == NULL)
+        (s->rate = http_rate_new()) == NULL || (s->codes = http_rate_new()) == NULL)
         return b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
     if (inherit_socket(&fd, err) != B_OK)
         return err->code;
-    struct MHD_Daemon *d = start_daemon(s, &s->config, fd, err);
-    atomic_store(&s->daemon, d);
-    return d != NULL ? B_OK : err->code;
+    enum b_code r = open_door(&s->api, fd, err);
+    return r == B_OK && http_has_signon(&s->config) ? open_door(&s->pages, -1, err) : r;
 }
 
-static void close_gap(struct http_server *s, size_t at)
+static void close_gap(struct http_door *d, size_t at)
 {
     for (size_t i = at; i + 1 < HTTP_LEAVING; i++)
-        s->leaving[i] = s->leaving[i + 1];
-    s->leaving[HTTP_LEAVING - 1] = NULL;
+        d->leaving[i] = d->leaving[i + 1];
+    d->leaving[HTTP_LEAVING - 1] = NULL;
 }
 
 /* The one that came before is the last of those that leave; the oldest goes when there are many. */
-static void let_leave(struct http_server *s, struct MHD_Daemon *d)
+static void let_leave(struct http_door *d, struct MHD_Daemon *daemon)
 {
-    if (s->leaving[HTTP_LEAVING - 1] != NULL) {
-        MHD_stop_daemon(s->leaving[0]);
-        close_gap(s, 0);
+    if (d->leaving[HTTP_LEAVING - 1] != NULL) {
+        MHD_stop_daemon(d->leaving[0]);
+        close_gap(d, 0);
     }
     size_t i = 0;
-    while (s->leaving[i] != NULL)
+    while (d->leaving[i] != NULL)
         i++;
-    s->leaving[i] = d;
+    d->leaving[i] = daemon;
 }
 
 /* Both listen on one socket for a moment, so that no connection is refused in between. */
-enum b_code http_server_renew(struct http_server *s, const struct http_config *c, struct b_err *err)
+static enum b_code renew_door(struct http_door *d, const struct http_config *c, struct b_err *err)
 {
-    struct MHD_Daemon *old = atomic_load(&s->daemon);
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(old, MHD_DAEMON_INFO_LISTEN_FD);
+    struct MHD_Daemon *old = atomic_load(&d->daemon);
+    const union MHD_DaemonInfo *info =
+        old != NULL ? MHD_get_daemon_info(old, MHD_DAEMON_INFO_LISTEN_FD) : NULL;
+    if (old == NULL)
+        return B_OK;
     int fd = info != NULL ? fcntl(info->listen_fd, F_DUPFD_CLOEXEC, 3) : -1;
     if (fd < 0)
         return b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "listening: %s", strerror(errno));
-    struct MHD_Daemon *next = start_daemon(s, c, fd, err);
+    struct MHD_Daemon *next = start_daemon(d, c, fd, err);
     if (next == NULL)
         return err->code;
     int given_back = MHD_quiesce_daemon(old);
@@ -446,30 +519,60 @@ enum b_code http_server_renew(struct http_server *s, const struct http_config *c
         return b_err_set(err, B_E_SYSTEM, 0, "the connections cannot be handed over");
     }
     (void)close(given_back);
-    atomic_store(&s->daemon, next);
-    let_leave(s, old);
+    atomic_store(&d->daemon, next);
+    let_leave(d, old);
+    return B_OK;
+}
+
+/* Whether a door could be opened so, before any is changed. */
+static enum b_code try_door(const struct http_door *d, const struct http_config *c,
+                            struct b_err *err)
+{
+    struct pems pems;
+    const struct http_where at = where_of(d, c);
+    enum b_code r = atomic_load(&d->daemon) != NULL ? read_pems(d->server, &at, &pems, err) : B_OK;
+    if (r == B_OK && atomic_load(&d->daemon) != NULL)
+        free_pems(&pems);
+    return r;
+}
+
+enum b_code http_server_renew(struct http_server *s, const struct http_config *c, struct b_err *err)
+{
+    enum b_code r = try_door(&s->pages, c, err);
+    if (r == B_OK)
+        r = renew_door(&s->api, c, err);
+    if (r == B_OK)
+        r = renew_door(&s->pages, c, err);
+    if (r != B_OK)
+        return r;
     set_limits(s, c);
     http_guard_set(s->guard, c->stall_seconds);
     s->config = *c;
     return B_OK;
 }
 
-void http_server_sweep(struct http_server *s)
+static void sweep_door(struct http_door *d)
 {
-    for (size_t i = 0; i < HTTP_LEAVING && s->leaving[i] != NULL; i++) {
+    for (size_t i = 0; i < HTTP_LEAVING && d->leaving[i] != NULL; i++) {
         const union MHD_DaemonInfo *info =
-            MHD_get_daemon_info(s->leaving[i], MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+            MHD_get_daemon_info(d->leaving[i], MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
         if (info == NULL || info->num_connections > 0)
             continue;
-        MHD_stop_daemon(s->leaving[i]);
-        close_gap(s, i);
+        MHD_stop_daemon(d->leaving[i]);
+        close_gap(d, i);
         i--;
     }
 }
 
-void http_server_stop(struct http_server *s)
+void http_server_sweep(struct http_server *s)
 {
-    struct MHD_Daemon *d = atomic_exchange(&s->daemon, NULL);
+    sweep_door(&s->api);
+    sweep_door(&s->pages);
+}
+
+static void close_door(struct http_door *door)
+{
+    struct MHD_Daemon *d = atomic_exchange(&door->daemon, NULL);
     if (d != NULL) {
         /* Taken away first: MHD would shut it down, and it may be the service manager's. */
         int fd = MHD_quiesce_daemon(d);
@@ -477,17 +580,24 @@ void http_server_stop(struct http_server *s)
             (void)close(fd);
         MHD_stop_daemon(d);
     }
-    for (size_t i = 0; i < HTTP_LEAVING && s->leaving[i] != NULL; i++) {
-        MHD_stop_daemon(s->leaving[i]);
-        s->leaving[i] = NULL;
+    for (size_t i = 0; i < HTTP_LEAVING && door->leaving[i] != NULL; i++) {
+        MHD_stop_daemon(door->leaving[i]);
+        door->leaving[i] = NULL;
     }
+}
+
+void http_server_stop(struct http_server *s)
+{
+    close_door(&s->pages);
+    close_door(&s->api);
     http_guard_stop(&s->guard);
     http_rate_free(&s->rate);
+    http_rate_free(&s->codes);
 }
 
 uint16_t http_server_port(const struct http_server *s)
 {
     const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(atomic_load(&s->daemon), MHD_DAEMON_INFO_BIND_PORT);
+        MHD_get_daemon_info(atomic_load(&s->api.daemon), MHD_DAEMON_INFO_BIND_PORT);
     return info != NULL ? info->port : 0;
 }

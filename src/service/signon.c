@@ -447,9 +447,14 @@ enum b_code service_signon_stopped(struct service_change *c, const struct servic
     if (r == B_OK && e->holder != NULL && e->holder->state != STORE_PARTY_ACTIVE)
         r = service_signon_end(c, &(struct store_signon_of){.holder_ref = e->holder->ref}, "holder",
                                err);
-    if (r == B_OK && e->station != NULL && e->station->state != STORE_PARTY_ACTIVE)
+    if (e->station == NULL || e->station->state == STORE_PARTY_ACTIVE)
+        return r;
+    if (r == B_OK)
         r = service_signon_end(c, &(struct store_signon_of){.station = e->station->id}, "station",
                                err);
+    /* Browsers are joined anew when it comes back. */
+    for (int kind = 0; r == B_OK && kind <= STORE_BROWSER_COOKIE; kind++)
+        r = store_browser_drop_of(c->store, e->station->id, (enum store_browser_kind)kind, err);
     return r;
 }
 
@@ -463,7 +468,9 @@ static enum b_code note_swept(struct service_change *c, void *ctx, struct b_err 
         if (r != B_OK)
             return r;
     }
-    return r == B_E_NOT_FOUND ? store_signon_forget(c->store, c->now - DAY, err) : r;
+    if (r == B_E_NOT_FOUND)
+        r = store_signon_forget(c->store, c->now - DAY, err);
+    return r == B_OK ? store_oidc_forget(c->store, c->now - DAY, err) : r;
 }
 
 enum b_code service_signon_sweep(struct service *sv, struct b_err *err)

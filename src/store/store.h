@@ -24,6 +24,7 @@
 #include "store/fleet.h"
 #include "store/log.h"
 #include "store/people.h"
+#include "store/oidc.h"
 #include "store/signer.h"
 #include "store/signon.h"
 #include "store/stock.h"

@@ -1,0 +1,218 @@
+#include "oidc/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "config/yaml.h"
+#include "crypto/crypto.h"
+
+enum { FILE_MAX = 262144, SECRET_MIN = 32, SECRET_MAX = 256, PATH_LENGTH_MAX = 512 };
+
+struct names {
+    char *fr, *en;
+};
+struct client {
+    char *id, *secret_sha256, *secret_file, *alg, *pkce, *acr, *backchannel;
+    struct names *name;
+    bool is_public, is_loopback;
+    char **redirects, **logouts;
+    uint32_t redirects_count, logouts_count;
+};
+struct file {
+    struct client *clients;
+    uint32_t clients_count;
+};
+
+#define OPTIONAL(type, name, field, max) \
+    CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, field, 1, max)
+
+static const cyaml_schema_value_t uri_value = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, OIDC_URI_MAX - 1)};
+static const cyaml_schema_field_t name_fields[] = {
+    CYAML_FIELD_STRING_PTR("fr", CYAML_FLAG_POINTER, struct names, fr, 1, OIDC_NAME_MAX - 1),
+    OPTIONAL(struct names, "en", en, OIDC_NAME_MAX - 1),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t client_fields[] = {
+    CYAML_FIELD_STRING_PTR("id", CYAML_FLAG_POINTER, struct client, id, 1, OIDC_ID_MAX - 1),
+    CYAML_FIELD_MAPPING_PTR("name", CYAML_FLAG_POINTER, struct client, name, name_fields),
+    CYAML_FIELD_SEQUENCE("redirect-uris", CYAML_FLAG_POINTER, struct client, redirects, &uri_value,
+                         1, OIDC_URIS_MAX),
+    CYAML_FIELD_SEQUENCE("post-logout-redirect-uris", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                         struct client, logouts, &uri_value, 0, OIDC_URIS_MAX),
+    OPTIONAL(struct client, "backchannel-logout-uri", backchannel, OIDC_URI_MAX - 1),
+    OPTIONAL(struct client, "secret-sha256", secret_sha256, 64),
+    OPTIONAL(struct client, "secret-file", secret_file, PATH_LENGTH_MAX - 1),
+    CYAML_FIELD_BOOL("public", CYAML_FLAG_OPTIONAL, struct client, is_public),
+    CYAML_FIELD_BOOL("loopback", CYAML_FLAG_OPTIONAL, struct client, is_loopback),
+    OPTIONAL(struct client, "alg", alg, 7),
+    OPTIONAL(struct client, "pkce", pkce, 16),
+    OPTIONAL(struct client, "acr", acr, 40),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t client_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct client, client_fields)};
+static const cyaml_schema_field_t file_fields[] = {
+    CYAML_FIELD_SEQUENCE("clients", CYAML_FLAG_POINTER, struct file, clients, &client_value, 1,
+                         OIDC_CLIENTS_MAX),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file, file_fields)};
+
+struct place {
+    const char *path, *id;
+    struct b_err *err;
+};
+
+static enum b_code wrong(const struct place *p, const char *field, const char *what)
+{
+    return b_err_set(p->err, B_E_CONFIG, 0, "%s: client %s: %s: %s", p->path, p->id, field, what);
+}
+
+static void take_text(char *to, size_t cap, const char *from, const char *otherwise)
+{
+    (void)snprintf(to, cap, "%s", from != NULL ? from : otherwise);
+}
+
+static enum b_code take_uris(const struct place *p, const char *field, char **from, uint32_t count,
+                             bool is_loopback, char (*to)[OIDC_URI_MAX], size_t *ret_count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!oidc_is_uri(from[i], is_loopback))
+            return wrong(p, field,
+                         "https://…, without fragment or user (a loopback client: also "
+                         "http://127.0.0.1/… and http://[::1]/…)");
+        take_text(to[i], OIDC_URI_MAX, from[i], "");
+    }
+    *ret_count = count;
+    return B_OK;
+}
+
+/* The file's first line, without its end. */
+static enum b_code read_secret(const struct place *p, const char *name, struct oidc_client *c)
+{
+    char path[2 * PATH_LENGTH_MAX] = "";
+    char *text = NULL;
+    size_t n = 0;
+    const char *slash = strrchr(p->path, '/');
+    struct b_wr w = b_wr_from(path, sizeof(path) - 1);
+    b_wr_bytes(&w, p->path, name[0] != '/' && slash != NULL ? (size_t)(slash - p->path) + 1 : 0);
+    b_wr_bytes(&w, name, strlen(name));
+    path[w.len] = '\0';
+    enum b_code r = b_file_read(path, SECRET_MAX, &text, &n, p->err);
+    if (r != B_OK)
+        return b_err_set(p->err, B_E_CONFIG, 0, "%s: client %s: secret-file: %.200s", p->path,
+                         p->id, path);
+    size_t length = strcspn(text, "\r\n");
+    if (length >= SECRET_MIN)
+        crypto_sha256(text, length, c->secret);
+    b_wipe(text, n);
+    free(text);
+    return length >= SECRET_MIN ? B_OK
+                                : wrong(p, "secret-file", "32 characters or more, by chance");
+}
+
+static enum b_code take_secret(const struct place *p, const struct client *f, struct oidc_client *c)
+{
+    struct b_wr w = b_wr_from(c->secret, sizeof(c->secret));
+    int ways = (f->secret_sha256 != NULL) + (f->secret_file != NULL) + f->is_public;
+    if (ways != 1)
+        return wrong(p, "secret-file", "this, secret-sha256 or public: true, and one of them");
+    c->has_secret = !f->is_public;
+    if (f->secret_file != NULL)
+        return read_secret(p, f->secret_file, c);
+    if (f->secret_sha256 != NULL && (!b_unhex(&w, f->secret_sha256) || w.len != sizeof(c->secret)))
+        return wrong(p, "secret-sha256", "64 digits in hexadecimal");
+    return B_OK;
+}
+
+static enum b_code take_words(const struct place *p, const struct client *f, struct oidc_client *c)
+{
+    take_text(c->alg, sizeof(c->alg), f->alg, "RS256");
+    if (strcmp(c->alg, "RS256") != 0 && strcmp(c->alg, "ES256") != 0)
+        return wrong(p, "alg", "RS256 or ES256");
+    const char *pkce = f->pkce != NULL ? f->pkce : "required";
+    c->needs_no_pkce = strcmp(pkce, "optional") == 0;
+    if (!c->needs_no_pkce && strcmp(pkce, "required") != 0)
+        return wrong(p, "pkce", "required or optional");
+    if (c->needs_no_pkce && !c->has_secret)
+        return wrong(p, "pkce", "a public client needs it");
+    const char *acr = f->acr != NULL ? f->acr : "badge";
+    c->needs_pin = strcmp(acr, "badge+pin") == 0;
+    if (!c->needs_pin && strcmp(acr, "badge") != 0)
+        return wrong(p, "acr", "badge or badge+pin");
+    return B_OK;
+}
+
+static bool is_id(const char *id)
+{
+    static const char allowed[] = "-._0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    return strspn(id, allowed) == strlen(id);
+}
+
+static enum b_code take_client(const struct place *p, const struct client *f,
+                               struct oidc_clients *all)
+{
+    struct oidc_client *c = &all->items[all->count];
+    if (!is_id(f->id) || oidc_client_find(all, f->id) != NULL)
+        return wrong(p, "id", "letters, digits, - . _, and only once");
+    memset(c, 0, sizeof(*c));
+    take_text(c->id, sizeof(c->id), f->id, "");
+    take_text(c->name_fr, sizeof(c->name_fr), f->name->fr, "");
+    take_text(c->name_en, sizeof(c->name_en), f->name->en, "");
+    if (!b_text_is_name(c->name_fr) || !b_text_is_name(c->name_en))
+        return wrong(p, "name", "text on one line that shows as it is written");
+    c->is_loopback = f->is_loopback;
+    enum b_code r = take_secret(p, f, c);
+    if (r == B_OK)
+        r = take_words(p, f, c);
+    if (r == B_OK)
+        r = take_uris(p, "redirect-uris", f->redirects, f->redirects_count, c->is_loopback,
+                      c->redirect_uris, &c->redirect_count);
+    if (r == B_OK)
+        r = take_uris(p, "post-logout-redirect-uris", f->logouts, f->logouts_count, c->is_loopback,
+                      c->logout_uris, &c->logout_count);
+    if (r == B_OK && f->backchannel != NULL && !oidc_is_uri(f->backchannel, false))
+        r = wrong(p, "backchannel-logout-uri", "https://…, without fragment or user");
+    take_text(c->backchannel_uri, sizeof(c->backchannel_uri), f->backchannel, "");
+    all->count += r == B_OK;
+    return r;
+}
+
+enum b_code oidc_clients_parse(const char *path, const char *text, size_t n,
+                               struct oidc_clients *ret, struct b_err *err)
+{
+    struct config_said said = {.text = ""};
+    cyaml_config_t config = config_yaml(&said);
+    struct file *f = NULL;
+    ret->count = 0;
+    cyaml_err_t e =
+        cyaml_load_data((const uint8_t *)text, n, &config, &schema, (cyaml_data_t **)&f, NULL);
+    config_place(&said, text, n);
+    if (e != CYAML_OK)
+        return b_err_set(err, B_E_CONFIG, (uint32_t)e, "%s: %s(%s)", path, said.text,
+                         cyaml_strerror(e));
+    if (f == NULL)
+        return b_err_set(err, B_E_CONFIG, 0, "%s: the file is empty", path);
+    enum b_code r = B_OK;
+    for (uint32_t i = 0; r == B_OK && i < f->clients_count; i++)
+        r = take_client(&(struct place){path, f->clients[i].id, err}, &f->clients[i], ret);
+    (void)cyaml_free(&config, &schema, f, 0);
+    return r;
+}
+
+enum b_code oidc_clients_read(const char *path, struct oidc_clients *ret, struct b_err *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+    enum b_code r = b_file_read(path, FILE_MAX, &text, &n, err);
+    if (r != B_OK)
+        return b_err_set(err, B_E_CONFIG, 0, "%s: the relying parties' file cannot be read", path);
+    r = oidc_clients_parse(path, text, n, ret, err);
+    free(text);
+    return r;
+}

@@ -1,0 +1,97 @@
+#include "store/driver.h"
+#include "store/store.h"
+
+#define GRANT                                                                           \
+    "code, client, redirect_uri, nonce, challenge, is_profile, signon, expires_at,"     \
+    " used_at, token, token_expires, ended_at"
+
+static enum b_code read_grant(struct statement **st, struct store_grant *g, struct b_err *err)
+{
+    enum b_code r = driver_step(*st, err);
+    if (r == B_OK) {
+        *g = (struct store_grant){.id = driver_int(*st, 0),
+                                  .is_profile = driver_int(*st, 6) != 0,
+                                  .signon = driver_int(*st, 7),
+                                  .expires_at = driver_int(*st, 8),
+                                  .used_at = driver_int(*st, 9),
+                                  .token_expires = driver_int(*st, 11),
+                                  .ended_at = driver_int(*st, 12)};
+        (void)driver_blob(*st, 1, g->code, sizeof(g->code));
+        driver_text(*st, 2, g->client, sizeof(g->client));
+        driver_text(*st, 3, g->redirect_uri, sizeof(g->redirect_uri));
+        driver_text(*st, 4, g->nonce, sizeof(g->nonce));
+        driver_text(*st, 5, g->challenge, sizeof(g->challenge));
+        (void)driver_blob(*st, 10, g->token, sizeof(g->token));
+    }
+    driver_finish(st);
+    return r;
+}
+
+enum b_code store_grant_put(struct store *s, struct store_grant *g, struct b_err *err)
+{
+    static const char insert[] =
+        "INSERT INTO grant_ (" GRANT ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    static const char update[] =
+        "UPDATE grant_ SET (" GRANT ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?";
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(s, g->id == 0 ? insert : update, &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_blob(st, 1, g->code, sizeof(g->code));
+    driver_bind_text(st, 2, g->client);
+    driver_bind_text(st, 3, g->redirect_uri);
+    driver_bind_text(st, 4, g->nonce);
+    driver_bind_text(st, 5, g->challenge);
+    driver_bind_int(st, 6, g->is_profile);
+    driver_bind_int(st, 7, g->signon);
+    driver_bind_int(st, 8, g->expires_at);
+    driver_bind_int(st, 9, g->used_at);
+    store_bind_digest(st, 10, g->token);
+    driver_bind_int(st, 11, g->token_expires);
+    driver_bind_int(st, 12, g->ended_at);
+    if (g->id != 0)
+        driver_bind_int(st, 13, g->id);
+    r = store_run(&st, err);
+    if (r == B_OK && g->id == 0)
+        g->id = driver_last_id(s->driver);
+    return r;
+}
+
+enum b_code store_grant_by_code(struct store *s, const uint8_t code[static 32],
+                                struct store_grant *ret, struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(s, "SELECT id, " GRANT " FROM grant_ WHERE code = ?", &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_blob(st, 1, code, 32);
+    return read_grant(&st, ret, err);
+}
+
+enum b_code store_grant_by_token(struct store *s, const uint8_t token[static 32],
+                                 struct store_grant *ret, struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(s, "SELECT id, " GRANT " FROM grant_ WHERE token = ?", &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_blob(st, 1, token, 32);
+    return read_grant(&st, ret, err);
+}
+
+enum b_code store_oidc_forget(struct store *s, int64_t before, struct b_err *err)
+{
+    static const char *const sql[] = {"DELETE FROM browser WHERE expires_at < ?",
+                                      "DELETE FROM grant_ WHERE token_expires < ?"};
+    for (size_t i = 0; i < B_COUNT(sql); i++) {
+        struct statement *st = NULL;
+        enum b_code r = store_prepare(s, sql[i], &st, err);
+        if (r != B_OK)
+            return r;
+        driver_bind_int(st, 1, before);
+        r = store_run(&st, err);
+        if (r != B_OK)
+            return r;
+    }
+    return B_OK;
+}
