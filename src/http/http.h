@@ -245,6 +245,7 @@ struct http_answer {
 };
 /* Copies value. */
 void http_answer_header(struct http_answer *a, const char *name, const char *value);
+void http_answer_free_headers(struct http_answer *a);
 /* Carries out one request of a peer. Never fails: a failure is an answer. */
 void http_carry_out(struct http_server *s, struct http_peer *peer, const struct http_request *r,
                     struct http_answer *ret);

@@ -97,22 +97,6 @@ static void check_certificate(struct MHD_Connection *connection, struct http_pee
 /* --- answering ---------------------------------------------------------------------------------
  */
 
-void http_answer_header(struct http_answer *a, const char *name, const char *value)
-{
-    char *copy = strdup(value);
-    b_check(copy != NULL && a->header_count < HTTP_HEADERS_MAX);
-    a->headers[a->header_count++] = (struct http_header){name, copy};
-}
-
-static void free_headers(struct http_answer *a)
-{
-    for (size_t i = 0; i < a->header_count; i++) {
-        b_wipe(a->headers[i].value, strlen(a->headers[i].value)); /* cookies */
-        free(a->headers[i].value);
-    }
-    a->header_count = 0;
-}
-
 static enum MHD_Result give(struct MHD_Connection *connection, const struct http_answer *a)
 {
     size_t n = strlen(a->text);
@@ -213,7 +197,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
     if (!a.ends_connection)
         atomic_store(&p->is_idle, true);
     enum MHD_Result result = give(connection, &a);
-    free_headers(&a);
+    http_answer_free_headers(&a);
     return result;
 }
 

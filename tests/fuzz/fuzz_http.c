@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (sscanf(head, "%1u %15s %199[^?]?%199s", &who, method, url, query_text) < 3)
         return 0;
     struct http_request r = {method, url,  "application/json", "fr", NULL, query, NULL, NULL,
-                             0,      false};
+                             0,      false, NULL, NULL};
     struct http_answer answer = {.status = 0};
     bool is_too_long = data[size - 1] == 0; /* the server gives no body then */
     r.body = is_too_long ? NULL : (const char *)data + n + 1;
@@ -41,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     r.idempotency = who >= FAKE_CALLER_COUNT ? "key" : NULL;
     http_carry_out(fake_server(), fake_peer(who % FAKE_CALLER_COUNT), &r, &answer);
     b_check(answer.status >= 200 && answer.text != NULL);
+    http_answer_free_headers(&answer);
     free(answer.text);
     return 0;
 }
