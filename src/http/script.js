@@ -36,10 +36,16 @@
             events.close();
             finish.submit();
         }
-        if (s.stand === "over") {
+        if (s.stand === "over" && !isDone) {
             events.close();
             location.reload();
         }
+    });
+    // The page is left: what becomes of the login is not this page's to show any more.
+    document.addEventListener("submit", e => {
+        if (e.target === form) return;
+        isDone = true;
+        events.close();
     });
     // A browser waits longer and longer by itself only when there is no answer at all.
     let trouble = 0;

@@ -305,15 +305,15 @@ static const struct signon_route *find_route(const struct http_request *r, bool 
     return NULL;
 }
 
-/* A browser says where a form is from; one that says nothing is too old to be told apart from
- * another site's. */
+/* A browser says where a form is from. One that says nothing is too old to be told apart from
+ * another site's; since our pages send no referrer, the origin alone may be "null". */
 static bool is_from_us(const struct signon_call *c)
 {
     const char *origin = c->request->header(c->request->query_ctx, "Origin");
     const char *site = c->request->header(c->request->query_ctx, "Sec-Fetch-Site");
-    if (site != NULL && strcmp(site, "same-origin") != 0)
-        return false;
-    return origin != NULL ? strcmp(origin, c->config->issuer) == 0 : site != NULL;
+    bool is_ours = origin != NULL && strcmp(origin, c->config->issuer) == 0;
+    bool is_silent = origin == NULL || strcmp(origin, "null") == 0;
+    return site != NULL ? strcmp(site, "same-origin") == 0 && (is_ours || is_silent) : is_ours;
 }
 
 static enum b_code read_forms(struct signon_call *c, struct b_err *err)
@@ -359,6 +359,18 @@ static bool reads_french(const struct signon_call *c)
     const char *asked = oidc_form_get(&c->query, "ui_locales");
     const char *browser = c->request->language;
     return oidc_is_french(asked != NULL ? asked : browser != NULL ? browser : "");
+}
+
+bool signon_take_request(struct signon_call *c)
+{
+    struct b_err err;
+    const char *request = oidc_form_text(&c->form, "request");
+    if (oidc_form_parse(b_rd_from(request, strlen(request)), &c->query, &err) != B_OK) {
+        signon_trouble(c, 400, WORD_BAD, WORD_BAD_TEXT, err.msg);
+        return false;
+    }
+    c->is_french = reads_french(c);
+    return true;
 }
 
 void http_carry_out_page(struct http_server *s, struct http_peer *peer,

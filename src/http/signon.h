@@ -103,6 +103,9 @@ void signon_stop_waiting(struct signon_call *c, const char *client);
 
 /* Reads a request for the client's sign-on, answers a bad one, and then returns false. */
 bool signon_read(struct signon_call *c, const struct oidc_form *f, struct oidc_request *ret);
+/* The request that a form of ours carries takes the place of the query. False: it is none, and that
+ * is answered. */
+bool signon_take_request(struct signon_call *c);
 /* To the relying party, with a code for the session, or an error. */
 void signon_give(struct signon_call *c, const struct oidc_request *q, int64_t signon);
 void signon_deny(struct signon_call *c, const struct oidc_request *q, const char *error,

@@ -7,14 +7,8 @@
  * one's, and that is answered. */
 static bool read_act(struct signon_call *c, struct oidc_request *q, struct signon_wait *w)
 {
-    const char *request = oidc_form_text(&c->form, "request");
     const char *csrf = oidc_form_text(&c->form, "csrf");
-    struct b_err err;
-    if (oidc_form_parse(b_rd_from(request, strlen(request)), &c->query, &err) != B_OK) {
-        signon_trouble(c, 400, WORD_BAD, WORD_BAD_TEXT, err.msg);
-        return false;
-    }
-    if (!signon_read(c, &c->query, q))
+    if (!signon_take_request(c) || !signon_read(c, &c->query, q))
         return false;
     if (signon_waiting(c, q->client->id, w) && strlen(csrf) == SIGNON_CSRF - 1 &&
         b_ct_eq(csrf, w->csrf, SIGNON_CSRF - 1) &&

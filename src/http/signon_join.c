@@ -73,10 +73,9 @@ void signon_pair(struct signon_call *c)
     char cookie[SERVICE_SECRET];
     struct store_station st;
     struct b_err err;
-    const char *request = oidc_form_text(&c->form, "request");
-    if (oidc_form_parse(b_rd_from(request, strlen(request)), &c->query, &err) != B_OK) {
-        signon_trouble(c, 400, WORD_BAD, WORD_BAD_TEXT, err.msg);
-    } else if (!http_rate_take(c->server->codes, c->peer->who, false, 1)) {
+    if (!signon_take_request(c))
+        return;
+    if (!http_rate_take(c->server->codes, c->peer->who, false, 1)) {
         ask(c, 429, &c->query, WORD_JOIN_OFTEN);
     } else if (service_join_take(&c->service, STORE_BROWSER_CODE,
                                  oidc_form_text(&c->form, "code"), cookie, &st, &err) != B_OK) {

@@ -67,6 +67,8 @@ for i in 0 1; do
 done
 quiet enrol_badge ev2 04A1B2C3D4E1F6 anne 10001 anne
 quiet enrol_badge ev2 04A1B2C3D4E2F6 bruno 10002 bruno
+quiet enrol_badge ev2 04A1B2C3D4E3F6 stopped 10003 stopped
+quiet call alice POST /v1/badges/3/suspend '{"reason":"forgotten"}'
 echo 135790 | quiet "$TESSERE" holder pin 10001 --server "https://localhost:$port" --identity "$work/alice" --ca "$home/pki/ca.pem"
 for i in 0 1; do
     "$TESSERE_AGENT" --state "$work/st$i.d" --reader "Tessere 00 0$i*" --socket "$work/socket$i" --json run >"$work/agent$i.out" 2>"$work/agent$i.log" </dev/null &
@@ -75,9 +77,10 @@ done
 for i in 0 1; do
     for ((n = 0; n < 100; n++)); do grep -q ready "$work/agent$i.log" && break; sleep 0.1; done
 done
+quiet openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=rp.example -keyout "$work/rp.key" -out "$work/rp.pem"
 ln -s "$MODULES/node_modules" "$work/node_modules"
 cp "$here"/*.mjs "$work"
-export WORK=$work ISSUER=https://localhost:$pages API=https://localhost:$port SECRET=$secret NODE_EXTRA_CA_CERTS=$home/pki/ca.pem
+export SHOTS=${SHOTS:-$PWD/signon-pages} WORK=$work ISSUER=https://localhost:$pages API=https://localhost:$port SECRET=$secret NODE_EXTRA_CA_CERTS=$home/pki/ca.pem
 node "$work/$1" "${@:2}"
 status=$?
 [ $status = 0 ] || sed 's/^/# server: /' "$work/server.log" | tail -20

@@ -1,0 +1,166 @@
+// The login page in a browser that people have, by keyboard; what it looks like is kept as pictures
+// in the test's folder, for somebody to look at.
+import { mkdirSync, readFileSync } from "node:fs";
+import https from "node:https";
+import { chromium } from "playwright-core";
+import { api, ask, check, finish, has, is, issuer, sleep, tap, work } from "./station.mjs";
+
+const shots = process.env.SHOTS;
+mkdirSync(shots, { recursive: true });
+const party = https.createServer({ cert: readFileSync(`${work}/rp.pem`), key: readFileSync(`${work}/rp.key`) },
+    (q, a) => a.end("<!doctype html><title>rp</title><p>relying party</p>"));
+await new Promise(resolve => party.listen(0, "127.0.0.1", resolve));
+const browser = await chromium.launch({ executablePath: "/usr/bin/chromium",
+    args: ["--no-sandbox", `--host-resolver-rules=MAP rp.example 127.0.0.1:${party.address().port}`] });
+
+// A browser profile of its own.
+async function profile(options = {}) {
+    const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 900, height: 640 }, locale: "fr-FR", ...options });
+    context.setDefaultTimeout(6000);
+    return context;
+}
+async function joined(options, station = "st0") {
+    const context = await profile(options);
+    const page = await context.newPage();
+    await page.goto(JSON.parse((await ask(`${api}/v1/station/browser`, { method: "POST", identity: station })).text).url);
+    return { context, page };
+}
+const authorize = (more = {}) => `${issuer}/authorize?${new URLSearchParams({ client_id: "ehr", redirect_uri: "https://rp.example/callback",
+    response_type: "code", scope: "openid", state: "s1", nonce: "n1", code_challenge: "A".repeat(42) + "E", code_challenge_method: "S256", ...more })}`;
+const shoot = (page, name) => page.screenshot({ path: `${shots}/${name}.png` });
+const stands = (page, stand) => page.waitForFunction(s => document.body.dataset.stand === s, stand);
+const heard = page => page.locator("#say").textContent();
+const back = page => page.waitForURL("https://rp.example/callback?**");
+const answered = page => Object.fromEntries(new URL(page.url()).searchParams);
+
+let anne;
+await check("a browser that is joined to no station is asked for its code, and waits for a badge then", async () => {
+    const context = await profile();
+    const page = await context.newPage();
+    await page.goto(authorize());
+    await shoot(page, "fr-join");
+    has(await page.locator("h1").textContent(), "Quel est ce poste");
+    await page.keyboard.type("XXXX-XXXX");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("p.refused");
+    await shoot(page, "fr-join-wrong");
+    const { code } = JSON.parse((await ask(`${api}/v1/station/pair`, { method: "POST", identity: "st0" })).text);
+    await page.keyboard.type(code.toLowerCase());
+    await page.keyboard.press("Enter");
+    await stands(page, "waits");
+    await shoot(page, "fr-waiting");
+    has(await page.locator("main").textContent(), "urg-01");
+    has(await page.locator("h1").textContent(), "Dossier patient");
+    is(await page.locator("html").getAttribute("lang"), "fr");
+    is(await page.locator("#say").getAttribute("aria-live"), "polite");
+    anne = { context, page };
+});
+await check("a badge that is stopped is refused in words, and the page waits on", async () => {
+    is((await tap("stopped")).outcome, "badge-suspended");
+    await anne.page.waitForSelector("#say.refused");
+    await shoot(anne.page, "fr-refused");
+    has(await heard(anne.page), "suspendu");
+});
+await check("Anne taps: the page goes on by itself, with a code, state and iss", async () => {
+    const said = await Promise.all([tap("anne"), back(anne.page)]);
+    is(said[0].outcome, "ok");
+    const a = answered(anne.page);
+    is([a.state, a.iss, a.code.length], ["s1", issuer, 64]);
+});
+await check("another relying party is answered without a tap", async () => {
+    await anne.page.goto(authorize({ client_id: "pharmacy" }));
+    await back(anne.page);
+    is(answered(anne.page).code.length, 64);
+});
+await check("one that wants a PIN has it asked for, in English, with the keyboard where it belongs", async () => {
+    const page = anne.page;
+    await page.goto(authorize({ acr_values: "urn:tessere:acr:badge+pin", ui_locales: "en" }));
+    await stands(page, "waits");
+    await shoot(page, "en-waiting-pin");
+    is((await tap("anne")).outcome, "pin-required");
+    await stands(page, "pin");
+    is(await page.evaluate(() => document.activeElement.id), "digits");
+    await shoot(page, "en-pin");
+    await page.keyboard.type("000000");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#say.refused");
+    await shoot(page, "en-pin-wrong");
+    has(await heard(page), "Wrong PIN");
+    await page.keyboard.type("135790");
+    await Promise.all([page.keyboard.press("Enter"), back(page)]);
+    is(answered(page).code.length, 64);
+});
+await check("two logins on one station: both say so, and the one that is chosen opens", async () => {
+    const two = await joined({ locale: "en-GB" });
+    await two.page.goto(authorize({ prompt: "login" }));
+    await stands(two.page, "waits");
+    await anne.page.goto(authorize({ prompt: "login", client_id: "pharmacy" }));
+    await stands(anne.page, "choose");
+    await shoot(anne.page, "fr-two-logins");
+    is((await tap("anne")).outcome, "ok");
+    await sleep(500);
+    has(anne.page.url(), "/signon?");
+    await two.page.reload();
+    await stands(two.page, "choose");
+    await shoot(two.page, "en-two-logins");
+    await two.page.getByRole("button", { name: "Sign in here" }).press("Enter");
+    await back(two.page);
+    is(answered(two.page).code.length, 64);
+    has(anne.page.url(), "/signon?");
+});
+await check("who goes back is told to the relying party", async () => {
+    await Promise.all([anne.page.getByRole("button", { name: "Annuler" }).press("Enter"), back(anne.page)]);
+    is([answered(anne.page).error, answered(anne.page).state], ["access_denied", "s1"]);
+});
+await check("a login that has ended says so, and can be begun again", async () => {
+    await anne.page.goBack();
+    await anne.page.reload();
+    await shoot(anne.page, "fr-over");
+    await anne.page.getByRole("link", { name: "Recommencer" }).press("Enter");
+    await stands(anne.page, "waits");
+    await Promise.all([anne.page.getByRole("button", { name: "Annuler" }).click(), back(anne.page)]);
+});
+await check("without JavaScript a badge alone still opens", async () => {
+    const { page } = await joined({ javaScriptEnabled: false });
+    await page.goto(authorize({ prompt: "login" }));
+    await shoot(page, "fr-no-script");
+    is((await tap("anne")).outcome, "ok");
+    const go = page.getByRole("button", { name: "Continuer" });
+    await go.waitFor();
+    await shoot(page, "fr-no-script-tapped");
+    await Promise.all([go.click(), back(page)]);
+    is(answered(page).code.length, 64);
+});
+await check("in the dark and on a small screen", async () => {
+    const { page } = await joined({ colorScheme: "dark", viewport: { width: 390, height: 760 } });
+    await page.goto(authorize({ prompt: "login", acr_values: "urn:tessere:acr:badge+pin" }));
+    await stands(page, "waits");
+    is((await tap("anne")).outcome, "pin-required");
+    await stands(page, "pin");
+    await shoot(page, "fr-dark-pin");
+    await page.keyboard.type("135790");
+    await Promise.all([page.keyboard.press("Enter"), back(page)]);
+});
+await check("the page may not be framed, and runs nothing that is not its own", async () => {
+    const { page } = await joined();
+    const wrong = [];
+    page.on("console", m => { if (m.type() === "error") wrong.push(m.text()); });
+    const answer = await page.goto(authorize({ prompt: "login" }));
+    await stands(page, "waits");
+    const policy = answer.headers()["content-security-policy"];
+    has(policy, "default-src 'none'");
+    has(policy, "frame-ancestors 'none'");
+    is(wrong, []);
+    const blocked = await page.evaluate(() => { const s = document.createElement("script"); s.textContent = "window.ran = 1"; document.head.append(s); return window.ran === undefined; });
+    is(blocked, true);
+    await page.getByRole("button", { name: "Annuler" }).click();
+    await back(page);
+});
+await check("a request that is none is explained to whoever programs", async () => {
+    const { page } = await joined();
+    await page.goto(authorize({ redirect_uri: "https://rp.example/callback/" }));
+    await shoot(page, "fr-bad-request");
+    has(await page.locator("main").textContent(), "redirect_uri");
+});
+await browser.close();
+finish();
