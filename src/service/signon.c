@@ -184,7 +184,8 @@ static enum b_code refuse(struct taking *k, enum b_code code)
 }
 
 /* Why there is nothing to take. */
-static enum b_code find_why(struct service_change *c, struct taking *k, struct b_err *err)
+static enum b_code find_why(struct service_change *c, struct taking *k, bool is_chosen,
+                            struct b_err *err)
 {
     struct store_assertion a;
     bool is_taken = false;
@@ -192,10 +193,11 @@ static enum b_code find_why(struct service_change *c, struct taking *k, struct b
     if (r != B_OK && r != B_E_NOT_FOUND)
         return r;
     bool is_late = r == B_OK && (a.at < c->now - SERVICE_TAP_SECONDS || a.at > c->now);
-    (void)refuse(k, r == B_E_NOT_FOUND ? B_E_TAP_AWAITED
-                    : is_taken         ? B_E_TAP_USED
-                    : is_late          ? B_E_TAP_LATE
-                                       : B_E_TAP_UNDONE);
+    (void)refuse(k, r == B_E_NOT_FOUND               ? B_E_TAP_AWAITED
+                    : is_taken                       ? B_E_TAP_USED
+                    : is_late                        ? B_E_TAP_LATE
+                    : a.challenge == 0 && !is_chosen ? B_E_CHALLENGE_UNCHOSEN
+                                                     : B_E_TAP_UNDONE);
     return B_OK;
 }
 
@@ -225,7 +227,7 @@ static enum b_code judge(struct service_change *c, struct taking *k, struct b_er
     bool is_open = ch->chosen_at != 0 && w.count == 1 && strcmp(w.first.name, ch->name) == 0;
     r = store_assertion_take(c->store, ch, is_open, c->now, SERVICE_TAP_SECONDS,
                              &k->answer->assertion, err);
-    return r == B_E_NOT_FOUND ? find_why(c, k, err) : r;
+    return r == B_E_NOT_FOUND ? find_why(c, k, is_open, err) : r;
 }
 
 static enum b_code begin_session(struct service_change *c, struct taking *k, struct b_err *err)

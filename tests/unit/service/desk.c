@@ -184,6 +184,38 @@ static bool see(void *ctx, const struct store_entry *e)
     return true;
 }
 
+/* What the card says to a frame, with its status word. */
+static struct b_rd say(struct channel *ch, const uint8_t *frame, size_t n, uint8_t room[300])
+{
+    struct b_wr w = b_wr_from(room, 300);
+    MUST(channel_transmit(ch, b_rd_from(frame, n), &w, &desk_err));
+    return b_wr_reader(&w);
+}
+
+enum b_code desk_station_tap(struct desk *d, struct desk_card *c, struct service_taps *taps,
+                             const struct store_station *station, struct service_tap_first m,
+                             char name[static SERVICE_TAP_NAME], struct service_verdict *ret)
+{
+    static const uint8_t select[] = {0x90, 0x5A, 0, 0, 3, 0x34, 0x12, 0xF5, 0};
+    static const uint8_t first[] = {0x90, 0x71, 0, 0, 2, 1, 0, 0};
+    uint8_t room[300];
+    uint8_t next[38] = {0x90, 0xAF, 0, 0, 0x20};
+    struct channel *ch = desk_channel(c, (struct channel_fault){0});
+    (void)say(ch, select, sizeof(select), room);
+    struct b_rd challenge = say(ch, first, sizeof(first), room);
+    m.how = DF_AUTH_EV2_FIRST;
+    m.uid_len = sizeof(m.uid);
+    memcpy(m.uid, c->seen.uid, sizeof(m.uid));
+    memcpy(m.cryptogram, challenge.p, sizeof(m.cryptogram));
+    MUST(service_tap_first(&d->sv, taps, station, &m, name, next + 5, &desk_err));
+    struct b_rd answer = say(ch, next, sizeof(next), room);
+    const struct service_tap_second s = {.status = answer.p[answer.left - 1],
+                                         .answer = b_rd_from(answer.p, answer.left - 2)};
+    enum b_code r = service_tap_second(&d->sv, taps, station, name, &s, ret, &desk_err);
+    channel_free(&ch);
+    return r;
+}
+
 const char *desk_last_event(struct desk *d)
 {
     last[0] = '\0';

@@ -3,7 +3,7 @@
 #define TESSERE_TESTS_DESK_H
 
 #include "desfire/picc.h"
-#include "service/service.h"
+#include "service/station.h"
 
 struct desk {
     struct service sv;
@@ -37,6 +37,12 @@ enum b_code desk_enrol(struct desk *d, struct desk_card *c, struct store_badge *
 enum b_code desk_tap(struct desk *d, struct desk_card *c, struct store_badge *ret);
 enum b_code desk_repair(struct desk *d, struct desk_card *c, struct store_badge *ret);
 enum b_code desk_blank(struct desk *d, struct desk_card *c, struct store_badge *ret);
+
+/* A tap on a station, in the two messages of docs/api.md. m: what the first says besides the card.
+ * name: of the tap, for its PIN. */
+enum b_code desk_station_tap(struct desk *d, struct desk_card *c, struct service_taps *taps,
+                             const struct store_station *station, struct service_tap_first m,
+                             char name[static SERVICE_TAP_NAME], struct service_verdict *ret);
 
 /* The kind and outcome of the last event: "tap badge-revoked". */
 const char *desk_last_event(struct desk *d);

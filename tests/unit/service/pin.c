@@ -60,35 +60,13 @@ static int close_desk(void **state)
     return 0;
 }
 
-/* What the card says to a frame, with its status word. */
-static struct b_rd say(struct channel *ch, const uint8_t *frame, size_t n, uint8_t room[300])
-{
-    struct b_wr w = b_wr_from(room, 300);
-    MUST(channel_transmit(ch, b_rd_from(frame, n), &w, &desk_err));
-    return b_wr_reader(&w);
-}
-
 /* A tap that waits for its PIN. */
 static void prove(char name[static SERVICE_TAP_NAME])
 {
-    static const uint8_t select[] = {0x90, 0x5A, 0, 0, 3, 0x34, 0x12, 0xF5, 0};
-    static const uint8_t first[] = {0x90, 0x71, 0, 0, 2, 1, 0, 0};
     static struct service_verdict verdict;
-    uint8_t room[300];
-    uint8_t next[38] = {0x90, 0xAF, 0, 0, 0x20};
-    struct service_tap_first m = {.uid_len = 7, .how = DF_AUTH_EV2_FIRST};
-    struct channel *ch = desk_channel(&card, (struct channel_fault){0});
-    (void)say(ch, select, sizeof(select), room);
-    struct b_rd challenge = say(ch, first, sizeof(first), room);
-    memcpy(m.uid, card.seen.uid, sizeof(m.uid));
-    memcpy(m.cryptogram, challenge.p, sizeof(m.cryptogram));
-    MUST(service_tap_first(&desk.sv, taps, &station, &m, name, next + 5, &desk_err));
-    struct b_rd answer = say(ch, next, sizeof(next), room);
-    const struct service_tap_second s = {.status = answer.p[answer.left - 1],
-                                         .answer = b_rd_from(answer.p, answer.left - 2)};
-    desk_expect(service_tap_second(&desk.sv, taps, &station, name, &s, &verdict, &desk_err),
+    desk_expect(desk_station_tap(&desk, &card, taps, &station, (struct service_tap_first){0}, name,
+                                 &verdict),
                 B_E_PIN_REQUIRED);
-    channel_free(&ch);
 }
 
 struct typed {
