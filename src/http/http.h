@@ -214,7 +214,7 @@ struct http_call {
     json_t *out;
     char *text; /* instead of out, when it is not JSON: given to free */
     const char *type;
-    int status;        /* 200 unless the handler says otherwise */
+    int status;                       /* 200 unless the handler says otherwise */
     char location[HTTP_LOCATION_MAX]; /* where a browser goes next, or "" */
     bool is_told_once; /* the answer has a secret: it is not kept for a repeated request */
 };

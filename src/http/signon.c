@@ -87,7 +87,8 @@ void signon_refused(struct signon_call *c, const struct b_err *err)
     char sentence[160];
     policy_sentence(err->code, c->is_french, "", sentence, sizeof(sentence));
     int status = http_status_of(err->code);
-    struct html *h = html_begin(c->is_french, status >= 500 ? WORD_TROUBLE : WORD_SIGN_IN, NULL, "");
+    struct html *h =
+        html_begin(c->is_french, status >= 500 ? WORD_TROUBLE : WORD_SIGN_IN, NULL, "");
     html_put(h, "<p class=\"refused\" role=\"alert\">");
     html_text(h, sentence);
     html_put(h, "</p>");
@@ -133,8 +134,8 @@ bool signon_station(struct signon_call *c, struct store_station *ret)
     char cookie[SIGNON_COOKIE_MAX];
     struct b_err ignored;
     signon_cookie(c, "station", cookie, sizeof(cookie));
-    return cookie[0] != '\0' && service_join_station(c->service.store, cookie, time(NULL), ret,
-                                                     &ignored) == B_OK;
+    return cookie[0] != '\0' &&
+           service_join_station(c->service.store, cookie, time(NULL), ret, &ignored) == B_OK;
 }
 
 bool signon_session(struct signon_call *c, const struct store_station *st, struct store_signon *ret)

@@ -9,13 +9,15 @@
  *   signon_act.c        what a person does on it: go on, choose, cancel, type a PIN
  *   signon_join.c       a browser and its station
  *   signon_token.c      codes for tokens; userinfo
+ *   signon_ciba.c       a tap that is asked for without a browser
  *   signon_logout.c     the end of a session
  *   signon_meta.c       discovery, keys, style and script
  *   html.h              text for pages, in words.def's two languages
  *
- * Cookies (all __Host-, Secure, HttpOnly, SameSite=Lax): "station", where the browser is; "session",
- * who signed in; "tap.CLIENT", name and secret of the challenge that this browser waits for. What a
- * page posts comes from our own origin, and with a word that only a page made for that cookie has.
+ * Cookies (all __Host-, Secure, HttpOnly, SameSite=Lax): "station", where the browser is;
+ * "session", who signed in; "tap.CLIENT", name and secret of the challenge that this browser waits
+ * for. What a page posts comes from our own origin, and with a word that only a page made for that
+ * cookie has.
  */
 #ifndef TESSERE_HTTP_SIGNON_H
 #define TESSERE_HTTP_SIGNON_H
@@ -47,7 +49,7 @@ struct signon_call {
     const struct http_signon_config *config;
     const struct oidc_clients *clients;
     const struct signon_route *route;
-    struct service service; /* with a reader of its own */
+    struct service service;       /* with a reader of its own */
     struct oidc_form query, form; /* form: of a body; empty with GET */
     bool is_french;
     char id[33];
@@ -110,6 +112,10 @@ bool signon_take_request(struct signon_call *c);
 void signon_give(struct signon_call *c, const struct oidc_request *q, int64_t signon);
 void signon_deny(struct signon_call *c, const struct oidc_request *q, const char *error,
                  const char *text);
+/* What a relying party that asked without a browser is given, once there is a tap; false: not yet
+ * or never, and that is answered. token: SERVICE_SECRET characters. */
+bool signon_ciba_redeem(struct signon_call *c, const struct oidc_client *client,
+                        struct store_grant *ret, struct store_signon *ret_signon, char *token);
 /* The page that joins this browser to a station, and then goes on to f. */
 void signon_ask_station(struct signon_call *c, const struct oidc_form *f);
 

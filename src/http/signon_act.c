@@ -22,28 +22,28 @@ void signon_finish(struct signon_call *c)
 {
     static _Thread_local struct oidc_request q;
     static _Thread_local struct service_answer answer;
-    static _Thread_local struct store_signon v;
+    static _Thread_local struct service_beginning begins;
+    struct store_signon *v = &begins.signon;
     struct signon_wait w;
-    char cookie[SERVICE_SECRET];
     struct b_err err = {.code = B_OK};
     if (!read_act(c, &q, &w))
         return;
     enum b_code r = service_challenge_take(&c->service, w.challenge.name, q.client->id, w.secret,
-                                           &answer, &v, cookie, &err);
+                                           &answer, &begins, &err);
     if (r == B_E_TAP_AWAITED) {
         signon_go(c, "/signon", &c->query);
         return;
     }
     signon_stop_waiting(c, q.client->id);
-    if (r == B_OK && q.needs_pin && !v.has_pin) /* the form is not the one that was opened */
+    if (r == B_OK && q.needs_pin && !v->has_pin) /* the form is not the one that was opened */
         r = b_err_set(&err, B_E_CHALLENGE_OTHER, 0, "of %s", q.client->id);
     if (r != B_OK) {
         signon_refused(c, &err);
         return;
     }
-    signon_set_cookie(c, "session", cookie, (int)(v.expires_at - v.tapped_at));
-    b_wipe(cookie, sizeof(cookie));
-    signon_give(c, &q, v.id);
+    signon_set_cookie(c, "session", begins.cookie, (int)(v->expires_at - v->tapped_at));
+    b_wipe(begins.cookie, sizeof(begins.cookie));
+    signon_give(c, &q, v->id);
 }
 
 void signon_choose(struct signon_call *c)

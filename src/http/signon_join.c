@@ -18,7 +18,8 @@ static void put_code(struct html *h, const char *request, const char *trouble)
     html_hidden(h, "request", request);
     html_put(h, "<label for=\"code\">");
     html_say(h, WORD_JOIN_CODE);
-    html_put(h, "</label><input id=\"code\" name=\"code\" autocomplete=\"off\" autocapitalize=\"characters\""
+    html_put(h, "</label><input id=\"code\" name=\"code\" autocomplete=\"off\" "
+                "autocapitalize=\"characters\""
                 " spellcheck=\"false\" maxlength=\"12\" required autofocus>");
     html_button(h, WORD_JOIN_SEND, "main");
 }
@@ -40,7 +41,8 @@ static void put_machine(struct html *h, const struct signon_call *c, const char 
     html_put(h, "</a></p>");
 }
 
-static void ask(struct signon_call *c, int status, const struct oidc_form *f, enum html_word trouble)
+static void ask(struct signon_call *c, int status, const struct oidc_form *f,
+                enum html_word trouble)
 {
     static _Thread_local char text[3 * OIDC_FORM_MAX];
     struct b_wr w = b_wr_from(text, sizeof(text) - 1);
@@ -77,8 +79,8 @@ void signon_pair(struct signon_call *c)
         return;
     if (!http_rate_take(c->server->codes, c->peer->who, false, 1)) {
         ask(c, 429, &c->query, WORD_JOIN_OFTEN);
-    } else if (service_join_take(&c->service, STORE_BROWSER_CODE,
-                                 oidc_form_text(&c->form, "code"), cookie, &st, &err) != B_OK) {
+    } else if (service_join_take(&c->service, STORE_BROWSER_CODE, oidc_form_text(&c->form, "code"),
+                                 cookie, &st, &err) != B_OK) {
         ask(c, 403, &c->query, WORD_JOIN_WRONG);
     } else {
         set_station(c, cookie);

@@ -57,8 +57,10 @@ static void put_pin(struct html *h, const struct signon_call *c, const struct si
     put_act(h, c, w, "/signon/pin", "pin-form");
     html_put(h, "<label for=\"digits\">");
     html_say(h, WORD_PIN);
-    html_put(h, "</label><input id=\"digits\" type=\"password\" inputmode=\"numeric\" pattern=\"[0-9]*\""
-                " maxlength=\"12\" autocomplete=\"off\" required aria-describedby=\"say\" data-digits=\"");
+    html_put(
+        h,
+        "</label><input id=\"digits\" type=\"password\" inputmode=\"numeric\" pattern=\"[0-9]*\""
+        " maxlength=\"12\" autocomplete=\"off\" required aria-describedby=\"say\" data-digits=\"");
     html_say(h, WORD_PIN_DIGITS);
     html_put(h, "\" data-none=\"");
     html_say(h, WORD_PIN_NO_CRYPTO);
@@ -77,7 +79,8 @@ static void put_status(struct html *h, const struct standing *s)
                                            [SERVICE_CHOOSE] = WORD_OTHERS,
                                            [SERVICE_TAPPED] = WORD_TAPPED,
                                            [SERVICE_OVER] = WORD_OVER};
-    html_put(h, "<p id=\"say\" role=\"status\" aria-live=\"polite\" aria-atomic=\"true\" data-lost=\"");
+    html_put(
+        h, "<p id=\"say\" role=\"status\" aria-live=\"polite\" aria-atomic=\"true\" data-lost=\"");
     html_say(h, WORD_LOST);
     html_put(h, "\">");
     html_say(h, words[s->stand]);
@@ -190,11 +193,10 @@ static json_t *sentence(const struct signon_call *c, const struct standing *s, e
 
 static void say(struct signon_call *c, const struct standing *s, const struct service_ring *ring)
 {
-    json_t *o = json_pack("{s:s, s:o, s:b, s:s, s:i, s:i}", "stand", stand_name(s), "say",
-                          sentence(c, s, ring->code), "refused",
-                          (int)(ring->code != B_OK && ring->code != B_E_PIN_REQUIRED), "tap",
-                          s->wants_pin ? s->tap : "", "tries", (int)s->tries_left, "others",
-                          (int)s->others);
+    json_t *o = json_pack(
+        "{s:s, s:o, s:b, s:s, s:i, s:i}", "stand", stand_name(s), "say", sentence(c, s, ring->code),
+        "refused", (int)(ring->code != B_OK && ring->code != B_E_PIN_REQUIRED), "tap",
+        s->wants_pin ? s->tap : "", "tries", (int)s->tries_left, "others", (int)s->others);
     char *data = json_dumps(o, JSON_COMPACT);
     size_t cap = 128 + (data != NULL ? strlen(data) : 0);
     char *text = malloc(cap);

@@ -29,24 +29,36 @@ static enum b_code sign(struct signon_call *c, const struct oidc_client *client,
     return r;
 }
 
-static void trade(struct signon_call *c, const struct oidc_client *client)
+/* By a code; false: it is none, and that is answered. */
+static bool redeem(struct signon_call *c, const struct oidc_client *client, struct store_grant *g,
+                   struct store_signon *v, char *access)
+{
+    struct b_err err = {.code = B_OK};
+    const struct service_redeem asked = {.client = client,
+                                         .code = oidc_form_text(&c->form, "code"),
+                                         .redirect_uri = oidc_form_text(&c->form, "redirect_uri"),
+                                         .verifier = oidc_form_text(&c->form, "code_verifier")};
+    enum b_code r = service_oidc_redeem(&c->service, &asked, g, v, access, &err);
+    if (r == B_E_CODE || r == B_E_CODE_USED)
+        refuse(c, 400, "invalid_grant", b_code_text(r));
+    else if (r != B_OK)
+        refuse(c, http_status_of(r) >= 500 ? 503 : 400, "temporarily_unavailable", b_code_text(r));
+    return r == B_OK;
+}
+
+typedef bool redeemer(struct signon_call *c, const struct oidc_client *client,
+                      struct store_grant *g, struct store_signon *v, char *access);
+
+static void trade(struct signon_call *c, const struct oidc_client *client, redeemer *redeems)
 {
     static _Thread_local struct store_grant g;
     static _Thread_local struct store_signon v;
     static _Thread_local char jwt[VAULT_JWT_MAX];
     char access[SERVICE_SECRET];
     struct b_err err = {.code = B_OK};
-    const struct service_redeem asked = {.client = client,
-                                         .code = oidc_form_text(&c->form, "code"),
-                                         .redirect_uri = oidc_form_text(&c->form, "redirect_uri"),
-                                         .verifier = oidc_form_text(&c->form, "code_verifier")};
-    enum b_code r = service_oidc_redeem(&c->service, &asked, &g, &v, access, &err);
-    if (r == B_E_CODE || r == B_E_CODE_USED) {
-        refuse(c, 400, "invalid_grant", b_code_text(r));
+    if (!redeems(c, client, &g, &v, access))
         return;
-    }
-    if (r == B_OK)
-        r = sign(c, client, &g, &v, access, jwt, &err);
+    enum b_code r = sign(c, client, &g, &v, access, jwt, &err);
     if (r != B_OK)
         refuse(c, http_status_of(r) >= 500 ? 503 : 400,
                http_status_of(r) >= 500 ? "temporarily_unavailable" : "invalid_grant",
@@ -63,6 +75,7 @@ static void trade(struct signon_call *c, const struct oidc_client *client)
 void signon_token(struct signon_call *c)
 {
     const char *why = NULL;
+    const char *grant = oidc_form_text(&c->form, "grant_type");
     const char *authorization = c->request->header(c->request->query_ctx, "Authorization");
     const struct oidc_client *client =
         oidc_client_authenticate(c->clients, authorization, &c->form, &why);
@@ -70,10 +83,12 @@ void signon_token(struct signon_call *c)
         refuse(c, 400, "invalid_request", "parameters belong into the body");
     else if (client == NULL)
         refuse(c, 401, "invalid_client", why);
-    else if (strcmp(oidc_form_text(&c->form, "grant_type"), "authorization_code") != 0)
-        refuse(c, 400, "unsupported_grant_type", "authorization_code alone");
+    else if (strcmp(grant, "authorization_code") == 0)
+        trade(c, client, redeem);
+    else if (strcmp(grant, OIDC_GRANT_CIBA) == 0 && client->has_ciba)
+        trade(c, client, signon_ciba_redeem);
     else
-        trade(c, client);
+        refuse(c, 400, "unsupported_grant_type", "authorization_code, or CIBA for who may");
 }
 
 /* --- userinfo ----------------------------------------------------------------------------------

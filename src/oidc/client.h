@@ -27,6 +27,7 @@ struct oidc_client {
     uint8_t secret[32];                 /* SHA-256 */
     bool has_secret;                    /* otherwise it is public, and proves itself by PKCE */
     bool needs_no_pkce;
+    bool has_ciba;    /* it may ask for a tap without a browser */
     bool needs_pin;   /* a badge alone is never enough for it */
     bool is_loopback; /* a program of the workstation: any port of its redirect URIs */
     char alg[8];      /* "RS256" or "ES256" */
@@ -43,14 +44,15 @@ const char *oidc_client_name(const struct oidc_client *c, bool is_french);
  * (RFC 8252 §7.3). */
 bool oidc_is_redirect_of(const struct oidc_client *c, const char *uri);
 bool oidc_is_logout_of(const struct oidc_client *c, const char *uri);
-/* Whether a URI may stand in the file: absolute, https (http to a loopback address, when is_loopback
- * says so), no fragment, no user, nothing that two readers could take for two things. */
+/* Whether a URI may stand in the file: absolute, https (http to a loopback address, when
+ * is_loopback says so), no fragment, no user, nothing that two readers could take for two things.
+ */
 bool oidc_is_uri(const char *uri, bool is_loopback);
 /* scheme://host[:port] of such a URI, for a Content-Security-Policy. */
 void oidc_origin(const char *uri, char *ret, size_t cap);
 
-/* Who asks at an endpoint for relying parties: by HTTP Basic (authorization: the header, or NULL) or
- * by the form, never both (RFC 6749 §2.3). NULL: nobody that we know, with why set. */
+/* Who asks at an endpoint for relying parties: by HTTP Basic (authorization: the header, or NULL)
+ * or by the form, never both (RFC 6749 §2.3). NULL: nobody that we know, with why set. */
 const struct oidc_client *oidc_client_authenticate(const struct oidc_clients *all,
                                                    const char *authorization,
                                                    const struct oidc_form *f, const char **why);

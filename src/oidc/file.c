@@ -17,7 +17,7 @@ struct names {
 struct client {
     char *id, *secret_sha256, *secret_file, *alg, *pkce, *acr, *backchannel;
     struct names *name;
-    bool is_public, is_loopback;
+    bool is_public, is_loopback, has_ciba;
     char **redirects, **logouts;
     uint32_t redirects_count, logouts_count;
 };
@@ -39,14 +39,15 @@ static const cyaml_schema_field_t name_fields[] = {
 static const cyaml_schema_field_t client_fields[] = {
     CYAML_FIELD_STRING_PTR("id", CYAML_FLAG_POINTER, struct client, id, 1, OIDC_ID_MAX - 1),
     CYAML_FIELD_MAPPING_PTR("name", CYAML_FLAG_POINTER, struct client, name, name_fields),
-    CYAML_FIELD_SEQUENCE("redirect-uris", CYAML_FLAG_POINTER, struct client, redirects, &uri_value,
-                         1, OIDC_URIS_MAX),
+    CYAML_FIELD_SEQUENCE("redirect-uris", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct client,
+                         redirects, &uri_value, 0, OIDC_URIS_MAX),
     CYAML_FIELD_SEQUENCE("post-logout-redirect-uris", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                          struct client, logouts, &uri_value, 0, OIDC_URIS_MAX),
     OPTIONAL(struct client, "backchannel-logout-uri", backchannel, OIDC_URI_MAX - 1),
     OPTIONAL(struct client, "secret-sha256", secret_sha256, 64),
     OPTIONAL(struct client, "secret-file", secret_file, PATH_LENGTH_MAX - 1),
     CYAML_FIELD_BOOL("public", CYAML_FLAG_OPTIONAL, struct client, is_public),
+    CYAML_FIELD_BOOL("ciba", CYAML_FLAG_OPTIONAL, struct client, has_ciba),
     CYAML_FIELD_BOOL("loopback", CYAML_FLAG_OPTIONAL, struct client, is_loopback),
     OPTIONAL(struct client, "alg", alg, 7),
     OPTIONAL(struct client, "pkce", pkce, 16),
@@ -150,7 +151,8 @@ static enum b_code take_words(const struct place *p, const struct client *f, str
 
 static bool is_id(const char *id)
 {
-    static const char allowed[] = "-._0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char allowed[] =
+        "-._0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     return strspn(id, allowed) == strlen(id);
 }
 
@@ -167,6 +169,11 @@ static enum b_code take_client(const struct place *p, const struct client *f,
     if (!b_text_is_name(c->name_fr) || !b_text_is_name(c->name_en))
         return wrong(p, "name", "text on one line that shows as it is written");
     c->is_loopback = f->is_loopback;
+    c->has_ciba = f->has_ciba;
+    if (f->redirects_count == 0 && !c->has_ciba)
+        return wrong(p, "redirect-uris", "one or more; without them a client can ask for nothing");
+    if (c->has_ciba && f->is_public)
+        return wrong(p, "ciba", "not for a public client: it must prove who asks");
     enum b_code r = take_secret(p, f, c);
     if (r == B_OK)
         r = take_words(p, f, c);

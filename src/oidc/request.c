@@ -23,8 +23,7 @@ static bool refuse(struct oidc_refusal *why, const char *error, const char *text
     return false;
 }
 
-/* Whether a list of words, one space between, has this one. */
-static bool has_word(const char *list, const char *word)
+bool oidc_has_word(const char *list, const char *word)
 {
     size_t n = strlen(word);
     for (const char *at = list; at != NULL; at = strchr(at, ' ')) {
@@ -73,7 +72,7 @@ static bool read_flow(const struct oidc_form *f, struct oidc_refusal *why)
     if (oidc_form_get(f, "response_mode") != NULL &&
         strcmp(oidc_form_text(f, "response_mode"), "query") != 0)
         return refuse(why, "invalid_request", "response_mode: query alone");
-    if (!has_word(oidc_form_text(f, "scope"), "openid"))
+    if (!oidc_has_word(oidc_form_text(f, "scope"), "openid"))
         return refuse(why, "invalid_scope", "scope: openid is needed");
     return true;
 }
@@ -103,8 +102,8 @@ static bool read_pkce(const struct oidc_form *f, struct oidc_request *q, struct 
 static bool read_prompt(const struct oidc_form *f, struct oidc_request *q, struct oidc_refusal *why)
 {
     const char *prompt = oidc_form_text(f, "prompt");
-    q->may_not_ask = has_word(prompt, "none");
-    q->must_ask = has_word(prompt, "login") || has_word(prompt, "select_account");
+    q->may_not_ask = oidc_has_word(prompt, "none");
+    q->must_ask = oidc_has_word(prompt, "login") || oidc_has_word(prompt, "select_account");
     if (q->may_not_ask && strcmp(prompt, "none") != 0)
         return refuse(why, "invalid_request", "prompt: none stands alone");
     return true;
@@ -158,8 +157,9 @@ bool oidc_request_read(const struct oidc_clients *all, const struct oidc_form *f
         return refuse(why, "invalid_request", "login_hint: a staff reference");
     bool is_essential = false;
     if (!oidc_claims_pin(oidc_form_text(f, "claims"), &is_essential))
-        return refuse(why, "invalid_request", "claims: no such object, or an acr that is not known");
-    ret->is_profile = has_word(oidc_form_text(f, "scope"), "profile");
+        return refuse(why, "invalid_request",
+                      "claims: no such object, or an acr that is not known");
+    ret->is_profile = oidc_has_word(oidc_form_text(f, "scope"), "profile");
     ret->needs_pin =
         ret->client->needs_pin || is_essential || wants_pin(oidc_form_text(f, "acr_values"));
     return true;
@@ -201,7 +201,8 @@ bool oidc_answer_uri(const struct oidc_request *q, const char *issuer, const str
 
 bool oidc_is_verifier(const char *verifier, const char *challenge)
 {
-    static const char allowed[] = "-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char allowed[] =
+        "-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     uint8_t digest[32];
     char text[OIDC_CHALLENGE];
     size_t n = strlen(verifier);

@@ -9,6 +9,7 @@
 
 enum { OIDC_STATE_MAX = 512, OIDC_NONCE_MAX = 256, OIDC_CHALLENGE = 44, OIDC_REF_MAX = 64 };
 
+#define OIDC_GRANT_CIBA "urn:openid:params:grant-type:ciba"
 #define OIDC_ACR_BADGE "urn:tessere:acr:badge"
 #define OIDC_ACR_PIN "urn:tessere:acr:badge+pin"
 
@@ -49,5 +50,8 @@ B_NODISCARD bool oidc_answer_uri(const struct oidc_request *q, const char *issue
 
 /* Whether the verifier is the one of the S256 challenge (RFC 7636 §4.6). */
 B_NODISCARD bool oidc_is_verifier(const char *verifier, const char *challenge);
+
+/* Whether a list of words, one space between, has this one. */
+bool oidc_has_word(const char *list, const char *word);
 
 #endif

@@ -53,8 +53,8 @@ static enum b_code note_offer(struct service_change *c, void *ctx, struct b_err 
     struct store_browser *b = ctx;
     enum b_code r = B_OK;
     b->created_at = c->now;
-    b->expires_at = c->now + (b->kind == STORE_BROWSER_CODE ? SERVICE_PAIR_SECONDS
-                                                            : SERVICE_HANDLE_SECONDS);
+    b->expires_at =
+        c->now + (b->kind == STORE_BROWSER_CODE ? SERVICE_PAIR_SECONDS : SERVICE_HANDLE_SECONDS);
     if (b->kind == STORE_BROWSER_CODE)
         r = store_browser_drop_of(c->store, b->station, b->kind, err);
     return r == B_OK ? store_browser_add(c->store, b, err) : r;
@@ -103,14 +103,13 @@ static enum b_code note_taken(struct service_change *c, void *ctx, struct b_err 
         r = store_browser_add(c->store, &k->cookie, err);
     if (r != B_OK)
         return r;
-    return service_log(c,
-                       (struct service_entry){.kind = "browser-join",
-                                              .detail = json_pack("{s:s}", "by",
-                                                                  k->kind == STORE_BROWSER_CODE
-                                                                      ? "code"
-                                                                      : "handle"),
-                                              .station_id = b.station},
-                       err);
+    return service_log(
+        c,
+        (struct service_entry){
+            .kind = "browser-join",
+            .detail = json_pack("{s:s}", "by", k->kind == STORE_BROWSER_CODE ? "code" : "handle"),
+            .station_id = b.station},
+        err);
 }
 
 enum b_code service_join_take(struct service *sv, enum store_browser_kind kind, const char *text,

@@ -107,8 +107,7 @@ static enum b_code note_refused(struct service_change *c, struct trade *k, struc
         g->ended_at = c->now;
         r = store_grant_put(c->store, g, err);
     }
-    json_t *detail =
-        json_pack("{s:s, s:s}", "party", k->asked->client->id, "why", k->why);
+    json_t *detail = json_pack("{s:s, s:s}", "party", k->asked->client->id, "why", k->why);
     return r == B_OK ? service_log(c,
                                    (struct service_entry){.kind = "code",
                                                           .outcome = k->code,
@@ -151,6 +150,34 @@ enum b_code service_oidc_redeem(struct service *sv, const struct service_redeem 
     if (r == B_OK && k.code != B_OK)
         r = b_err_set(err, k.code, 0, "%s, for %s", k.why, asked->client->id);
     return r;
+}
+
+static enum b_code note_granted(struct service_change *c, void *ctx, struct b_err *err)
+{
+    struct store_grant *g = ctx;
+    g->used_at = c->now;
+    g->token_expires = c->now + SERVICE_ACCESS_SECONDS;
+    return store_grant_put(c->store, g, err);
+}
+
+enum b_code service_oidc_ciba(struct service *sv, const struct oidc_client *client,
+                              const char *challenge, struct store_grant *ret,
+                              struct store_signon *ret_signon, char *token, struct b_err *err)
+{
+    static _Thread_local struct service_answer answer;
+    static _Thread_local struct service_beginning begins; /* no browser has its cookie */
+    begins.seconds = SERVICE_ACCESS_SECONDS;
+    enum b_code r = service_challenge_take(sv, challenge, client->id, NULL, &answer, &begins, err);
+    if (r != B_OK)
+        return r;
+    *ret_signon = begins.signon;
+    *ret = (struct store_grant){.is_profile = true, .signon = ret_signon->id};
+    memcpy(ret->client, client->id, sizeof(ret->client));
+    draw(token); /* it has no code: one that nobody knows */
+    digest_of(token, ret->code);
+    draw(token);
+    digest_of(token, ret->token);
+    return service_change(sv, note_granted, ret, err);
 }
 
 enum b_code service_oidc_whose(struct store *s, const char *token, int64_t now,

@@ -23,16 +23,23 @@ B_NODISCARD enum b_code service_oidc_give(struct service *sv, const struct oidc_
                                           int64_t signon, char *ret_code, struct b_err *err);
 
 struct service_redeem {
-    const struct oidc_client *client;         /* who has proved that it is it */
+    const struct oidc_client *client;           /* who has proved that it is it */
     const char *code, *redirect_uri, *verifier; /* "": not sent */
 };
 /* token: SERVICE_SECRET characters. B_E_CODE, B_E_CODE_USED: journalled, when the code is one. */
 B_NODISCARD enum b_code service_oidc_redeem(struct service *sv, const struct service_redeem *k,
-                                            struct store_grant *ret, struct store_signon *ret_signon,
-                                            char *token, struct b_err *err);
+                                            struct store_grant *ret,
+                                            struct store_signon *ret_signon, char *token,
+                                            struct b_err *err);
+/* For a challenge that was opened without a browser (CIBA), once a tap answers it. As
+ * service_challenge_take; the session lasts as long as the access token. */
+B_NODISCARD enum b_code service_oidc_ciba(struct service *sv, const struct oidc_client *client,
+                                          const char *challenge, struct store_grant *ret,
+                                          struct store_signon *ret_signon, char *token,
+                                          struct b_err *err);
 /* Whose access token it is, while the session is open. B_E_NOT_FOUND. */
 B_NODISCARD enum b_code service_oidc_whose(struct store *s, const char *token, int64_t now,
-                                           struct store_grant *ret,
-                                           struct store_signon *ret_signon, struct b_err *err);
+                                           struct store_grant *ret, struct store_signon *ret_signon,
+                                           struct b_err *err);
 
 #endif

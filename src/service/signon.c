@@ -194,8 +194,7 @@ struct taking {
     const char *name, *party, *secret;
     const struct service_signon_rules *rules;
     struct service_answer *answer;
-    struct store_signon *begins;
-    char *cookie;
+    struct service_beginning *begins;
     enum b_code code; /* why not; the journal has it */
     struct b_err cause;
 };
@@ -256,17 +255,19 @@ static enum b_code judge(struct service_change *c, struct taking *k, struct b_er
 static enum b_code begin_session(struct service_change *c, struct taking *k, struct b_err *err)
 {
     const struct store_assertion *a = &k->answer->assertion;
-    struct store_signon *v = k->begins;
-    *v = (struct store_signon){.badge_id = a->badge_id,
-                               .station = a->station,
-                               .has_pin = a->has_pin,
-                               .tapped_at = a->at,
-                               .expires_at = c->now + k->rules->session_seconds};
+    struct service_beginning *b = k->begins;
+    struct store_signon *v = &b->signon;
+    *v = (struct store_signon){
+        .badge_id = a->badge_id,
+        .station = a->station,
+        .has_pin = a->has_pin,
+        .tapped_at = a->at,
+        .expires_at = c->now + (b->seconds != 0 ? b->seconds : k->rules->session_seconds)};
     memcpy(v->holder_ref, a->holder_ref, sizeof(v->holder_ref));
     memcpy(v->token, a->token, sizeof(v->token));
     draw(v->sid, (STORE_RANDOM_NAME - 1) / 2);
-    draw(k->cookie, (SERVICE_SECRET - 1) / 2);
-    digest_of(k->cookie, v->secret);
+    draw(b->cookie, (SERVICE_SECRET - 1) / 2);
+    digest_of(b->cookie, v->secret);
     enum b_code r = store_signon_put(c->store, v, err);
     return r == B_OK ? store_signon_join(c->store, v->id, k->party, err) : r;
 }
@@ -299,15 +300,14 @@ static enum b_code note_taken(struct service_change *c, void *ctx, struct b_err 
 
 enum b_code service_challenge_take(struct service *sv, const char *name, const char *party,
                                    const char *secret, struct service_answer *ret,
-                                   struct store_signon *begins, char *ret_cookie, struct b_err *err)
+                                   struct service_beginning *begins, struct b_err *err)
 {
     struct taking k = {.name = name,
                        .party = party,
                        .secret = secret,
                        .rules = sv->signon != NULL ? sv->signon : &service_signon_default,
                        .answer = ret,
-                       .begins = begins,
-                       .cookie = ret_cookie};
+                       .begins = begins};
     *ret = (struct service_answer){.challenge = {.id = 0}};
     enum b_code r = service_change(sv, note_taken, &k, err);
     if (r == B_OK && k.code == B_OK)

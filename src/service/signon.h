@@ -72,16 +72,20 @@ struct service_answer {
     struct store_challenge challenge;
     struct store_assertion assertion;
 };
+/* A session that begins with the tap that is taken. */
+struct service_beginning {
+    int64_t seconds; /* how long it lasts; 0: as the rules say */
+    struct store_signon signon;
+    char cookie[SERVICE_SECRET]; /* what the browser keeps */
+};
 /* Takes the tap that answers the challenge. party and secret (NULL: whoever opened it kept none)
- * must be those it was opened with. begins: NULL, or a session of the browser begins with it, whose
- * cookie goes to ret_cookie (SERVICE_SECRET characters). Journalled, also when refused:
- * B_E_CHALLENGE_OVER, B_E_CHALLENGE_OTHER, B_E_CHALLENGE_UNCHOSEN, B_E_TAP_USED, B_E_TAP_LATE,
- * B_E_TAP_UNDONE; but not B_E_TAP_AWAITED. */
+ * must be those it was opened with. begins: NULL, or a session begins. Journalled, also when
+ * refused: B_E_CHALLENGE_OVER, B_E_CHALLENGE_OTHER, B_E_CHALLENGE_UNCHOSEN, B_E_TAP_USED,
+ * B_E_TAP_LATE, B_E_TAP_UNDONE; but not B_E_TAP_AWAITED. */
 B_NODISCARD enum b_code service_challenge_take(struct service *sv, const char *name,
                                                const char *party, const char *secret,
                                                struct service_answer *ret,
-                                               struct store_signon *begins, char *ret_cookie,
-                                               struct b_err *err);
+                                               struct service_beginning *begins, struct b_err *err);
 
 /* --- taps --------------------------------------------------------------------------------------
  */

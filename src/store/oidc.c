@@ -1,8 +1,8 @@
 #include "store/driver.h"
 #include "store/store.h"
 
-#define GRANT                                                                           \
-    "code, client, redirect_uri, nonce, challenge, is_profile, signon, expires_at,"     \
+#define GRANT                                                                       \
+    "code, client, redirect_uri, nonce, challenge, is_profile, signon, expires_at," \
     " used_at, token, token_expires, ended_at"
 
 static enum b_code read_grant(struct statement **st, struct store_grant *g, struct b_err *err)

@@ -65,6 +65,8 @@ B_NODISCARD enum b_code store_station_put(struct store *s, struct store_station 
                                           struct b_err *err);
 B_NODISCARD enum b_code store_station_by_id(struct store *s, int64_t id, struct store_station *ret,
                                             struct b_err *err);
+B_NODISCARD enum b_code store_station_by_name(struct store *s, const char *name,
+                                              struct store_station *ret, struct b_err *err);
 /* By its certificate or the renewed one. */
 B_NODISCARD enum b_code store_station_by_fingerprint(struct store *s,
                                                      const uint8_t fingerprint[static 32],

@@ -92,6 +92,17 @@ enum b_code store_station_by_fingerprint(struct store *s, const uint8_t fingerpr
     return take_one(st, ret, err);
 }
 
+enum b_code store_station_by_name(struct store *s, const char *name, struct store_station *ret,
+                                  struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(s, "SELECT " COLUMNS " FROM station WHERE name = ?", &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_text(st, 1, name);
+    return take_one(st, ret, err);
+}
+
 enum b_code store_station_by_code(struct store *s, const uint8_t code[static 32],
                                   struct store_station *ret, struct b_err *err)
 {

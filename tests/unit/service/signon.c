@@ -77,8 +77,8 @@ static enum b_code tap(struct desk_card *c, const struct store_station *station)
 
 struct login {
     struct store_challenge challenge;
-    char secret[SERVICE_SECRET], cookie[SERVICE_SECRET];
-    struct store_signon session;
+    char secret[SERVICE_SECRET];
+    struct service_beginning begun;
 };
 
 static void begin(struct login *l, const struct store_station *station)
@@ -90,8 +90,8 @@ static void begin(struct login *l, const struct store_station *station)
 static enum b_code take_as(struct login *l, const char *party, const char *secret)
 {
     static struct service_answer answer;
-    return service_challenge_take(&desk.sv, l->challenge.name, party, secret, &answer, &l->session,
-                                  l->cookie, &desk_err);
+    return service_challenge_take(&desk.sv, l->challenge.name, party, secret, &answer, &l->begun,
+                                  &desk_err);
 }
 
 static enum b_code take(struct login *l)
@@ -111,7 +111,7 @@ static bool is_open(const struct login *l)
 {
     static struct store_signon v;
     struct b_err ignored;
-    return service_signon_find(desk.sv.store, l->cookie, service_now(), &v, &ignored) == B_OK;
+    return service_signon_find(desk.sv.store, l->begun.cookie, service_now(), &v, &ignored) == B_OK;
 }
 
 static void one_tap_on_its_station_answers_a_login_once(void **state)
@@ -125,7 +125,7 @@ static void one_tap_on_its_station_answers_a_login_once(void **state)
     assert_int_equal(look(&l), SERVICE_TAPPED);
     MUST(take(&l));
     assert_string_equal(desk_last_event(&desk), "signon ok");
-    assert_string_equal(l.session.holder_ref, badge.holder_ref);
+    assert_string_equal(l.begun.signon.holder_ref, badge.holder_ref);
     assert_true(is_open(&l));
     assert_int_equal(look(&l), SERVICE_OVER);
     desk_expect(take(&l), B_E_TAP_USED);
@@ -375,15 +375,15 @@ static void a_second_tap_ends_the_session_unless_it_is_the_same_card_read_twice(
     sign_in(&l, &card, &here);
     MUST(tap(&card, &here));
     assert_true(is_open(&l));
-    l.session.tapped_at -= 10;
-    MUST(service_change(&desk.sv, put_signon, &l.session, &desk_err));
+    l.begun.signon.tapped_at -= 10;
+    MUST(service_change(&desk.sv, put_signon, &l.begun.signon, &desk_err));
     MUST(tap(&card, &here));
     assert_false(is_open(&l));
     const struct service_signon_rules keeps = {.session_seconds = 60, .keeps_on_second_tap = true};
     desk.sv.signon = &keeps;
     sign_in(&l, &card, &here);
-    l.session.tapped_at -= 10;
-    MUST(service_change(&desk.sv, put_signon, &l.session, &desk_err));
+    l.begun.signon.tapped_at -= 10;
+    MUST(service_change(&desk.sv, put_signon, &l.begun.signon, &desk_err));
     MUST(tap(&card, &here));
     assert_true(is_open(&l));
     desk.sv.signon = NULL;
@@ -416,17 +416,17 @@ static void a_session_ends_when_its_time_is_over_and_is_forgotten_a_day_later(vo
     static struct login l;
     static struct store_signon v;
     sign_in(&l, &card, &here);
-    l.session.expires_at = service_now() - 1;
-    MUST(service_change(&desk.sv, put_signon, &l.session, &desk_err));
+    l.begun.signon.expires_at = service_now() - 1;
+    MUST(service_change(&desk.sv, put_signon, &l.begun.signon, &desk_err));
     assert_false(is_open(&l));
     MUST(service_signon_sweep(&desk.sv, &desk_err));
-    MUST(store_signon_by_id(desk.sv.store, l.session.id, &v, &desk_err));
+    MUST(store_signon_by_id(desk.sv.store, l.begun.signon.id, &v, &desk_err));
     assert_string_equal(v.reason, "expired");
     assert_string_equal(v.token, ""); /* nothing is signed for it any more */
     v.expires_at -= 2 * 86400;
     MUST(service_change(&desk.sv, put_signon, &v, &desk_err));
     MUST(service_signon_sweep(&desk.sv, &desk_err));
-    desk_expect(store_signon_by_id(desk.sv.store, l.session.id, &v, &desk_err), B_E_NOT_FOUND);
+    desk_expect(store_signon_by_id(desk.sv.store, l.begun.signon.id, &v, &desk_err), B_E_NOT_FOUND);
 }
 
 static void who_waits_for_a_tap_is_woken_by_it(void **state)

@@ -1,0 +1,181 @@
+/*
+ * Client-initiated backchannel authentication (OpenID CIBA Core 1.0), poll and ping: a relying
+ * party asks a person for a tap without a browser ("confirm this prescription at station URG-07").
+ *
+ * The request's text is shown on the station and chosen there before a tap answers it (signon.h):
+ * nobody confirms what they did not see. `station` is ours: the name of the station; without it,
+ * the one where the person is signed in, else the one where they tap next and choose it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "http/signon.h"
+
+enum {
+    INTERVAL_SECONDS = 2,
+    EXPIRY_DEFAULT = 120,
+    HOLD_MS = 10000, /* an answer to come is waited for (CIBA §7.3, long polling) */
+};
+
+static void refuse(struct signon_call *c, int status, const char *error, const char *text)
+{
+    signon_json(c, status, json_pack("{s:s, s:s}", "error", error, "error_description", text));
+}
+
+/* --- the request -------------------------------------------------------------------------------
+ */
+
+static bool read_station(struct signon_call *c, const char *name, int64_t *ret)
+{
+    struct store_station st;
+    struct b_err ignored;
+    if (store_station_by_name(c->service.store, name, &st, &ignored) != B_OK ||
+        st.state != STORE_PARTY_ACTIVE)
+        return false;
+    *ret = st.id;
+    return true;
+}
+
+/* Where the person is signed in now, or 0. */
+static int64_t station_of(struct signon_call *c, const char *holder_ref)
+{
+    struct store_signon v = {.id = 0};
+    struct b_err ignored;
+    int64_t found = 0;
+    while (store_signon_next(c->service.store, &(struct store_signon_of){.holder_ref = holder_ref},
+                             v.id, &v, &ignored) == B_OK)
+        if (v.expires_at > time(NULL))
+            found = v.station;
+    return found;
+}
+
+/* Says what is wrong with the request, or NULL. */
+static const char *read_request(struct signon_call *c, const struct oidc_client *client,
+                                struct store_challenge *k)
+{
+    const char *scope = oidc_form_text(&c->form, "scope");
+    const char *text = oidc_form_text(&c->form, "binding_message");
+    const char *station = oidc_form_text(&c->form, "station");
+    const char *expiry = oidc_form_text(&c->form, "requested_expiry");
+    int64_t seconds = EXPIRY_DEFAULT;
+    if (!oidc_has_word(scope, "openid"))
+        return "invalid_scope";
+    if (strlen(text) >= sizeof(k->text) || (text[0] != '\0' && !b_text_is_name(text)))
+        return "invalid_binding_message";
+    if (expiry[0] != '\0') {
+        char *end = NULL;
+        seconds = strtol(expiry, &end, 10);
+        if (*end != '\0' || seconds < 1 || seconds > SERVICE_CHALLENGE_SECONDS_MAX)
+            return "invalid_request";
+    }
+    (void)snprintf(k->party, sizeof(k->party), "%s", client->id);
+    (void)snprintf(k->text, sizeof(k->text), "%s",
+                   text[0] != '\0' ? text : oidc_client_name(client, true));
+    (void)snprintf(k->holder_ref, sizeof(k->holder_ref), "%s",
+                   oidc_form_text(&c->form, "login_hint"));
+    k->needs_pin =
+        client->needs_pin || oidc_has_word(oidc_form_text(&c->form, "acr_values"), OIDC_ACR_PIN);
+    k->expires_at = time(NULL) + seconds;
+    if (station[0] != '\0')
+        return read_station(c, station, &k->station) ? NULL : "invalid_request";
+    k->station = station_of(c, k->holder_ref);
+    return NULL;
+}
+
+/* One hint, and it is somebody (§7.1; the relying party has proved who it is). */
+static const char *read_hint(struct signon_call *c)
+{
+    struct store_holder h;
+    struct b_err ignored;
+    const char *hint = oidc_form_text(&c->form, "login_hint");
+    bool has_others = oidc_form_text(&c->form, "id_token_hint")[0] != '\0' ||
+                      oidc_form_text(&c->form, "login_hint_token")[0] != '\0';
+    if (has_others || hint[0] == '\0' || strlen(hint) >= STORE_NAME_MAX)
+        return "invalid_request";
+    bool is_known = store_holder_by_ref(c->service.store, hint, &h, &ignored) == B_OK &&
+                    h.state == STORE_PARTY_ACTIVE;
+    return is_known ? NULL : "unknown_user_id";
+}
+
+void signon_ciba(struct signon_call *c)
+{
+    const char *why = NULL;
+    struct store_challenge k = {.id = 0};
+    struct b_err err = {.code = B_OK};
+    const char *authorization = c->request->header(c->request->query_ctx, "Authorization");
+    const struct oidc_client *client =
+        oidc_client_authenticate(c->clients, authorization, &c->form, &why);
+    if (client == NULL) {
+        refuse(c, 401, "invalid_client", why);
+        return;
+    }
+    if (!client->has_ciba) {
+        refuse(c, 400, "unauthorized_client", "ciba: its file does not say so");
+        return;
+    }
+    why = read_hint(c);
+    if (why == NULL)
+        why = read_request(c, client, &k);
+    if (why != NULL) {
+        refuse(c, 400, why, "see docs/integration/openid.md");
+        return;
+    }
+    enum b_code r = service_challenge_open(&c->service, &k, NULL, &err);
+    if (r != B_OK) {
+        refuse(c, http_status_of(r) >= 500 ? 503 : 400, "access_denied", b_code_text(r));
+        return;
+    }
+    signon_json(c, 200,
+                json_pack("{s:s, s:I, s:i}", "auth_req_id", k.name, "expires_in",
+                          (json_int_t)(k.expires_at - time(NULL)), "interval", INTERVAL_SECONDS));
+}
+
+/* --- the answer --------------------------------------------------------------------------------
+ */
+
+static const char *error_of(struct signon_call *c, enum b_code code, const char *name)
+{
+    struct store_challenge k;
+    struct b_err ignored;
+    switch ((int)code) {
+    case B_E_TAP_AWAITED:
+    case B_E_TAP_LATE:
+    case B_E_CHALLENGE_UNCHOSEN:
+        return "authorization_pending";
+    case B_E_TAP_UNDONE:
+        return "access_denied";
+    case B_E_CHALLENGE_OVER:
+        break;
+    default:
+        return "invalid_grant";
+    }
+    bool is_refused = c->service.store != NULL &&
+                      store_challenge_by_name(c->service.store, name, &k, &ignored) == B_OK &&
+                      k.state == STORE_CHALLENGE_ENDED;
+    return is_refused ? "access_denied" : "expired_token";
+}
+
+bool signon_ciba_redeem(struct signon_call *c, const struct oidc_client *client,
+                        struct store_grant *ret, struct store_signon *ret_signon, char *token)
+{
+    const char *name = oidc_form_text(&c->form, "auth_req_id");
+    struct service_ring ring = {.number = 0};
+    struct b_err err = {.code = B_OK};
+    service_await(c->service.bells, name, 0, 0, &ring);
+    enum b_code r = service_oidc_ciba(&c->service, client, name, ret, ret_signon, token, &err);
+    if (r == B_E_TAP_AWAITED) {
+        atomic_store(&c->peer->is_idle, true); /* it has said all, and waits for us */
+        http_give_reader_back(c->server, &c->service.store);
+        service_await(c->service.bells, name, ring.number, HOLD_MS, &ring);
+        c->service.store = http_borrow_reader(c->server, false);
+        r = service_oidc_ciba(&c->service, client, name, ret, ret_signon, token, &err);
+    }
+    if (r == B_OK)
+        return true;
+    if (http_status_of(r) >= 500)
+        refuse(c, 503, "temporarily_unavailable", b_code_text(r));
+    else
+        refuse(c, 400, error_of(c, r, name), b_code_text(r));
+    return false;
+}
