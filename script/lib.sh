@@ -14,6 +14,7 @@ declare -A packages=(
         libcmocka-dev libfreefare-dev libnfc-dev"
     [run]="softhsm2 tzdata p11-kit pcscd vsmartcard-vpcd util-linux iproute2"
     [test]="openssl zstd curl testssl.sh libfaketime sqlite3 opensc pcsc-tools libfreefare-bin mandoc systemd golang-go golang-golang-x-mod-dev"
+    [node]="nodejs npm"
     [clang]="clang-14 libclang-rt-14-dev llvm-14"
     [lint]="clang-format-14 clang-tidy-14 cppcheck shellcheck mandoc"
     [format]="clang-format-14"
@@ -22,6 +23,7 @@ declare -A reasons=(
     [build]="to compile Tessere"
     [run]="a PKCS#11 token, and the PC/SC service with a virtual reader"
     [test]="other people's programs, which judge ours"
+    [node]="other people's programs in JavaScript, which judge ours"
     [clang]="the second compiler, its sanitizers and its fuzzer"
     [lint]="the checks of the sources"
     [format]="the layout of the sources"
@@ -108,4 +110,18 @@ ask_root() {
     [ "$(id -u)" = 0 ] && return
     command -v sudo >/dev/null || return 0
     sudo -n true 2>/dev/null || { say "sudo: $1"; sudo -v; }
+}
+
+# npm_packages DIR: what DIR/package-lock.json names, installed as it says; prints the folder whose
+# node_modules has it, which is in the build tree
+npm_packages() {
+    local from=$1 to=$top/build/npm/${1##*/}
+    command -v npm >/dev/null || need node
+    mkdir -p "$to"
+    if ! cmp -s "$from/package-lock.json" "$to/installed"; then
+        cp "$from/package.json" "$from/package-lock.json" "$to"
+        (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund </dev/null >&2) || die "npm cannot install what $from names"
+        cp "$from/package-lock.json" "$to/installed"
+    fi
+    printf '%s\n' "$to"
 }

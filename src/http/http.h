@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "events/events.h"
 #include "service/desk.h"
 #include "service/party.h"
 #include "service/service.h"
@@ -40,6 +41,7 @@ struct http_config {
     char syslog[HTTP_PATH_MAX]; /* where a SIEM listens (syslog.h), or empty */
     /* how others encoded badges that taps take over, and their keys; or both empty */
     char fleet[HTTP_PATH_MAX], fleet_keys[HTTP_PATH_MAX];
+    char events[HTTP_PATH_MAX]; /* who is told what happens (events/events.h), or empty */
     unsigned vault_workers;
     unsigned auth_key_cache; /* keys of badges that the vault remembers; 0: none */
     unsigned connections;
@@ -118,7 +120,9 @@ struct http_server {
     struct http_guard *guard;
     struct http_rate *rate;
     struct http_counts counts;
-    struct http_syslog *syslog; /* NULL: none */
+    struct http_syslog *syslog;  /* NULL: none */
+    struct events_signer signer; /* of what others are told; sign NULL: none signs */
+    struct events_deliverer *events;
     _Atomic(struct MHD_Daemon *) daemon;
     struct MHD_Daemon *leaving[HTTP_LEAVING]; /* take no connection any more; oldest first */
 };

@@ -161,6 +161,7 @@ static void close_all(void)
 {
     service_desk_stop(server.desk);
     http_server_stop(&server);
+    events_deliverer_stop(&server.events);
     service_desk_free(&server.desk);
     service_writer_close(&server.service.writer);
     tell_siem();

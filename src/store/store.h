@@ -6,6 +6,7 @@
  *   people.h   holders, stations, people, proposals
  *   fleet.h    badges that others encoded, from lists
  *   stock.h    batches of physical cards
+ *   outbox.h   what other systems are to be told
  *   log.h      the journal's rows, settings, kept answers
  *   driver.h   what a database must offer (prepare, bind, step, transactions); sqlite.c is one
  *   migrations numbered, applied in order, each in one transaction
@@ -22,6 +23,7 @@
 #include "store/campaign.h"
 #include "store/fleet.h"
 #include "store/log.h"
+#include "store/outbox.h"
 #include "store/people.h"
 #include "store/stock.h"
 
