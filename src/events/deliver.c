@@ -32,7 +32,7 @@ struct events_deliverer {
     bool is_threaded;
     atomic_bool is_stopping;
     pthread_mutex_t lock;
-    struct events_config *next;  /* waits to be taken up; under the lock */
+    struct events_config *next;  /* to be taken up; the lock is for this, and for what posts is */
     struct events_config config; /* of the thread */
     struct flight flights[FLIGHTS];
     uint64_t hold_until_ms, forget_at_ms;
@@ -196,14 +196,22 @@ static void begin_due(struct events_deliverer *d)
 /* --- the thread --------------------------------------------------------------------------------
  */
 
+/* Connections that were made by the former one end: its certificates may be trusted no more. What
+ * is cut goes again at once, by the same name. */
 static void take_config(struct events_deliverer *d)
 {
     (void)pthread_mutex_lock(&d->lock);
     struct events_config *next = d->next;
     d->next = NULL;
+    if (next != NULL) {
+        remote_posts_free(&d->posts);
+        d->posts = remote_posts_new();
+        b_check(d->posts != NULL);
+    }
     (void)pthread_mutex_unlock(&d->lock);
     if (next == NULL)
         return;
+    memset(d->flights, 0, sizeof(d->flights));
     d->config = *next;
     b_wipe(next, sizeof(*next));
     free(next);
@@ -237,8 +245,8 @@ static void *deliver_all(void *arg)
 }
 
 enum b_code events_deliverer_start(const struct service *sv, struct store *store,
-                                   struct events_signer signer, struct events_deliverer **ret,
-                                   struct b_err *err)
+                                   struct events_signer signer, const struct events_config *c,
+                                   struct events_deliverer **ret, struct b_err *err)
 {
     struct events_deliverer *d = calloc(1, sizeof(*d));
     if (d == NULL) {
@@ -250,6 +258,7 @@ enum b_code events_deliverer_start(const struct service *sv, struct store *store
     d->service.asker = (struct service_asker){.actor = "server", .request = ""};
     d->store = store;
     d->signer = signer;
+    d->config = *c;
     d->posts = remote_posts_new();
     b_check(pthread_mutex_init(&d->lock, NULL) == 0);
     d->is_threaded = d->posts != NULL && pthread_create(&d->thread, NULL, deliver_all, d) == 0;
@@ -269,11 +278,11 @@ void events_deliverer_set(struct events_deliverer *d, const struct events_config
     (void)pthread_mutex_lock(&d->lock);
     struct events_config *former = d->next;
     d->next = next;
+    remote_posts_wake(d->posts);
     (void)pthread_mutex_unlock(&d->lock);
     if (former != NULL)
         b_wipe(former, sizeof(*former));
     free(former);
-    remote_posts_wake(d->posts);
 }
 
 void events_deliverer_stop(struct events_deliverer **pd)
@@ -284,7 +293,9 @@ void events_deliverer_stop(struct events_deliverer **pd)
         return;
     atomic_store(&d->is_stopping, true);
     if (d->is_threaded) {
+        (void)pthread_mutex_lock(&d->lock);
         remote_posts_wake(d->posts);
+        (void)pthread_mutex_unlock(&d->lock);
         (void)pthread_join(d->thread, NULL);
     }
     take_config(d);

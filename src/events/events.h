@@ -108,12 +108,13 @@ enum events_verdict events_judge(const char *kind, const struct remote_posted *a
 unsigned events_pause_s(unsigned n);
 
 struct events_deliverer;
-/* Starts it: sv is copied, and store, which the thread reads by, is taken over, also on failure.
- * signer.sign NULL: none signs, and security events wait. */
+/* Starts it: sv and c are copied, and store, which the thread reads by, is taken over, also on
+ * failure. signer.sign NULL: none signs, and security events wait. */
 B_NODISCARD enum b_code events_deliverer_start(const struct service *sv, struct store *store,
                                                struct events_signer signer,
+                                               const struct events_config *c,
                                                struct events_deliverer **ret, struct b_err *err);
-/* Another configuration from now on; it is copied. NULL: none, and nothing is delivered. */
+/* Another configuration from now on, and other connections; it is copied. */
 void events_deliverer_set(struct events_deliverer *d, const struct events_config *c);
 /* Ends it; what is under way is cut, and goes again at the next start. */
 void events_deliverer_stop(struct events_deliverer **d);

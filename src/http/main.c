@@ -148,7 +148,9 @@ static enum b_code open_all(const char *home, struct b_err *err)
     if (r == B_OK && (sv->policies = service_policies_new()) == NULL)
         r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
     sv->asker = (struct service_asker){.actor = "server", .request = ""};
-    return r == B_OK ? http_reload_policy(&server, err) : r;
+    if (r == B_OK)
+        r = http_reload_policy(&server, err);
+    return r == B_OK ? http_reload_events(&server, err) : r;
 }
 
 static void tell_siem(void)

@@ -113,7 +113,8 @@ static enum b_code start_deliveries(struct http_server *s, struct b_err *err)
     enum b_code r = service_home_path(s->home, "store.db", path, sizeof(path), err);
     if (r == B_OK)
         r = store_open(path, false, &store, err);
-    return r == B_OK ? events_deliverer_start(&s->service, store, s->signer, &s->events, err) : r;
+    return r == B_OK ? events_deliverer_start(&s->service, store, s->signer, &told, &s->events, err)
+                     : r;
 }
 
 static enum b_code keep_events(struct http_server *s, struct b_err *err)
@@ -121,10 +122,10 @@ static enum b_code keep_events(struct http_server *s, struct b_err *err)
     static struct store_subscription all[EVENTS_SUBSCRIPTIONS_MAX];
     enum b_code r =
         service_outbox_subscribe(&s->service, all, events_subscriptions(&told, all), err);
-    if (r == B_OK && s->events == NULL)
-        r = start_deliveries(s, err);
-    if (r == B_OK)
+    if (r == B_OK && s->events != NULL)
         events_deliverer_set(s->events, &told);
+    else if (r == B_OK)
+        r = start_deliveries(s, err);
     b_wipe(&told, sizeof(told));
     return r;
 }

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A connection is used again, and a file of CAs not read again, for so long. */
+static const long KEPT_S = 300;
+
 struct under_way {
     CURL *curl;
     struct curl_slist *headers;
@@ -117,6 +120,8 @@ static bool set(struct under_way *w, const struct remote_post *post)
                   curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
                   curl_easy_setopt(c, CURLOPT_NOPROXY, "*") == CURLE_OK &&
                   curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+                  curl_easy_setopt(c, CURLOPT_MAXLIFETIME_CONN, KEPT_S) == CURLE_OK &&
+                  curl_easy_setopt(c, CURLOPT_CA_CACHE_TIMEOUT, KEPT_S) == CURLE_OK &&
                   curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, post->timeout_ms) == CURLE_OK &&
                   curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, post->timeout_ms) == CURLE_OK;
     if (is_set && post->ca[0] != '\0')
