@@ -217,14 +217,14 @@ static void take_config(struct events_deliverer *d)
     free(next);
 }
 
-/* Once an hour. */
+/* Every ten minutes. */
 static void forget(struct events_deliverer *d)
 {
-    enum { HOUR_MS = 3600 * 1000 };
+    enum { EACH_MS = 600 * 1000 };
     struct b_err ignored;
     if (now_ms() < d->forget_at_ms)
         return;
-    d->forget_at_ms = now_ms() + HOUR_MS;
+    d->forget_at_ms = now_ms() + EACH_MS;
     (void)!service_outbox_forget(&d->service, &ignored);
 }
 

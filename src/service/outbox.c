@@ -268,15 +268,48 @@ enum b_code service_outbox_drop(struct service *sv, int64_t id, struct b_err *er
     return service_change(sv, note_drop, &id, err);
 }
 
+static bool gather_head(void *ctx, const struct store_letter *l)
+{
+    struct store_subscription v = {.event = ""};
+    memcpy(v.subscriber, l->subscriber, sizeof(v.subscriber));
+    return gather(ctx, &v);
+}
+
+static enum b_code trim(struct service_change *c, const char *subscriber, struct b_err *err)
+{
+    enum { WAITING_MAX = 100000 };
+    int64_t lost = 0;
+    enum b_code r = store_letter_trim(c->store, subscriber, WAITING_MAX, &lost, err);
+    if (r != B_OK || lost == 0)
+        return r;
+    return service_log(
+        c,
+        (struct service_entry){
+            .kind = "letters-lost",
+            .detail = json_pack("{s:s, s:I}", "subscriber", subscriber, "count", (json_int_t)lost)},
+        err);
+}
+
+static enum b_code trim_all(struct service_change *c, struct b_err *err)
+{
+    struct told t = {.names = NULL};
+    enum b_code r = store_letter_heads(c->store, gather_head, &t, err);
+    for (size_t i = 0; r == B_OK && i < t.count; i++)
+        r = trim(c, t.names[i], err);
+    free(t.names);
+    return r;
+}
+
 static enum b_code note_forget(struct service_change *c, void *ctx, struct b_err *err)
 {
     enum { DAY = 86400, DELIVERED_DAYS = 7, DEAD_DAYS = 90 };
     (void)ctx;
     enum b_code r = store_letter_forget(c->store, STORE_LETTER_DELIVERED,
                                         c->now - (int64_t)DELIVERED_DAYS * DAY, err);
-    return r == B_OK ? store_letter_forget(c->store, STORE_LETTER_DEAD,
-                                           c->now - (int64_t)DEAD_DAYS * DAY, err)
-                     : r;
+    if (r == B_OK)
+        r = store_letter_forget(c->store, STORE_LETTER_DEAD, c->now - (int64_t)DEAD_DAYS * DAY,
+                                err);
+    return r == B_OK ? trim_all(c, err) : r;
 }
 
 enum b_code service_outbox_forget(struct service *sv, struct b_err *err)

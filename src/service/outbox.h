@@ -53,7 +53,9 @@ B_NODISCARD enum b_code service_outbox_told(struct service *sv, const struct sto
 B_NODISCARD enum b_code service_outbox_retry(struct service *sv, int64_t id, struct b_err *err);
 /* A letter that nobody needs any more is removed; the journal tells it. */
 B_NODISCARD enum b_code service_outbox_drop(struct service *sv, int64_t id, struct b_err *err);
-/* Removes letters that were delivered a week ago, and those that are dead for three months. */
+/* Removes letters that were delivered a week ago, those that are dead for three months, and the
+ * oldest of a subscriber for whom more than 100,000 wait: a system that is away for long must not
+ * fill the disk. Of those the journal tells how many. */
 B_NODISCARD enum b_code service_outbox_forget(struct service *sv, struct b_err *err);
 
 #endif

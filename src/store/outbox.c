@@ -217,6 +217,24 @@ enum b_code store_letter_end(struct store *s, const char *kind, const char *reas
     return r;
 }
 
+enum b_code store_letter_trim(struct store *s, const char *subscriber, int64_t keep,
+                              int64_t *ret_count, struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(
+        s,
+        "DELETE FROM letter WHERE state = 0 AND subscriber = ?1 AND id <= (SELECT id FROM letter"
+        " WHERE state = 0 AND subscriber = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_text(st, 1, subscriber);
+    driver_bind_int(st, 2, keep);
+    r = store_run(&st, err);
+    *ret_count = r == B_OK ? driver_changes(s->driver) : 0;
+    return r;
+}
+
 enum b_code store_letter_remove(struct store *s, int64_t id, struct b_err *err)
 {
     struct statement *st = NULL;

@@ -80,6 +80,9 @@ B_NODISCARD enum b_code store_letter_count(struct store *s, enum store_letter_st
  * `kind` stay. Gives how many. */
 B_NODISCARD enum b_code store_letter_end(struct store *s, const char *kind, const char *reason,
                                          int64_t *ret_count, struct b_err *err);
+/* Of a subscriber's waiting letters, removes all but the newest `keep`. Gives how many. */
+B_NODISCARD enum b_code store_letter_trim(struct store *s, const char *subscriber, int64_t keep,
+                                          int64_t *ret_count, struct b_err *err);
 /* Removes one, whatever its state. */
 B_NODISCARD enum b_code store_letter_remove(struct store *s, int64_t id, struct b_err *err);
 /* Removes those in a state that were written before then. */
