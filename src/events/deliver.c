@@ -14,8 +14,8 @@ enum {
     LOOK_MS = 250,
     HOLD_MS = 5000, /* after an outcome that could not be written */
     PAUSE_MOST_S = 3600,
-    ATTEMPTS = 80,        /* some two days and a half */
-    LOGOUT_ATTEMPTS = 12, /* some hour: a session does not live for days */
+    ATTEMPTS = 80,        /* some two days */
+    LOGOUT_ATTEMPTS = 12, /* some half an hour: a session does not live for days */
 };
 
 struct flight {

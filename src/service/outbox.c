@@ -239,7 +239,7 @@ static enum b_code note_retry(struct service_change *c, void *ctx, struct b_err 
     struct store_letter l;
     enum b_code r = store_letter_by_id(c->store, *(const int64_t *)ctx, &l, err);
     if (r == B_OK && l.state == STORE_LETTER_DELIVERED)
-        r = b_err_set(err, B_E_BADGE_STATE, 0, "letter %lld was delivered", (long long)l.id);
+        r = b_err_set(err, B_E_LETTER_DELIVERED, 0, "letter %lld of the outbox", (long long)l.id);
     if (r != B_OK)
         return r;
     l.state = STORE_LETTER_WAITING;

@@ -48,8 +48,8 @@ B_NODISCARD enum b_code service_outbox_logout(struct service_change *c,
  * dead is told in the journal. */
 B_NODISCARD enum b_code service_outbox_told(struct service *sv, const struct store_letter *l,
                                             struct b_err *err);
-/* A letter that waits or is dead is tried again at once, as if for the first time. B_E_BADGE_STATE
- * when it was delivered. */
+/* A letter that waits or is dead is tried again at once, as if for the first time.
+ * B_E_LETTER_DELIVERED. */
 B_NODISCARD enum b_code service_outbox_retry(struct service *sv, int64_t id, struct b_err *err);
 /* A letter that nobody needs any more is removed; the journal tells it. */
 B_NODISCARD enum b_code service_outbox_drop(struct service *sv, int64_t id, struct b_err *err);
