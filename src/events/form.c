@@ -174,7 +174,7 @@ static json_t *logout_claims(const struct events_form *f, const json_t *told)
     b_hex(jti, drawn, sizeof(drawn));
     json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:s, s:{s:{}}}", "iss", text_of(told, "issuer"),
                           "aud", text_of(told, "client"), "iat", (json_int_t)f->now, "exp",
-                          (json_int_t)(f->now + LOGOUT_SECONDS), "jti", jti, "events", LOGOUT);
+                          (json_int_t)f->now + LOGOUT_SECONDS, "jti", jti, "events", LOGOUT);
     static const char *const names[] = {"sid", "sub"};
     for (size_t i = 0; i < B_COUNT(names); i++)
         if (text_of(told, names[i])[0] != '\0')
@@ -187,7 +187,7 @@ static enum b_code form_logout(const struct events_form *f, const json_t *told, 
 {
     static const char field[] = "logout_token=";
     const size_t skip = sizeof(field) - 1;
-    char *url = body + EVENTS_BODY_MAX - EVENTS_URL_MAX;
+    char *url = body + (EVENTS_BODY_MAX - EVENTS_URL_MAX);
     if (snprintf(url, EVENTS_URL_MAX, "%s", text_of(told, "url")) >= EVENTS_URL_MAX)
         return b_err_set(err, B_E_CONFIG, 0, "the address of a client is too long");
     memcpy(body, field, skip);

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # A relying system that listens, and what it has heard. To be sourced after tap.sh; $LISTENER is
 # tests/thirdparty/events/listener.mjs, $LIB script/lib.sh.
+work=${work:?}
 MODULES=$(bash -c '. "$1"; npm_packages tests/thirdparty/events' - "$LIB") || exit 1
 export MODULES
 export WEBHOOK_SECRET=whsec_dGVzc2VyZS10ZXN0LXNlY3JldC1vZi0zMi1ieXRlcyE=

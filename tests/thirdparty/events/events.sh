@@ -24,7 +24,7 @@ subscribers:
 Y
 # tells BEHAVIOUR: what becomes of the letters, in $work/told
 tells() {
-    rm -rf "$work/home"
+    rm -rf "${work:?}/home"
     mkdir "$work/home"
     cp "$work/token" "$work/home/"
     does receiver "$1"
