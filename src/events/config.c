@@ -244,20 +244,14 @@ static enum b_code take_file(const struct reading *k, const struct file *f)
     return r;
 }
 
-enum b_code events_config_read(const char *dir, const char *path, struct events_config *ret,
-                               struct b_err *err)
+enum b_code events_config_parse(const char *dir, const char *path, const char *text, size_t n,
+                                struct events_config *ret, struct b_err *err)
 {
     const struct reading k = {.dir = dir, .path = path, .config = ret, .err = err};
     struct config_said said = {.text = ""};
     cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
-    char *text = NULL;
-    size_t n = 0;
     *ret = (struct events_config){.count = 0};
-    if (b_file_read(path, FILE_MAX, &text, &n, err) != B_OK) {
-        err->code = B_E_CONFIG;
-        return B_E_CONFIG;
-    }
     cyaml_err_t code =
         cyaml_load_data((const uint8_t *)text, n, &config, &schema, (cyaml_data_t **)&f, NULL);
     config_place(&said, text, n);
@@ -268,6 +262,19 @@ enum b_code events_config_read(const char *dir, const char *path, struct events_
     else
         r = take_file(&k, f);
     (void)cyaml_free(&config, &schema, f, 0);
+    return r;
+}
+
+enum b_code events_config_read(const char *dir, const char *path, struct events_config *ret,
+                               struct b_err *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+    if (b_file_read(path, FILE_MAX, &text, &n, err) != B_OK) {
+        err->code = B_E_CONFIG;
+        return B_E_CONFIG;
+    }
+    enum b_code r = events_config_parse(dir, path, text, n, ret, err);
     free(text);
     return r;
 }

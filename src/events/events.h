@@ -54,6 +54,9 @@ struct events_config {
  */
 B_NODISCARD enum b_code events_config_read(const char *dir, const char *path,
                                            struct events_config *ret, struct b_err *err);
+/* The same from a text that was read already; path is for messages. */
+B_NODISCARD enum b_code events_config_parse(const char *dir, const char *path, const char *text,
+                                            size_t n, struct events_config *ret, struct b_err *err);
 /* The subscriber of that name, or NULL. */
 const struct events_subscriber *events_subscriber_named(const struct events_config *c,
                                                         const char *name);

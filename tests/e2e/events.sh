@@ -132,6 +132,7 @@ check "the letter is dead after two attempts" reaches 'n["dead"] == 1'
 check "which the journal tells" bash -c "'$TESSERE' --home '$home' journal export '$work/tiles' && grep -rq letter-dead '$work/tiles'"
 check "the metrics too" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call alice GET /v1/metrics | grep '^tessere_letters_dead 1$'"
 check "and readiness" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call alice GET /v1/readyz | grep '\"outbox\":\"dead-letters\"'"
+check "and the doctor" bash -c "'$TESSERE' --home '$home' doctor --json | grep letters-dead"
 does ehr ok
 check "the next one is not held up by it" bash -c "'$TESSERE' --home '$home' badge reinstate 1"
 check "and is heard" hears ehr 'all[-1]["type"] == "badge.reinstated" and all[-1]["how"] == "ok"'
