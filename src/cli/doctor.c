@@ -336,6 +336,19 @@ static enum b_code check_drill(struct cli *c, struct b_err *err)
     return r;
 }
 
+/* --- other systems -----------------------------------------------------------------------------
+ */
+
+static enum b_code check_outbox(struct cli *c, struct b_err *err)
+{
+    int64_t dead = 0;
+    enum b_code r = store_letter_count(c->service.store, STORE_LETTER_DEAD, &dead, err);
+    return r != B_OK || dead == 0
+               ? r
+               : b_err_set(err, B_E_LETTERS_DEAD, 0, _("%lld letters of the outbox are dead"),
+                           (long long)dead);
+}
+
 /* --- all of them -------------------------------------------------------------------------------
  */
 
@@ -363,6 +376,7 @@ static const struct check {
     {"certificate", N_("the server's certificate is in date"), HOME | SERVER, 0, check_certificate},
     {"backup", N_("the newest backup is recent"), HOME | CONFIG | BACKUPS, 0, check_backup},
     {"drill", N_("a drill was held in time"), STORE | BACKUPS, 0, check_drill},
+    {"outbox", N_("other systems are told what happens"), STORE, 0, check_outbox},
     {"readers", N_("pcscd runs and shows a reader"), DESK, 0, check_readers},
 };
 

@@ -76,6 +76,9 @@ void crypto_sha256(const void *p, size_t n, uint8_t out[static 32]);
 /* Of a || b. */
 void crypto_sha256_two(const void *a, size_t a_len, const void *b, size_t b_len,
                        uint8_t out[static 32]);
+/* HMAC-SHA-256 (RFC 2104); key of at least one byte. */
+void crypto_hmac_sha256(const void *key, size_t key_len, const void *p, size_t n,
+                        uint8_t out[static 32]);
 /* ECDSA over secp224r1 of a message shorter than a digest, taken as it is (originality signature).
  * public_key: 57 bytes 04||X||Y; signature: r||s, 56 bytes. False when it does not verify. */
 B_NODISCARD bool crypto_p224_verify(const uint8_t public_key[static 57], const void *message,

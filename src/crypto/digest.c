@@ -3,6 +3,7 @@
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/param_build.h>
 #include <string.h>
 #include <sys/random.h>
@@ -58,6 +59,12 @@ void crypto_sha256_two(const void *a, size_t a_len, const void *b, size_t b_len,
             EVP_DigestUpdate(ctx, a, a_len) == 1 && EVP_DigestUpdate(ctx, b, b_len) == 1 &&
             EVP_DigestFinal_ex(ctx, out, NULL) == 1);
     EVP_MD_CTX_free(ctx);
+}
+
+void crypto_hmac_sha256(const void *key, size_t key_len, const void *p, size_t n,
+                        uint8_t out[static 32])
+{
+    b_check(HMAC(EVP_sha256(), key, (int)key_len, p, n, out, NULL) != NULL);
 }
 
 /* r||s as the DER SEQUENCE that EVP wants. Returns its length, 0 on failure. */

@@ -19,7 +19,7 @@ struct signon {
 };
 
 struct file {
-    char *address, *certificate, *key, *trust, *ca_certificate, *ca_key, *syslog;
+    char *address, *certificate, *key, *trust, *ca_certificate, *ca_key, *syslog, *events;
     uint16_t port;
     uint32_t vault_workers, auth_key_cache, connections, connections_per_address,
         requests_per_second, stall_seconds;
@@ -72,6 +72,7 @@ static const cyaml_schema_field_t fields[] = {
     NUMBER("requests-per-second", requests_per_second),
     NUMBER("stall-seconds", stall_seconds),
     OPTIONAL("syslog", syslog),
+    OPTIONAL("events", events),
     CYAML_FIELD_BOOL("log-requests", CYAML_FLAG_OPTIONAL, struct file, log_requests),
     CYAML_FIELD_MAPPING_PTR("takeover", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
                             takeover, takeover_fields),
@@ -186,6 +187,7 @@ static enum b_code parse(const char *path, const char *text, size_t n, struct ht
     take_text(ret->ca_certificate, sizeof(ret->ca_certificate), f->ca_certificate, "");
     take_text(ret->ca_key, sizeof(ret->ca_key), f->ca_key, "");
     take_text(ret->syslog, sizeof(ret->syslog), f->syslog, "");
+    take_text(ret->events, sizeof(ret->events), f->events, "");
     take_text(ret->fleet, sizeof(ret->fleet), f->takeover != NULL ? f->takeover->fleet : NULL, "");
     take_text(ret->fleet_keys, sizeof(ret->fleet_keys),
               f->takeover != NULL ? f->takeover->keys_file : NULL, "");

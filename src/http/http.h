@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "events/events.h"
 #include "oidc/client.h"
 #include "service/desk.h"
 #include "service/party.h"
@@ -60,6 +61,7 @@ struct http_config {
     char syslog[HTTP_PATH_MAX]; /* where a SIEM listens (syslog.h), or empty */
     /* how others encoded badges that taps take over, and their keys; or both empty */
     char fleet[HTTP_PATH_MAX], fleet_keys[HTTP_PATH_MAX];
+    char events[HTTP_PATH_MAX]; /* who is told what happens (events/events.h), or empty */
     unsigned vault_workers;
     unsigned auth_key_cache; /* keys of badges that the vault remembers; 0: none */
     unsigned connections;
@@ -156,6 +158,8 @@ struct http_server {
     struct http_syslog *syslog; /* NULL: none */
     struct http_book *book;     /* relying parties (signon.h); NULL: none */
     struct service_signon_rules signon_rules;
+    struct events_signer signer; /* of what others are told; sign NULL: none signs */
+    struct events_deliverer *events;
     struct http_door api, pages;
 };
 B_NODISCARD enum b_code http_server_start(struct http_server *s, struct b_err *err);

@@ -23,7 +23,8 @@
 #include "service/policy.h"
 #include "service/signer.h"
 
-static struct http_server server;
+static struct http_server server = {.readers_lock = PTHREAD_MUTEX_INITIALIZER,
+                                    .reader_freed = PTHREAD_COND_INITIALIZER};
 
 static int fail(const struct b_err *err)
 {
@@ -170,7 +171,10 @@ static enum b_code open_all(const char *home, struct b_err *err)
     if (r == B_OK && (sv->policies = service_policies_new()) == NULL)
         r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
     sv->asker = (struct service_asker){.actor = "server", .request = ""};
-    return r == B_OK ? http_reload_policy(&server, err) : r;
+    if (r == B_OK)
+        r = http_reload_policy(&server, err);
+    server.signer = http_token_signer(&server);
+    return r == B_OK ? http_reload_events(&server, err) : r;
 }
 
 static void tell_siem(void)
@@ -185,6 +189,7 @@ static void close_all(void)
     if (server.service.bells != NULL)
         service_bells_stop(server.service.bells);
     http_server_stop(&server);
+    events_deliverer_stop(&server.events);
     service_desk_free(&server.desk);
     service_writer_close(&server.service.writer);
     tell_siem();
@@ -394,7 +399,7 @@ int main(int argc, char **argv)
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     json_set_alloc_funcs(malloc, wipe_free);
     enum b_code r = open_all(home, &err);
-    if (r == B_OK && http_has_signon(&server.config))
+    if (r == B_OK && (http_has_signon(&server.config) || server.config.events[0] != '\0'))
         r = service_signer_begin(&server.service, &err);
     if (r == B_OK)
         r = http_server_start(&server, &err);

@@ -88,11 +88,16 @@ enum b_code http_readyz(struct http_call *c, struct b_err *err)
         .ask = ask_token, .lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
     struct vault_identity ignored;
     uint64_t size = 0;
+    int64_t dead = 0;
     enum b_code r = store_entry_count(c->service.store, &size, err);
+    if (r == B_OK)
+        r = store_letter_count(c->service.store, STORE_LETTER_DEAD, &dead, err);
     if (r == B_OK)
         r = ask(c, &question, &ignored, err);
     if (r == B_OK)
         (void)json_object_set_new(c->out, "status", json_string("ready"));
+    if (r == B_OK && dead > 0) /* the server is ready; what others were to be told is not */
+        (void)json_object_set_new(c->out, "outbox", json_string("dead-letters"));
     return r;
 }
 

@@ -27,6 +27,14 @@ enum b_code http_metrics(struct http_call *c, struct b_err *err)
     enum { ROOM = 8192 };
     const struct http_server *s = c->server;
     const struct service_counts k = service_writer_counts(s->service.writer);
+    const struct events_counts told = events_counted(s->events);
+    int64_t letters[STORE_LETTER_STATES] = {0};
+    for (int i = 0; i < STORE_LETTER_STATES; i++) {
+        enum b_code r =
+            store_letter_count(c->service.store, (enum store_letter_state)i, &letters[i], err);
+        if (r != B_OK)
+            return r;
+    }
     const struct http_syslog_counts siem = http_syslog_counted(s->syslog);
     const struct metric metrics[] = {
         {"tessere_requests", "counter", "requests answered",
@@ -43,6 +51,14 @@ enum b_code http_metrics(struct http_call *c, struct b_err *err)
         {"tessere_syslog_sent", "counter", "entries told to the SIEM", (double)siem.sent},
         {"tessere_syslog_dropped", "counter", "entries that could not be told to the SIEM",
          (double)siem.dropped},
+        {"tessere_letters_delivered", "counter", "letters that subscribers took",
+         (double)told.delivered},
+        {"tessere_letters_failed", "counter", "attempts to deliver a letter that failed",
+         (double)told.failed},
+        {"tessere_letters_waiting", "gauge", "letters that wait for their subscribers",
+         (double)letters[STORE_LETTER_WAITING]},
+        {"tessere_letters_dead", "gauge", "letters that were given up: see tessere outbox list",
+         (double)letters[STORE_LETTER_DEAD]},
         {"tessere_vault_up", "gauge", "1 while the vault runs",
          vault_is_gone(s->service.vault) ? 0 : 1},
     };

@@ -74,6 +74,69 @@ enum b_code http_reload_others(struct http_server *s, struct b_err *err)
     return r;
 }
 
+/* --- events ------------------------------------------------------------------------------------
+ */
+
+static struct events_config told;
+
+/* A server that signs nothing must not seem to tell what it never can. */
+static enum b_code check_signer(const struct http_server *s, const char *path, struct b_err *err)
+{
+    for (size_t i = 0; i < told.count; i++)
+        if (told.subscribers[i].form == SERVICE_EVENT_CAEP && s->signer.sign == NULL)
+            return b_err_set(err, B_E_CONFIG, 0, "%s: %s: this server signs no security events",
+                             path, told.subscribers[i].name);
+    return B_OK;
+}
+
+/* What the file that c names says, until it is kept. */
+static enum b_code read_events(const struct http_server *s, const struct http_config *c,
+                               struct b_err *err)
+{
+    char path[SERVICE_PATH_MAX];
+    told = (struct events_config){.count = 0};
+    if (c->events[0] == '\0')
+        return B_OK;
+    enum b_code r = path_of(s, c->events, path, sizeof(path), err);
+    if (r == B_OK)
+        r = events_config_read(s->home, path, &told, err);
+    if (r == B_OK)
+        r = check_signer(s, path, err);
+    if (r != B_OK)
+        b_wipe(&told, sizeof(told));
+    return r;
+}
+
+static enum b_code start_deliveries(struct http_server *s, struct b_err *err)
+{
+    char path[SERVICE_PATH_MAX];
+    struct store *store = NULL;
+    enum b_code r = service_home_path(s->home, "store.db", path, sizeof(path), err);
+    if (r == B_OK)
+        r = store_open(path, false, &store, err);
+    return r == B_OK ? events_deliverer_start(&s->service, store, s->signer, &told, &s->events, err)
+                     : r;
+}
+
+static enum b_code keep_events(struct http_server *s, struct b_err *err)
+{
+    static struct store_subscription all[EVENTS_SUBSCRIPTIONS_MAX];
+    enum b_code r =
+        service_outbox_subscribe(&s->service, all, events_subscriptions(&told, all), err);
+    if (r == B_OK && s->events != NULL)
+        events_deliverer_set(s->events, &told);
+    else if (r == B_OK)
+        r = start_deliveries(s, err);
+    b_wipe(&told, sizeof(told));
+    return r;
+}
+
+enum b_code http_reload_events(struct http_server *s, struct b_err *err)
+{
+    enum b_code r = read_events(s, &s->config, err);
+    return r == B_OK ? keep_events(s, err) : r;
+}
+
 /* Of sign-on, clients and certificates follow a reload. */
 static bool is_signon_changed(const struct http_signon_config *now,
                               const struct http_signon_config *next)
@@ -153,9 +216,13 @@ enum b_code http_reload(struct http_server *s, char *note, size_t cap, struct b_
     if (r == B_OK)
         r = try_policy(s, err);
     if (r == B_OK)
+        r = read_events(s, &next, err);
+    if (r == B_OK)
         r = read_others(s, &next, &others, err);
-    if (r != B_OK)
+    if (r != B_OK) {
+        b_wipe(&told, sizeof(told));
         return r;
+    }
     keep_fixed(&s->config, &next, note, cap);
     r = http_book_read(s, &next, &book, err);
     if (r == B_OK)
@@ -167,6 +234,9 @@ enum b_code http_reload(struct http_server *s, char *note, size_t cap, struct b_
     if (r == B_OK)
         r = keep_others(s, &others, err);
     b_wipe(given, sizeof(given));
+    if (r == B_OK)
+        r = keep_events(s, err);
+    b_wipe(&told, sizeof(told));
     if (r == B_OK && (r = http_reload_policy(s, err)) != B_OK)
         r = b_err_wrap(err, "all but the policy was taken up"); /* the token is away */
     return r;

@@ -1,6 +1,7 @@
 /*
  * reload: what the server takes up at SIGHUP without losing a connection: the tap policy, its
- * certificates and those it trusts, its limits, whether it logs requests, keys of others. All or
+ * certificates and those it trusts, its limits, whether it logs requests, keys of others, who is
+ * told what happens. All or
  * nothing: what cannot be used changes nothing. Address, port, the built-in CA, the vault's workers
  * and the SIEM stay as they were until the next start, which is said.
  */
@@ -14,6 +15,9 @@
 B_NODISCARD enum b_code http_reload_policy(struct http_server *s, struct b_err *err);
 /* What takeovers at taps need, from the files that the configuration names; none without. */
 B_NODISCARD enum b_code http_reload_others(struct http_server *s, struct b_err *err);
+/* Who is told what happens, from the file that the configuration names; nobody without. Deliveries
+ * begin with the first call. */
+B_NODISCARD enum b_code http_reload_events(struct http_server *s, struct b_err *err);
 /* server.yaml, policy.yaml, certificates. note: what waits for the next start, or "". */
 B_NODISCARD enum b_code http_reload(struct http_server *s, char *note, size_t cap,
                                     struct b_err *err);

@@ -447,8 +447,6 @@ static enum b_code open_door(struct http_door *d, int fd, struct b_err *err)
 enum b_code http_server_start(struct http_server *s, struct b_err *err)
 {
     int fd = -1;
-    b_check(pthread_mutex_init(&s->readers_lock, NULL) == 0 &&
-            pthread_cond_init(&s->reader_freed, NULL) == 0);
     set_limits(s, &s->config);
     s->api.server = s->pages.server = s;
     s->pages.is_for_browsers = true;

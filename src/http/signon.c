@@ -265,6 +265,16 @@ bool http_book_config(struct http_server *s, struct http_signon_config *ret)
     return true;
 }
 
+void http_book_alg(struct http_server *s, const char *client, char *ret, size_t cap)
+{
+    struct http_book *b = borrow_book(s);
+    const struct oidc_client *found = b != NULL ? oidc_client_find(&b->clients, client) : NULL;
+    if (found != NULL)
+        (void)snprintf(ret, cap, "%s", found->alg);
+    if (b != NULL)
+        give_book_back(b);
+}
+
 void http_book_set(struct http_server *s, struct http_book *next)
 {
     (void)pthread_mutex_lock(&book_lock);

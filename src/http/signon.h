@@ -11,6 +11,7 @@
  *   signon_token.c      codes for tokens; userinfo
  *   signon_ciba.c       a tap that is asked for without a browser
  *   signon_logout.c     the end of a session
+ *   signon_tell.c       tokens for those who are told of it
  *   signon_meta.c       discovery, keys, style and script
  *   html.h              text for pages, in words.def's two languages
  *
@@ -127,6 +128,10 @@ B_NODISCARD enum b_code http_book_read(struct http_server *s, const struct http_
 void http_book_free(struct http_book **b);
 /* How sign-on is set up; false: it is not. */
 bool http_book_config(struct http_server *s, struct http_signon_config *ret);
+/* The algorithm of a relying party's tokens; *ret stays as it is when it is not known. */
+void http_book_alg(struct http_server *s, const char *client, char *ret, size_t cap);
+/* Signs what src/events sends. */
+struct events_signer http_token_signer(struct http_server *s);
 /* Takes next over, in the place of what there is. */
 void http_book_set(struct http_server *s, struct http_book *next);
 

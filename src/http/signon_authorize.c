@@ -33,7 +33,7 @@ void signon_give(struct signon_call *c, const struct oidc_request *q, int64_t si
 {
     char code[SERVICE_SECRET];
     struct b_err err = {.code = B_OK};
-    if (service_oidc_give(&c->service, q, signon, code, &err) == B_OK)
+    if (service_oidc_give(&c->service, q, c->config->issuer, signon, code, &err) == B_OK)
         answer(c, q, &(struct oidc_answer){.code = code});
     else
         signon_deny(c, q, "server_error", b_code_text(err.code));

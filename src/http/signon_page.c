@@ -106,11 +106,11 @@ static void put_forms(struct html *h, const struct signon_call *c, const struct 
     put_act(h, c, w, "/signon/finish", "finish-form");
     html_button(h, WORD_GO_ON, "main");
     html_put(h, "</div>");
-    put_act(h, c, w, "/signon/cancel", "cancel-form");
-    html_button(h, WORD_CANCEL, "plain");
     html_put(h, "<noscript><p class=\"detail\">");
     html_say(h, WORD_RELOAD);
     html_put(h, "</p></noscript>");
+    put_act(h, c, w, "/signon/cancel", "cancel-form");
+    html_button(h, WORD_CANCEL, "plain");
 }
 
 static void show(struct signon_call *c, const struct oidc_request *q, const struct signon_wait *w,

@@ -12,6 +12,7 @@
 
 #include "crypto/crypto.h"
 #include "service/change.h"
+#include "service/outbox.h"
 #include "service/signon.h"
 
 /* --- digests of records ------------------------------------------------------------------------
@@ -557,6 +558,8 @@ enum b_code service_log(struct service_change *c, struct service_entry e, struct
         r = b_err_set(err, B_E_INTERNAL, 0, "an entry of %zu bytes", row.body_len);
     if (r == B_OK)
         r = append(c, &row, err);
+    if (r == B_OK)
+        r = service_outbox_note(c, &e, row.index, err);
     free(leaf);
     free(beside);
     return r == B_OK ? service_signon_stopped(c, &e, err) : r;

@@ -27,10 +27,16 @@ bool service_oidc_answers(const struct store_signon *v, const struct oidc_reques
 /* --- codes -------------------------------------------------------------------------------------
  */
 
+struct giving {
+    struct store_grant grant;
+    struct store_told told;
+};
+
 static enum b_code note_given(struct service_change *c, void *ctx, struct b_err *err)
 {
-    struct store_grant *g = ctx;
-    struct store_signon v;
+    struct giving *k = ctx;
+    struct store_grant *g = &k->grant;
+    static _Thread_local struct store_signon v;
     enum b_code r = store_signon_by_id(c->store, g->signon, &v, err);
     if (r == B_OK && (v.ended_at != 0 || v.expires_at <= c->now))
         r = b_err_set(err, B_E_CHALLENGE_OVER, 0, "the session has ended");
@@ -38,23 +44,30 @@ static enum b_code note_given(struct service_change *c, void *ctx, struct b_err 
         return r;
     g->expires_at = g->token_expires = c->now + SERVICE_GRANT_SECONDS;
     r = store_grant_put(c->store, g, err);
-    return r == B_OK ? store_signon_join(c->store, v.id, g->client, err) : r;
+    if (r == B_OK)
+        r = store_signon_join(c->store, v.id, g->client, err);
+    return r == B_OK ? store_signon_tell(c->store, v.id, &k->told, err) : r;
 }
 
-enum b_code service_oidc_give(struct service *sv, const struct oidc_request *q, int64_t signon,
-                              char *ret_code, struct b_err *err)
+enum b_code service_oidc_give(struct service *sv, const struct oidc_request *q, const char *issuer,
+                              int64_t signon, char *ret_code, struct b_err *err)
 {
-    struct store_grant g = {.is_profile = q->is_profile, .signon = signon};
-    static_assert(sizeof(g.client) == OIDC_ID_MAX && sizeof(g.redirect_uri) == OIDC_URI_MAX &&
-                      sizeof(g.nonce) == OIDC_NONCE_MAX && sizeof(g.challenge) == OIDC_CHALLENGE,
+    struct giving k = {.grant = {.is_profile = q->is_profile, .signon = signon}};
+    struct store_grant *g = &k.grant;
+    static_assert(sizeof(g->client) == OIDC_ID_MAX && sizeof(g->redirect_uri) == OIDC_URI_MAX &&
+                      sizeof(g->nonce) == OIDC_NONCE_MAX &&
+                      sizeof(g->challenge) == OIDC_CHALLENGE && sizeof(k.told.url) == OIDC_URI_MAX,
                   "the store keeps what was asked");
-    memcpy(g.client, q->client->id, sizeof(g.client));
-    memcpy(g.redirect_uri, q->redirect_uri, sizeof(g.redirect_uri));
-    memcpy(g.nonce, q->nonce, sizeof(g.nonce));
-    memcpy(g.challenge, q->challenge, sizeof(g.challenge));
+    memcpy(g->client, q->client->id, sizeof(g->client));
+    memcpy(g->redirect_uri, q->redirect_uri, sizeof(g->redirect_uri));
+    memcpy(g->nonce, q->nonce, sizeof(g->nonce));
+    memcpy(g->challenge, q->challenge, sizeof(g->challenge));
+    memcpy(k.told.party, q->client->id, sizeof(k.told.party));
+    memcpy(k.told.url, q->client->backchannel_uri, sizeof(k.told.url));
+    (void)snprintf(k.told.issuer, sizeof(k.told.issuer), "%s", issuer);
     draw(ret_code);
-    digest_of(ret_code, g.code);
-    return service_change(sv, note_given, &g, err);
+    digest_of(ret_code, g->code);
+    return service_change(sv, note_given, &k, err);
 }
 
 /* --- trading -----------------------------------------------------------------------------------

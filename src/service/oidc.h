@@ -18,9 +18,10 @@ enum {
 /* Whether an open session answers the request without a tap. */
 bool service_oidc_answers(const struct store_signon *v, const struct oidc_request *q, int64_t now);
 /* A code (SERVICE_SECRET characters) for the request; its relying party takes part in the session
- * from now on. */
+ * from now on, and is told of its end if it wants to be. */
 B_NODISCARD enum b_code service_oidc_give(struct service *sv, const struct oidc_request *q,
-                                          int64_t signon, char *ret_code, struct b_err *err);
+                                          const char *issuer, int64_t signon, char *ret_code,
+                                          struct b_err *err);
 
 struct service_redeem {
     const struct oidc_client *client;           /* who has proved that it is it */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "service/outbox.h"
 #include "service/relay.h"
 
 enum { DOUBLE_TAP_SECONDS = 3, DAY = 86400 };
@@ -418,6 +419,34 @@ enum b_code service_signon_find(struct store *s, const char *cookie, int64_t now
     return r;
 }
 
+struct telling {
+    struct service_change *change;
+    const struct store_signon *signon;
+    enum b_code code;
+    struct b_err *err;
+};
+
+static bool tell_one(void *ctx, const struct store_told *t)
+{
+    struct telling *k = ctx;
+    const struct service_logout l = {.issuer = t->issuer,
+                                     .client = t->party,
+                                     .url = t->url,
+                                     .sid = k->signon->sid,
+                                     .sub = k->signon->holder_ref};
+    k->code = service_outbox_logout(k->change, &l, k->err);
+    return k->code == B_OK;
+}
+
+/* Relying parties hear of it from the outbox, once this change is durable. */
+static enum b_code tell_parties(struct service_change *c, const struct store_signon *v,
+                                struct b_err *err)
+{
+    struct telling k = {.change = c, .signon = v, .err = err};
+    enum b_code r = store_signon_each_told(c->store, v->id, tell_one, &k, err);
+    return r == B_OK ? k.code : r;
+}
+
 static enum b_code end_one(struct service_change *c, struct store_signon *v, const char *reason,
                            struct b_err *err)
 {
@@ -425,6 +454,8 @@ static enum b_code end_one(struct service_change *c, struct store_signon *v, con
     (void)snprintf(v->reason, sizeof(v->reason), "%s", reason);
     v->token[0] = '\0';
     enum b_code r = store_signon_put(c->store, v, err);
+    if (r == B_OK)
+        r = tell_parties(c, v, err);
     return r == B_OK
                ? service_log(c,
                              (struct service_entry){.kind = "signoff",

@@ -77,6 +77,23 @@ enum b_code store_holder_by_ref(struct store *s, const char *ref, struct store_h
     return r;
 }
 
+enum b_code store_holder_by_id(struct store *s, int64_t id, struct store_holder *ret,
+                               struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(s, "SELECT " COLUMNS " FROM holder WHERE id = ?", &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_int(st, 1, id);
+    r = driver_step(st, err);
+    if (r == B_E_NOT_FOUND)
+        (void)b_err_set(err, r, 0, "no holder %lld", (long long)id);
+    if (r == B_OK)
+        read_holder(st, ret);
+    driver_finish(&st);
+    return r;
+}
+
 enum b_code store_holder_each(struct store *s, int64_t after_id, const char *part,
                               bool (*fn)(void *ctx, const struct store_holder *h), void *ctx,
                               struct b_err *err)

@@ -79,6 +79,45 @@ enum b_code store_grant_by_token(struct store *s, const uint8_t token[static 32]
     return read_grant(&st, ret, err);
 }
 
+enum b_code store_signon_tell(struct store *s, int64_t signon, const struct store_told *t,
+                              struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(
+        s, "UPDATE signon_party SET issuer = ?, url = ? WHERE signon = ? AND party = ?", &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_text(st, 1, t->issuer);
+    driver_bind_text(st, 2, t->url);
+    driver_bind_int(st, 3, signon);
+    driver_bind_text(st, 4, t->party);
+    return store_run(&st, err);
+}
+
+enum b_code store_signon_each_told(struct store *s, int64_t signon,
+                                   bool (*fn)(void *ctx, const struct store_told *t), void *ctx,
+                                   struct b_err *err)
+{
+    struct store_told t;
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(s,
+                                  "SELECT party, issuer, url FROM signon_party"
+                                  " WHERE signon = ? AND url <> '' ORDER BY party",
+                                  &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_int(st, 1, signon);
+    while ((r = driver_step(st, err)) == B_OK) {
+        driver_text(st, 0, t.party, sizeof(t.party));
+        driver_text(st, 1, t.issuer, sizeof(t.issuer));
+        driver_text(st, 2, t.url, sizeof(t.url));
+        if (!fn(ctx, &t))
+            break;
+    }
+    driver_finish(&st);
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
 enum b_code store_oidc_forget(struct store *s, int64_t before, struct b_err *err)
 {
     static const char *const sql[] = {"DELETE FROM browser WHERE expires_at < ?",

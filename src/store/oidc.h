@@ -57,6 +57,20 @@ B_NODISCARD enum b_code store_grant_by_code(struct store *s, const uint8_t code[
 B_NODISCARD enum b_code store_grant_by_token(struct store *s, const uint8_t token[static 32],
                                              struct store_grant *ret, struct b_err *err);
 
+/* --- ends of sessions --------------------------------------------------------------------------
+ */
+
+/* Where a relying party that takes part in a session is told of its end. */
+struct store_told {
+    char party[STORE_NAME_MAX], issuer[STORE_URI_MAX], url[STORE_URI_MAX];
+};
+B_NODISCARD enum b_code store_signon_tell(struct store *s, int64_t signon,
+                                          const struct store_told *t, struct b_err *err);
+/* Those that have such a place. */
+B_NODISCARD enum b_code store_signon_each_told(struct store *s, int64_t signon,
+                                               bool (*fn)(void *ctx, const struct store_told *t),
+                                               void *ctx, struct b_err *err);
+
 /* Forgets browsers and grants that ended before then. */
 B_NODISCARD enum b_code store_oidc_forget(struct store *s, int64_t before, struct b_err *err);
 

@@ -41,6 +41,9 @@ B_NODISCARD enum b_code store_holder_put(struct store *s, struct store_holder *h
                                          struct b_err *err);
 B_NODISCARD enum b_code store_holder_by_ref(struct store *s, const char *ref,
                                             struct store_holder *ret, struct b_err *err);
+/* B_E_NOT_FOUND. */
+B_NODISCARD enum b_code store_holder_by_id(struct store *s, int64_t id, struct store_holder *ret,
+                                           struct b_err *err);
 /* In order of id, after `after_id`; part: of a name or reference, or NULL. */
 B_NODISCARD enum b_code store_holder_each(struct store *s, int64_t after_id, const char *part,
                                           bool (*fn)(void *ctx, const struct store_holder *h),

@@ -6,6 +6,8 @@
  *   people.h   holders, stations, people, proposals
  *   fleet.h    badges that others encoded, from lists
  *   stock.h    batches of physical cards
+ *   outbox.h   what other systems are to be told
+ *   oidc.h     browsers, and what relying parties were given
  *   signer.h   keys that sign tokens, wrapped
  *   log.h      the journal's rows, settings, kept answers
  *   driver.h   what a database must offer (prepare, bind, step, transactions); sqlite.c is one
@@ -24,6 +26,7 @@
 #include "store/fleet.h"
 #include "store/log.h"
 #include "store/oidc.h"
+#include "store/outbox.h"
 #include "store/people.h"
 #include "store/signer.h"
 #include "store/signon.h"

@@ -472,8 +472,11 @@ static void no_table_is_left_out(void **state)
     static struct list all;
     ask(&all, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
     for (size_t i = 0; i < all.count; i++) {
-        /* Which version the tables have; the history of before there was a journal. */
-        bool is_tried = strcmp(all.items[i], "schema") == 0 || strcmp(all.items[i], "event") == 0;
+        /* Which version the tables have; the history of before there was a journal; what others
+         * are to be told of entries that stand there (docs/journal.md). */
+        bool is_tried = strcmp(all.items[i], "schema") == 0 || strcmp(all.items[i], "event") == 0 ||
+                        strcmp(all.items[i], "letter") == 0 ||
+                        strcmp(all.items[i], "subscription") == 0;
         for (size_t t = 0; t < B_COUNT(tables); t++)
             is_tried |= strcmp(all.items[i], tables[t]) == 0;
         if (!is_tried)
