@@ -15,7 +15,7 @@ enum {
     HOLD_MS = 5000, /* after an outcome that could not be written */
     PAUSE_MOST_S = 3600,
     ATTEMPTS = 80,        /* some two days */
-    LOGOUT_ATTEMPTS = 12, /* some half an hour: a session does not live for days */
+    CLIENT_ATTEMPTS = 12, /* some half an hour: a session does not live for days */
 };
 
 struct flight {
@@ -68,11 +68,16 @@ static void say(struct events_deliverer *d, enum b_code r, const char *what,
 /* --- what became of a letter -------------------------------------------------------------------
  */
 
+static bool is_of_client(const struct store_letter *l)
+{
+    return strncmp(l->subscriber, SERVICE_LETTER_CLIENT, sizeof(SERVICE_LETTER_CLIENT) - 1) == 0;
+}
+
 static unsigned attempts_of(const struct events_deliverer *d, const struct store_letter *l)
 {
     unsigned most = d->config.attempts != 0 ? d->config.attempts : ATTEMPTS;
-    if (strcmp(l->kind, SERVICE_LETTER_LOGOUT) == 0 && most > LOGOUT_ATTEMPTS)
-        most = LOGOUT_ATTEMPTS;
+    if (is_of_client(l) && most > CLIENT_ATTEMPTS)
+        most = CLIENT_ATTEMPTS;
     return most;
 }
 
@@ -118,8 +123,7 @@ static bool is_due(const struct store_letter *l, int64_t now)
 
 static bool is_known(const struct events_deliverer *d, const struct store_letter *l)
 {
-    return strcmp(l->kind, SERVICE_LETTER_LOGOUT) == 0 ||
-           events_subscriber_named(&d->config, l->subscriber) != NULL;
+    return is_of_client(l) || events_subscriber_named(&d->config, l->subscriber) != NULL;
 }
 
 static bool pick(void *ctx, const struct store_letter *l)

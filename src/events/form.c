@@ -182,21 +182,53 @@ static json_t *logout_claims(const struct events_form *f, const json_t *told)
     return o;
 }
 
+/* To where the letter says: its address goes to the end of body. */
+static enum b_code address(const struct events_form *f, const json_t *told, char *body,
+                           struct remote_post *ret, struct b_err *err)
+{
+    char *url = body + (EVENTS_BODY_MAX - EVENTS_URL_MAX);
+    if (snprintf(url, EVENTS_URL_MAX, "%s", text_of(told, "url")) >= EVENTS_URL_MAX)
+        return b_err_set(err, B_E_CONFIG, 0, "the address of a client is too long");
+    ret->url = url;
+    ret->ca = f->config->ca;
+    return B_OK;
+}
+
 static enum b_code form_logout(const struct events_form *f, const json_t *told, char *body,
                                struct remote_post *ret, struct b_err *err)
 {
     static const char field[] = "logout_token=";
     const size_t skip = sizeof(field) - 1;
-    char *url = body + (EVENTS_BODY_MAX - EVENTS_URL_MAX);
-    if (snprintf(url, EVENTS_URL_MAX, "%s", text_of(told, "url")) >= EVENTS_URL_MAX)
-        return b_err_set(err, B_E_CONFIG, 0, "the address of a client is too long");
     memcpy(body, field, skip);
-    ret->url = url;
-    ret->ca = f->config->ca;
     (void)snprintf(ret->headers[0], sizeof(ret->headers[0]),
                    "Content-Type: application/x-www-form-urlencoded");
     return sign_token(f, EVENTS_TOKEN_LOGOUT, logout_claims(f, told), body + skip, EVENTS_JWT_MAX,
                       err);
+}
+
+/* OpenID CIBA Core 1.0 §10.2. */
+static enum b_code form_ping(const json_t *told, char *body, struct remote_post *ret,
+                             struct b_err *err)
+{
+    int n =
+        snprintf(body, EVENTS_JWT_MAX, "{\"auth_req_id\":\"%s\"}", text_of(told, "auth_req_id"));
+    int h = snprintf(ret->headers[1], sizeof(ret->headers[1]), "Authorization: Bearer %s",
+                     text_of(told, "token"));
+    (void)snprintf(ret->headers[0], sizeof(ret->headers[0]), "Content-Type: application/json");
+    return n < EVENTS_JWT_MAX && h < (int)sizeof(ret->headers[1])
+               ? B_OK
+               : b_err_set(err, B_E_CONFIG, 0, "a ping that does not fit");
+}
+
+static enum b_code form_for_client(const struct events_form *f, const struct store_letter *l,
+                                   const json_t *told, char *body, struct remote_post *ret,
+                                   struct b_err *err)
+{
+    enum b_code r = address(f, told, body, ret, err);
+    if (r != B_OK)
+        return r;
+    return strcmp(l->kind, SERVICE_LETTER_PING) == 0 ? form_ping(told, body, ret, err)
+                                                     : form_logout(f, told, body, ret, err);
 }
 
 enum b_code events_form(const struct events_form *f, const struct store_letter *l,
@@ -216,7 +248,7 @@ enum b_code events_form(const struct events_form *f, const struct store_letter *
         ret->url = s->url;
         ret->ca = s->ca;
     }
-    enum b_code r = s == NULL                       ? form_logout(f, told, body, ret, err)
+    enum b_code r = s == NULL                       ? form_for_client(f, l, told, body, ret, err)
                     : s->form == SERVICE_EVENT_CAEP ? form_set(f, l, told, body, ret, err)
                                                     : form_webhook(f, l, told, body, ret, err);
     json_decref(told);

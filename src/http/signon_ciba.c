@@ -50,6 +50,14 @@ static int64_t station_of(struct signon_call *c, const char *holder_ref)
     return found;
 }
 
+/* RFC 6750 §2.1: nothing that could be taken for more of a header. */
+static bool is_bearer(const char *token)
+{
+    static const char allowed[] =
+        "-._~+/=0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    return token[strspn(token, allowed)] == '\0';
+}
+
 /* Says what is wrong with the request, or NULL. */
 static const char *read_request(struct signon_call *c, const struct oidc_client *client,
                                 struct store_challenge *k)
@@ -74,6 +82,13 @@ static const char *read_request(struct signon_call *c, const struct oidc_client 
                    text[0] != '\0' ? text : oidc_client_name(client, true));
     (void)snprintf(k->holder_ref, sizeof(k->holder_ref), "%s",
                    oidc_form_text(&c->form, "login_hint"));
+    if (client->ping_uri[0] != '\0') {
+        const char *token = oidc_form_text(&c->form, "client_notification_token");
+        if (token[0] == '\0' || strlen(token) >= sizeof(k->ping_token) || !is_bearer(token))
+            return "invalid_request";
+        (void)snprintf(k->ping_url, sizeof(k->ping_url), "%s", client->ping_uri);
+        (void)snprintf(k->ping_token, sizeof(k->ping_token), "%s", token);
+    }
     k->needs_pin =
         client->needs_pin || oidc_has_word(oidc_form_text(&c->form, "acr_values"), OIDC_ACR_PIN);
     k->expires_at = time(NULL) + seconds;

@@ -71,7 +71,7 @@ json_t *oidc_discovery(const char *issuer)
     set_url(o, "end_session_endpoint", issuer, "/logout");
     set_url(o, "backchannel_authentication_endpoint", issuer, "/backchannel");
     (void)json_object_set_new(o, "backchannel_token_delivery_modes_supported",
-                              json_pack("[s]", "poll"));
+                              json_pack("[s,s]", "poll", "ping"));
     static const struct {
         const char *name;
         bool is;

@@ -27,10 +27,11 @@ struct oidc_client {
     uint8_t secret[32];                 /* SHA-256 */
     bool has_secret;                    /* otherwise it is public, and proves itself by PKCE */
     bool needs_no_pkce;
-    bool has_ciba;    /* it may ask for a tap without a browser */
-    bool needs_pin;   /* a badge alone is never enough for it */
-    bool is_loopback; /* a program of the workstation: any port of its redirect URIs */
-    char alg[8];      /* "RS256" or "ES256" */
+    bool has_ciba;               /* it may ask for a tap without a browser */
+    char ping_uri[OIDC_URI_MAX]; /* and is told here that one has come; "": it asks */
+    bool needs_pin;              /* a badge alone is never enough for it */
+    bool is_loopback;            /* a program of the workstation: any port of its redirect URIs */
+    char alg[8];                 /* "RS256" or "ES256" */
 };
 struct oidc_clients {
     size_t count;

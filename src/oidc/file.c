@@ -15,7 +15,7 @@ struct names {
     char *fr, *en;
 };
 struct client {
-    char *id, *secret_sha256, *secret_file, *alg, *pkce, *acr, *backchannel;
+    char *id, *secret_sha256, *secret_file, *alg, *pkce, *acr, *backchannel, *ping;
     struct names *name;
     bool is_public, is_loopback, has_ciba;
     char **redirects, **logouts;
@@ -44,6 +44,7 @@ static const cyaml_schema_field_t client_fields[] = {
     CYAML_FIELD_SEQUENCE("post-logout-redirect-uris", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                          struct client, logouts, &uri_value, 0, OIDC_URIS_MAX),
     OPTIONAL(struct client, "backchannel-logout-uri", backchannel, OIDC_URI_MAX - 1),
+    OPTIONAL(struct client, "ciba-ping-uri", ping, OIDC_URI_MAX - 1),
     OPTIONAL(struct client, "secret-sha256", secret_sha256, 64),
     OPTIONAL(struct client, "secret-file", secret_file, PATH_LENGTH_MAX - 1),
     CYAML_FIELD_BOOL("public", CYAML_FLAG_OPTIONAL, struct client, is_public),
@@ -172,6 +173,10 @@ static enum b_code take_client(const struct place *p, const struct client *f,
     c->has_ciba = f->has_ciba;
     if (f->redirects_count == 0 && !c->has_ciba)
         return wrong(p, "redirect-uris", "one or more; without them a client can ask for nothing");
+    if (f->ping != NULL && (!c->has_ciba || !oidc_is_uri(f->ping, false)))
+        return wrong(p, "ciba-ping-uri",
+                     "https://…, without fragment or user, and with ciba: true");
+    take_text(c->ping_uri, sizeof(c->ping_uri), f->ping, "");
     if (c->has_ciba && f->is_public)
         return wrong(p, "ciba", "not for a public client: it must prove who asks");
     enum b_code r = take_secret(p, f, c);

@@ -132,18 +132,38 @@ enum b_code service_outbox_note(struct service_change *c, const struct service_e
     return r;
 }
 
+/* Steals body. queue: what keeps one kind of letters from waiting behind another. */
+static enum b_code write_to_client(struct service_change *c, const char *kind, const char *client,
+                                   const char *queue, json_t *body, struct b_err *err)
+{
+    struct store_letter letter = {.state = STORE_LETTER_WAITING};
+    (void)snprintf(letter.kind, sizeof(letter.kind), "%s", kind);
+    int n = snprintf(letter.subscriber, sizeof(letter.subscriber), SERVICE_LETTER_CLIENT "%s%s",
+                     client, queue);
+    enum b_code r =
+        n < (int)sizeof(letter.subscriber)
+            ? write_letter(c, &letter, body, err)
+            : b_err_set(err, B_E_BAD_INPUT, 0, "a client's name of %zu bytes", strlen(client));
+    json_decref(body);
+    return r;
+}
+
 enum b_code service_outbox_logout(struct service_change *c, const struct service_logout *l,
                                   struct b_err *err)
 {
-    struct store_letter letter = {.kind = SERVICE_LETTER_LOGOUT};
-    if (snprintf(letter.subscriber, sizeof(letter.subscriber), "client %s", l->client) >=
-        (int)sizeof(letter.subscriber))
-        return b_err_set(err, B_E_BAD_INPUT, 0, "a client's name of %zu bytes", strlen(l->client));
-    json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:s}", "issuer", l->issuer, "client", l->client,
-                             "url", l->url, "sid", l->sid, "sub", l->sub);
-    enum b_code r = write_letter(c, &letter, body, err);
-    json_decref(body);
-    return r;
+    return write_to_client(c, SERVICE_LETTER_LOGOUT, l->client, "",
+                           json_pack("{s:s, s:s, s:s, s:s, s:s}", "issuer", l->issuer, "client",
+                                     l->client, "url", l->url, "sid", l->sid, "sub", l->sub),
+                           err);
+}
+
+enum b_code service_outbox_ping(struct service_change *c, const struct service_ping *p,
+                                struct b_err *err)
+{
+    return write_to_client(
+        c, SERVICE_LETTER_PING, p->client, " ping",
+        json_pack("{s:s, s:s, s:s}", "url", p->url, "token", p->token, "auth_req_id", p->challenge),
+        err);
 }
 
 /* --- who is told -------------------------------------------------------------------------------
@@ -181,7 +201,7 @@ static enum b_code note_subscriptions(struct service_change *c, void *ctx, struc
         r = store_subscription_add(c->store, v, err);
     }
     if (r == B_OK)
-        r = store_letter_end(c->store, SERVICE_LETTER_LOGOUT, "the subscriber was removed", &ended,
+        r = store_letter_end(c->store, SERVICE_LETTER_CLIENT, "the subscriber was removed", &ended,
                              err);
     if (r != B_OK) {
         json_decref(told);

@@ -11,6 +11,11 @@
 /* The kind of a letter that ends a session at a relying party (OpenID Connect Back-Channel Logout):
  * it goes where its body says, to nobody who subscribed. */
 #define SERVICE_LETTER_LOGOUT "logout"
+/* The kind of one that says that a tap may be asked for (CIBA, ping). Both go where their body
+ * says, to nobody who subscribed: a client, as whose subscriber they stand under a name with this
+ * before it. */
+#define SERVICE_LETTER_PING "ping"
+#define SERVICE_LETTER_CLIENT "client "
 
 enum service_event_form { SERVICE_EVENT_WEBHOOK, SERVICE_EVENT_CAEP };
 struct service_event {
@@ -43,6 +48,13 @@ struct service_logout {
 };
 B_NODISCARD enum b_code service_outbox_logout(struct service_change *c,
                                               const struct service_logout *l, struct b_err *err);
+
+/* The same of a challenge: whoever asked for it learns that it may ask what came of it. */
+struct service_ping {
+    const char *client, *url, *token, *challenge;
+};
+B_NODISCARD enum b_code service_outbox_ping(struct service_change *c, const struct service_ping *p,
+                                            struct b_err *err);
 
 /* What became of an attempt: state, attempts, next_at and error of the letter are kept. One that is
  * dead is told in the journal. */

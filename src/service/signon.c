@@ -114,6 +114,15 @@ struct act {
     struct store_challenge challenge;
 };
 
+/* Whoever asked without a browser is told that there is an answer. */
+static enum b_code ping(struct service_change *c, const struct store_challenge *k,
+                        struct b_err *err)
+{
+    const struct service_ping p = {
+        .client = k->party, .url = k->ping_url, .token = k->ping_token, .challenge = k->name};
+    return k->ping_url[0] != '\0' ? service_outbox_ping(c, &p, err) : B_OK;
+}
+
 static enum b_code note_chosen(struct service_change *c, void *ctx, struct b_err *err)
 {
     struct act *k = ctx;
@@ -146,7 +155,8 @@ static enum b_code note_ended(struct service_change *c, void *ctx, struct b_err 
     if (r != B_OK || is_over(&k->challenge, c->now))
         return r;
     k->challenge.state = STORE_CHALLENGE_ENDED;
-    return store_challenge_put(c->store, &k->challenge, err);
+    r = store_challenge_put(c->store, &k->challenge, err);
+    return r == B_OK ? ping(c, &k->challenge, err) : r;
 }
 
 enum b_code service_challenge_end(struct service *sv, const char *name, struct b_err *err)
@@ -402,7 +412,8 @@ enum b_code service_signon_tapped(struct service_change *c,
         return r;
     tap->challenge = w->count == 1 ? w->first.id : 0;
     tap->at = c->now;
-    return store_assertion_add(c->store, tap, err);
+    r = store_assertion_add(c->store, tap, err);
+    return r == B_OK && w->count == 1 ? ping(c, &w->first, err) : r;
 }
 
 /* --- sessions ----------------------------------------------------------------------------------

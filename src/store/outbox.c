@@ -199,19 +199,19 @@ enum b_code store_letter_count(struct store *s, enum store_letter_state state, i
     return r;
 }
 
-enum b_code store_letter_end(struct store *s, const char *kind, const char *reason,
+enum b_code store_letter_end(struct store *s, const char *clients, const char *reason,
                              int64_t *ret_count, struct b_err *err)
 {
     struct statement *st = NULL;
     enum b_code r = store_prepare(s,
                                   "UPDATE letter SET state = 2, error = ?1 WHERE state = 0 AND"
-                                  " kind <> ?2 AND subscriber NOT IN"
+                                  " substr(subscriber, 1, length(?2)) <> ?2 AND subscriber NOT IN"
                                   " (SELECT subscriber FROM subscription)",
                                   &st, err);
     if (r != B_OK)
         return r;
     driver_bind_text(st, 1, reason);
-    driver_bind_text(st, 2, kind);
+    driver_bind_text(st, 2, clients);
     r = store_run(&st, err);
     *ret_count = r == B_OK ? driver_changes(s->driver) : 0;
     return r;

@@ -77,8 +77,8 @@ B_NODISCARD enum b_code store_letter_each(struct store *s, enum store_letter_sta
 B_NODISCARD enum b_code store_letter_count(struct store *s, enum store_letter_state state,
                                            int64_t *ret, struct b_err *err);
 /* Waiting letters whose subscriber has no subscription become dead, for this reason; those of
- * `kind` stay. Gives how many. */
-B_NODISCARD enum b_code store_letter_end(struct store *s, const char *kind, const char *reason,
+ * clients (whose name begins so) stay. Gives how many. */
+B_NODISCARD enum b_code store_letter_end(struct store *s, const char *clients, const char *reason,
                                          int64_t *ret_count, struct b_err *err);
 /* Of a subscriber's waiting letters, removes all but the newest `keep`. Gives how many. */
 B_NODISCARD enum b_code store_letter_trim(struct store *s, const char *subscriber, int64_t keep,

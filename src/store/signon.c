@@ -33,7 +33,7 @@ static enum b_code one(struct statement **st, void (*read)(struct statement *st,
 
 #define CHALLENGE                                                                               \
     "name, party, station, holder_ref, needs_pin, text, secret, state, created_at, expires_at," \
-    " chosen_at"
+    " chosen_at, ping_url, ping_token"
 
 static void read_challenge(struct statement *st, void *ret)
 {
@@ -50,14 +50,16 @@ static void read_challenge(struct statement *st, void *ret)
     driver_text(st, 4, c->holder_ref, sizeof(c->holder_ref));
     driver_text(st, 6, c->text, sizeof(c->text));
     (void)driver_blob(st, 7, c->secret, sizeof(c->secret));
+    driver_text(st, 12, c->ping_url, sizeof(c->ping_url));
+    driver_text(st, 13, c->ping_token, sizeof(c->ping_token));
 }
 
 enum b_code store_challenge_put(struct store *s, struct store_challenge *c, struct b_err *err)
 {
     static const char insert[] =
-        "INSERT INTO challenge (" CHALLENGE ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    static const char update[] =
-        "UPDATE challenge SET (" CHALLENGE ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?";
+        "INSERT INTO challenge (" CHALLENGE ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    static const char update[] = "UPDATE challenge SET (" CHALLENGE
+                                 ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?";
     struct binder b = {.at = 0};
     enum b_code r = store_prepare(s, c->id == 0 ? insert : update, &b.st, err);
     if (r != B_OK)
@@ -73,6 +75,8 @@ enum b_code store_challenge_put(struct store *s, struct store_challenge *c, stru
     bind_int(&b, c->created_at);
     bind_int(&b, c->expires_at);
     bind_int(&b, c->chosen_at);
+    bind_text(&b, c->ping_url);
+    bind_text(&b, c->ping_token);
     if (c->id != 0)
         bind_int(&b, c->id);
     r = store_run(&b.st, err);

@@ -16,6 +16,8 @@ enum {
     STORE_READER_NAME = 128,     /* as PC/SC has it */
     STORE_ASSERTION_TEXT = 2048, /* the vault's JWT */
     STORE_SIGNON_REASON = 32,
+    STORE_PING_URL = 256,
+    STORE_PING_TOKEN = 257,
 };
 
 /* --- challenges --------------------------------------------------------------------------------
@@ -35,7 +37,9 @@ struct store_challenge {
     char holder_ref[STORE_NAME_MAX]; /* whose badge it must be, or "": anybody's */
     bool needs_pin;
     char text[STORE_CHALLENGE_TEXT]; /* what is to be confirmed, or "" */
-    uint8_t secret[32];              /* SHA-256 of what whoever opened it keeps */
+    /* Where to say that a tap has come, and by which word of theirs (CIBA, ping); "" not at all. */
+    char ping_url[STORE_PING_URL], ping_token[STORE_PING_TOKEN];
+    uint8_t secret[32]; /* SHA-256 of what whoever opened it keeps */
     enum store_challenge_state state;
     int64_t created_at, expires_at;
     int64_t chosen_at; /* by the person, before others that wait on the station; 0: not */

@@ -42,6 +42,15 @@ clients:
     alg: ES256
     redirect-uris: ["https://rp.example/callback"]
     post-logout-redirect-uris: ["https://rp.example/bye"]
+  - id: prescriptions
+    name: {fr: Prescription, en: Prescriptions}
+    secret-sha256: $digest
+    ciba: true
+  - id: rung
+    name: {fr: Sonnette, en: Rung}
+    secret-sha256: $digest
+    ciba: true
+    ciba-ping-uri: https://localhost:$((pages + 1))/ping
   - id: old
     name: {fr: Ancien portail}
     secret-sha256: $digest
