@@ -237,4 +237,7 @@ B_NODISCARD enum b_code http_page(const struct http_call *c, struct http_page *r
 bool http_page_add(struct http_page *p, int64_t id, json_t *item);
 void http_page_end(struct http_call *c, struct http_page *p);
 
+/* Adds a challenge to the JSON array ctx: for the store's callbacks. */
+bool http_challenge_add(void *ctx, const struct store_challenge *c);
+
 #endif

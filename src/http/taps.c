@@ -84,6 +84,18 @@ static enum b_code answer_need(struct http_call *c, const struct service_verdict
     return B_OK;
 }
 
+/* What waits for this person on no station yet: that they are told of it must not cost the tap. */
+static void answer_challenges(struct http_call *c, const struct service_verdict *v)
+{
+    struct b_err ignored;
+    json_t *items = json_array();
+    (void)!store_challenge_of_holder(c->service.store, v->badge.holder_ref, time(NULL),
+                                     http_challenge_add, items, &ignored);
+    if (json_array_size(items) > 0)
+        (void)json_object_set(c->out, "challenges", items);
+    json_decref(items);
+}
+
 static void answer_verdict(struct http_call *c, const struct service_verdict *v)
 {
     (void)json_object_set_new(c->out, "outcome", json_string("granted"));
@@ -93,6 +105,7 @@ static void answer_verdict(struct http_call *c, const struct service_verdict *v)
         json_pack("{s:s, s:s}", "ref", v->badge.holder_ref, "name", v->badge.holder_name));
     (void)json_object_set_new(c->out, "generation", json_integer(v->generation));
     answer_sentence(c, B_OK, v->badge.holder_name);
+    answer_challenges(c, v);
     if (v->is_rekeyed) {
         (void)json_object_set_new(c->out, "tap", json_string(c->params[0]));
         (void)json_object_set_new(c->out, "rekey", json_true());

@@ -41,6 +41,26 @@ static bool count_challenge(void *ctx, const struct store_challenge *c)
     return true;
 }
 
+static bool count_ready(void *ctx, const struct store_challenge *c)
+{
+    *(size_t *)ctx += service_challenge_is_ready(c);
+    return true;
+}
+
+void service_station_bell(int64_t station, char name[static SERVICE_STATION_BELL])
+{
+    (void)snprintf(name, SERVICE_STATION_BELL, "station:%lld", (long long)station);
+}
+
+/* Whoever waits for the challenge, or shows those of its station, looks again. */
+static void ring_changed(const struct service *sv, const struct store_challenge *c)
+{
+    char station[SERVICE_STATION_BELL];
+    service_station_bell(c->station, station);
+    service_ring(sv->bells, c->name, B_OK);
+    service_ring(sv->bells, station, B_OK);
+}
+
 static enum b_code note_opened(struct service_change *c, void *ctx, struct b_err *err)
 {
     struct store_challenge *k = ctx;
@@ -67,7 +87,10 @@ enum b_code service_challenge_open(struct service *sv, struct store_challenge *i
         draw(ret_secret, (SERVICE_SECRET - 1) / 2);
         digest_of(ret_secret, io->secret);
     }
-    return service_change(sv, note_opened, io, err);
+    enum b_code r = service_change(sv, note_opened, io, err);
+    if (r == B_OK)
+        ring_changed(sv, io);
+    return r;
 }
 
 bool service_challenge_is_of(const struct store_challenge *c, const char *secret)
@@ -111,7 +134,7 @@ enum b_code service_challenge_choose(struct service *sv, const char *name, int64
     struct act k = {.name = name, .station = station};
     enum b_code r = service_change(sv, note_chosen, &k, err);
     if (r == B_OK)
-        service_ring(sv->bells, name, B_OK);
+        ring_changed(sv, &k.challenge);
     return r;
 }
 
@@ -130,7 +153,7 @@ enum b_code service_challenge_end(struct service *sv, const char *name, struct b
     struct act k = {.name = name};
     enum b_code r = service_change(sv, note_ended, &k, err);
     if (r == B_OK)
-        service_ring(sv->bells, name, B_OK);
+        ring_changed(sv, &k.challenge);
     return r;
 }
 
@@ -147,7 +170,7 @@ enum b_code service_challenge_look(struct store *s, const struct store_challenge
         *others = 0;
     if (is_over(c, now))
         return B_OK;
-    enum b_code r = store_challenge_each(s, c->station, "", now, count_challenge, &waiting, err);
+    enum b_code r = store_challenge_each(s, c->station, "", now, count_ready, &waiting, err);
     if (r != B_OK)
         return r;
     if (others != NULL)
@@ -287,6 +310,8 @@ enum b_code service_challenge_take(struct service *sv, const char *name, const c
                        .cookie = ret_cookie};
     *ret = (struct service_answer){.challenge = {.id = 0}};
     enum b_code r = service_change(sv, note_taken, &k, err);
+    if (r == B_OK && k.code == B_OK)
+        ring_changed(sv, &ret->challenge);
     if (r == B_OK && k.code != B_OK) {
         *err = k.cause;
         return k.code;
@@ -306,6 +331,8 @@ static bool list_wanted(void *ctx, const struct store_challenge *c)
 {
     struct listing *k = ctx;
     struct service_wanted *w = k->wanted;
+    if (!service_challenge_is_ready(c))
+        return true;
     if (c->chosen_at != 0 && c->chosen_at >= k->chosen_at) { /* it alone counts */
         k->chosen_at = c->chosen_at;
         w->count = 0;

@@ -8,6 +8,7 @@
  *   one waits  a tap answers it
  *   more wait  none is answered until the person chooses: no login is ever first by chance
  *   elsewhere  a tap on another station answers nothing here
+ *   a text     to be confirmed is answered only once a program of the station has shown it
  */
 #ifndef TESSERE_SERVICE_SIGNON_H
 #define TESSERE_SERVICE_SIGNON_H
@@ -38,12 +39,20 @@ extern const struct service_signon_rules service_signon_default;
  * B_E_CHALLENGES_MANY. */
 B_NODISCARD enum b_code service_challenge_open(struct service *sv, struct store_challenge *io,
                                                char *ret_secret, struct b_err *err);
-/* The person chooses it before others on this station, which a challenge of none then is of.
- * B_E_CHALLENGE_OVER, B_E_CHALLENGE_OTHER. */
+/* The person chooses it before others on this station, which a challenge of none then is of; and
+ * was shown its text. B_E_CHALLENGE_OVER, B_E_CHALLENGE_OTHER. */
 B_NODISCARD enum b_code service_challenge_choose(struct service *sv, const char *name,
                                                  int64_t station, struct b_err *err);
 B_NODISCARD enum b_code service_challenge_end(struct service *sv, const char *name,
                                               struct b_err *err);
+/* The bell of a station, which rings when its challenges change. */
+enum { SERVICE_STATION_BELL = 32 };
+void service_station_bell(int64_t station, char name[static SERVICE_STATION_BELL]);
+/* Whether a tap may answer it as things are: one with a text must have been shown. */
+static inline bool service_challenge_is_ready(const struct store_challenge *c)
+{
+    return c->text[0] == '\0' || c->chosen_at != 0;
+}
 /* Whether the secret is the one of whoever opened it. */
 bool service_challenge_is_of(const struct store_challenge *c, const char *secret);
 

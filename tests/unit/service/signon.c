@@ -309,6 +309,38 @@ static void a_station_has_so_many_logins_and_no_more(void **state)
                 B_E_CHALLENGES_MANY);
 }
 
+static void a_text_to_confirm_is_answered_only_once_it_was_shown(void **state)
+{
+    (void)state;
+    static struct login l, plain;
+    l = (struct login){.challenge = {.party = "ehr", .station = here.id, .text = "10 mg morphine"}};
+    MUST(service_challenge_open(&desk.sv, &l.challenge, l.secret, &desk_err));
+    MUST(tap(&card, &here));
+    desk_expect(take(&l), B_E_TAP_AWAITED);
+    begin(&plain, &here); /* it stands in nobody's way either */
+    MUST(tap(&card, &here));
+    MUST(take(&plain));
+    MUST(service_challenge_choose(&desk.sv, l.challenge.name, here.id, &desk_err));
+    MUST(tap(&card, &here));
+    MUST(take(&l));
+}
+
+static void a_login_for_a_person_on_any_station_is_chosen_on_one_first(void **state)
+{
+    (void)state;
+    static struct login l;
+    l = (struct login){.challenge = {.party = "ehr"}};
+    (void)snprintf(l.challenge.holder_ref, sizeof(l.challenge.holder_ref), "%s", badge.holder_ref);
+    MUST(service_challenge_open(&desk.sv, &l.challenge, l.secret, &desk_err));
+    MUST(tap(&card, &here));
+    desk_expect(take(&l), B_E_TAP_AWAITED);
+    MUST(service_challenge_choose(&desk.sv, l.challenge.name, here.id, &desk_err));
+    MUST(tap(&other_card, &here));
+    desk_expect(take(&l), B_E_TAP_AWAITED);
+    MUST(tap(&card, &here));
+    MUST(take(&l));
+}
+
 /* --- sessions ----------------------------------------------------------------------------------
  */
 
@@ -403,11 +435,13 @@ static void who_waits_for_a_tap_is_woken_by_it(void **state)
     static struct login l;
     struct service_ring ring;
     begin(&l, &here);
-    service_await(desk.sv.bells, l.challenge.name, 0, 10, &ring);
-    assert_int_equal(ring.number, 0);
+    service_await(desk.sv.bells, l.challenge.name, 0, 0, &ring);
+    uint64_t before = ring.number;
+    service_await(desk.sv.bells, l.challenge.name, before, 10, &ring);
+    assert_int_equal(ring.number, before);
     MUST(tap(&card, &here));
-    service_await(desk.sv.bells, l.challenge.name, 0, 60000, &ring);
-    assert_int_not_equal(ring.number, 0);
+    service_await(desk.sv.bells, l.challenge.name, before, 60000, &ring);
+    assert_true(ring.number > before);
     assert_int_equal(ring.code, B_OK);
     service_await(desk.sv.bells, l.challenge.name, ring.number, 10, &ring);
     service_bells_stop(desk.sv.bells);
@@ -432,6 +466,8 @@ int main(void)
         EACH(a_login_that_was_ended_takes_nothing),
         EACH(a_login_that_wants_a_pin_is_not_answered_without),
         EACH(a_tap_for_a_program_of_the_station_answers_no_login),
+        EACH(a_text_to_confirm_is_answered_only_once_it_was_shown),
+        EACH(a_login_for_a_person_on_any_station_is_chosen_on_one_first),
         EACH(a_station_has_so_many_logins_and_no_more),
         EACH(the_next_person_s_tap_ends_the_session_of_the_one_before),
         EACH(a_second_tap_ends_the_session_unless_it_is_the_same_card_read_twice),
