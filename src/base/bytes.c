@@ -298,7 +298,7 @@ bool b_base64url(char *out, size_t cap, const void *p, size_t n)
     return encode64(out, cap, b_rd_from(p, n), "-_", false);
 }
 
-static uint32_t value64(char c)
+static uint32_t value64(char c, const char *tail)
 {
     if (c >= 'A' && c <= 'Z')
         return (uint32_t)(c - 'A');
@@ -306,27 +306,42 @@ static uint32_t value64(char c)
         return (uint32_t)(c - 'a') + 26;
     if (c >= '0' && c <= '9')
         return (uint32_t)(c - '0') + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : 64;
+    return c == tail[0] ? 62 : c == tail[1] ? 63 : 64;
 }
 
-bool b_unbase64(struct b_wr *w, const char *text, size_t n)
+/* n: without padding. Bits that nobody would read back are zero. */
+static bool decode64(struct b_wr *w, const char *text, size_t n, const char *tail)
 {
-    if (n % 4 != 0)
+    if (n % 4 == 1)
         return false;
     for (size_t at = 0; at < n; at += 4) {
-        bool is_last = at + 4 == n;
-        size_t pads = is_last && text[at + 3] == '=' ? (text[at + 2] == '=' ? 2 : 1) : 0;
+        size_t count = n - at < 4 ? n - at : 4;
         uint32_t v = 0;
         for (size_t i = 0; i < 4; i++) {
-            uint32_t six = i >= 4 - pads ? 0 : value64(text[at + i]);
+            uint32_t six = i < count ? value64(text[at + i], tail) : 0;
             if (six > 63)
                 return false;
             v = v << 6 | six;
         }
-        if ((pads == 1 && (v & 0xFF) != 0) || (pads == 2 && (v & 0xFFFF) != 0))
-            return false; /* bits that nobody would read back */
-        for (size_t i = 0; i < 3 - pads; i++)
+        if ((v & (0xFFFFFFu >> 8 * (count - 1))) != 0)
+            return false;
+        for (size_t i = 0; i + 1 < count; i++)
             b_wr_u8(w, (uint8_t)(v >> (16 - 8 * i)));
     }
     return b_wr_ok(w);
+}
+
+bool b_unbase64(struct b_wr *w, const char *text, size_t n)
+{
+    size_t pads = 0;
+    if (n % 4 != 0)
+        return false;
+    while (pads < 2 && n > 0 && text[n - 1 - pads] == '=')
+        pads++;
+    return decode64(w, text, n - pads, "+/");
+}
+
+bool b_unbase64url(struct b_wr *w, const char *text, size_t n)
+{
+    return decode64(w, text, n, "-_");
 }

@@ -84,5 +84,7 @@ B_NODISCARD bool b_base64(char *out, size_t cap, const void *p, size_t n);
 B_NODISCARD bool b_base64url(char *out, size_t cap, const void *p, size_t n);
 /* Exactly n characters of padded base64; false on anything that b_base64 does not write. */
 B_NODISCARD bool b_unbase64(struct b_wr *w, const char *text, size_t n);
+/* The same of what b_base64url writes. */
+B_NODISCARD bool b_unbase64url(struct b_wr *w, const char *text, size_t n);
 
 #endif

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/crypto.h"
+
 /* --- AES key wrap ------------------------------------------------------------------------------
  */
 
@@ -48,6 +50,48 @@ bool crypto_key_unwrap(const uint8_t kek[static CRYPTO_KEK], const uint8_t *wrap
     else
         b_wipe(out, n - 8);
     b_wipe(room, sizeof(room));
+    return is_good;
+}
+
+/* --- AES-256-GCM -------------------------------------------------------------------------------
+ */
+
+enum { NONCE = 12, TAG = 16 };
+
+void crypto_seal(const uint8_t kek[static CRYPTO_KEK], struct b_rd context, struct b_rd plain,
+                 uint8_t *out)
+{
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int n = 0;
+    int length = (int)plain.left;
+    crypto_random(out, NONCE);
+    b_check(ctx != NULL && EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, kek, out) == 1 &&
+            EVP_EncryptUpdate(ctx, NULL, &n, context.p, (int)context.left) == 1 &&
+            EVP_EncryptUpdate(ctx, out + NONCE, &n, plain.p, length) == 1 && n == length &&
+            EVP_EncryptFinal_ex(ctx, out + NONCE + n, &n) == 1 && n == 0 &&
+            EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG, out + NONCE + length) == 1);
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+bool crypto_unseal(const uint8_t kek[static CRYPTO_KEK], struct b_rd context, struct b_rd sealed,
+                   uint8_t *out)
+{
+    uint8_t tag[TAG];
+    int n = 0;
+    if (sealed.left <= CRYPTO_SEALED_OVERHEAD || sealed.left > INT_MAX)
+        return false;
+    int length = (int)(sealed.left - CRYPTO_SEALED_OVERHEAD);
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    memcpy(tag, sealed.p + NONCE + length, TAG);
+    bool is_good = ctx != NULL &&
+                   EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, kek, sealed.p) == 1 &&
+                   EVP_DecryptUpdate(ctx, NULL, &n, context.p, (int)context.left) == 1 &&
+                   EVP_DecryptUpdate(ctx, out, &n, sealed.p + NONCE, length) == 1 && n == length &&
+                   EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG, tag) == 1 &&
+                   EVP_DecryptFinal_ex(ctx, out + n, &n) == 1;
+    EVP_CIPHER_CTX_free(ctx);
+    if (!is_good)
+        b_wipe(out, (size_t)length);
     return is_good;
 }
 

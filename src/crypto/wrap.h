@@ -1,5 +1,6 @@
 /*
- * What travels: keys wrapped under another key (RFC 3394, AES key wrap), and data sealed for who
+ * What travels: keys wrapped under another key (RFC 3394, AES key wrap; longer ones by AES-256-GCM,
+ * which binds them to what is said of them), and data sealed for who
  * holds the private key of an X.509 certificate (CMS, RFC 5652), so that `openssl cms -decrypt`, or
  * a card through it, opens it.
  */
@@ -16,6 +17,16 @@ void crypto_key_wrap(const uint8_t kek[static CRYPTO_KEK], const uint8_t *key, s
 /* n: of the wrapped key; out: n - 8, wiped and false when it was not wrapped under this one. */
 B_NODISCARD bool crypto_key_unwrap(const uint8_t kek[static CRYPTO_KEK], const uint8_t *wrapped,
                                    size_t n, uint8_t *out);
+
+/* Any secret under a key, bound to a context: nonce (random) || ciphertext || tag. */
+enum { CRYPTO_SEALED_OVERHEAD = 12 + 16 };
+/* out: room for plain.left + CRYPTO_SEALED_OVERHEAD. */
+void crypto_seal(const uint8_t kek[static CRYPTO_KEK], struct b_rd context, struct b_rd plain,
+                 uint8_t *out);
+/* out: sealed.left - CRYPTO_SEALED_OVERHEAD bytes of secret memory, wiped and false when it was not
+ * sealed so. */
+B_NODISCARD bool crypto_unseal(const uint8_t kek[static CRYPTO_KEK], struct b_rd context,
+                               struct b_rd sealed, uint8_t *out);
 
 /* Seals data as DER for the certificate (PEM or DER). AES-256-CBC, the key for RSA by OAEP, for EC
  * by ECDH. What is sealed must say by itself whether it is whole: EnvelopedData does not.

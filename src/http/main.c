@@ -20,6 +20,7 @@
 #include "service/home.h"
 #include "service/journal.h"
 #include "service/policy.h"
+#include "service/signer.h"
 
 static struct http_server server;
 
@@ -216,6 +217,24 @@ static void end_sessions(struct service *sv, time_t now)
     (void)!service_signon_sweep(sv, &ignored);
 }
 
+/* Keys that sign tokens, where there are any, follow each other: a step at a time, since making one
+ * takes a second. */
+static void keep_signers(time_t now)
+{
+    enum { HOUR = 3600 };
+    static time_t next;
+    static enum b_code told;
+    struct b_err err = {0};
+    bool is_done = true;
+    if (now < next)
+        return;
+    enum b_code r = service_signer_keep(&server.service, false, &is_done, &err);
+    if (r != told && r != B_OK)
+        (void)fprintf(stderr, "tessered: the keys that sign tokens: %s\n", err.msg);
+    told = r;
+    next = is_done || r != B_OK ? now + HOUR : now;
+}
+
 /* Once a second the store is tidied, and, when something was added, the journal is signed as it is.
  */
 static void keep_checkpoint(time_t now)
@@ -232,6 +251,7 @@ static void keep_checkpoint(time_t now)
         return;
     follow_policy();
     forget_answers(now);
+    keep_signers(now);
     sv = server.service;
     sv.asker = (struct service_asker){.actor = "server", .request = ""};
     end_sessions(&sv, now);

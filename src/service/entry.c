@@ -305,6 +305,22 @@ void service_digest_card_event(const struct store_card_event *e, uint8_t out[sta
     end(&k, out);
 }
 
+void service_digest_signing_key(const struct store_signing_key *s, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, s->id);
+    text(&k, s->kid);
+    number(&k, s->alg);
+    number(&k, s->state);
+    long_block(&k, s->public_key, s->public_len);
+    long_block(&k, s->wrapped, s->wrapped_len);
+    number(&k, s->created_at);
+    number(&k, s->activated_at);
+    number(&k, s->retired_at);
+    end(&k, out);
+}
+
 static bool add_foreign(void *ctx, const struct store_foreign *f)
 {
     uint8_t *digest = ctx;
@@ -391,6 +407,11 @@ void service_vouch_batch(struct service_change *c, const struct store_batch *b)
 void service_vouch_card_event(struct service_change *c, const struct store_card_event *e)
 {
     service_digest_card_event(e, vouch(c, "card-event", e->id));
+}
+
+void service_vouch_signing_key(struct service_change *c, const struct store_signing_key *k)
+{
+    service_digest_signing_key(k, vouch(c, "signing-key", k->id));
 }
 
 void service_vouch_finding(struct service_change *c, const struct store_finding *f)

@@ -6,6 +6,7 @@
  *   people.h   holders, stations, people, proposals
  *   fleet.h    badges that others encoded, from lists
  *   stock.h    batches of physical cards
+ *   signer.h   keys that sign tokens, wrapped
  *   log.h      the journal's rows, settings, kept answers
  *   driver.h   what a database must offer (prepare, bind, step, transactions); sqlite.c is one
  *   migrations numbered, applied in order, each in one transaction
@@ -23,6 +24,7 @@
 #include "store/fleet.h"
 #include "store/log.h"
 #include "store/people.h"
+#include "store/signer.h"
 #include "store/signon.h"
 #include "store/stock.h"
 

@@ -68,13 +68,18 @@ static void put_payload(struct b_wr *w, const struct vault_claims *c,
     b_wr_u8(w, '}');
 }
 
-/* Appends base64url of what in holds. */
-static void put_encoded(struct b_wr *w, struct b_rd in)
+void vaultd_put_encoded(struct b_wr *w, struct b_rd in)
 {
     size_t n = (in.left * 4 + 2) / 3;
     char *p = (char *)b_wr_reserve(w, n + 1);
     if (p != NULL && b_base64url(p, n + 1, in.p, in.left))
         w->len--; /* the NUL */
+}
+
+static size_t put_header(const struct vaultd_identity *id, char *to, size_t cap)
+{
+    int n = snprintf(to, cap, "{\"alg\":\"ES256\",\"kid\":\"%s\",\"typ\":\"JWT\"}", id->key_id);
+    return (size_t)n;
 }
 
 enum b_code vaultd_assert(struct vaultd *d, const struct vault_claims *claims,
@@ -87,17 +92,52 @@ enum b_code vaultd_assert(struct vaultd *d, const struct vault_claims *claims,
     enum b_code r = vaultd_identity(d, &id, err);
     if (r != B_OK)
         return r;
-    int n = snprintf(header, sizeof(header), "{\"alg\":\"ES256\",\"kid\":\"%s\",\"typ\":\"JWT\"}",
-                     id->key_id);
+    size_t n = put_header(id, header, sizeof(header));
     struct b_wr body = b_wr_from(payload, sizeof(payload));
     put_payload(&body, claims, proven);
-    put_encoded(jwt, b_rd_from(header, (size_t)n));
+    vaultd_put_encoded(jwt, b_rd_from(header, n));
     b_wr_u8(jwt, '.');
-    put_encoded(jwt, b_wr_reader(&body));
+    vaultd_put_encoded(jwt, b_wr_reader(&body));
     if (!b_wr_ok(&body) || !b_wr_ok(jwt) ||
         !crypto_es256_sign(id->assertion, jwt->p, jwt->len, signature))
         return b_err_set(err, B_E_INTERNAL, 0, "an assertion that does not fit");
     b_wr_u8(jwt, '.');
-    put_encoded(jwt, b_rd_from(signature, sizeof(signature)));
+    vaultd_put_encoded(jwt, b_rd_from(signature, sizeof(signature)));
     return b_wr_ok(jwt) ? B_OK : b_err_set(err, B_E_INTERNAL, 0, "an assertion that does not fit");
+}
+
+/* The part before the next dot. */
+static struct b_rd take_part(struct b_rd *jwt)
+{
+    const uint8_t *dot = jwt->left > 0 ? memchr(jwt->p, '.', jwt->left) : NULL;
+    struct b_rd part = b_rd_take(jwt, dot != NULL ? (size_t)(dot - jwt->p) : jwt->left);
+    if (dot != NULL)
+        b_rd_skip(jwt, 1);
+    return part;
+}
+
+enum b_code vaultd_assertion_read(struct vaultd *d, struct b_rd jwt, struct b_wr *payload,
+                                  struct b_err *err)
+{
+    const struct vaultd_identity *id = NULL;
+    char text[80];
+    uint8_t ours[120];
+    uint8_t bytes[64];
+    struct b_wr header = b_wr_from(ours, sizeof(ours));
+    struct b_wr signature = b_wr_from(bytes, sizeof(bytes));
+    enum b_code r = vaultd_identity(d, &id, err);
+    if (r != B_OK)
+        return r;
+    vaultd_put_encoded(&header, b_rd_from(text, put_header(id, text, sizeof(text))));
+    const uint8_t *start = jwt.p;
+    struct b_rd head = take_part(&jwt);
+    struct b_rd body = take_part(&jwt);
+    bool is_ours = b_wr_ok(&header) && head.left == header.len &&
+                   b_ct_eq(head.p, ours, header.len) &&
+                   b_unbase64url(&signature, (const char *)jwt.p, jwt.left) &&
+                   signature.len == sizeof(bytes) &&
+                   crypto_es256_verify(id->assertion_public, start,
+                                       (size_t)(body.p + body.left - start), bytes) &&
+                   b_unbase64url(payload, (const char *)body.p, body.left);
+    return is_ours ? B_OK : b_err_set(err, B_E_ASSERTION, 0, "no assertion that this vault signed");
 }

@@ -270,6 +270,51 @@ enum b_code vault_identity(struct vault *v, struct vault_identity *ret, struct b
     return B_OK;
 }
 
+enum b_code vault_signer_make(struct vault *v, const char *alg, struct vault_signer *ret,
+                              struct b_err *err)
+{
+    LANE *k = vault_lane_take(v);
+    struct wire_out o = vault_lane_begin(k, VAULT_MSG_SIGNER_MAKE);
+    struct wire_in in;
+    wire_put_string(&o, alg);
+    enum b_code r = vault_lane_call(k, &o, &in, err);
+    if (r != B_OK)
+        return r;
+    wire_get_string(&in, ret->id, sizeof(ret->id));
+    struct b_rd public_key = wire_get_bytes(&in);
+    struct b_rd wrapped = wire_get_bytes(&in);
+    if (!wire_in_end(&in) || public_key.left > sizeof(ret->public_key) ||
+        wrapped.left > sizeof(ret->wrapped))
+        return vault_lane_misread(k, "signer_make", err);
+    ret->public_len = public_key.left;
+    ret->wrapped_len = wrapped.left;
+    b_rd_bytes(&public_key, ret->public_key, public_key.left);
+    b_rd_bytes(&wrapped, ret->wrapped, wrapped.left);
+    return B_OK;
+}
+
+enum b_code vault_signer_sign(struct vault *v, const struct vault_sign *s, char *jwt,
+                              struct b_err *err)
+{
+    LANE *k = vault_lane_take(v);
+    struct wire_out o = vault_lane_begin(k, VAULT_MSG_SIGNER_SIGN);
+    struct wire_in in;
+    wire_put_bytes(&o, s->wrapped.p, s->wrapped.left);
+    wire_put_u8(&o, (uint8_t)s->kind);
+    wire_put_bytes(&o, s->assertion, strlen(s->assertion));
+    wire_put_bytes(&o, s->claims, strlen(s->claims));
+    enum b_code r = vault_lane_call(k, &o, &in, err);
+    if (r != B_OK)
+        return r;
+    struct b_rd bytes = wire_get_bytes(&in);
+    if (!wire_in_end(&in) || bytes.left >= VAULT_JWT_MAX)
+        return vault_lane_misread(k, "signer_sign", err);
+    size_t n = bytes.left;
+    b_rd_bytes(&bytes, jwt, n);
+    jwt[n] = '\0';
+    return B_OK;
+}
+
 enum b_code vault_anchors(struct vault *v, struct vault_anchors *ret, struct b_err *err)
 {
     LANE *k = vault_lane_take(v);

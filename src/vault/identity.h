@@ -5,6 +5,7 @@
  *   journal     Ed25519, signs checkpoints
  *   assertion   P-256, signs assertions of taps (ES256)
  *   pin         P-256, opens the boxes in which stations send PINs (HPKE)
+ *   signer      AES-256, wraps the keys that sign tokens (signer.h)
  *   pepper      32 bytes that PIN records are useless without
  *
  * Each is SHA-256(CMAC(label || 1) || CMAC(label || 2) || label || n), n from 0 until it serves.
@@ -19,6 +20,7 @@ struct vaultd_identity {
     uint8_t journal[32], journal_public[32];
     uint8_t pin[32], pin_public[CRYPTO_P256_POINT];
     uint8_t pepper[32];
+    uint8_t signer[32];
     struct crypto_es256 *assertion;
     uint8_t assertion_public[CRYPTO_P256_POINT];
     char key_id[12]; /* of the assertion key: base64url of 8 bytes of its digest */
@@ -50,5 +52,10 @@ struct vaultd_proven {
 B_NODISCARD enum b_code vaultd_assert(struct vaultd *d, const struct vault_claims *claims,
                                       const struct vaultd_proven *proven, struct b_wr *jwt,
                                       struct b_err *err);
+/* What an assertion of this vault's key says, at whatever age. B_E_ASSERTION. */
+B_NODISCARD enum b_code vaultd_assertion_read(struct vaultd *d, struct b_rd jwt,
+                                              struct b_wr *payload, struct b_err *err);
+/* Appends base64url of what in holds. */
+void vaultd_put_encoded(struct b_wr *w, struct b_rd in);
 
 #endif

@@ -180,6 +180,37 @@ struct vault_identity { /* public halves */
 };
 B_NODISCARD enum b_code vault_identity(struct vault *v, struct vault_identity *ret,
                                        struct b_err *err);
+/* Keys that sign tokens for relying parties: made by the vault, kept by its peer, who cannot open
+ * them. alg: "RS256" (it takes a second) or "ES256". */
+enum {
+    VAULT_SIGNER_ID = 44,
+    VAULT_SIGNER_PUBLIC_MAX = 512,
+    VAULT_SIGNER_WRAPPED_MAX = 2048,
+    VAULT_CLAIMS_MAX = 6144,
+    VAULT_JWT_MAX = 10240,
+    VAULT_TOKEN_SECONDS_MAX = 14 * 3600, /* that a token lives */
+    VAULT_TAP_SECONDS_MAX = 14 * 3600,   /* for which ID tokens follow a tap */
+};
+struct vault_signer {
+    char id[VAULT_SIGNER_ID]; /* RFC 7638 thumbprint */
+    uint8_t public_key[VAULT_SIGNER_PUBLIC_MAX], wrapped[VAULT_SIGNER_WRAPPED_MAX];
+    size_t public_len, wrapped_len; /* public: SubjectPublicKeyInfo, DER */
+};
+B_NODISCARD enum b_code vault_signer_make(struct vault *v, const char *alg,
+                                          struct vault_signer *ret, struct b_err *err);
+enum vault_token_kind { VAULT_ID_TOKEN, VAULT_LOGOUT_TOKEN, VAULT_EVENT_TOKEN, VAULT_TOKEN_KINDS };
+/* claims: one JSON object, compact. The vault adds iat, and to an ID token sub, amr, acr and
+ * auth_time of the assertion; src/vault/signer.c has what each kind needs and refuses. */
+struct vault_sign {
+    enum vault_token_kind kind;
+    struct b_rd wrapped;
+    const char *assertion; /* "" but for an ID token */
+    const char *claims;
+};
+/* jwt: VAULT_JWT_MAX of room. B_E_BAD_INPUT, B_E_REFUSED (claims), B_E_ASSERTION, B_E_SIGNER_KEY.
+ */
+B_NODISCARD enum b_code vault_signer_sign(struct vault *v, const struct vault_sign *s, char *jwt,
+                                          struct b_err *err);
 /* Dual control (src/vault/quorum.h has the texts). The first roster is founded, and with it the tap
  * policy in force, by its digest; after that master keys are made, and roster and policy changed,
  * by carrying out a proposal with its approvals: signatures of 64 bytes each. key: of a rotation;

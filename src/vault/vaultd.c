@@ -9,6 +9,7 @@
 #include "vault/identity.h"
 #include "vault/pin.h"
 #include "vault/quorum.h"
+#include "vault/signer.h"
 
 /* Fields first, all of them, then the act; B_E_VAULT_PROTOCOL ends the process. */
 typedef enum b_code handler(struct vaultd *d, struct wire_in *in, struct wire_out *out,
@@ -375,6 +376,30 @@ static enum b_code handle_carry_out(struct vaultd *d, struct wire_in *in, struct
     c.proposal = wire_get_bytes(in);
     c.approvals = wire_get_bytes(in);
     return wire_in_end(in) ? vaultd_carry_out(d, &c, out, err) : broken(err);
+}
+
+static enum b_code handle_signer_make(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                      struct b_err *err)
+{
+    char name[16];
+    wire_get_string(in, name, sizeof(name));
+    enum crypto_jws alg = crypto_jws_from(name);
+    if (!wire_in_end(in) || alg == CRYPTO_JWS_COUNT)
+        return broken(err);
+    return vaultd_signer_make(d, alg, out, err);
+}
+
+static enum b_code handle_signer_sign(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                      struct b_err *err)
+{
+    struct vaultd_sign s = {.wrapped = wire_get_bytes(in)};
+    uint8_t kind = wire_get_u8(in);
+    s.kind = (enum vault_token_kind)kind;
+    s.assertion = wire_get_bytes(in);
+    s.claims = wire_get_bytes(in);
+    if (!wire_in_end(in) || kind >= VAULT_TOKEN_KINDS)
+        return broken(err);
+    return vaultd_signer_sign(d, &s, out, err);
 }
 
 static handler *handler_of(uint8_t id)

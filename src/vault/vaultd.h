@@ -6,6 +6,7 @@
  *   vaultd.c   the table of permits and the handlers of msg.def
  *   session.c  card sessions: a machine each, in secret memory
  *   identity.c the vault's own keys; assertion.c and checkpoint.c sign with them
+ *   signer.c   keys that sign tokens for relying parties; claims.c reads what they are to say
  *   taps.c     taps: a small record each, thousands at once
  *   ceremony.c the backup key, its shares, and masters made and restored under it
  *   anchor.c   what the token remembers: digests, and which proposals have acted

@@ -179,6 +179,24 @@ static enum b_code add_stock(struct service_change *c, void *ctx, struct b_err *
     return service_log(c, (struct service_entry){.kind = "stock-receive", .badge = &b}, e);
 }
 
+static enum b_code add_signing_key(struct service_change *c, void *ctx, struct b_err *e)
+{
+    (void)ctx;
+    static struct store_signing_key k = {.kid = "thumbprint",
+                                         .alg = CRYPTO_JWS_ES256,
+                                         .state = STORE_SIGNER_ACTIVE,
+                                         .public_key = {1, 2},
+                                         .public_len = 2,
+                                         .wrapped = {3, 4, 5},
+                                         .wrapped_len = 3,
+                                         .created_at = 7,
+                                         .activated_at = 8,
+                                         .retired_at = 9};
+    MUST(store_signing_key_put(c->store, &k, e));
+    service_vouch_signing_key(c, &k);
+    return service_log(c, (struct service_entry){.kind = "signer-make"}, e);
+}
+
 static enum b_code add_answer(struct service_change *c, void *ctx, struct b_err *e)
 {
     static struct store_reply r;
@@ -369,6 +387,7 @@ static int build(void **state)
     MUST(service_change(&sv, add_proposals, NULL, &err));
     add_lists(&sv);
     MUST(service_change(&sv, add_stock, NULL, &err));
+    MUST(service_change(&sv, add_signing_key, NULL, &err));
     MUST(service_suspend(&sv, 2, "lost", &err));
     MUST(service_revoke(&sv, 4, "broken", &err));
     MUST(service_journal_erase(&sv, "10004", &erased, &err));
@@ -416,10 +435,15 @@ static void edit(const char *sql)
 }
 
 static const char *const tables[] = {
-    "entry",         "hash",    "personal",      "checkpoint", "badge", "holder",
-    "station",       "person",  "generation",    "intent",     "reply", "proposal",
-    "approval",      "setting", "establishment", "campaign",   "rekey", "fleet_import",
-    "foreign_badge", "finding", "batch",         "card_event"};
+    "entry",         "hash",    "personal",      "checkpoint", "badge",      "holder",
+    "station",       "person",  "generation",    "intent",     "reply",      "proposal",
+    "approval",      "setting", "establishment", "campaign",   "rekey",      "fleet_import",
+    "foreign_badge", "finding", "batch",         "card_event", "signing_key"};
+
+/* Which version the tables have; the history of before there was a journal; logins, which are over
+ * in a day, and of which the vault signs only what it has seen itself. */
+static const char *const passing[] = {"schema",    "event",  "challenge",
+                                      "assertion", "signon", "signon_party"};
 
 struct list {
     char items[512][64];
@@ -453,8 +477,9 @@ static void no_table_is_left_out(void **state)
     static struct list all;
     ask(&all, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
     for (size_t i = 0; i < all.count; i++) {
-        /* Which version the tables have; the history of before there was a journal. */
-        bool is_tried = strcmp(all.items[i], "schema") == 0 || strcmp(all.items[i], "event") == 0;
+        bool is_tried = false;
+        for (size_t t = 0; t < B_COUNT(passing); t++)
+            is_tried |= strcmp(all.items[i], passing[t]) == 0;
         for (size_t t = 0; t < B_COUNT(tables); t++)
             is_tried |= strcmp(all.items[i], tables[t]) == 0;
         if (!is_tried)
