@@ -440,6 +440,13 @@ static const char *const tables[] = {
     "approval",      "setting", "establishment", "campaign",   "rekey",      "fleet_import",
     "foreign_badge", "finding", "batch",         "card_event", "signing_key"};
 
+/* Which version the tables have; the history of before there was a journal; logins, which are over
+ * in a day, and of which the vault signs only what it has seen itself; what others are to be told
+ * of entries that stand there (docs/journal.md). */
+static const char *const passing[] = {"schema", "event",        "challenge", "assertion",
+                                      "signon", "signon_party", "browser",   "grant_",
+                                      "letter", "subscription"};
+
 struct list {
     char items[512][64];
     size_t count;
@@ -472,11 +479,9 @@ static void no_table_is_left_out(void **state)
     static struct list all;
     ask(&all, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
     for (size_t i = 0; i < all.count; i++) {
-        /* Which version the tables have; the history of before there was a journal; what others
-         * are to be told of entries that stand there (docs/journal.md). */
-        bool is_tried = strcmp(all.items[i], "schema") == 0 || strcmp(all.items[i], "event") == 0 ||
-                        strcmp(all.items[i], "letter") == 0 ||
-                        strcmp(all.items[i], "subscription") == 0;
+        bool is_tried = false;
+        for (size_t t = 0; t < B_COUNT(passing); t++)
+            is_tried |= strcmp(all.items[i], passing[t]) == 0;
         for (size_t t = 0; t < B_COUNT(tables); t++)
             is_tried |= strcmp(all.items[i], tables[t]) == 0;
         if (!is_tried)
