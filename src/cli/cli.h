@@ -165,6 +165,8 @@ int cli_width(const char *text, int columns);
 bool cli_ask(const struct cli *c, const char *question);
 /* printf in a colour on a terminal; nothing with --json. */
 void cli_say(const struct cli *c, enum cli_color color, const char *fmt, ...) B_PRINTF(3, 4);
+/* Says it of a token that keeps masters wrapped (VAULT_METHOD_WRAPPED), and nothing of another. */
+void cli_say_wraps(const struct cli *c, const struct vault_token *t);
 void cli_print_error(const struct cli *c, const struct b_err *err);
 void cli_say_plan(const struct cli *c, const struct profile_plan *plan);
 json_t *cli_json_badge(const struct store_badge *b);
