@@ -1,13 +1,10 @@
 #!/usr/bin/env bash
 # A TPM 2.0 as the token, by swtpm and tpm2-pkcs11, which keeps no AES key: masters in a ceremony, a badge that
 # is enrolled and taps, another TPM onto which two shares bring them. Run by meson inside with-pcscd. TAP.
-# shellcheck source=tests/support/card.sh
-. "$(dirname "$0")/../support/card.sh"
+# shellcheck source=tests/support/hospital.sh
+. "$(dirname "$0")/../support/hospital.sh"
 # shellcheck source=tests/support/swtpm.sh
 . "$(dirname "$0")/../support/swtpm.sh"
-export LC_ALL=C.UTF-8
-unset LANGUAGE
-home=$work/home
 trap 'tpm_stop; leave' EXIT
 
 tessere() { tpm_forget && "$TESSERE" --home "$home" --wait 5 "$@" </dev/null; }
@@ -70,6 +67,19 @@ check "a master is rotated, with a backup" given "$work/two" ceremony rotate aut
 check "the badge follows" tessere badge repair --yes
 check "and taps" tap_works
 check "what is anchored in the TPM is found: the journal is whole" says 'journal is whole' tessere journal verify
+
+remove 0
+
+check "a server is set up" eval 'tessere server setup --hosts DNS:localhost --address 127.0.0.1 --port $port && tessere person add alice --roles administrator --out "$work/alice"'
+tpm_forget
+check "it starts with the TPM, on as many sessions as it has workers" start_server
+call alice POST /v1/stations '{"name":"ward-1","group":"ward"}' >"$work/station.json"
+code=$(sed 's/.*"code":"\([^"]*\)".*/\1/' "$work/station.json")
+check "a station is enrolled" eval '"$TESSERE_AGENT" --state "$work/st" enrol --server "https://localhost:$port" --code "$code" && start_agent st'
+check "the badge taps there" outcome ok badge
+check "and again" outcome ok badge
+stop_agent 2>/dev/null
+stop_server
 
 check "another TPM takes its place" another_tpm
 check "its masters are missing" eval 'tessere key list | grep -c missing | grep -qx 7'
