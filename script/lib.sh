@@ -12,7 +12,7 @@ declare -A packages=(
         libssl-dev libpcsclite-dev libp11-kit-dev libsqlite3-dev libjansson-dev libcyaml-dev libyaml-dev libxml2-dev
         libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libargon2-dev libseccomp-dev libsystemd-dev libarchive-dev
         libqrencode-dev libcmocka-dev libfreefare-dev libnfc-dev"
-    [run]="softhsm2 tzdata p11-kit pcscd vsmartcard-vpcd util-linux iproute2"
+    [run]="softhsm2 libengine-pkcs11-openssl tzdata p11-kit pcscd vsmartcard-vpcd util-linux iproute2"
     [test]="openssl zstd curl testssl.sh libfaketime sqlite3 opensc pcsc-tools libfreefare-bin mandoc systemd golang-go golang-golang-x-mod-dev
         swtpm tpm2-tools libtpm2-pkcs11-1 libtss2-tcti-swtpm0
         zbar-tools librsvg2-bin"

@@ -278,19 +278,37 @@ bool ceremony_line(char *line, size_t cap, size_t *ret_n)
     return n > 0 || got == 1;
 }
 
+/* A share's number, 1 to 99; 0: this is none. */
+static unsigned number_of(const char *line, size_t n)
+{
+    unsigned number = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (line[i] < '0' || line[i] > '9' || n > 2)
+            return 0;
+        number = 10 * number + (unsigned)(line[i] - '0');
+    }
+    return number;
+}
+
 /* One share; at a terminal a wrong one is said and asked again. */
 static enum b_code take_share(struct ceremony *k, char *line, unsigned *given, struct b_err *err)
 {
     size_t n = 0;
     for (;;) {
-        cli_say(k->c, CLI_BOLD, _("Share %u of %u: "), *given + 1, k->backup.ceremony.threshold);
+        cli_say(k->c, CLI_BOLD,
+                cli_has(k->c, CLI_OPT_CARD)
+                    ? _("Share %u of %u, or the number of the one for a card: ")
+                    : _("Share %u of %u: "),
+                *given + 1, k->backup.ceremony.threshold);
         if (!ceremony_line(line, SHARE_LINE, &n))
             return b_err_set(err, B_E_SHARE_FEW, 0, "%u of %u were given", *given,
                              k->backup.ceremony.threshold);
-        enum b_code r = vault_ceremony_give(k->vault, b_rd_from(line, n), given, err);
+        unsigned sealed = cli_has(k->c, CLI_OPT_CARD) ? number_of(line, n) : 0;
+        enum b_code r = sealed > 0 ? ceremony_card(k, sealed, given, err)
+                                   : vault_ceremony_give(k->vault, b_rd_from(line, n), given, err);
         b_wipe(line, n);
-        if (isatty(STDIN_FILENO) == 0 ||
-            (r != B_E_SHARE_TYPED && r != B_E_SHARE_FOREIGN && r != B_E_SHARE_REPEATED))
+        if (isatty(STDIN_FILENO) == 0 || (r != B_E_SHARE_TYPED && r != B_E_SHARE_FOREIGN &&
+                                          r != B_E_SHARE_REPEATED && r != B_E_CARD_KEY))
             return r;
         cli_print_error(k->c, err);
     }

@@ -67,6 +67,7 @@ enum cli_option {
     CLI_OPT_CONFIRMED_BY,
     CLI_OPT_BACKUP,
     CLI_OPT_SHEETS,
+    CLI_OPT_CARD,
     CLI_OPT_REHEARSAL,
     CLI_OPT_PACE,
     CLI_OPT_PAUSE_AT,

@@ -45,6 +45,11 @@ found = [c for c in json.load(sys.stdin)["checks"] if c["check"] == "master-use"
 print(found)
 sys.exit(found[0]["result"] != "advice" or found[0]["code"] != "token-wraps" or "C_GenerateKey" not in found[0]["context"])'
 }
+enrol_station() {
+    call alice POST /v1/stations '{"name":"ward-1","group":"ward"}' >"$work/station.json" &&
+        "$TESSERE_AGENT" --state "$work/st" enrol --server "https://localhost:$port" \
+            --code "$(sed 's/.*"code":"\([^"]*\)".*/\1/' "$work/station.json")" && start_agent st
+}
 another_tpm() {
     tpm_stop
     rm -rf "$work/tpm"
@@ -73,9 +78,7 @@ remove 0
 check "a server is set up" eval 'tessere server setup --hosts DNS:localhost --address 127.0.0.1 --port $port && tessere person add alice --roles administrator --out "$work/alice"'
 tpm_forget
 check "it starts with the TPM, on as many sessions as it has workers" start_server
-call alice POST /v1/stations '{"name":"ward-1","group":"ward"}' >"$work/station.json"
-code=$(sed 's/.*"code":"\([^"]*\)".*/\1/' "$work/station.json")
-check "a station is enrolled" eval '"$TESSERE_AGENT" --state "$work/st" enrol --server "https://localhost:$port" --code "$code" && start_agent st'
+check "a station is enrolled" enrol_station
 check "the badge taps there" outcome ok badge
 check "and again" outcome ok badge
 stop_agent 2>/dev/null

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 # A TPM 2.0 in software (swtpm), and in it a token "TPM" of tpm2-pkcs11, all of it in $work/tpm. To be
 # sourced. A real TPM has the kernel's resource manager (/dev/tpmrm0) before it, which forgets what a program
 # that ended had loaded; here that is tpm_forget, before each program.
