@@ -81,6 +81,33 @@ check "a module that is not there is named" refused 'none.so' given "$work/alice
 check "one of another kind opens none either" refused 'sealed for another key' given "$work/bert-last" ceremony restore --card "$(uri alice)"
 check "a share that is for no card is named" eval 'printf "3\n123456\n" >"$work/third" && refused share-3.cms given "$work/third" ceremony restore --card "$(uri alice)"'
 check "without --card a number is no share" refused 'not a share as it was written' given "$work/alice-first" ceremony restore
+# at_terminal: a share by the card and one in words, typed at a terminal, which shows neither PIN nor words
+at_terminal() {
+    timeout 30 python3 - "$work/carla" "$TESSERE" --home "$home" ceremony restore --card "$(uri alice)" --confirmed-by Alice,Bert <<'PYTHON'
+import os, pty, re, sys, time
+with open(sys.argv[1]) as f:
+    words = f.read().strip()
+answers = [(b"Share 1 of 2", "1"), (b"PIN of the card: ", "123456"), (b"Share 2 of 2", words)]
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+shown = b""
+while True:
+    try:
+        piece = os.read(fd, 4096)
+    except OSError:
+        break
+    shown += piece
+    plain = re.sub(rb"\x1b\[[0-9;]*m", b"", shown)
+    if answers and plain.endswith(b": ") and answers[0][0] in plain.splitlines()[-1]:
+        time.sleep(0.2)  # what is typed before the echo is off is thrown away
+        os.write(fd, answers.pop(0)[1].encode() + b"\n")
+status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+print(status, len(answers), shown.decode(errors="replace"))
+sys.exit(status != 0 or answers != [] or b"123456" in shown or words.encode() in shown)
+PYTHON
+}
+check "at a terminal neither the PIN nor the words are shown" at_terminal
 mkdir "$work/copy"
 cp "$home"/ceremony/*/backup.json "$home"/ceremony/*/share-1.cms "$work/copy/"
 check "a share is found beside a copy of the backup" given "$work/alice-first" ceremony restore --card "$(uri alice)" --backup "$work/copy"
