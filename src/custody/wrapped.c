@@ -7,8 +7,9 @@
  *
  *   application   tessere master
  *   label         tessere:<establishment>:<role>:<generation>, as other tokens name the key itself
- *   value         RSA-OAEP (SHA-256) of master || label, under the pair
- * tessere:<establishment>:wrapping
+ *   value         RSA-OAEP (SHA-256) of master || label
+ *
+ * The pair that it is under is labelled tessere:<establishment>:wrapping.
  *
  * The label within keeps somebody who can write the token's files from giving a master another's
  * name. At each use the token decrypts the value, and the master is in secret memory until the
