@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "cli/qr.h"
 
-enum { SHARE_LINE = 1024 };
+enum { SHARE_LINE = 1024, QR_MAX = 8192 };
 
 /* --- files -------------------------------------------------------------------------------------
  */
@@ -186,37 +187,58 @@ static void wait_for_enter(void)
         ;
 }
 
-/* To the terminal alone, and wiped from it. Not through stdio, whose buffers are nobody's. */
-static enum b_code show(struct ceremony *k, uint8_t share, struct b_err *err)
+static bool write_out(const void *p, size_t n)
+{
+    return write(STDOUT_FILENO, p, n) == (ssize_t)n;
+}
+
+/* The words, and at a terminal a QR code of them. Not through stdio, whose buffers are nobody's. */
+static bool show_words(const char *words, bool is_shown)
+{
+    uint8_t *code = is_shown ? b_secret_alloc(QR_MAX) : NULL;
+    struct b_wr w = b_wr_from(code, code != NULL ? QR_MAX : 0);
+    bool is_written = write_out(words, strlen(words)) && write_out("\n", 1);
+    if (is_shown)
+        is_written &= cli_qr_terminal(words, &w) && write_out(code, w.len);
+    b_secret_free(code);
+    return is_written;
+}
+
+/* To the terminal alone, and wiped from it. */
+static enum b_code show(struct ceremony *k, uint8_t share, const char *words, struct b_err *err)
 {
     static const char clear[] = "\033[2J\033[3J\033[H";
     const char *name = k->backup.custodians[share - 1].name;
     bool is_shown = isatty(STDOUT_FILENO) != 0 && isatty(STDIN_FILENO) != 0;
+    if (k->c->out != NULL)
+        return b_err_set(err, B_E_USAGE, 0,
+                         _("--json shows no share: seal it for a certificate, or --sheets"));
+    if (is_shown)
+        cli_say(k->c, CLI_BOLD,
+                _("%s alone looks at the screen now, with pen and paper. Enter shows share %u."),
+                name, share);
+    wait_for_enter();
+    cli_say(k->c, CLI_PLAIN, _("share %u of %s%s:\n"), share, name,
+            k->backup.ceremony.is_rehearsal ? _(", of a REHEARSAL") : "");
+    bool is_written = show_words(words, is_shown);
+    if (is_shown)
+        cli_say(k->c, CLI_PLAIN, "%s",
+                _("Enter when it is written down and compared: it is not shown again."));
+    wait_for_enter();
+    if (is_shown)
+        is_written &= write_out(clear, sizeof(clear) - 1);
+    return is_written ? B_OK
+                      : b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "showing share %u", share);
+}
+
+static enum b_code give_words(struct ceremony *k, uint8_t share, struct b_err *err)
+{
     char *words = b_secret_alloc(VAULT_WORDS_MAX);
     enum b_code r = words != NULL ? vault_ceremony_words(k->vault, share, words, err)
                                   : b_err_set(err, B_E_NO_MEMORY, 0, "a share in words");
-    if (r == B_OK && k->c->out != NULL)
-        r = b_err_set(err, B_E_USAGE, 0, _("--json shows no share: seal it for a certificate"));
-    if (r == B_OK) {
-        if (is_shown)
-            cli_say(
-                k->c, CLI_BOLD,
-                _("%s alone looks at the screen now, with pen and paper. Enter shows share %u."),
-                name, share);
-        wait_for_enter();
-        cli_say(k->c, CLI_PLAIN, _("share %u of %s%s:\n"), share, name,
-                k->backup.ceremony.is_rehearsal ? _(", of a REHEARSAL") : "");
-        size_t n = strlen(words);
-        bool is_written = write(STDOUT_FILENO, words, n) == (ssize_t)n;
-        cli_say(k->c, CLI_PLAIN, "\n%s",
-                is_shown ? _("Enter when it is written down and compared: it is not shown again.")
-                         : "");
-        wait_for_enter();
-        if (is_shown)
-            is_written &= write(STDOUT_FILENO, clear, sizeof(clear) - 1) > 0;
-        if (!is_written)
-            r = b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "showing share %u", share);
-    }
+    if (r == B_OK)
+        r = cli_has(k->c, CLI_OPT_SHEETS) ? ceremony_page(k, share, words, err)
+                                          : show(k, share, words, err);
     b_secret_free(words);
     return r;
 }
@@ -228,7 +250,7 @@ enum b_code ceremony_hand_out(struct ceremony *k, struct b_err *err)
         r = cli_make_dir(k->dir, err);
     k->is_new = r == B_OK;
     for (uint8_t i = 1; r == B_OK && i <= k->backup.ceremony.shares; i++)
-        r = k->certificates[i - 1][0] != '\0' ? seal(k, i, err) : show(k, i, err);
+        r = k->certificates[i - 1][0] != '\0' ? seal(k, i, err) : give_words(k, i, err);
     return r;
 }
 
@@ -256,19 +278,37 @@ bool ceremony_line(char *line, size_t cap, size_t *ret_n)
     return n > 0 || got == 1;
 }
 
+/* A share's number, 1 to 99; 0: this is none. */
+static unsigned number_of(const char *line, size_t n)
+{
+    unsigned number = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (line[i] < '0' || line[i] > '9' || n > 2)
+            return 0;
+        number = 10 * number + (unsigned)(line[i] - '0');
+    }
+    return number;
+}
+
 /* One share; at a terminal a wrong one is said and asked again. */
 static enum b_code take_share(struct ceremony *k, char *line, unsigned *given, struct b_err *err)
 {
     size_t n = 0;
     for (;;) {
-        cli_say(k->c, CLI_BOLD, _("Share %u of %u: "), *given + 1, k->backup.ceremony.threshold);
+        cli_say(k->c, CLI_BOLD,
+                cli_has(k->c, CLI_OPT_CARD)
+                    ? _("Share %u of %u, or the number of the one for a card: ")
+                    : _("Share %u of %u: "),
+                *given + 1, k->backup.ceremony.threshold);
         if (!ceremony_line(line, SHARE_LINE, &n))
             return b_err_set(err, B_E_SHARE_FEW, 0, "%u of %u were given", *given,
                              k->backup.ceremony.threshold);
-        enum b_code r = vault_ceremony_give(k->vault, b_rd_from(line, n), given, err);
+        unsigned sealed = cli_has(k->c, CLI_OPT_CARD) ? number_of(line, n) : 0;
+        enum b_code r = sealed > 0 ? ceremony_card(k, sealed, given, err)
+                                   : vault_ceremony_give(k->vault, b_rd_from(line, n), given, err);
         b_wipe(line, n);
-        if (isatty(STDIN_FILENO) == 0 ||
-            (r != B_E_SHARE_TYPED && r != B_E_SHARE_FOREIGN && r != B_E_SHARE_REPEATED))
+        if (isatty(STDIN_FILENO) == 0 || (r != B_E_SHARE_TYPED && r != B_E_SHARE_FOREIGN &&
+                                          r != B_E_SHARE_REPEATED && r != B_E_CARD_KEY))
             return r;
         cli_print_error(k->c, err);
     }

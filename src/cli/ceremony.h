@@ -28,6 +28,13 @@ B_NODISCARD enum b_code ceremony_hand_out(struct ceremony *k, struct b_err *err)
 /* The backup of --backup, or the newest here; the custodians give their shares. */
 B_NODISCARD enum b_code ceremony_find(struct ceremony *k, struct b_err *err);
 B_NODISCARD enum b_code ceremony_take_in(struct ceremony *k, struct b_err *err);
+/* ceremony_page.c. Writes a share into the directory of --sheets. words: secret memory. */
+B_NODISCARD enum b_code ceremony_page(struct ceremony *k, uint8_t share, const char *words,
+                                      struct b_err *err);
+/* ceremony_card.c. Asks for a PIN, and gives the sealed share of this number, which the key of
+ * --card opens. B_E_CARD_KEY. */
+B_NODISCARD enum b_code ceremony_card(struct ceremony *k, unsigned share, unsigned *given,
+                                      struct b_err *err);
 /* A rotation, an import and an export are about one key, the others about all of the backup. */
 bool ceremony_is_about(const struct ceremony *k, const struct vault_backup *key);
 /* Whom the check values were read to: asked at the terminal, or --confirmed-by. */

@@ -7,7 +7,7 @@
 #include "service/journal.h"
 #include "service/relay.h"
 
-enum { SECRETS = 16384 };
+enum { SECRETS = 65536 }; /* a share's words, and a page of them */
 
 /* --- the vault of a ceremony -------------------------------------------------------------------
  */

@@ -66,6 +66,8 @@ enum cli_option {
     CLI_OPT_CUSTODIANS,
     CLI_OPT_CONFIRMED_BY,
     CLI_OPT_BACKUP,
+    CLI_OPT_SHEETS,
+    CLI_OPT_CARD,
     CLI_OPT_REHEARSAL,
     CLI_OPT_PACE,
     CLI_OPT_PAUSE_AT,
@@ -165,6 +167,8 @@ int cli_width(const char *text, int columns);
 bool cli_ask(const struct cli *c, const char *question);
 /* printf in a colour on a terminal; nothing with --json. */
 void cli_say(const struct cli *c, enum cli_color color, const char *fmt, ...) B_PRINTF(3, 4);
+/* Says it of a token that keeps masters wrapped (VAULT_METHOD_WRAPPED), and nothing of another. */
+void cli_say_wraps(const struct cli *c, const struct vault_token *t);
 void cli_print_error(const struct cli *c, const struct b_err *err);
 void cli_say_plan(const struct cli *c, const struct profile_plan *plan);
 json_t *cli_json_badge(const struct store_badge *b);

@@ -267,6 +267,18 @@ static enum b_code check_confinement(struct cli *c, struct b_err *err)
     return r;
 }
 
+static enum b_code check_use(struct cli *c, struct b_err *err)
+{
+    struct vault_token t;
+    enum b_code r = vault_token(c->service.vault, &t, err);
+    if (r != B_OK || strcmp(t.method, VAULT_METHOD_WRAPPED) != 0)
+        return r;
+    return b_err_set(err, B_E_TOKEN_WRAPS, 0,
+                     _("token \"%s\" lacks C_GenerateKey, C_UnwrapKey and C_DeriveKey: masters lie "
+                       "in it under its RSA key, and in-token: is not for it"),
+                     t.label);
+}
+
 static enum b_code check_key(const struct store_generation *g, const struct vault_key *keys,
                              size_t count, struct b_err *err)
 {
@@ -371,6 +383,7 @@ static const struct check {
     {"vault", N_("the vault starts"), CONFIG, VAULT, cli_open_vault},
     {"confinement", N_("the token answers, and the vault is confined"), VAULT, 0,
      check_confinement},
+    {"master-use", N_("the token uses masters itself"), VAULT, ADVICE, check_use},
     {"master-keys", N_("the token has every master key, unchanged"), STORE | VAULT, 0,
      cli_check_keys},
     {"certificate", N_("the server's certificate is in date"), HOME | SERVER, 0, check_certificate},

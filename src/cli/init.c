@@ -274,6 +274,8 @@ enum b_code cli_init(struct cli *c, struct b_err *err)
         cli_say(c, CLI_PLAIN, _("  token \"%s\" of %s; keys derived by %s\n"), token.label,
                 token.manufacturer, token.method);
     if (r == B_OK)
+        cli_say_wraps(c, &token);
+    if (r == B_OK)
         r = fill_store(c, err);
     if (r == B_OK)
         r = write_profile(c, text, n, err);

@@ -37,6 +37,14 @@ static void list_confinement(struct cli *c, const struct vault_token *t)
                       t->is_module_apart, "seccomp", t->has_seccomp, "landlock", (int)t->landlock));
 }
 
+void cli_say_wraps(const struct cli *c, const struct vault_token *t)
+{
+    if (strcmp(t->method, VAULT_METHOD_WRAPPED) == 0)
+        cli_say(c, CLI_YELLOW, "%s\n",
+                _("  This token keeps no AES key: masters lie in it wrapped, and are in "
+                  "tessere-token's memory at each use."));
+}
+
 /* What is wrong with a key as the token has it, or "". */
 static const char *trouble_of(const struct cli *c, const struct store_generation *g,
                               const struct vault_key *k)
@@ -118,6 +126,7 @@ enum b_code cli_key_list(struct cli *c, struct b_err *err)
         return r;
     cli_say(c, CLI_BOLD, _("Token \"%s\" (%s %s), keys derived by %s\n"), token.label,
             token.manufacturer, token.model, token.method);
+    cli_say_wraps(c, &token);
     list_confinement(c, &token);
     for (size_t i = 0; i < count; i++)
         list_one(c, &gs[i], in_token(keys, key_count, &gs[i]));

@@ -4,8 +4,8 @@
  * A token with CKM_AES_KEY_WRAP (PKCS#11 v2.40 §2.14) is given the wrapping key as an object of
  * this session and works inside: a session's own extractable key is made and wrapped, and unwrapped
  * again as a token's own, not extractable. The extractable one ends with this function. Another
- * token (tpm2-pkcs11 for one, which wraps nothing) gets the master by C_CreateObject: it is made of
- * the token's and the kernel's random numbers, and wrapped, in secret memory.
+ * token gets the master by C_CreateObject, and one that keeps no AES key (tpm2-pkcs11) as wrapped.c
+ * says: it is made of the token's and the kernel's random numbers, and wrapped, in secret memory.
  */
 #include <string.h>
 
@@ -147,9 +147,8 @@ static void kcv_of(const uint8_t *key, struct custody_kcv *ret)
     memcpy(ret->value, mac, sizeof(ret->value));
 }
 
-/* secret: 2 * KEY bytes. The kernel's numbers alone are enough, should the token's be bad. */
-static enum b_code make_beside(struct custody *c, const struct custody_backup *b, uint8_t *secret,
-                               struct custody_made *ret, struct b_err *err)
+/* The kernel's numbers alone are enough, should the token's be bad. */
+enum b_code custody_fresh(struct custody *c, uint8_t *secret, struct b_err *err)
 {
     CK_RV rv = c->module->C_GenerateRandom(c->session, secret, KEY);
     if (rv != CKR_OK)
@@ -157,13 +156,23 @@ static enum b_code make_beside(struct custody *c, const struct custody_backup *b
     crypto_random(secret + KEY, KEY);
     for (size_t i = 0; i < KEY; i++)
         secret[i] ^= secret[KEY + i];
+    return B_OK;
+}
+
+/* secret: 2 * KEY bytes. */
+static enum b_code make_beside(struct custody *c, const struct custody_backup *b, uint8_t *secret,
+                               struct custody_made *ret, struct b_err *err)
+{
+    enum b_code r = custody_fresh(c, secret, err);
+    if (r != B_OK)
+        return r;
     kcv_of(secret, &ret->kcv);
     crypto_key_wrap(b->kek, secret, KEY, ret->wrapped);
     ret->is_inside = false;
     return B_OK;
 }
 
-static CK_RV put_beside(struct custody *c, const struct custody_key *as, uint8_t *secret)
+static CK_RV create_beside(struct custody *c, const struct custody_key *as, uint8_t *secret)
 {
     struct custody_template t;
     CK_OBJECT_HANDLE object;
@@ -247,16 +256,23 @@ static enum b_code open_backup(struct custody *c, const struct backup_work *w,
     return r;
 }
 
+static enum b_code put_object(struct custody *c, const struct backup_work *w,
+                              const struct custody_key *as, struct b_err *err)
+{
+    CK_OBJECT_HANDLE object;
+    CK_RV rv = wraps(c) ? unwrap_inside(c, w->b, w->wrapped, as, &object)
+                        : create_beside(c, as, w->secret);
+    return rv == CKR_OK ? B_OK : custody_fail(c, rv, "putting a master key in the token", err);
+}
+
 static enum b_code put(struct custody *c, const struct backup_work *w, struct b_err *err)
 {
     const struct custody_key as = {
         .role = w->b->role, .generation = w->b->generation, .is_brought = true};
-    CK_OBJECT_HANDLE object;
-    CK_RV rv =
-        wraps(c) ? unwrap_inside(c, w->b, w->wrapped, &as, &object) : put_beside(c, &as, w->secret);
-    if (rv != CKR_OK)
-        return custody_fail(c, rv, "putting a master key in the token", err);
-    enum b_code r = custody_scan(c, err);
+    enum b_code r = custody_keeps_wrapped(c) ? custody_wrapped_put(c, &as, w->secret, err)
+                                             : put_object(c, w, &as, err);
+    if (r == B_OK)
+        r = custody_scan(c, err);
     const struct custody_entry *e = custody_known(c, w->b->role, w->b->generation);
     if (r == B_OK && (e == NULL || !e->key.is_safe))
         r = name_key(c, w->b, B_E_KEY_UNSAFE, ", which does not keep it as asked", err);

@@ -5,8 +5,9 @@
  * in the token, sensitive, not extractable, usable only for what deriving needs. Deriving computes
  * AN10922 as AES-CMAC in the token (CKM_AES_CMAC), or by CBC or ECB where a token lacks it. Badge
  * keys of roles that are set in-token do not leave it: they are objects there for the length of one
- * piece of work (inside.c). The only folder that includes pkcs11.h; linked into the vault alone. It
- * must never learn what a card is.
+ * piece of work (inside.c). A token that keeps no AES key keeps masters wrapped under an RSA key of
+ * its own, and opens them for each use (wrapped.c). The only folder that includes pkcs11.h; linked
+ * into the vault alone. It must never learn what a card is.
  *
  * A struct custody is one session, used by one thread at a time; a process may have several on one
  * token. The application's login is theirs together.
@@ -20,7 +21,8 @@
 
 struct custody;
 
-enum custody_method { CUSTODY_CMAC, CUSTODY_CBC, CUSTODY_ECB };
+/* CUSTODY_OAEP: the token keeps no AES key; a master is in this process's secret memory at use. */
+enum custody_method { CUSTODY_CMAC, CUSTODY_CBC, CUSTODY_ECB, CUSTODY_OAEP };
 const char *custody_method_name(enum custody_method m); /* "CKM_AES_CMAC" */
 
 enum { CUSTODY_PIN_MAX = 128, CUSTODY_ESTABLISHMENT_MAX = 16, CUSTODY_KEYS_MAX = 256 };

@@ -19,6 +19,7 @@ static const struct {
     [CUSTODY_CMAC] = {"CKM_AES_CMAC", CKM_AES_CMAC},
     [CUSTODY_CBC] = {"CKM_AES_CBC", CKM_AES_CBC},
     [CUSTODY_ECB] = {"CKM_AES_ECB", CKM_AES_ECB},
+    [CUSTODY_OAEP] = {"CKM_RSA_PKCS_OAEP", CKM_RSA_PKCS_OAEP},
 };
 
 const char *custody_method_name(enum custody_method m)
@@ -172,18 +173,23 @@ enum b_code custody_cmac(struct custody *c, struct custody_entry *e, const uint8
                          uint8_t *out, struct b_err *err)
 {
     b_check(n >= 1 && n <= MESSAGE_MAX);
+    struct b_rd message = b_rd_from(in, n);
+    if (custody_keeps_wrapped(c))
+        return custody_wrapped_mac(c, e, &message, false, out, err);
     if (method_of(c, e) == CUSTODY_CMAC) {
         uint8_t copy[MESSAGE_MAX]; /* PKCS#11 wants it writable; not a secret */
         memcpy(copy, in, n);
         return sign(c, e->handle, copy, n, out, err);
     }
-    struct b_rd message = b_rd_from(in, n);
     return by_blocks(c, e, &message, n <= BLOCK ? BLOCK : MESSAGE_MAX, out, err);
 }
 
 enum b_code custody_an10922(struct custody *c, struct custody_entry *e, const uint8_t *m, size_t n,
                             uint8_t *out, struct b_err *err)
 {
+    struct b_rd message = b_rd_from(m, n);
+    if (custody_keeps_wrapped(c))
+        return custody_wrapped_mac(c, e, &message, true, out, err);
     if (n > BLOCK)
         return custody_cmac(c, e, m, n, out, err);
     if (method_of(c, e) == CUSTODY_CMAC)
@@ -192,7 +198,6 @@ enum b_code custody_an10922(struct custody *c, struct custody_entry *e, const ui
                          "and the keys of token \"%s\" may do nothing else; lengthen the system "
                          "identifier, or use a token by CKM_AES_CBC",
                          n - 1, c->token.label);
-    struct b_rd message = b_rd_from(m, n);
     return by_blocks(c, e, &message, MESSAGE_MAX, out, err);
 }
 

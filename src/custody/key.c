@@ -27,7 +27,7 @@ static const struct {
     {CKA_VERIFY, CK_FALSE, false},
 };
 
-static void label_of(const struct custody *c, enum key_role role, uint8_t generation, char *out)
+void custody_label(const struct custody *c, enum key_role role, uint8_t generation, char *out)
 {
     (void)snprintf(out, LABEL_MAX, "tessere:%s:%s:%03u", c->establishment, key_role_name(role),
                    generation);
@@ -61,11 +61,11 @@ static bool parse_label(const struct custody *c, const char *label, enum key_rol
 
 /* --- attributes ------------------------------------------------------------------------------- */
 
-static CK_BBOOL flag_of(struct custody *c, CK_OBJECT_HANDLE key, CK_ATTRIBUTE_TYPE type)
+CK_BBOOL custody_flag(struct custody *c, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type)
 {
     CK_BBOOL value = CK_FALSE;
     CK_ATTRIBUTE a = {type, &value, sizeof(value)};
-    CK_RV rv = c->module->C_GetAttributeValue(c->session, key, &a, 1);
+    CK_RV rv = c->module->C_GetAttributeValue(c->session, object, &a, 1);
     return rv == CKR_OK && a.ulValueLen == sizeof(value) ? value : CK_FALSE;
 }
 
@@ -73,12 +73,14 @@ static CK_BBOOL flag_of(struct custody *c, CK_OBJECT_HANDLE key, CK_ATTRIBUTE_TY
  * the chain up to its last block. */
 static bool is_safe(struct custody *c, CK_OBJECT_HANDLE key, const struct custody_key *of)
 {
+    if (custody_keeps_wrapped(c))
+        return c->pair.is_safe && custody_flag(c, key, CKA_PRIVATE) == CK_TRUE;
     for (size_t i = 0; i < B_COUNT(safety); i++)
         if (!(of->is_brought && safety[i].is_of_origin) &&
-            flag_of(c, key, safety[i].type) != safety[i].wanted)
+            custody_flag(c, key, safety[i].type) != safety[i].wanted)
             return false;
-    bool signs = flag_of(c, key, CKA_SIGN) == CK_TRUE;
-    bool encrypts = flag_of(c, key, CKA_ENCRYPT) == CK_TRUE;
+    bool signs = custody_flag(c, key, CKA_SIGN) == CK_TRUE;
+    bool encrypts = custody_flag(c, key, CKA_ENCRYPT) == CK_TRUE;
     bool should_sign = !of->derives_inside && c->token.method == CUSTODY_CMAC;
     return signs == should_sign && encrypts != should_sign;
 }
@@ -113,7 +115,7 @@ static bool was_brought(struct custody *c, CK_OBJECT_HANDLE key, const struct cu
         .role = of->role, .generation = of->generation, .is_brought = true};
     CK_ATTRIBUTE a = {CKA_ID, id, sizeof(id)};
     size_t n = write_id(c, &brought, wanted);
-    return flag_of(c, key, CKA_LOCAL) == CK_FALSE &&
+    return custody_flag(c, key, CKA_LOCAL) == CK_FALSE &&
            c->module->C_GetAttributeValue(c->session, key, &a, 1) == CKR_OK && a.ulValueLen == n &&
            b_ct_eq(id, wanted, n);
 }
@@ -199,8 +201,8 @@ static enum b_code take_object(struct custody *c, CK_OBJECT_HANDLE object, struc
     struct custody_entry e = {.handle = object};
     if (!read_label(c, object, label) || !parse_label(c, label, &e.key.role, &e.key.generation))
         return B_OK;
-    e.key.is_brought = was_brought(c, object, &e.key);
-    if (!is_aes128(c, object, e.key.is_brought))
+    e.key.is_brought = custody_keeps_wrapped(c) || was_brought(c, object, &e.key);
+    if (!custody_keeps_wrapped(c) && !is_aes128(c, object, e.key.is_brought))
         return B_OK;
     struct custody_entry *twin = custody_known(c, e.key.role, e.key.generation);
     if (twin != NULL) { /* two keys of one name: nobody can say which one badges have */
@@ -212,7 +214,7 @@ static enum b_code take_object(struct custody *c, CK_OBJECT_HANDLE object, struc
                          c->token.label, CUSTODY_KEYS_MAX);
     struct custody_entry *slot = &c->entries[c->entry_count];
     *slot = e;
-    slot->key.derives_inside = flag_of(c, object, CKA_DERIVE) == CK_TRUE;
+    slot->key.derives_inside = custody_flag(c, object, CKA_DERIVE) == CK_TRUE;
     slot->key.is_safe = is_safe(c, object, &slot->key);
     c->entry_count++;
     c->last_rv = CKR_OK;
@@ -225,23 +227,32 @@ static enum b_code take_object(struct custody *c, CK_OBJECT_HANDLE object, struc
     return B_OK;
 }
 
-enum b_code custody_scan(struct custody *c, struct b_err *err)
+static CK_RV find_keys(struct custody *c, CK_OBJECT_HANDLE *found, CK_ULONG max, CK_ULONG *n)
 {
-    custody_forget(c);
     CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     CK_KEY_TYPE type = CKK_AES;
     CK_ATTRIBUTE wanted[] = {{CKA_CLASS, &class, sizeof(class)},
                              {CKA_KEY_TYPE, &type, sizeof(type)}};
+    CK_RV rv = c->module->C_FindObjectsInit(c->session, wanted, B_COUNT(wanted));
+    if (rv != CKR_OK)
+        return rv;
+    rv = c->module->C_FindObjects(c->session, found, max, n);
+    (void)c->module->C_FindObjectsFinal(c->session);
+    return rv;
+}
+
+enum b_code custody_scan(struct custody *c, struct b_err *err)
+{
+    custody_forget(c);
     CK_OBJECT_HANDLE found[CUSTODY_KEYS_MAX];
     CK_ULONG n = 0;
-    CK_RV rv = c->module->C_FindObjectsInit(c->session, wanted, B_COUNT(wanted));
-    if (rv == CKR_OK) {
-        rv = c->module->C_FindObjects(c->session, found, CUSTODY_KEYS_MAX, &n);
-        (void)c->module->C_FindObjectsFinal(c->session);
-    }
+    enum b_code r = custody_keeps_wrapped(c) ? custody_wrapped_pair(c, err) : B_OK;
+    if (r != B_OK)
+        return r;
+    CK_RV rv = custody_keeps_wrapped(c) ? custody_wrapped_find(c, found, CUSTODY_KEYS_MAX, &n)
+                                        : find_keys(c, found, CUSTODY_KEYS_MAX, &n);
     if (rv != CKR_OK)
         return custody_fail(c, rv, "listing keys", err);
-    enum b_code r = B_OK;
     for (CK_ULONG i = 0; i < n && r == B_OK; i++)
         r = take_object(c, found[i], err);
     return r;
@@ -317,7 +328,7 @@ void custody_master(const struct custody *c, const struct custody_key *of, enum 
     add(t, CKA_UNWRAP, &no, 1);
     add(t, CKA_DERIVE, stays ? &yes : &no, 1);
     if (!of->is_passing) {
-        label_of(c, of->role, of->generation, t->label);
+        custody_label(c, of->role, of->generation, t->label);
         add(t, CKA_LABEL, t->label, strlen(t->label));
         add(t, CKA_ID, t->id, write_id(c, of, t->id));
     }
@@ -346,6 +357,27 @@ static CK_RV make_key(struct custody *c, const struct generate_work *g, bool str
     return c->module->C_GenerateKey(c->session, &make, t.attributes, t.count, &key);
 }
 
+static enum b_code make_inside(struct custody *c, const struct generate_work *g, struct b_err *err)
+{
+    CK_RV rv = make_key(c, g, true);
+    if (custody_rv_is_template(rv))
+        rv = make_key(c, g, false);
+    return rv == CKR_OK ? B_OK : custody_fail(c, rv, "generating a master key", err);
+}
+
+static enum b_code make_wrapped(struct custody *c, const struct generate_work *g, struct b_err *err)
+{
+    const struct custody_key of = {.role = g->role, .generation = g->generation};
+    uint8_t *secret = b_secret_alloc(32);
+    if (secret == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "generating a master key");
+    enum b_code r = custody_fresh(c, secret, err);
+    if (r == B_OK)
+        r = custody_wrapped_put(c, &of, secret, err);
+    b_secret_free(secret);
+    return r;
+}
+
 static enum b_code generate_key(struct custody *c, void *arg, struct b_err *err)
 {
     const struct generate_work *g = arg;
@@ -360,12 +392,9 @@ static enum b_code generate_key(struct custody *c, void *arg, struct b_err *err)
         r = custody_check_inside(c, err);
     if (r != B_OK)
         return r;
-    CK_RV rv = make_key(c, g, true);
-    if (custody_rv_is_template(rv))
-        rv = make_key(c, g, false);
-    if (rv != CKR_OK)
-        return custody_fail(c, rv, "generating a master key", err);
-    r = custody_scan(c, err);
+    r = custody_keeps_wrapped(c) ? make_wrapped(c, g, err) : make_inside(c, g, err);
+    if (r == B_OK)
+        r = custody_scan(c, err);
     if (r != B_OK)
         return r;
     const struct custody_entry *e = custody_known(c, g->role, g->generation);

@@ -193,9 +193,9 @@ static enum b_code find_module(struct custody *c, struct b_err *err)
 static bool has_mechanism(struct custody *c, enum custody_method m)
 {
     CK_MECHANISM_INFO info;
-    CK_FLAGS use = m == CUSTODY_CMAC ? CKF_SIGN : CKF_ENCRYPT;
+    static const CK_FLAGS uses[] = {CKF_SIGN, CKF_ENCRYPT, CKF_ENCRYPT, CKF_ENCRYPT | CKF_DECRYPT};
     return c->module->C_GetMechanismInfo(c->slot, custody_mechanism(m), &info) == CKR_OK &&
-           (info.flags & use) != 0;
+           (info.flags & uses[m]) == uses[m];
 }
 
 static enum b_code describe_token(struct custody *c, const CK_TOKEN_INFO *info, struct b_err *err)
@@ -206,13 +206,18 @@ static enum b_code describe_token(struct custody *c, const CK_TOKEN_INFO *info, 
     copy_padded(c->token.model, sizeof(c->token.model), info->model, sizeof(info->model));
     copy_padded(c->token.serial, sizeof(c->token.serial), info->serialNumber,
                 sizeof(info->serialNumber));
-    for (int m = CUSTODY_CMAC; m <= CUSTODY_ECB; m++) {
+    bool keeps_aes = custody_makes_keys(c);
+    int last = keeps_aes ? CUSTODY_ECB : CUSTODY_OAEP;
+    for (int m = keeps_aes ? CUSTODY_CMAC : CUSTODY_OAEP; m <= last; m++) {
         if (has_mechanism(c, (enum custody_method)m)) {
             c->token.method = (enum custody_method)m;
             return B_OK;
         }
     }
-    return custody_fail(c, CKR_MECHANISM_INVALID, "looking for AES-CMAC, AES-CBC or AES-ECB", err);
+    return custody_fail(c, CKR_MECHANISM_INVALID,
+                        keeps_aes ? "looking for AES-CMAC, AES-CBC or AES-ECB"
+                                  : "it makes no AES key (C_GenerateKey); looking for RSA-OAEP",
+                        err);
 }
 
 static enum b_code login(struct custody *c, const CK_TOKEN_INFO *info, struct b_err *err)

@@ -14,6 +14,12 @@ struct custody_entry {
                          need them */
 };
 
+/* The RSA pair of a token by CUSTODY_OAEP: handles of this session, 0 before there is one. */
+struct custody_pair {
+    CK_OBJECT_HANDLE private, public;
+    bool is_safe;
+};
+
 struct custody {
     struct custody *next; /* share.c's list of all in this process */
     P11KitUri *uri;
@@ -37,6 +43,7 @@ struct custody {
 
     struct custody_entry entries[CUSTODY_KEYS_MAX];
     size_t entry_count;
+    struct custody_pair pair;
 };
 
 /* Turns a failed call into an error that names the token and what was being done. */
@@ -94,6 +101,31 @@ void custody_master(const struct custody *c, const struct custody_key *of, enum 
                     bool strict, struct custody_template *t);
 /* The template asks for what this token does not know. */
 bool custody_rv_is_template(CK_RV rv);
+/* The name of a master. out: CUSTODY_LABEL_MAX bytes. */
+void custody_label(const struct custody *c, enum key_role role, uint8_t generation, char *out);
+/* An attribute, false when the token does not know it. */
+CK_BBOOL custody_flag(struct custody *c, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+
+/* backup.c. 16 random bytes for a master that is made beside the token. secret: 32 bytes of secret
+ * memory, of which the first half is the answer. */
+B_NODISCARD enum b_code custody_fresh(struct custody *c, uint8_t *secret, struct b_err *err);
+
+/* wrapped.c. The token makes AES keys, whatever its list of mechanisms says. */
+bool custody_makes_keys(struct custody *c);
+/* ... or it keeps masters wrapped: CUSTODY_OAEP. What follows is for such a token. */
+bool custody_keeps_wrapped(const struct custody *c);
+/* Fills c->pair; a token without one is well. */
+B_NODISCARD enum b_code custody_wrapped_pair(struct custody *c, struct b_err *err);
+/* All wrapped masters, as objects. */
+CK_RV custody_wrapped_find(struct custody *c, CK_OBJECT_HANDLE *found, CK_ULONG max, CK_ULONG *n);
+/* Wraps 16 bytes under the pair, which the first makes, and keeps them. B_E_KEY_UNSAFE. */
+B_NODISCARD enum b_code custody_wrapped_put(struct custody *c, const struct custody_key *of,
+                                            const uint8_t *master, struct b_err *err);
+/* AES-CMAC of m; or AN10922 of M = 01 || input. out: 16 bytes. B_E_KEY_UNSAFE for one that does not
+ * open, or is another than its name says. */
+B_NODISCARD enum b_code custody_wrapped_mac(struct custody *c, const struct custody_entry *e,
+                                            const struct b_rd *m, bool is_an10922, uint8_t *out,
+                                            struct b_err *err);
 
 /* AES-CMAC of 1..32 bytes by the token's method. out: 16 bytes. */
 B_NODISCARD enum b_code custody_cmac(struct custody *c, struct custody_entry *e, const uint8_t *in,

@@ -112,15 +112,17 @@ static int run(const char *program, char *const env[], const struct vault_child 
     return r;
 }
 
-/* The environment: nothing but where SoftHSM and the service manager's credentials are, and what a
- * service gives. */
+/* The environment: nothing but where SoftHSM, tpm2-pkcs11 and the service manager's credentials
+ * are, and what a service gives. */
 static enum b_code run_clean(const char *program, const struct vault_config *config, bool is_given,
                              const struct vault_child *child, int *ret_pid, struct b_err *err)
 {
-    enum { VARIABLES = 5, TEXTS = 4096 };
+    enum { VARIABLES = 7, TEXTS = 4096 };
     const struct {
         const char *name, *value;
     } all[VARIABLES] = {{"SOFTHSM2_CONF", config->softhsm_conf},
+                        {"TPM2_PKCS11_STORE", getenv("TPM2_PKCS11_STORE")},
+                        {"TPM2_PKCS11_TCTI", getenv("TPM2_PKCS11_TCTI")},
                         {"CREDENTIALS_DIRECTORY", getenv("CREDENTIALS_DIRECTORY")},
                         {VAULT_ENV_TOKEN, is_given ? config->token_uri : NULL},
                         {VAULT_ENV_ESTABLISHMENT, is_given ? config->establishment : NULL},

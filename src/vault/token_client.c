@@ -134,7 +134,7 @@ static enum b_code remote_token(void *ctx, const struct vaultd_config *config,
     wire_get_string(&in, t.serial, sizeof(t.serial));
     uint8_t method = wire_get_u8(&in);
     t.is_connected = wire_get_bool(&in);
-    if (!wire_in_end(&in) || method > CUSTODY_ECB)
+    if (!wire_in_end(&in) || method > CUSTODY_OAEP)
         return misread(TOKEN_MSG_INFO, err);
     t.method = (enum custody_method)method;
     *ret = t;

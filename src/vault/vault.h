@@ -66,12 +66,14 @@ struct vault_key {
     bool is_safe;
     bool derives_inside; /* its badge keys can be used without leaving the token */
 };
+/* A token that keeps no AES key: masters are opened from it, into tessere-token, for each use. */
+#define VAULT_METHOD_WRAPPED "CKM_RSA_PKCS_OAEP"
 struct vault_token {
     char label[33];
     char manufacturer[33];
     char model[17];
     char serial[17];
-    char method[24];       /* "CKM_AES_CMAC" */
+    char method[24];       /* "CKM_AES_CMAC"; VAULT_METHOD_WRAPPED */
     bool is_memory_locked; /* the vault's secret memory */
     bool is_module_apart;  /* the PKCS#11 module runs in tessere-token */
     bool has_seccomp;      /* the vault can make only the system calls that it needs */

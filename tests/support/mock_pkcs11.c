@@ -8,8 +8,9 @@
  *   no-cmac no-cbc       the token lacks the mechanism
  *   no-inside            ... CKM_AES_ECB_ENCRYPT_DATA
  *   no-wrap              ... CKM_AES_KEY_WRAP
- *   device-error         C_SignInit fails; device-error-once
- *   drop-in-use-once     the session is closed while a derived key is in use
+ *   no-aes               as tpm2-pkcs11: no AES key can be made, brought in or derived; its OAEP is
+ * by SHA-256, and becomes SoftHSM2's, by SHA-1 device-error         C_SignInit fails;
+ * device-error-once drop-in-use-once     the session is closed while a derived key is in use
  *   no-destroy           an object cannot be destroyed
  *   leaks                derived keys can be read
  *   drop-session-once    the session is closed under its user
@@ -91,7 +92,7 @@ static CK_RV get_mechanism_info(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECH
 {
     if ((type == CKM_AES_CMAC && asked("no-cmac")) || (type == CKM_AES_CBC && asked("no-cbc")) ||
         (type == CKM_AES_ECB_ENCRYPT_DATA && asked("no-inside")) ||
-        (type == CKM_AES_KEY_WRAP && asked("no-wrap")))
+        (type == CKM_AES_KEY_WRAP && (asked("no-wrap") || asked("no-aes"))))
         return CKR_MECHANISM_INVALID;
     return real->C_GetMechanismInfo(slot, type, info);
 }
@@ -150,10 +151,39 @@ static CK_RV derive_key(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_OBJECT_HA
         return CKR_DEVICE_REMOVED;
     if (asked("no-inside"))
         return CKR_MECHANISM_INVALID;
+    if (asked("no-aes"))
+        return CKR_FUNCTION_NOT_SUPPORTED;
     CK_RV rv = real->C_DeriveKey(session, m, base, a, n, key);
     if (rv == CKR_OK)
         count(".derived");
     return rv;
+}
+
+/* What SoftHSM2 knows in place of the caller's OAEP. */
+static CK_MECHANISM *known(CK_MECHANISM *m)
+{
+    static CK_RSA_PKCS_OAEP_PARAMS params = {CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, NULL, 0};
+    static CK_MECHANISM oaep = {CKM_RSA_PKCS_OAEP, &params, sizeof(params)};
+    return m->mechanism == CKM_RSA_PKCS_OAEP ? &oaep : m;
+}
+
+static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_ATTRIBUTE *a, CK_ULONG n,
+                          CK_OBJECT_HANDLE *key)
+{
+    return asked("no-aes") ? CKR_FUNCTION_NOT_SUPPORTED
+                           : real->C_GenerateKey(session, m, a, n, key);
+}
+
+static CK_RV decrypt_init(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+{
+    if (asked("vanish") || asked("device-error") || asked("device-error-once"))
+        return CKR_DEVICE_ERROR;
+    return real->C_DecryptInit(session, known(m), key);
+}
+
+static CK_RV generate_random(CK_SESSION_HANDLE session, unsigned char *out, CK_ULONG n)
+{
+    return asked("device-error") ? CKR_DEVICE_ERROR : real->C_GenerateRandom(session, out, n);
 }
 
 static CK_RV encrypt_init(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
@@ -162,7 +192,7 @@ static CK_RV encrypt_init(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_OBJECT_
         return CKR_DEVICE_REMOVED;
     if (m->mechanism == CKM_AES_CBC && asked("drop-in-use-once"))
         (void)real->C_CloseSession(session);
-    return real->C_EncryptInit(session, m, key);
+    return real->C_EncryptInit(session, known(m), key);
 }
 
 static CK_RV destroy_object(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
@@ -199,10 +229,11 @@ static CK_RV get_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key
 static CK_RV create_object(CK_SESSION_HANDLE session, CK_ATTRIBUTE *a, CK_ULONG n,
                            CK_OBJECT_HANDLE *object)
 {
-    for (CK_ULONG i = 0; i < n; i++)
-        if (a[i].type == CKA_CLASS && *(CK_OBJECT_CLASS *)a[i].pValue == CKO_DATA &&
-            asked("no-data"))
+    for (CK_ULONG i = 0; i < n; i++) {
+        CK_OBJECT_CLASS class = a[i].type == CKA_CLASS ? *(CK_OBJECT_CLASS *)a[i].pValue : CKO_DATA;
+        if (a[i].type == CKA_CLASS && asked(class == CKO_DATA ? "no-data" : "no-aes"))
             return CKR_ATTRIBUTE_VALUE_INVALID;
+    }
     return real->C_CreateObject(session, a, n, object);
 }
 
@@ -229,6 +260,9 @@ EXPORT CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
     patched.C_SignInit = sign_init;
     patched.C_DeriveKey = derive_key;
     patched.C_EncryptInit = encrypt_init;
+    patched.C_DecryptInit = decrypt_init;
+    patched.C_GenerateKey = generate_key;
+    patched.C_GenerateRandom = generate_random;
     patched.C_DestroyObject = destroy_object;
     patched.C_GetAttributeValue = get_attribute_value;
     patched.C_CreateObject = create_object;

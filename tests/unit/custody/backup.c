@@ -86,6 +86,14 @@ static void a_token_that_wraps_nothing_is_given_the_master(void **state)
     fault(NULL);
 }
 
+static void a_token_that_keeps_no_aes_key_is_given_it_wrapped(void **state)
+{
+    (void)state;
+    fault("no-aes");
+    round_trip("", false);
+    fault(NULL);
+}
+
 static void another_token_gives_the_same_badge_keys(void **state)
 {
     struct custody *c = open_good();
@@ -104,14 +112,17 @@ static void another_token_gives_the_same_badge_keys(void **state)
     assert_int_equal(derive(c, 4, second, NULL), B_OK);
     assert_memory_equal(first, second, 16);
     custody_free(&c);
-    assert_int_equal(drop_token(state), 0);
-    assert_int_equal(make_token(state), 0);
-    fault("no-wrap"); /* and one that is of another kind */
-    c = open_good();
-    assert_int_equal(bring(c, &made, true, &key), B_OK);
-    assert_int_equal(derive(c, 4, third, NULL), B_OK);
-    assert_memory_equal(first, third, 16);
-    custody_free(&c);
+    static const char *const kinds[] = {"no-wrap", "no-aes"};
+    for (size_t i = 0; i < B_COUNT(kinds); i++) { /* and one that is of another kind */
+        assert_int_equal(drop_token(state), 0);
+        assert_int_equal(make_token(state), 0);
+        fault(kinds[i]);
+        c = open_good();
+        assert_int_equal(bring(c, &made, true, &key), B_OK);
+        assert_int_equal(derive(c, 4, third, NULL), B_OK);
+        assert_memory_equal(first, third, 16);
+        custody_free(&c);
+    }
     fault(NULL);
 }
 
@@ -145,6 +156,8 @@ static void a_bad_backup_is_refused(void **state)
     refuse_bad_backups();
     fault("no-wrap");
     refuse_bad_backups();
+    fault("no-aes");
+    refuse_bad_backups();
     fault(NULL);
 }
 
@@ -173,7 +186,7 @@ static void a_key_that_everybody_knows_is_not_brought(void **state)
 static void a_backup_goes_over_to_another_key(void **state)
 {
     (void)state;
-    static const char *const kinds[] = {NULL, "no-wrap"};
+    static const char *const kinds[] = {NULL, "no-wrap", "no-aes"};
     uint8_t other[CUSTODY_KEK] = {9, 9, 9};
     for (size_t i = 0; i < B_COUNT(kinds); i++) {
         fault(kinds[i]);
@@ -281,6 +294,8 @@ int main(void)
                                         drop_token),
         cmocka_unit_test_setup_teardown(a_token_that_wraps_nothing_is_given_the_master, make_token,
                                         drop_token),
+        cmocka_unit_test_setup_teardown(a_token_that_keeps_no_aes_key_is_given_it_wrapped,
+                                        make_token, drop_token),
         cmocka_unit_test_setup_teardown(another_token_gives_the_same_badge_keys, make_token,
                                         drop_token),
         cmocka_unit_test_setup_teardown(a_bad_backup_is_refused, make_token, drop_token),
