@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "cli/cli.h"
 
 /* A whole number from 1 of an option; 0 without it. */
@@ -90,21 +91,22 @@ static bool show_batch(void *ctx, const struct store_batch *b)
         cli_say(c, CLI_BOLD, "%s", _("Of no batch"));
     cli_say(c, CLI_PLAIN, b->id != 0 ? " %s %s %s\n" : "\n", b->name, b->transport_key, at);
     cli_say(c, CLI_PLAIN,
-            _("  blank %lld, begun %lld, issued %lld, returned %lld, destroyed %lld, lost %lld\n"),
-            (long long)n.blank, (long long)n.begun, (long long)n.issued, (long long)n.returned,
-            (long long)n.destroyed, (long long)n.lost);
+            _("  blank %lld, begun %lld, encoded %lld, issued %lld, returned %lld, destroyed %lld, "
+              "lost %lld\n"),
+            (long long)n.blank, (long long)n.begun, (long long)n.encoded, (long long)n.issued,
+            (long long)n.returned, (long long)n.destroyed, (long long)n.lost);
     if (n.blank < 0)
         cli_say(c, CLI_RED, _("  %lld more cards than were received\n"), (long long)-n.blank);
     if (c->out != NULL)
         (void)json_array_append_new(
             json_object_get(c->out, "batches"),
-            json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "batch",
-                      (json_int_t)b->id, "name", b->name, "supplier", b->supplier, "transport_key",
-                      b->transport_key, "received", (json_int_t)b->count, "at", (json_int_t)b->at,
-                      "blank", (json_int_t)n.blank, "begun", (json_int_t)n.begun, "issued",
-                      (json_int_t)n.issued, "returned", (json_int_t)n.returned, "destroyed",
-                      (json_int_t)n.destroyed, "lost", (json_int_t)n.lost, "adds_up",
-                      (int)(n.blank >= 0)));
+            json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}",
+                      "batch", (json_int_t)b->id, "name", b->name, "supplier", b->supplier,
+                      "transport_key", b->transport_key, "received", (json_int_t)b->count, "at",
+                      (json_int_t)b->at, "blank", (json_int_t)n.blank, "begun", (json_int_t)n.begun,
+                      "encoded", (json_int_t)n.encoded, "issued", (json_int_t)n.issued, "returned",
+                      (json_int_t)n.returned, "destroyed", (json_int_t)n.destroyed, "lost",
+                      (json_int_t)n.lost, "adds_up", (int)(n.blank >= 0)));
     return true;
 }
 
@@ -181,5 +183,57 @@ enum b_code cli_badge_return(struct cli *c, struct b_err *err)
         cli_say(c, CLI_PLAIN,
                 _("Badge %lld is back: it is not taken any more. Blank its card, or destroy it.\n"),
                 (long long)e.badge_id);
+    return r;
+}
+
+/* --- handing over ------------------------------------------------------------------------------
+ */
+
+static enum b_code issue_one(struct cli *c, struct b_err *err)
+{
+    struct store_badge b;
+    int64_t id = 0;
+    enum b_code r = cli_operand_badge(c, &id, err);
+    if (r == B_OK)
+        r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = service_stock_issue(&c->service, id, err);
+    if (r == B_OK)
+        r = store_badge_by_id(c->service.store, id, &b, err);
+    if (r != B_OK)
+        return r;
+    cli_say(c, CLI_GREEN, _("Badge %lld is handed over to %s.\n"), (long long)id, b.holder_name);
+    return B_OK;
+}
+
+static enum b_code issue_list(struct cli *c, size_t *ret_count, struct b_err *err)
+{
+    enum { LIST_MAX = 8 << 20 };
+    struct service_issue_list list = {.name = c->operand};
+    char *text = NULL;
+    enum b_code r = cli_encoding(c, &list.encoding, err);
+    if (r == B_OK)
+        r = b_file_read(list.name, LIST_MAX, &text, &list.n, err);
+    list.text = text;
+    if (r == B_OK)
+        r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = service_stock_issue_list(&c->service, &list, ret_count, err);
+    if (text != NULL)
+        b_wipe(text, list.n);
+    free(text);
+    if (r == B_OK)
+        cli_say(c, CLI_GREEN, _("%zu badges are handed over.\n"), *ret_count);
+    return r;
+}
+
+/* A number names a badge; anything else is a list's file. */
+enum b_code cli_badge_issue(struct cli *c, struct b_err *err)
+{
+    size_t count = 1;
+    bool is_number = c->operand[strspn(c->operand, "0123456789")] == '\0';
+    enum b_code r = is_number ? issue_one(c, err) : issue_list(c, &count, err);
+    if (r == B_OK && c->out != NULL)
+        (void)json_object_set_new(c->out, "issued", json_integer((json_int_t)count));
     return r;
 }

@@ -62,6 +62,7 @@ struct enrolment {
     struct service_holder holder;
     struct store_badge badge;
     bool is_repair;
+    bool is_carried; /* its holder has the card already */
 };
 
 /* A serial that nobody can guess the neighbour of: 12 characters of 32. */
@@ -173,6 +174,7 @@ static enum b_code begin_enrolment(void *ctx, struct service_work *w, bool is_ap
     e->badge.not_before = e->holder.not_before;
     e->badge.not_after = e->holder.not_after;
     e->badge.is_temporary = e->holder.is_temporary;
+    e->badge.is_in_office = !e->is_carried;
     if (e->holder.batch_id != 0)
         e->badge.batch_id = e->holder.batch_id;
     return service_change(e->sv, note_enrolling, &e->badge, err);
@@ -204,6 +206,7 @@ static enum b_code note_ending(struct service_change *c, void *ctx, struct b_err
     if (!is_blank)
         describe(b, e->sv, e->work);
     b->state = next_state(e, b->state);
+    b->is_in_office |= is_blank;
     b->changed_at = c->now;
     for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
         b->generation[i] = is_blank ? KEY_GENERATION_FACTORY : e->work->job.generations[i].target;
@@ -331,7 +334,7 @@ enum b_code service_takeover(struct service *sv, struct channel *ch,
     struct service_work *w = service_work_new(sv, PROFILE_GOAL_TAKEOVER, ch, err);
     if (w == NULL)
         return err->code;
-    struct takeover t = {.enrolment = {.sv = sv}};
+    struct takeover t = {.enrolment = {.sv = sv, .is_carried = true}};
     enum b_code r = find_listed(sv, &w->job, &t.row, err);
     if (r == B_OK) {
         t.enrolment.holder = (struct service_holder){.ref = t.row.ref, .name = t.row.name};

@@ -3,12 +3,28 @@
 #ifndef TESSERE_SERVICE_STOCK_H
 #define TESSERE_SERVICE_STOCK_H
 
+#include "base/csv.h"
 #include "service/service.h"
 
 /* Writes a batch down; sets id and at. B_E_BAD_INPUT: a text that does not show as it is written,
  * no card, or a key in place of a key's name. */
 B_NODISCARD enum b_code service_stock_receive(struct service *sv, struct store_batch *batch,
                                               struct b_err *err);
+/* A badge is handed over to its holder: it is issued from then on. B_E_BADGE_STATE: it is not
+ * active, or was handed over. */
+B_NODISCARD enum b_code service_stock_issue(struct service *sv, int64_t badge_id,
+                                            struct b_err *err);
+struct service_issue_list {
+    const char *name; /* of the file, for messages */
+    const void *text; /* CSV as `badge bulk --out` writes it; only its column badge is needed */
+    size_t n;
+    enum b_csv_encoding encoding;
+};
+/* The same for all badges of a list, or for none: B_E_BAD_INPUT names line and column. ref, where
+ * it is given, must be that of the badge's holder. */
+B_NODISCARD enum b_code service_stock_issue_list(struct service *sv,
+                                                 const struct service_issue_list *list,
+                                                 size_t *ret_count, struct b_err *err);
 /* What became of a badge, which is no longer taken from then on, or of blank cards of a batch:
  * kind, reason, and badge_id or batch_id with count are given. A badge that returned is suspended;
  * one that was destroyed or lost is revoked. B_E_BADGE_STATE: it is destroyed already;

@@ -180,6 +180,15 @@ check "from a day that is still to come, at the desk" tessere badge validity 2 -
 check "he taps: refused" outcome badge-not-yet-valid bruno
 check "without limit again" far olga badge validity 2
 check "he taps: granted" outcome ok bruno
+issued_only() {
+    cp "$home/policy.yaml" "$work/policy.before" 2>/dev/null || printf 'rules:\n  - {group: "", factor: badge}\n' >"$work/policy.before"
+    { echo "issued-only: true" && cat "$work/policy.before"; } >"$home/policy.yaml" && kill -HUP "$server_pid" && sleep 1
+}
+check "from now on only badges that were handed over are taken" issued_only
+check "he taps: refused, his was not" outcome not-issued bruno
+check "it is handed over" tessere badge issue 2
+check "he taps: granted" outcome ok bruno
+cp "$work/policy.before" "$home/policy.yaml" && kill -HUP "$server_pid" && sleep 1
 check "a day that is none is refused by name" bash -c "'$TESSERE' --home '$home' badge validity 2 --until 31/01/2026 2>&1 | grep -q 2027-03-31"
 check "a badge that is none is said to be none" bash -c "$(declare -f far); work='$work' home='$home' port=$port TESSERE='$TESSERE'; ! far olga badge show 999 && far olga badge show 999 --json | grep -q '\"code\": *\"not-found\"'"
 not_olga() {
