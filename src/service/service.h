@@ -37,6 +37,7 @@ struct service {
     struct service_asker asker; /* who is told in the journal */
     struct store_establishment establishment;
     struct service_policies *policies; /* of taps at stations; NULL: the default (policy.h) */
+    bool stock_needs_two;              /* what gains or loses cards is approved by others */
     struct profile profile; /* the establishment's badge profile, system identifier filled in */
 };
 

@@ -8,9 +8,8 @@
 #include "service/relay.h"
 #include "service/sheet.h"
 
-static enum b_code note_batch(struct service_change *c, void *ctx, struct b_err *err)
+enum b_code service_note_batch(struct service_change *c, struct store_batch *b, struct b_err *err)
 {
-    struct store_batch *b = ctx;
     b->at = c->now;
     enum b_code r = store_batch_add(c->store, b, err);
     if (r != B_OK)
@@ -31,7 +30,7 @@ static bool is_a_key(const char *text)
     return strlen(text) >= SHORTEST && text[strspn(text, "0123456789abcdefABCDEF")] == '\0';
 }
 
-enum b_code service_stock_receive(struct service *sv, struct store_batch *batch, struct b_err *err)
+enum b_code service_stock_check(const struct store_batch *batch, struct b_err *err)
 {
     enum b_code r = service_check_name("the supplier", batch->supplier, err);
     if (r == B_OK && batch->name[0] != '\0')
@@ -43,6 +42,19 @@ enum b_code service_stock_receive(struct service *sv, struct store_batch *batch,
     if (r == B_OK && is_a_key(batch->transport_key))
         r = b_err_set(err, B_E_BAD_INPUT, 0,
                       "this looks like the transport key itself: give its name or check value");
+    return r;
+}
+
+static enum b_code note_batch(struct service_change *c, void *ctx, struct b_err *err)
+{
+    return service_note_batch(c, ctx, err);
+}
+
+enum b_code service_stock_receive(struct service *sv, struct store_batch *batch, struct b_err *err)
+{
+    enum b_code r = service_stock_check(batch, err);
+    if (r == B_OK)
+        r = service_stock_refuse_batch(sv, batch, err);
     return r == B_OK ? service_change(sv, note_batch, batch, err) : r;
 }
 
@@ -105,11 +117,11 @@ static enum b_code check_left(struct service_change *c, const struct store_card_
     return r;
 }
 
-static enum b_code note_event(struct service_change *c, void *ctx, struct b_err *err)
+enum b_code service_note_card_event(struct service_change *c, struct store_card_event *e,
+                                    struct b_err *err)
 {
     static const char *const kinds[] = {"stock-return", "stock-destroy", "stock-lose",
                                         "stock-issue"};
-    struct store_card_event *e = ctx;
     struct store_badge badge;
     bool is_badge = e->badge_id != 0;
     e->at = c->now;
@@ -130,9 +142,17 @@ static enum b_code note_event(struct service_change *c, void *ctx, struct b_err 
         err);
 }
 
+static enum b_code note_event(struct service_change *c, void *ctx, struct b_err *err)
+{
+    return service_note_card_event(c, ctx, err);
+}
+
 enum b_code service_stock_event(struct service *sv, struct store_card_event *event,
                                 struct b_err *err)
 {
+    enum b_code r = service_stock_refuse_event(sv, event, err);
+    if (r != B_OK)
+        return r;
     return service_change(sv, note_event, event, err);
 }
 
@@ -187,7 +207,7 @@ static enum b_code issue_record(struct service_change *c, const struct service_s
         (strlen(b.holder_ref) != ref_n || memcmp(b.holder_ref, ref, ref_n) != 0))
         return service_sheet_wrong(s, columns[REF].name, "this badge is another person's", err);
     if (r == B_OK)
-        r = note_event(c, &e, &cause);
+        r = service_note_card_event(c, &e, &cause);
     if (r == B_E_NOT_FOUND || r == B_E_BADGE_STATE)
         return service_sheet_wrong(s, columns[BADGE].name, cause.msg, err);
     if (r != B_OK)

@@ -6,8 +6,14 @@
 #include "base/csv.h"
 #include "service/service.h"
 
-/* Writes a batch down; sets id and at. B_E_BAD_INPUT: a text that does not show as it is written,
- * no card, or a key in place of a key's name. */
+/* Where stock-two-people: is set, what gains or loses cards is proposed instead, and approved by
+ * another person: then service_stock_receive, and service_stock_event of what is destroyed or lost,
+ * give B_E_QUORUM with the proposal's text, or because no roster was founded. */
+
+/* B_E_BAD_INPUT: a text that does not show as it is written, no card, or a key in place of a key's
+ * name. */
+B_NODISCARD enum b_code service_stock_check(const struct store_batch *batch, struct b_err *err);
+/* Writes a batch down; sets id and at. B_E_BAD_INPUT as above. */
 B_NODISCARD enum b_code service_stock_receive(struct service *sv, struct store_batch *batch,
                                               struct b_err *err);
 /* A badge is handed over to its holder: it is issued from then on. B_E_BADGE_STATE: it is not
@@ -31,5 +37,17 @@ B_NODISCARD enum b_code service_stock_issue_list(struct service *sv,
  * B_E_BAD_INPUT: fewer cards are left. */
 B_NODISCARD enum b_code service_stock_event(struct service *sv, struct store_card_event *event,
                                             struct b_err *err);
+
+/* The same within a change, and asking for no second person. */
+B_NODISCARD enum b_code service_note_batch(struct service_change *c, struct store_batch *batch,
+                                           struct b_err *err);
+B_NODISCARD enum b_code service_note_card_event(struct service_change *c,
+                                                struct store_card_event *event, struct b_err *err);
+/* B_E_QUORUM where it needs a second person (stock_proposed.c). */
+B_NODISCARD enum b_code service_stock_refuse_batch(struct service *sv, const struct store_batch *b,
+                                                   struct b_err *err);
+B_NODISCARD enum b_code service_stock_refuse_event(struct service *sv,
+                                                   const struct store_card_event *e,
+                                                   struct b_err *err);
 
 #endif

@@ -35,6 +35,13 @@ subprocess.run(["openssl", "dgst", "-sha256", "-verify", work + "/k.der", "-keyf
 P
 }
 
+says() { # PATTERN ARGUMENT...
+    local pattern=$1
+    shift
+    tessere "$@" >"$work/said" 2>&1
+    cat "$work/said"
+    grep -qE -- "$pattern" "$work/said"
+}
 check "the hospital is set up" tessere init --finess 750712184 --name Hospital "$@"
 check "a server is set up, with a CA of its own" \
     tessere server setup --hosts DNS:localhost,IP:127.0.0.1 --address 127.0.0.1 --port $port
@@ -209,9 +216,13 @@ approver() { # PERSON ARGUMENT...
     shift
     "$TESSERE" "$@" --server "https://localhost:$port" --identity "$work/$who" --ca "$home/pki/ca.pem" </dev/null
 }
+echo "stock-two-people: true" >>"$home/tessere.yaml"
+check "cards need two people, and nobody could be the second" says 'no roster of approvers' stock receive --supplier Printer --count 3
 check "Carl keeps keys too" tessere person add carl --roles custodian --out "$work/carl"
 check "from now on keys need two approvals" tessere roster found --quorum 2
 check "nobody makes a master key alone any more" bash -c "! '$TESSERE' --home '$home' key rotate auth --yes"
+check "nobody takes a batch in alone either" says 'proposal make "stock-receive 3; Printer; A1; "' stock receive --supplier Printer --count 3 --name A1
+check "nor writes a badge off" says 'proposal make "stock-lose badge 2; in the lift"' stock lose --badge 2 --reason "in the lift"
 check "Alice proposes a rotation" approver alice proposal make "rotate auth"
 check "she approves it: that is one" approver alice proposal approve 1 --yes
 check "she cannot approve it twice" bash -c "! '$TESSERE' proposal approve 1 --yes --server https://localhost:$port --identity '$work/alice' --ca '$home/pki/ca.pem'"
@@ -219,6 +230,17 @@ check "Olga may not approve" bash -c "! '$TESSERE' proposal approve 1 --yes --se
 check "the key is not there yet" bash -c "[ \"\$('$TESSERE' --home '$home' key list | grep -c ' 2 ')\" = 0 ]"
 check "Carl approves: the vault makes the key" bash -c "'$TESSERE' proposal approve 1 --yes --server https://localhost:$port --identity '$work/carl' --ca '$home/pki/ca.pem' | grep -q done"
 check "generation 2 is active" bash -c "'$TESSERE' --home '$home' key list | grep -E 'auth +2 +in use'"
+check "Alice proposes the batch" approver alice proposal make "stock-receive 3; Printer; A1"
+check "she approves it" approver alice proposal approve 2 --yes
+check "she is not the second person too" bash -c "! '$TESSERE' proposal approve 2 --yes --server https://localhost:$port --identity '$work/alice' --ca '$home/pki/ca.pem'"
+check "the batch is not there yet" bash -c "! '$TESSERE' --home '$home' stock list | grep -q 'Batch 1'"
+check "Carl approves it" approver carl proposal approve 2 --yes
+check "the batch is there" says 'Batch 1: 3 cards of Printer' stock list
+check "a proposal that no person could mean is refused" says 'batch ID COUNT; REASON' proposal make "stock-destroy batch 1; bent" --server "https://localhost:$port" --identity "$work/alice" --ca "$home/pki/ca.pem"
+check "Alice proposes that one was bent" approver alice proposal make "stock-destroy batch 1 1; bent"
+check "and approves it" approver alice proposal approve 3 --yes
+check "and Carl does" approver carl proposal approve 3 --yes
+check "two are left" says 'blank 2, .*destroyed 1' stock list
 check "Bruno taps with his old key: still good" outcome ok bruno
 mapfile -t vaults < <(pgrep -P "$server_pid" tessere-vault)
 check "the vault dies" kill -9 "${vaults[@]}"
