@@ -117,6 +117,17 @@ json_t *service_json_badge(const struct store_badge *b)
                      (int)b->is_in_office);
 }
 
+json_t *service_json_batch(const struct store_batch *b, const struct store_stock *n)
+{
+    return json_pack(
+        "{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "batch",
+        (json_int_t)b->id, "name", b->name, "supplier", b->supplier, "transport_key",
+        b->transport_key, "received", (json_int_t)b->count, "at", (json_int_t)b->at, "blank",
+        (json_int_t)n->blank, "begun", (json_int_t)n->begun, "encoded", (json_int_t)n->encoded,
+        "issued", (json_int_t)n->issued, "returned", (json_int_t)n->returned, "destroyed",
+        (json_int_t)n->destroyed, "lost", (json_int_t)n->lost, "adds_up", (int)(n->blank >= 0));
+}
+
 /* --- and back ----------------------------------------------------------------------------------
  */
 
