@@ -121,9 +121,15 @@ static enum b_code put_holder(struct service_change *c, const struct store_badge
     return store_holder_put(c->store, ret, err);
 }
 
+struct beginning {
+    struct store_badge *badge;
+    struct service_work *work;
+};
+
 static enum b_code note_enrolling(struct service_change *c, void *ctx, struct b_err *err)
 {
-    struct store_badge *b = ctx;
+    const struct beginning *k = ctx;
+    struct store_badge *b = k->badge;
     struct store_badge now; /* it may have been revoked while the plan was read */
     struct store_holder holder;
     enum b_code r = b->id != 0 ? store_badge_by_id(c->store, b->id, &now, err) : B_OK;
@@ -136,15 +142,15 @@ static enum b_code note_enrolling(struct service_change *c, void *ctx, struct b_
         r = store_badge_put(c->store, b, err);
     if (r == B_OK)
         r = put_holder(c, b, &holder, err);
-    if (r != B_OK)
-        return r;
-    return service_log(c,
-                       (struct service_entry){.kind = "enrol-begin",
-                                              .badge = b,
-                                              .holder = &holder,
-                                              .personal = service_personal(b),
-                                              .subject = b->holder_ref},
-                       err);
+    if (r == B_OK)
+        r = service_log(c,
+                        (struct service_entry){.kind = "enrol-begin",
+                                               .badge = b,
+                                               .holder = &holder,
+                                               .personal = service_personal(b),
+                                               .subject = b->holder_ref},
+                        err);
+    return r == B_OK ? service_note_first(c, k->work, err) : r;
 }
 
 /* The badge's record is durable, as enrolling, before the first byte changes the card. */
@@ -177,7 +183,8 @@ static enum b_code begin_enrolment(void *ctx, struct service_work *w, bool is_ap
     e->badge.is_in_office = !e->is_carried;
     if (e->holder.batch_id != 0)
         e->badge.batch_id = e->holder.batch_id;
-    return service_change(e->sv, note_enrolling, &e->badge, err);
+    struct beginning k = {&e->badge, w};
+    return service_change(e->sv, note_enrolling, &k, err);
 }
 
 struct ending {
@@ -211,6 +218,8 @@ static enum b_code note_ending(struct service_change *c, void *ctx, struct b_err
     for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
         b->generation[i] = is_blank ? KEY_GENERATION_FACTORY : e->work->job.generations[i].target;
     r = store_badge_put(c->store, b, err);
+    if (r == B_OK)
+        r = service_note_last(c, e->work, err);
     if (r == B_OK)
         r = service_settle_intents(c, b->uid, err);
     if (r != B_OK)

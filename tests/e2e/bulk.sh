@@ -188,6 +188,27 @@ new_card 24
 insert 0 "$work/card.24"
 check "a card more than were received is encoded all the same" says 'is ready' badge enrol --ref 20003 --name Omar --yes --batch 1
 remove 0
+printf 'ref,name\n20004,Pia\n' >"$work/list.csv"
+rm "$work/done.csv"
+start_run
+new_card 25
+insert 0 "$work/card.25" --pace
+is_begun() { tessere badge list --holder Pia --json | grep -q enrolling; }
+for ((i = 0; i < 100; i++)); do is_begun && break; done
+sleep 0.1 # in the middle of its steps
+kill -9 "$(pgrep -P "$run_pid" || echo "$run_pid")"
+wait "$run_pid" 2>/dev/null
+sleep 1 # until pcscd has noticed that its client is gone
+remove 0
+check "a run that is killed leaves a card that was begun" is_begun
+start_run
+insert 0 "$work/card.25" --pace
+check "another goes on with it" waits 'take it: Pia'
+remove 0
+wait "$run_pid"
+insert 0 "$work/card.25"
+check "and it taps" tessere tap
+remove 0
 check "and shown" says '1 more cards than were received' stock list
 check "the journal is whole" tessere journal verify
 finish
