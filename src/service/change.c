@@ -249,7 +249,6 @@ enum b_code service_writer_run(struct service_writer *w, struct service_asker as
                                service_change_fn *fn, void *ctx, struct b_err *err)
 {
     struct item i = {.fn = fn, .ctx = ctx, .asker = asker};
-    // cppcheck-suppress autoVariables ; it waits until it is done
     submit(w, &i);
     return await(w, &i, err);
 }
