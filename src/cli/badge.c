@@ -232,6 +232,8 @@ static void show_badge(struct cli *c, const struct store_badge *b)
             uid);
     if (b->batch_id != 0)
         cli_say(c, CLI_PLAIN, _("  batch     %lld\n"), (long long)b->batch_id);
+    if (b->is_in_office)
+        cli_say(c, CLI_PLAIN, _("  the office has it\n"));
     cli_say(c, CLI_PLAIN, _("  profile   %s, revision %u\n"), b->profile_id, b->profile_revision);
     cli_say(c, CLI_PLAIN, _("  keys     "));
     for (size_t i = 0; i < KEY_ROLE_COUNT; i++)

@@ -71,6 +71,8 @@ static json_t *order_json(const struct service_order *o, const struct channel *c
         (void)json_object_set_new(body, "not_before", json_integer(o->not_before));
         (void)json_object_set_new(body, "not_after", json_integer(o->not_after));
         (void)json_object_set_new(body, "temporary", json_boolean(o->is_temporary));
+        if (o->batch_id != 0)
+            (void)json_object_set_new(body, "batch", json_integer((json_int_t)o->batch_id));
     }
     if (ch == NULL) {
         (void)json_object_set_new(body, "station", json_integer(station));

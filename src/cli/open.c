@@ -93,6 +93,7 @@ enum b_code cli_open(struct cli *c, bool with_vault, struct b_err *err)
         r = cli_open_store(c, path, false, err);
     if (r == B_OK)
         r = service_home_load(c->home, &c->service, err);
+    c->service.stock_needs_two = c->config.stock_needs_two;
     if (r == B_OK && with_vault)
         r = cli_open_vault(c, err);
     return r;

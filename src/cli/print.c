@@ -159,12 +159,13 @@ json_t *cli_json_badge(const struct store_badge *b)
     for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
         (void)json_object_set_new(generations, key_role_name((enum key_role)i),
                                   json_integer(b->generation[i]));
-    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:b}",
-                     "id", (json_int_t)b->id, "uid", uid, "serial", serial, "state",
-                     store_badge_state_name(b->state), "holder", b->holder_name, "ref",
-                     b->holder_ref, "profile", b->profile_id, "card", df_ev_name((enum df_ev)b->ev),
-                     "reason", b->reason, "generations", generations, "created_at",
-                     (json_int_t)b->created_at, "tapped_at", (json_int_t)b->tapped_at, "not_before",
-                     (json_int_t)b->not_before, "not_after", (json_int_t)b->not_after, "temporary",
-                     (int)b->is_temporary);
+    return json_pack(
+        "{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:b, s:I, "
+        "s:b}",
+        "id", (json_int_t)b->id, "uid", uid, "serial", serial, "state",
+        store_badge_state_name(b->state), "holder", b->holder_name, "ref", b->holder_ref, "profile",
+        b->profile_id, "card", df_ev_name((enum df_ev)b->ev), "reason", b->reason, "generations",
+        generations, "created_at", (json_int_t)b->created_at, "tapped_at", (json_int_t)b->tapped_at,
+        "not_before", (json_int_t)b->not_before, "not_after", (json_int_t)b->not_after, "temporary",
+        (int)b->is_temporary, "batch", (json_int_t)b->batch_id, "in_office", (int)b->is_in_office);
 }

@@ -1,10 +1,14 @@
 /* tessere stock: physical cards, accounted for. */
 #include "service/stock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "cli/cli.h"
+#include "remote/remote.h"
+#include "service/json.h"
 
 /* A whole number from 1 of an option; 0 without it. */
 static enum b_code read_number(const struct cli *c, enum cli_option option, int64_t *ret,
@@ -21,10 +25,7 @@ static enum b_code read_number(const struct cli *c, enum cli_option option, int6
 
 enum b_code cli_batch(const struct cli *c, int64_t *ret, struct b_err *err)
 {
-    enum b_code r = read_number(c, CLI_OPT_BATCH, ret, err);
-    if (r == B_OK && *ret != 0 && cli_is_far(c))
-        r = b_err_set(err, B_E_USAGE, 0, _("--batch works at a reader here only"));
-    return r;
+    return read_number(c, CLI_OPT_BATCH, ret, err);
 }
 
 static enum b_code take_text(const struct cli *c, enum cli_option option, char *ret, size_t cap,
@@ -37,6 +38,34 @@ static enum b_code take_text(const struct cli *c, enum cli_option option, char *
                          cli_options[option].name, cap - 1);
     memcpy(ret, text, n + 1);
     return B_OK;
+}
+
+/* A call about one change; *ret: its answer. */
+static enum b_code post(const struct cli *c, const char *path, json_t *body, json_t **ret,
+                        struct b_err *err)
+{
+    if (body == NULL)
+        return b_err_set(err, B_E_USAGE, 0, _("a text is not UTF-8"));
+    return cli_far(c, "POST", path, body, ret, err);
+}
+
+static enum b_code receive_far(const struct cli *c, struct store_batch *b, struct b_err *err)
+{
+    json_t *o = NULL;
+    enum b_code r =
+        post(c, "/v1/stock/batches",
+             json_pack("{s:I, s:s, s:s, s:s}", "count", (json_int_t)b->count, "supplier",
+                       b->supplier, "name", b->name, "transport_key", b->transport_key),
+             &o, err);
+    b->id = json_integer_value(json_object_get(o, "batch"));
+    json_decref(o);
+    return r;
+}
+
+static enum b_code receive_here(struct cli *c, struct store_batch *b, struct b_err *err)
+{
+    enum b_code r = cli_open(c, false, err);
+    return r == B_OK ? service_stock_receive(&c->service, b, err) : r;
 }
 
 enum b_code cli_stock_receive(struct cli *c, struct b_err *err)
@@ -52,9 +81,7 @@ enum b_code cli_stock_receive(struct cli *c, struct b_err *err)
     if (r == B_OK && (b.count == 0 || b.supplier[0] == '\0'))
         r = b_err_set(err, B_E_USAGE, 0, _("stock receive needs --supplier and --count"));
     if (r == B_OK)
-        r = cli_open(c, false, err);
-    if (r == B_OK)
-        r = service_stock_receive(&c->service, &b, err);
+        r = cli_is_far(c) ? receive_far(c, &b, err) : receive_here(c, &b, err);
     if (r != B_OK)
         return r;
     cli_say(c, CLI_GREEN, _("Batch %lld: %lld cards of %s.\n"), (long long)b.id, (long long)b.count,
@@ -67,71 +94,124 @@ enum b_code cli_stock_receive(struct cli *c, struct b_err *err)
 /* --- what there is -----------------------------------------------------------------------------
  */
 
+static long long number(const json_t *o, const char *name)
+{
+    return (long long)json_integer_value(json_object_get(o, name));
+}
+
+/* Batch 0: cards of none. */
+static bool show_batch(struct cli *c, const json_t *o)
+{
+    char at[24];
+    cli_time((int64_t)number(o, "at"), at, sizeof(at));
+    if (number(o, "batch") != 0) {
+        cli_say(c, CLI_BOLD, _("Batch %lld: %lld cards of %s"), number(o, "batch"),
+                number(o, "received"), remote_text(o, "supplier"));
+        cli_say(c, CLI_PLAIN, " %s %s %s\n", remote_text(o, "name"),
+                remote_text(o, "transport_key"), at);
+    } else {
+        cli_say(c, CLI_BOLD, "%s\n", _("Of no batch"));
+    }
+    cli_say(c, CLI_PLAIN,
+            _("  blank %lld, begun %lld, encoded %lld, issued %lld, returned %lld, destroyed %lld, "
+              "lost %lld\n"),
+            number(o, "blank"), number(o, "begun"), number(o, "encoded"), number(o, "issued"),
+            number(o, "returned"), number(o, "destroyed"), number(o, "lost"));
+    if (number(o, "blank") < 0)
+        cli_say(c, CLI_RED, _("  %lld more cards than were received\n"), -number(o, "blank"));
+    if (c->out != NULL)
+        (void)json_array_append_new(json_object_get(c->out, "batches"), json_deep_copy(o));
+    return json_is_object(o);
+}
+
 struct listing {
     struct cli *c;
     struct b_err *err;
     enum b_code code;
 };
 
-static bool show_batch(void *ctx, const struct store_batch *b)
+static bool show_stored(void *ctx, const struct store_batch *b)
 {
     struct listing *k = ctx;
-    struct cli *c = k->c;
     struct store_stock n;
-    char at[24];
-    k->code = store_stock_count(c->service.store, b, &n, k->err);
+    k->code = store_stock_count(k->c->service.store, b, &n, k->err);
     if (k->code != B_OK)
         return false;
-    cli_time(b->at, at, sizeof(at));
-    if (b->id != 0)
-        cli_say(c, CLI_BOLD, _("Batch %lld: %lld cards of %s"), (long long)b->id,
-                (long long)b->count, b->supplier);
-    else
-        cli_say(c, CLI_BOLD, "%s", _("Of no batch"));
-    cli_say(c, CLI_PLAIN, b->id != 0 ? " %s %s %s\n" : "\n", b->name, b->transport_key, at);
-    cli_say(c, CLI_PLAIN,
-            _("  blank %lld, begun %lld, issued %lld, returned %lld, destroyed %lld, lost %lld\n"),
-            (long long)n.blank, (long long)n.begun, (long long)n.issued, (long long)n.returned,
-            (long long)n.destroyed, (long long)n.lost);
-    if (n.blank < 0)
-        cli_say(c, CLI_RED, _("  %lld more cards than were received\n"), (long long)-n.blank);
-    if (c->out != NULL)
-        (void)json_array_append_new(
-            json_object_get(c->out, "batches"),
-            json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "batch",
-                      (json_int_t)b->id, "name", b->name, "supplier", b->supplier, "transport_key",
-                      b->transport_key, "received", (json_int_t)b->count, "at", (json_int_t)b->at,
-                      "blank", (json_int_t)n.blank, "begun", (json_int_t)n.begun, "issued",
-                      (json_int_t)n.issued, "returned", (json_int_t)n.returned, "destroyed",
-                      (json_int_t)n.destroyed, "lost", (json_int_t)n.lost, "adds_up",
-                      (int)(n.blank >= 0)));
+    json_t *o = service_json_batch(b, &n);
+    (void)show_batch(k->c, o);
+    json_decref(o);
     return true;
 }
 
-enum b_code cli_stock_list(struct cli *c, struct b_err *err)
+static enum b_code list_here(struct cli *c, struct b_err *err)
 {
     struct listing k = {.c = c, .err = err};
     const struct store_batch none = {.id = 0};
     enum b_code r = cli_open(c, false, err);
-    if (r == B_OK && c->out != NULL)
-        (void)json_object_set_new(c->out, "batches", json_array());
     if (r == B_OK)
-        r = store_batch_each(c->service.store, show_batch, &k, err);
+        r = store_batch_each(c->service.store, show_stored, &k, err);
     if (r == B_OK && k.code == B_OK)
-        (void)show_batch(&k, &none);
+        (void)show_stored(&k, &none);
     return r == B_OK ? k.code : r;
+}
+
+static enum b_code list_far(struct cli *c, struct b_err *err)
+{
+    json_t *o = NULL;
+    enum b_code r = cli_far_each(c, "/v1/stock/batches", show_batch, err);
+    if (r == B_OK)
+        r = cli_far(c, "GET", "/v1/stock", NULL, &o, err);
+    if (r == B_OK)
+        (void)show_batch(c, json_object_get(o, "of_no_batch"));
+    json_decref(o);
+    return r;
+}
+
+enum b_code cli_stock_list(struct cli *c, struct b_err *err)
+{
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, "batches", json_array());
+    return cli_is_far(c) ? list_far(c, err) : list_here(c, err);
 }
 
 /* --- what became of cards ----------------------------------------------------------------------
  */
 
+static enum b_code event_here(struct cli *c, struct store_card_event *e, struct b_err *err)
+{
+    enum b_code r = cli_open(c, false, err);
+    return r == B_OK ? service_stock_event(&c->service, e, err) : r;
+}
+
+static enum b_code event_far(const struct cli *c, struct store_card_event *e, struct b_err *err)
+{
+    char path[64] = "/v1/stock/destroy";
+    json_t *o = NULL;
+    json_t *body = json_pack("{s:s}", "reason", e->reason);
+    if (e->kind == STORE_CARD_RETURNED) {
+        (void)snprintf(path, sizeof(path), "/v1/badges/%lld/return", (long long)e->badge_id);
+    } else if (body != NULL) {
+        (void)snprintf(path, sizeof(path), "/v1/stock/%s",
+                       e->kind == STORE_CARD_LOST ? "lose" : "destroy");
+        if (e->badge_id != 0)
+            (void)json_object_set_new(body, "badge", json_integer((json_int_t)e->badge_id));
+        else
+            (void)json_object_update_new(body,
+                                         json_pack("{s:I, s:I}", "batch", (json_int_t)e->batch_id,
+                                                   "count", (json_int_t)e->count));
+    }
+    enum b_code r = post(c, path, body, &o, err);
+    e->batch_id = number(o, "batch");
+    e->count = e->badge_id != 0 ? 1 : e->count;
+    json_decref(o);
+    return r;
+}
+
 static enum b_code put_event(struct cli *c, struct store_card_event *e, struct b_err *err)
 {
     enum b_code r = take_text(c, CLI_OPT_REASON, e->reason, sizeof(e->reason), err);
     if (r == B_OK)
-        r = cli_open(c, false, err);
-    if (r == B_OK)
-        r = service_stock_event(&c->service, e, err);
+        r = cli_is_far(c) ? event_far(c, e, err) : event_here(c, e, err);
     if (r == B_OK && c->out != NULL)
         (void)json_object_update_new(
             c->out, json_pack("{s:I, s:I, s:I}", "batch", (json_int_t)e->batch_id, "badge",
@@ -181,5 +261,94 @@ enum b_code cli_badge_return(struct cli *c, struct b_err *err)
         cli_say(c, CLI_PLAIN,
                 _("Badge %lld is back: it is not taken any more. Blank its card, or destroy it.\n"),
                 (long long)e.badge_id);
+    return r;
+}
+
+/* --- handing over ------------------------------------------------------------------------------
+ */
+
+static enum b_code issue_far(const struct cli *c, int64_t id, struct store_badge *ret,
+                             struct b_err *err)
+{
+    char path[64];
+    json_t *o = NULL;
+    (void)snprintf(path, sizeof(path), "/v1/badges/%lld/issue", (long long)id);
+    enum b_code r = post(c, path, json_object(), &o, err);
+    if (r == B_OK && !service_json_badge_read(o, ret))
+        r = b_err_set(err, B_E_SERVER_GONE, 0,
+                      "the server's answer is no badge: are both of one version?");
+    json_decref(o);
+    return r;
+}
+
+static enum b_code issue_here(struct cli *c, int64_t id, struct store_badge *ret, struct b_err *err)
+{
+    enum b_code r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = service_stock_issue(&c->service, id, err);
+    return r == B_OK ? store_badge_by_id(c->service.store, id, ret, err) : r;
+}
+
+static enum b_code issue_one(struct cli *c, struct b_err *err)
+{
+    struct store_badge b;
+    int64_t id = 0;
+    enum b_code r = cli_operand_badge(c, &id, err);
+    if (r == B_OK)
+        r = cli_is_far(c) ? issue_far(c, id, &b, err) : issue_here(c, id, &b, err);
+    if (r != B_OK)
+        return r;
+    cli_say(c, CLI_GREEN, _("Badge %lld is handed over to %s.\n"), (long long)id, b.holder_name);
+    return B_OK;
+}
+
+/* The server takes UTF-8 alone, as all of its texts. */
+static enum b_code list_to_server(const struct cli *c, const struct service_issue_list *list,
+                                  size_t *ret_count, struct b_err *err)
+{
+    json_t *o = NULL;
+    if (list->encoding != B_CSV_UTF8)
+        return b_err_set(err, B_E_USAGE, 0, _("with --server a list is UTF-8"));
+    enum b_code r =
+        post(c, "/v1/stock/issue",
+             json_pack("{s:s%, s:s}", "list", list->text, list->n, "name", list->name), &o, err);
+    *ret_count = (size_t)number(o, "issued");
+    json_decref(o);
+    return r;
+}
+
+static enum b_code issue_list(struct cli *c, size_t *ret_count, struct b_err *err)
+{
+    enum { LIST_MAX = 8 << 20 };
+    struct service_issue_list list = {.name = c->operand};
+    char *text = NULL;
+    enum b_code r = cli_encoding(c, &list.encoding, err);
+    if (r == B_OK)
+        r = b_file_read(list.name, LIST_MAX, &text, &list.n, err);
+    list.text = text;
+    if (r == B_OK && !cli_is_far(c))
+        r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = cli_is_far(c) ? list_to_server(c, &list, ret_count, err)
+                          : service_stock_issue_list(&c->service, &list, ret_count, err);
+    if (text != NULL)
+        b_wipe(text, list.n);
+    free(text);
+    if (r == B_OK)
+        cli_say(
+            c, CLI_GREEN,
+            ngettext("%zu badge is handed over.\n", "%zu badges are handed over.\n", *ret_count),
+            *ret_count);
+    return r;
+}
+
+/* A number names a badge; anything else is a list's file. */
+enum b_code cli_badge_issue(struct cli *c, struct b_err *err)
+{
+    size_t count = 1;
+    bool is_number = c->operand[strspn(c->operand, "0123456789")] == '\0';
+    enum b_code r = is_number ? issue_one(c, err) : issue_list(c, &count, err);
+    if (r == B_OK && c->out != NULL)
+        (void)json_object_set_new(c->out, "issued", json_integer((json_int_t)count));
     return r;
 }

@@ -1,9 +1,11 @@
 /* Badges and keys. */
+#include <stdio.h>
 #include <string.h>
 
 #include "desfire/desfire.h"
 #include "http/http.h"
 #include "service/json.h"
+#include "service/stock.h"
 
 static bool add_badge(void *ctx, const struct store_badge *b)
 {
@@ -91,6 +93,29 @@ static enum b_code reinstate(struct service *sv, int64_t id, const char *reason,
 enum b_code http_badge_reinstate(struct http_call *c, struct b_err *err)
 {
     return change(c, reinstate, err);
+}
+
+static enum b_code issue(struct service *sv, int64_t id, const char *reason, struct b_err *err)
+{
+    (void)reason;
+    return service_stock_issue(sv, id, err);
+}
+
+enum b_code http_badge_issue(struct http_call *c, struct b_err *err)
+{
+    return change(c, issue, err);
+}
+
+static enum b_code bring_back(struct service *sv, int64_t id, const char *reason, struct b_err *err)
+{
+    struct store_card_event e = {.kind = STORE_CARD_RETURNED, .badge_id = id};
+    (void)snprintf(e.reason, sizeof(e.reason), "%s", reason);
+    return service_stock_event(sv, &e, err);
+}
+
+enum b_code http_badge_return(struct http_call *c, struct b_err *err)
+{
+    return change(c, bring_back, err);
 }
 
 enum b_code http_badge_validity(struct http_call *c, struct b_err *err)

@@ -103,6 +103,8 @@ static enum b_code read_order(const struct http_call *c, struct service_order *r
             r = http_optional_number(c, "not_before", 0, INT64_MAX, &ret->not_before, err);
         if (r == B_OK)
             r = http_optional_number(c, "not_after", 0, INT64_MAX, &ret->not_after, err);
+        if (r == B_OK)
+            r = http_optional_number(c, "batch", 1, INT64_MAX, &ret->batch_id, err);
         ret->is_temporary = json_is_true(json_object_get(c->body, "temporary"));
     }
     if (r != B_OK)

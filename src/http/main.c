@@ -170,6 +170,7 @@ static enum b_code open_all(const char *home, struct b_err *err)
         r = start_vault(&conf, err);
     if (r == B_OK && (sv->policies = service_policies_new()) == NULL)
         r = b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
+    sv->stock_needs_two = conf.stock_needs_two;
     sv->asker = (struct service_asker){.actor = "server", .request = ""};
     if (r == B_OK)
         r = http_reload_policy(&server, err);

@@ -23,6 +23,7 @@ struct file {
     char *timezone;
     struct pin *pin;
     uint32_t compromised_days;
+    bool issued_only;
     struct rule *rules;
     uint32_t rules_count;
 };
@@ -56,6 +57,7 @@ static const cyaml_schema_field_t file_fields[] = {
     CYAML_FIELD_MAPPING_PTR("pin", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file, pin,
                             pin_fields),
     CYAML_FIELD_UINT("compromised-days", CYAML_FLAG_OPTIONAL, struct file, compromised_days),
+    CYAML_FIELD_BOOL("issued-only", CYAML_FLAG_OPTIONAL, struct file, issued_only),
     CYAML_FIELD_SEQUENCE("rules", CYAML_FLAG_POINTER, struct file, rules, &rule_value, 1,
                          POLICY_RULES_MAX),
     CYAML_FIELD_END,
@@ -313,6 +315,7 @@ enum b_code policy_file_read(const char *path, const char *text, size_t n, struc
     if (code == B_OK && !has_default)
         code = b_err_set(err, B_E_CONFIG, 0,
                          "%s: one rule must have the group \"\": it holds for all others", path);
+    ret->is_issued_only = f->issued_only;
     ret->compromised_days = f->compromised_days;
     if (code == B_OK && ret->compromised_days > 365)
         code = wrong(&s, find_line(&s, "compromised-days:", 0),

@@ -56,7 +56,7 @@ int64_t policy_next_try(const struct policy *p, uint32_t tries, int64_t failed_a
     return failed_at > now + pause ? now : failed_at + pause;
 }
 
-static enum b_code judge_badge(const struct policy_facts *f)
+static enum b_code judge_badge(const struct policy *p, const struct policy_facts *f)
 {
     if (f->badge == POLICY_UNKNOWN)
         return B_E_BADGE_UNKNOWN;
@@ -66,6 +66,8 @@ static enum b_code judge_badge(const struct policy_facts *f)
         return B_E_BADGE_SUSPENDED;
     if (f->badge != POLICY_ACTIVE)
         return B_E_BADGE_REVOKED;
+    if (f->is_in_office && p->is_issued_only)
+        return B_E_NOT_ISSUED;
     if (f->not_before != 0 && f->now < f->not_before)
         return B_E_BADGE_NOT_YET_VALID;
     if (f->not_after != 0 && f->now >= f->not_after)
@@ -87,7 +89,7 @@ static enum b_code judge_parties(const struct policy *p, const struct policy_fac
         return B_E_STATION_SUSPENDED;
     if (f->station != POLICY_ACTIVE)
         return B_E_STATION_REVOKED;
-    enum b_code r = judge_badge(f);
+    enum b_code r = judge_badge(p, f);
     if (r == B_OK)
         r = judge_key(p, f);
     if (r != B_OK)

@@ -54,6 +54,7 @@ struct policy {
     uint32_t pause_seconds[POLICY_PAUSES_MAX]; /* the last counts for all after it */
     /* How long a badge of a compromised generation is still taken, with its PIN; 0: not at all. */
     uint32_t compromised_days;
+    bool is_issued_only; /* a badge that the office has is refused */
 };
 
 /* What holds where no file says otherwise: the badge alone, five tries. */
@@ -64,6 +65,7 @@ enum policy_state { POLICY_ACTIVE, POLICY_SUSPENDED, POLICY_ENDED, POLICY_UNKNOW
 struct policy_facts {
     enum policy_state station, badge, holder;
     bool is_enrolling;             /* the badge's enrolment did not end */
+    bool is_in_office;             /* it was not handed over to its holder */
     int64_t not_before, not_after; /* of the badge; 0: without limit */
     bool is_generation_over;       /* of its key: retired */
     int64_t compromised_at;        /* its generation was declared so; 0: it was not */

@@ -26,6 +26,18 @@ struct service_action {
     enum b_code (*act)(struct service_change *c, const struct service_carrying *k,
                        struct b_err *err);
 };
+/* What gains or loses cards (stock_proposed.c): rows of action.def. */
+B_NODISCARD enum b_code service_prepare_receive(struct service *sv, struct service_proposing *k,
+                                                struct b_err *err);
+B_NODISCARD enum b_code service_act_receive(struct service_change *c,
+                                            const struct service_carrying *k, struct b_err *err);
+B_NODISCARD enum b_code service_prepare_out(struct service *sv, struct service_proposing *k,
+                                            struct b_err *err);
+B_NODISCARD enum b_code service_act_destroy(struct service_change *c,
+                                            const struct service_carrying *k, struct b_err *err);
+B_NODISCARD enum b_code service_act_lose(struct service_change *c, const struct service_carrying *k,
+                                         struct b_err *err);
+
 /* The row whose name is the first word of `what`, or NULL. */
 const struct service_action *service_action_find(const char *what);
 /* All of them, for a person who typed none. */

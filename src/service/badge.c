@@ -62,6 +62,7 @@ struct enrolment {
     struct service_holder holder;
     struct store_badge badge;
     bool is_repair;
+    bool is_carried; /* its holder has the card already */
 };
 
 /* A serial that nobody can guess the neighbour of: 12 characters of 32. */
@@ -120,9 +121,15 @@ static enum b_code put_holder(struct service_change *c, const struct store_badge
     return store_holder_put(c->store, ret, err);
 }
 
+struct beginning {
+    struct store_badge *badge;
+    struct service_work *work;
+};
+
 static enum b_code note_enrolling(struct service_change *c, void *ctx, struct b_err *err)
 {
-    struct store_badge *b = ctx;
+    const struct beginning *k = ctx;
+    struct store_badge *b = k->badge;
     struct store_badge now; /* it may have been revoked while the plan was read */
     struct store_holder holder;
     enum b_code r = b->id != 0 ? store_badge_by_id(c->store, b->id, &now, err) : B_OK;
@@ -135,15 +142,15 @@ static enum b_code note_enrolling(struct service_change *c, void *ctx, struct b_
         r = store_badge_put(c->store, b, err);
     if (r == B_OK)
         r = put_holder(c, b, &holder, err);
-    if (r != B_OK)
-        return r;
-    return service_log(c,
-                       (struct service_entry){.kind = "enrol-begin",
-                                              .badge = b,
-                                              .holder = &holder,
-                                              .personal = service_personal(b),
-                                              .subject = b->holder_ref},
-                       err);
+    if (r == B_OK)
+        r = service_log(c,
+                        (struct service_entry){.kind = "enrol-begin",
+                                               .badge = b,
+                                               .holder = &holder,
+                                               .personal = service_personal(b),
+                                               .subject = b->holder_ref},
+                        err);
+    return r == B_OK ? service_note_first(c, k->work, err) : r;
 }
 
 /* The badge's record is durable, as enrolling, before the first byte changes the card. */
@@ -173,9 +180,11 @@ static enum b_code begin_enrolment(void *ctx, struct service_work *w, bool is_ap
     e->badge.not_before = e->holder.not_before;
     e->badge.not_after = e->holder.not_after;
     e->badge.is_temporary = e->holder.is_temporary;
+    e->badge.is_in_office = !e->is_carried;
     if (e->holder.batch_id != 0)
         e->badge.batch_id = e->holder.batch_id;
-    return service_change(e->sv, note_enrolling, &e->badge, err);
+    struct beginning k = {&e->badge, w};
+    return service_change(e->sv, note_enrolling, &k, err);
 }
 
 struct ending {
@@ -204,10 +213,13 @@ static enum b_code note_ending(struct service_change *c, void *ctx, struct b_err
     if (!is_blank)
         describe(b, e->sv, e->work);
     b->state = next_state(e, b->state);
+    b->is_in_office |= is_blank;
     b->changed_at = c->now;
     for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
         b->generation[i] = is_blank ? KEY_GENERATION_FACTORY : e->work->job.generations[i].target;
     r = store_badge_put(c->store, b, err);
+    if (r == B_OK)
+        r = service_note_last(c, e->work, err);
     if (r == B_OK)
         r = service_settle_intents(c, b->uid, err);
     if (r != B_OK)
@@ -331,7 +343,7 @@ enum b_code service_takeover(struct service *sv, struct channel *ch,
     struct service_work *w = service_work_new(sv, PROFILE_GOAL_TAKEOVER, ch, err);
     if (w == NULL)
         return err->code;
-    struct takeover t = {.enrolment = {.sv = sv}};
+    struct takeover t = {.enrolment = {.sv = sv, .is_carried = true}};
     enum b_code r = find_listed(sv, &w->job, &t.row, err);
     if (r == B_OK) {
         t.enrolment.holder = (struct service_holder){.ref = t.row.ref, .name = t.row.name};

@@ -216,25 +216,65 @@ struct service_counts service_writer_counts(struct service_writer *w)
     return c;
 }
 
+/* --- callers -----------------------------------------------------------------------------------
+ */
+
+static void submit(struct service_writer *w, struct item *i)
+{
+    if (!w->is_threaded) {
+        run_batch(w, i);
+        return;
+    }
+    b_check(sem_init(&i->done, 0, 0) == 0);
+    (void)pthread_mutex_lock(&w->lock);
+    *w->last = i;
+    w->last = &i->next;
+    (void)pthread_mutex_unlock(&w->lock);
+    (void)pthread_cond_signal(&w->waiting);
+}
+
+static enum b_code await(const struct service_writer *w, struct item *i, struct b_err *err)
+{
+    if (w->is_threaded) {
+        while (sem_wait(&i->done) != 0)
+            b_check(errno == EINTR);
+        (void)sem_destroy(&i->done);
+    }
+    if (i->code != B_OK && err != NULL)
+        *err = i->err;
+    return i->code;
+}
+
 enum b_code service_writer_run(struct service_writer *w, struct service_asker asker,
                                service_change_fn *fn, void *ctx, struct b_err *err)
 {
     struct item i = {.fn = fn, .ctx = ctx, .asker = asker};
-    if (!w->is_threaded) {
-        run_batch(w, &i);
-    } else {
-        b_check(sem_init(&i.done, 0, 0) == 0);
-        (void)pthread_mutex_lock(&w->lock);
-        *w->last = &i;
-        // cppcheck-suppress autoVariables ; it waits below until it is done
-        w->last = &i.next;
-        (void)pthread_mutex_unlock(&w->lock);
-        (void)pthread_cond_signal(&w->waiting);
-        while (sem_wait(&i.done) != 0)
-            b_check(errno == EINTR);
-        (void)sem_destroy(&i.done);
-    }
-    if (i.code != B_OK && err != NULL)
-        *err = i.err;
-    return i.code;
+    submit(w, &i);
+    return await(w, &i, err);
+}
+
+struct service_started {
+    struct service_writer *writer;
+    struct item item;
+};
+
+struct service_started *service_writer_start(struct service_writer *w, struct service_asker asker,
+                                             service_change_fn *fn, void *ctx)
+{
+    struct service_started *s = w->is_threaded ? calloc(1, sizeof(*s)) : NULL;
+    if (s == NULL)
+        return NULL;
+    s->writer = w;
+    s->item = (struct item){.fn = fn, .ctx = ctx, .asker = asker};
+    submit(w, &s->item);
+    return s;
+}
+
+enum b_code service_writer_finish(struct service_started **ps, struct b_err *err)
+{
+    struct service_started *s = *ps;
+    *ps = NULL;
+    enum b_code r = await(s->writer, &s->item, err);
+    free(s);
+    return r;
 }

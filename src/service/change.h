@@ -79,6 +79,15 @@ struct service_asker {
 B_NODISCARD enum b_code service_writer_run(struct service_writer *w, struct service_asker asker,
                                            service_change_fn *fn, void *ctx, struct b_err *err);
 
+/* A change that is under way while its caller does something else. */
+struct service_started;
+/* ctx and what asker names are the writer's until service_writer_finish, which must be called.
+ * NULL: the writer has no thread, or there is no memory; nothing was begun. */
+struct service_started *service_writer_start(struct service_writer *w, struct service_asker asker,
+                                             service_change_fn *fn, void *ctx);
+/* Waits until it is durable. Sets *s to NULL. */
+B_NODISCARD enum b_code service_writer_finish(struct service_started **s, struct b_err *err);
+
 /* Appends an entry; only inside a change. It vouches for what it names and for all rows that wait.
  */
 B_NODISCARD enum b_code service_log(struct service_change *c, struct service_entry e,

@@ -10,6 +10,7 @@
 /* The file: everything is a string, absent ones are NULL. */
 struct file {
     char *finess, *token, *softhsm_conf, *pin_file, *vault, *in_token;
+    bool *stock_two_people;
 };
 
 static const cyaml_schema_field_t fields[] = {
@@ -24,6 +25,8 @@ static const cyaml_schema_field_t fields[] = {
                            SERVICE_SOCKET_MAX - 1),
     CYAML_FIELD_STRING_PTR("in-token", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
                            in_token, 1, KEY_STAY_TEXT - 1),
+    CYAML_FIELD_BOOL_PTR("stock-two-people", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
+                         stock_two_people),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t schema = {
@@ -72,6 +75,7 @@ enum b_code service_config_read(const char *path, struct service_config *ret, st
     take(ret->softhsm_conf, sizeof(ret->softhsm_conf), f->softhsm_conf);
     take(ret->pin_file, sizeof(ret->pin_file), f->pin_file);
     take(ret->vault, sizeof(ret->vault), f->vault);
+    ret->stock_needs_two = f->stock_two_people != NULL && *f->stock_two_people;
     bool is_known = key_stay_read(f->in_token != NULL ? f->in_token : "", &ret->in_token);
     (void)cyaml_free(&config, &schema, f, 0);
     if (!is_known)
@@ -91,7 +95,8 @@ enum b_code service_config_write(const char *path, const struct service_config *
                      .softhsm_conf = or_absent(copy.softhsm_conf),
                      .pin_file = or_absent(copy.pin_file),
                      .vault = or_absent(copy.vault),
-                     .in_token = or_absent(in_token)};
+                     .in_token = or_absent(in_token),
+                     .stock_two_people = copy.stock_needs_two ? &copy.stock_needs_two : NULL};
     struct config_said said = {.text = ""};
     cyaml_config_t settings = config_yaml(&said);
     settings.flags = CYAML_CFG_STYLE_BLOCK;

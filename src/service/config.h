@@ -14,6 +14,7 @@ struct service_config {
     char softhsm_conf[SERVICE_PATH_MAX]; /* empty: not the embedded token */
     char pin_file[SERVICE_PATH_MAX];     /* empty: credential or prompt */
     char vault[SERVICE_SOCKET_MAX];      /* where vaults are served; empty: we start our own */
+    bool stock_needs_two;                /* what gains or loses cards is approved by others */
     struct key_stay in_token;            /* whose badge keys stay in the token at a tap */
 };
 B_NODISCARD enum b_code service_config_read(const char *path, struct service_config *ret,

@@ -74,8 +74,10 @@ void service_digest_badge(const struct store_badge *b, uint8_t out[static 32])
     number(&k, b->not_before);
     number(&k, b->not_after);
     number(&k, b->is_temporary);
-    if (b->batch_id != 0) /* so that digests of badges of no batch stay what they are */
+    if (b->batch_id != 0 || b->is_in_office) /* so that digests from before stay what they are */
         number(&k, b->batch_id);
+    if (b->is_in_office)
+        number(&k, b->is_in_office);
     end(&k, out);
 }
 

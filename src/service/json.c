@@ -105,7 +105,7 @@ json_t *service_json_badge(const struct store_badge *b)
         (void)json_object_set_new(keys, key_role_name((enum key_role)i),
                                   json_integer(b->generation[i]));
     return json_pack("{s:I, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:s, s:i, s:o, s:I, s:I, s:I, "
-                     "s:I, s:I, s:b}",
+                     "s:I, s:I, s:b, s:I, s:b}",
                      "id", (json_int_t)b->id, "uid", uid, "serial", serial, "state",
                      store_badge_state_name(b->state), "holder", "ref", b->holder_ref, "name",
                      b->holder_name, "reason", b->reason, "card", df_ev_name((enum df_ev)b->ev),
@@ -113,7 +113,19 @@ json_t *service_json_badge(const struct store_badge *b)
                      "generations", keys, "created_at", (json_int_t)b->created_at, "changed_at",
                      (json_int_t)b->changed_at, "tapped_at", (json_int_t)b->tapped_at, "not_before",
                      (json_int_t)b->not_before, "not_after", (json_int_t)b->not_after, "temporary",
-                     (int)b->is_temporary);
+                     (int)b->is_temporary, "batch", (json_int_t)b->batch_id, "in_office",
+                     (int)b->is_in_office);
+}
+
+json_t *service_json_batch(const struct store_batch *b, const struct store_stock *n)
+{
+    return json_pack(
+        "{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "batch",
+        (json_int_t)b->id, "name", b->name, "supplier", b->supplier, "transport_key",
+        b->transport_key, "received", (json_int_t)b->count, "at", (json_int_t)b->at, "blank",
+        (json_int_t)n->blank, "begun", (json_int_t)n->begun, "encoded", (json_int_t)n->encoded,
+        "issued", (json_int_t)n->issued, "returned", (json_int_t)n->returned, "destroyed",
+        (json_int_t)n->destroyed, "lost", (json_int_t)n->lost, "adds_up", (int)(n->blank >= 0));
 }
 
 /* --- and back ----------------------------------------------------------------------------------
@@ -275,7 +287,9 @@ bool service_json_badge_read(const json_t *o, struct store_badge *ret)
                                 .tapped_at = number_of(o, "tapped_at"),
                                 .not_before = number_of(o, "not_before"),
                                 .not_after = number_of(o, "not_after"),
-                                .is_temporary = json_is_true(json_object_get(o, "temporary"))};
+                                .is_temporary = json_is_true(json_object_get(o, "temporary")),
+                                .batch_id = number_of(o, "batch"),
+                                .is_in_office = json_is_true(json_object_get(o, "in_office"))};
     ret->profile_revision = (uint32_t)number_of(o, "profile_revision");
     if (ret->id <= 0 || state < 0 || ev < 0 || !b_unhex(&uid, text_of(o, "uid")) ||
         uid.len != sizeof(ret->uid) || !b_unhex(&serial, text_of(o, "serial")))

@@ -13,6 +13,7 @@ json_t *service_json_plan(const struct profile_plan *plan);
 json_t *service_json_state(const struct profile *profile, const struct profile_state *s);
 json_t *service_json_campaign(const struct store_campaign *k);
 json_t *service_json_badge(const struct store_badge *b);
+json_t *service_json_batch(const struct store_batch *b, const struct store_stock *n);
 /* False when it is not such an object. What is not shown stays zero. */
 B_NODISCARD bool service_json_plan_read(const json_t *o, struct profile_plan *ret);
 /* Of the profile, only the roles of the keys are filled in. */

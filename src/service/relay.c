@@ -163,21 +163,17 @@ enum b_code service_settle_tapped(struct service_change *c, const struct profile
     return service_settle_key(c, b->uid, p->aid, (uint8_t)profile_key_no(p, KEY_ROLE_AUTH), err);
 }
 
-struct next_step {
-    int64_t before; /* the intent that took effect; 0: none */
-    struct store_intent intent;
-};
-
 /* What took effect is written in the transaction of the next step: a crash in between leaves what a
  * crash before it would, and a card waits for half as many transactions. */
-static enum b_code add_intent(struct service_change *c, void *ctx, struct b_err *err)
+static enum b_code write_step(struct service_change *c, void *ctx, struct b_err *err)
 {
-    struct next_step *next = ctx;
+    struct service_step *next = ctx;
     struct store_intent *i = &next->intent;
     enum b_code r =
         next->before != 0 ? service_end_intent(c, next->before, "step-done", err) : B_OK;
-    if (r == B_OK)
-        r = store_intent_add(c->store, i, err);
+    if (r != B_OK || next->is_end)
+        return r;
+    r = store_intent_add(c->store, i, err);
     if (r != B_OK)
         return r;
     service_vouch_intent(c, i);
@@ -187,39 +183,96 @@ static enum b_code add_intent(struct service_change *c, void *ctx, struct b_err 
                        err);
 }
 
-static enum b_code end_intent(struct service_change *c, void *ctx, struct b_err *err)
-{
-    return service_end_intent(c, *(const int64_t *)ctx, "step-done", err);
-}
-
-static enum b_code note_intent(struct service *sv, struct service_work *w, size_t step,
-                               struct b_err *err)
+/* Takes over what took effect so far; past the last step that is all. */
+static struct service_step describe(struct service_work *w, size_t step)
 {
     const struct profile_step *s = &w->plan.steps[step];
-    struct next_step next = {.before = w->effect,
-                             .intent = {.step = (uint32_t)step,
+    struct service_step next = {.step = step, .before = w->effect};
+    w->effect = 0;
+    next.is_end = step >= w->plan.step_count;
+    if (next.is_end)
+        return next;
+    next.intent = (struct store_intent){.step = (uint32_t)step,
                                         .aid = s->aid,
                                         .no = s->no,
                                         .from_generation = s->from_generation,
                                         .to_generation = s->to_generation,
-                                        .at = service_now()}};
+                                        .at = service_now()};
     struct store_intent *i = &next.intent;
     card_uid(w, i->uid);
     memcpy(i->plan_digest, w->plan.digest, sizeof(i->plan_digest));
     (void)snprintf(i->action, sizeof(i->action), "%s", profile_step_name(s->kind));
-    enum b_code r = service_change(sv, add_intent, &next, err);
-    w->intents[step] = i->id;
-    if (r == B_OK)
-        w->effect = 0;
+    return next;
+}
+
+/* The next step is written down while the card carries this one out. It is a step earlier than it
+ * need be, and what this one follows is known to have taken effect a step later: a crash leaves one
+ * open intent more, which the next inspection settles. Not so in a takeover, where what took effect
+ * tells a badge from its copy. */
+static void write_ahead(struct service *sv, struct service_work *w, size_t step)
+{
+    int64_t effect = w->effect;
+    bool is_nothing = step >= w->plan.step_count && effect == 0;
+    if (w->job.goal != PROFILE_GOAL_REACH || is_nothing)
+        return;
+    w->next = describe(w, step);
+    w->ahead = service_writer_start(sv->writer, sv->asker, write_step, &w->next);
+    if (w->ahead == NULL)
+        w->effect = effect;
+}
+
+static enum b_code finish_ahead(struct service_work *w, struct b_err *err)
+{
+    if (w->ahead == NULL)
+        return B_OK;
+    enum b_code r = service_writer_finish(&w->ahead, err);
+    if (!w->next.is_end)
+        w->intents[w->next.step] = w->next.intent.id;
     return r;
 }
 
-/* The last effect, which no step follows. */
-static enum b_code note_effect(struct service *sv, struct service_work *w, struct b_err *err)
+/* The step's intent is durable when it returns. */
+static enum b_code note_intent(struct service *sv, struct service_work *w, size_t step,
+                               struct b_err *err)
 {
-    int64_t id = w->effect;
-    w->effect = 0;
-    return id != 0 ? service_change(sv, end_intent, &id, err) : B_OK;
+    enum b_code r = finish_ahead(w, err);
+    if (r == B_OK && w->intents[step] == 0) {
+        struct service_step next = describe(w, step);
+        r = service_change(sv, write_step, &next, err);
+        w->intents[step] = next.intent.id;
+    }
+    if (r == B_OK)
+        write_ahead(sv, w, step + 1);
+    return r;
+}
+
+enum b_code service_note_first(struct service_change *c, struct service_work *w, struct b_err *err)
+{
+    struct service_step first = describe(w, 0);
+    enum b_code r = write_step(c, &first, err);
+    if (r == B_OK && !first.is_end)
+        w->intents[0] = first.intent.id;
+    return r;
+}
+
+enum b_code service_note_last(struct service_change *c, const struct service_work *w,
+                              struct b_err *err)
+{
+    return w->effect != 0 ? service_end_intent(c, w->effect, "step-done", err) : B_OK;
+}
+
+/* The last effects, which no step follows. */
+static enum b_code note_effect(struct service *sv, struct service_work *w, bool is_done,
+                               struct b_err *err)
+{
+    enum profile_goal goal = w->job.goal;
+    bool is_ended = is_done && (goal == PROFILE_GOAL_REACH || goal == PROFILE_GOAL_TAKEOVER ||
+                                goal == PROFILE_GOAL_BLANK);
+    enum b_code r = finish_ahead(w, err);
+    if (r != B_OK || w->effect == 0 || is_ended)
+        return r;
+    struct service_step last = describe(w, w->plan.step_count);
+    return service_change(sv, write_step, &last, err);
 }
 
 static enum b_code transmit(struct channel *ch, struct service_work *w, struct b_wr *rapdu,
@@ -343,7 +396,7 @@ enum b_code service_relay(struct service *sv, struct channel *ch, struct service
     if (r == B_OK)
         w->tap = w->event.tap;
     struct b_err second;
-    enum b_code noted = note_effect(sv, w, &second);
+    enum b_code noted = note_effect(sv, w, r == B_OK, &second);
     if (r == B_OK && noted != B_OK) {
         *err = second;
         r = noted;

@@ -4,6 +4,14 @@
 
 #include "service/service.h"
 
+/* A step as it is about to be written down, with what took effect before it. */
+struct service_step {
+    size_t step;
+    int64_t before; /* the intent that took effect; 0: none */
+    bool is_end;    /* past the last: that alone is written */
+    struct store_intent intent;
+};
+
 /* What a relay gathers. Large: allocate it (service_work_new). */
 struct service_work {
     struct profile_job job;
@@ -12,8 +20,10 @@ struct service_work {
     struct profile_tap tap;
     struct service_legs legs;
     struct vault_event event;
-    int64_t intents[PROFILE_STEPS_MAX];
+    int64_t intents[PROFILE_STEPS_MAX]; /* of the plan's steps; 0: not written yet */
     int64_t effect; /* the intent that is effective, to be written with what is next; 0: none */
+    struct service_started *ahead; /* writes `next` while the card works; NULL: nothing is */
+    struct service_step next;
     bool is_planned;
 };
 
@@ -31,7 +41,15 @@ void service_work_free(struct service_work **w);
 typedef enum b_code service_planned_fn(void *ctx, struct service_work *w, bool is_approved,
                                        struct b_err *err);
 
-/* Carries the job out. Every step is journalled before it is sent, and its effect with the next. */
+/* In the change that approves a plan: its first step is written down with it. */
+B_NODISCARD enum b_code service_note_first(struct service_change *c, struct service_work *w,
+                                           struct b_err *err);
+/* In the change that ends a job: the last step took effect. */
+B_NODISCARD enum b_code service_note_last(struct service_change *c, const struct service_work *w,
+                                          struct b_err *err);
+
+/* Carries the job out. Every step is journalled before it is sent, and its effect with the next;
+ * the last effect of a job whose goal was reached on the card is left to service_note_last. */
 B_NODISCARD enum b_code service_relay(struct service *sv, struct channel *ch,
                                       struct service_work *w, const struct service_watch *watch,
                                       service_planned_fn *planned, void *ctx, struct b_err *err);

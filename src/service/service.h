@@ -41,6 +41,7 @@ struct service {
     struct service_policies *policies; /* of taps at stations; NULL: the default (policy.h) */
     const struct service_signon_rules *signon; /* NULL: the default (signon.h) */
     struct service_bells *bells;               /* of those who wait for taps; NULL: nobody does */
+    bool stock_needs_two;                      /* what gains or loses cards is approved by others */
     struct profile profile; /* the establishment's badge profile, system identifier filled in */
 };
 

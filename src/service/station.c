@@ -48,6 +48,7 @@ static void decide(const struct policy *policy, const struct store_station *stat
                              .badge = state_of_badge(b),
                              .holder = h->id != 0 ? state_of(h->state) : POLICY_UNKNOWN,
                              .is_enrolling = b->state == STORE_BADGE_ENROLLING,
+                             .is_in_office = b->is_in_office,
                              .is_generation_over = v->is_generation_over,
                              .compromised_at = v->compromised_at,
                              .not_before = b->not_before,

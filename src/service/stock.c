@@ -1,14 +1,15 @@
 #include "service/stock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "service/party.h"
 #include "service/relay.h"
+#include "service/sheet.h"
 
-static enum b_code note_batch(struct service_change *c, void *ctx, struct b_err *err)
+enum b_code service_note_batch(struct service_change *c, struct store_batch *b, struct b_err *err)
 {
-    struct store_batch *b = ctx;
     b->at = c->now;
     enum b_code r = store_batch_add(c->store, b, err);
     if (r != B_OK)
@@ -29,7 +30,7 @@ static bool is_a_key(const char *text)
     return strlen(text) >= SHORTEST && text[strspn(text, "0123456789abcdefABCDEF")] == '\0';
 }
 
-enum b_code service_stock_receive(struct service *sv, struct store_batch *batch, struct b_err *err)
+enum b_code service_stock_check(const struct store_batch *batch, struct b_err *err)
 {
     enum b_code r = service_check_name("the supplier", batch->supplier, err);
     if (r == B_OK && batch->name[0] != '\0')
@@ -41,42 +42,64 @@ enum b_code service_stock_receive(struct service *sv, struct store_batch *batch,
     if (r == B_OK && is_a_key(batch->transport_key))
         r = b_err_set(err, B_E_BAD_INPUT, 0,
                       "this looks like the transport key itself: give its name or check value");
+    return r;
+}
+
+static enum b_code note_batch(struct service_change *c, void *ctx, struct b_err *err)
+{
+    return service_note_batch(c, ctx, err);
+}
+
+enum b_code service_stock_receive(struct service *sv, struct store_batch *batch, struct b_err *err)
+{
+    enum b_code r = service_stock_check(batch, err);
+    if (r == B_OK)
+        r = service_stock_refuse_batch(sv, batch, err);
     return r == B_OK ? service_change(sv, note_batch, batch, err) : r;
 }
 
-/* The badge is where its last event says. */
-struct last_event {
-    int64_t badge_id;
-    int kind; /* -1: none */
-};
-
-static bool take_event(void *ctx, const struct store_card_event *e)
+/* Only what the holder can use is handed over. */
+static enum b_code hand_over(struct store_badge *b, struct b_err *err)
 {
-    struct last_event *k = ctx;
-    if (e->badge_id == k->badge_id)
-        k->kind = (int)e->kind;
-    return true;
+    if (b->state != STORE_BADGE_ACTIVE)
+        return b_err_set(err, B_E_BADGE_STATE, 0, "badge %lld is %s", (long long)b->id,
+                         store_badge_state_name(b->state));
+    if (!b->is_in_office)
+        return b_err_set(err, B_E_BADGE_STATE, 0, "badge %lld was handed over already",
+                         (long long)b->id);
+    b->is_in_office = false;
+    return B_OK;
+}
+
+static void take_out(const struct store_card_event *e, struct store_badge *b)
+{
+    bool is_returned = e->kind == STORE_CARD_RETURNED;
+    b->is_in_office |= is_returned;
+    if (is_returned && b->state != STORE_BADGE_ACTIVE)
+        return;
+    b->state = is_returned ? STORE_BADGE_SUSPENDED : STORE_BADGE_REVOKED;
+    (void)snprintf(b->reason, sizeof(b->reason), "%s", e->reason);
 }
 
 /* One that was lost may be found. */
 static enum b_code put_badge(struct service_change *c, struct store_card_event *e,
                              struct store_badge *b, struct b_err *err)
 {
-    struct last_event last = {e->badge_id, -1};
+    int last = -1;
     enum b_code r = store_badge_by_id(c->store, e->badge_id, b, err);
     if (r == B_OK)
-        r = store_card_event_each(c->store, take_event, &last, err);
-    if (r == B_OK && last.kind == STORE_CARD_DESTROYED)
+        r = store_card_event_last(c->store, e->badge_id, &last, err);
+    if (r == B_OK && last == STORE_CARD_DESTROYED)
         r = b_err_set(err, B_E_BADGE_STATE, 0, "badge %lld is destroyed", (long long)b->id);
+    if (r == B_OK && e->kind == STORE_CARD_ISSUED)
+        r = hand_over(b, err);
     if (r != B_OK)
         return r;
+    if (e->kind != STORE_CARD_ISSUED)
+        take_out(e, b);
     e->batch_id = b->batch_id;
     e->count = 1;
-    if (e->kind == STORE_CARD_RETURNED && b->state != STORE_BADGE_ACTIVE)
-        return B_OK;
-    b->state = e->kind == STORE_CARD_RETURNED ? STORE_BADGE_SUSPENDED : STORE_BADGE_REVOKED;
     b->changed_at = c->now;
-    (void)snprintf(b->reason, sizeof(b->reason), "%s", e->reason);
     return store_badge_put(c->store, b, err);
 }
 
@@ -94,10 +117,11 @@ static enum b_code check_left(struct service_change *c, const struct store_card_
     return r;
 }
 
-static enum b_code note_event(struct service_change *c, void *ctx, struct b_err *err)
+enum b_code service_note_card_event(struct service_change *c, struct store_card_event *e,
+                                    struct b_err *err)
 {
-    static const char *const kinds[] = {"stock-return", "stock-destroy", "stock-lose"};
-    struct store_card_event *e = ctx;
+    static const char *const kinds[] = {"stock-return", "stock-destroy", "stock-lose",
+                                        "stock-issue"};
     struct store_badge badge;
     bool is_badge = e->badge_id != 0;
     e->at = c->now;
@@ -118,8 +142,101 @@ static enum b_code note_event(struct service_change *c, void *ctx, struct b_err 
         err);
 }
 
+static enum b_code note_event(struct service_change *c, void *ctx, struct b_err *err)
+{
+    return service_note_card_event(c, ctx, err);
+}
+
 enum b_code service_stock_event(struct service *sv, struct store_card_event *event,
                                 struct b_err *err)
 {
+    enum b_code r = service_stock_refuse_event(sv, event, err);
+    if (r != B_OK)
+        return r;
     return service_change(sv, note_event, event, err);
+}
+
+enum b_code service_stock_issue(struct service *sv, int64_t badge_id, struct b_err *err)
+{
+    struct store_card_event e = {.kind = STORE_CARD_ISSUED, .badge_id = badge_id};
+    return service_change(sv, note_event, &e, err);
+}
+
+/* --- a list of badges that are handed over -----------------------------------------------------
+ */
+
+/* As the list for the printer has them; what is not needed is there to be read by people. */
+enum column { BADGE, UID, SERIAL, REF, NAME, AT, COLUMNS };
+static const struct service_column columns[COLUMNS] = {
+    [BADGE] = {"badge", true}, [UID] = {"uid", false},   [SERIAL] = {"serial", false},
+    [REF] = {"ref", false},    [NAME] = {"name", false}, [AT] = {"at", false}};
+
+struct handing {
+    const struct service_issue_list *list;
+    struct service_sheet *sheet;
+    size_t count;
+};
+
+/* A field of the record at hand, without the spaces around; "" where the list has no such column.
+ */
+static const char *field_of(const struct service_sheet *s, enum column column, size_t *ret_n)
+{
+    const char *text = "";
+    *ret_n = 0;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->order[i] == (size_t)column)
+            service_sheet_trim(s->record.fields[i], &text, ret_n);
+    return text;
+}
+
+static enum b_code issue_record(struct service_change *c, const struct service_sheet *s,
+                                struct b_err *err)
+{
+    enum { DIGITS = 15 };
+    struct store_card_event e = {.kind = STORE_CARD_ISSUED};
+    struct store_badge b;
+    struct b_err cause;
+    size_t n = 0, ref_n = 0;
+    const char *id = field_of(s, BADGE, &n);
+    const char *ref = field_of(s, REF, &ref_n);
+    if (n == 0 || n > DIGITS || strspn(id, "0123456789") != n)
+        return service_sheet_wrong(s, columns[BADGE].name, "a badge is named by its number", err);
+    e.badge_id = strtoll(id, NULL, 10);
+    enum b_code r = store_badge_by_id(c->store, e.badge_id, &b, &cause);
+    if (r == B_OK && ref_n > 0 &&
+        (strlen(b.holder_ref) != ref_n || memcmp(b.holder_ref, ref, ref_n) != 0))
+        return service_sheet_wrong(s, columns[REF].name, "this badge is another person's", err);
+    if (r == B_OK)
+        r = service_note_card_event(c, &e, &cause);
+    if (r == B_E_NOT_FOUND || r == B_E_BADGE_STATE)
+        return service_sheet_wrong(s, columns[BADGE].name, cause.msg, err);
+    if (r != B_OK)
+        *err = cause;
+    return r;
+}
+
+static enum b_code note_list(struct service_change *c, void *ctx, struct b_err *err)
+{
+    struct handing *k = ctx;
+    enum b_code r = service_sheet_open(k->sheet, k->list->text, k->list->n, k->list->encoding, err);
+    for (k->count = 0; r == B_OK && (r = service_sheet_next(k->sheet, err)) == B_OK; k->count++)
+        r = issue_record(c, k->sheet, err);
+    if (r == B_E_NOT_FOUND && k->count == 0)
+        return b_err_set(err, B_E_BAD_INPUT, 0, "%s: no badge is in it", k->list->name);
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
+enum b_code service_stock_issue_list(struct service *sv, const struct service_issue_list *list,
+                                     size_t *ret_count, struct b_err *err)
+{
+    struct service_sheet *s = calloc(1, sizeof(*s));
+    struct handing k = {.list = list, .sheet = s};
+    if (s == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "reading %s", list->name);
+    *s = (struct service_sheet){.name = list->name, .columns = columns, .column_count = COLUMNS};
+    enum b_code r = service_change(sv, note_list, &k, err);
+    *ret_count = k.count;
+    b_wipe(s, sizeof(*s));
+    free(s);
+    return r;
 }

@@ -108,11 +108,27 @@ enum b_code store_card_event_each(struct store *s,
     return r == B_E_NOT_FOUND ? B_OK : r;
 }
 
+enum b_code store_card_event_last(struct store *s, int64_t badge_id, int *ret_kind,
+                                  struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(
+        s, "SELECT kind FROM card_event WHERE badge_id = ? ORDER BY id DESC LIMIT 1", &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_int(st, 1, badge_id);
+    r = driver_step(st, err);
+    *ret_kind = r == B_OK ? (int)driver_int(st, 0) : -1;
+    driver_finish(&st);
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
 /* --- counts ------------------------------------------------------------------------------------
  */
 
 /* Where n badges of one state are whose last event is this kind (-1: none). */
-static void add_badges(struct store_stock *k, enum store_badge_state state, int64_t kind, int64_t n)
+static void add_badges(struct store_stock *k, enum store_badge_state state, int64_t kind,
+                       bool is_in_office, int64_t n)
 {
     if (kind == STORE_CARD_DESTROYED)
         k->destroyed += n;
@@ -125,7 +141,7 @@ static void add_badges(struct store_stock *k, enum store_badge_state state, int6
     else if (kind == STORE_CARD_RETURNED && state != STORE_BADGE_ACTIVE)
         k->returned += n;
     else
-        k->issued += n;
+        *(is_in_office ? &k->encoded : &k->issued) += n;
 }
 
 static enum b_code count_badges(struct store *s, int64_t batch_id, struct store_stock *k,
@@ -135,15 +151,17 @@ static enum b_code count_badges(struct store *s, int64_t batch_id, struct store_
     enum b_code r = store_prepare(s,
                                   "SELECT state, coalesce((SELECT e.kind FROM card_event e"
                                   " WHERE e.badge_id = badge.id ORDER BY e.id DESC LIMIT 1), -1),"
-                                  " count(*) FROM badge WHERE batch_id = ? GROUP BY 1, 2",
+                                  " is_in_office, count(*) FROM badge WHERE batch_id = ?"
+                                  " GROUP BY 1, 2, 3",
                                   &st, err);
     if (r != B_OK)
         return r;
     driver_bind_int(st, 1, batch_id);
     while ((r = driver_step(st, err)) == B_OK) {
-        int64_t n = driver_int(st, 2);
+        int64_t n = driver_int(st, 3);
         k->blank -= batch_id != 0 ? n : 0;
-        add_badges(k, (enum store_badge_state)driver_int(st, 0), driver_int(st, 1), n);
+        add_badges(k, (enum store_badge_state)driver_int(st, 0), driver_int(st, 1),
+                   driver_int(st, 2) != 0, n);
     }
     driver_finish(&st);
     return r == B_E_NOT_FOUND ? B_OK : r;

@@ -26,6 +26,7 @@ enum store_card_event_kind {
     STORE_CARD_RETURNED, /* a badge that came back to the office */
     STORE_CARD_DESTROYED,
     STORE_CARD_LOST,
+    STORE_CARD_ISSUED, /* a badge that was handed over to its holder */
     STORE_CARD_EVENT_COUNT
 };
 struct store_card_event {
@@ -45,10 +46,15 @@ B_NODISCARD enum b_code store_card_event_each(struct store *s,
                                                          const struct store_card_event *e),
                                               void *ctx, struct b_err *err);
 
+/* The kind of a badge's last event, -1: it has none. The badge is where it says. */
+B_NODISCARD enum b_code store_card_event_last(struct store *s, int64_t badge_id, int *ret_kind,
+                                              struct b_err *err);
+
 /* Cards of a batch. A badge is where its last event says, unless it is active again. */
 struct store_stock {
-    int64_t blank; /* what is left of what was received; below 0: more cards than were received */
-    int64_t begun; /* an enrolment did not end */
+    int64_t blank;   /* what is left of what was received; below 0: more cards than were received */
+    int64_t begun;   /* an enrolment did not end */
+    int64_t encoded; /* a badge that the office has */
     int64_t issued;
     int64_t returned;
     int64_t destroyed;

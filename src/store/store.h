@@ -134,8 +134,9 @@ struct store_badge {
     int64_t created_at, changed_at, tapped_at;
     int64_t not_before, not_after; /* 0: without limit */
     bool is_temporary;
-    int64_t batch_id; /* that its card is of; 0: not known */
-    uint8_t salt[16]; /* of the digest in the journal; goes when the person is erased */
+    int64_t batch_id;  /* that its card is of; 0: not known */
+    bool is_in_office; /* not handed over to its holder (yet, or again); false: issued */
+    uint8_t salt[16];  /* of the digest in the journal; goes when the person is erased */
 };
 /* Inserts (id 0) or updates; sets id. B_E_DUPLICATE when another badge has the UID or serial. */
 B_NODISCARD enum b_code store_badge_put(struct store *s, struct store_badge *b, struct b_err *err);

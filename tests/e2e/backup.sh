@@ -180,19 +180,6 @@ remake() {
     bad=$work/bad/$(basename "$good")
     "$@"
 }
-old=$(dirname "$0")/../vectors/backup_schema3
-version_of() { sqlite3 "$1/store.db" 'SELECT max(version) FROM schema'; }
-from_before() {
-    "$TESSERE" --home "$work/there" backup restore "$old"/*.backup --custodian "$old/custodian.key" --key "$(cat "$old/journal.key")" &&
-        [ "$(version_of "$work/there")" = "$(version_of "$home")" ]
-}
-masters_back() {
-    "$TESSERE" --home "$work/there" ceremony restore --confirmed-by Alice,Bert <"$old/shares" &&
-        "$TESSERE" --home "$work/there" journal verify --key "$(cat "$old/journal.key")" && "$TESSERE" --home "$work/there" journal verify
-}
-check "what an earlier version backed up is restored and brought to this schema" from_before
-check "its masters come back, with its journal's key" masters_back
-rm -rf "$work/there"
 remake newer_schema
 check "a store of a newer schema is refused" refused store-newer --home "$work/there" backup restore "$bad" --custodian "$work/alice.key"
 # MEMBER TYPE: an archive with one member more than the manifest has

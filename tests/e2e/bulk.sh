@@ -136,14 +136,26 @@ counts() { # BATCH NAME=VALUE...
     tessere stock list --json >"$work/stock" && python3 - "$work/stock" "$@" <<'PY' || { cat "$work/stock"; return 1; }
 import json, sys
 batch = next(b for b in json.load(open(sys.argv[1]))["batches"] if b["batch"] == int(sys.argv[2]))
-assert batch["received"] == 0 or sum(batch[k] for k in ("blank", "begun", "issued", "returned", "destroyed", "lost")) == batch["received"]
+assert batch["received"] == 0 or sum(batch[k] for k in ("blank", "begun", "encoded", "issued", "returned", "destroyed", "lost")) == batch["received"]
 for name, value in (a.split("=") for a in sys.argv[3:]):
     assert batch[name] == int(value), name
 PY
 }
 check "a batch is received" says 'Batch 1: 3 cards of Printer' stock receive --supplier Printer --count 3 --name A1 --transport-key "TK 4"
 check "a key is not taken for its name" says 'looks like the transport key' stock receive --supplier Printer --count 3 --transport-key 00112233445566778899AABBCCDDEEFF
-check "cards of no batch are counted" counts 0 issued=12
+check "cards of no batch are counted, and the office has them" counts 0 encoded=12 issued=0
+sed '3s/,"*100[0-9]*"*,/,99999,/' "$work/done.csv" >"$work/other.csv"
+check "a list that gives a badge to another person is refused by line and column" says 'other.csv:3: ref: this badge is another' badge issue "$work/other.csv"
+printf 'badge\n2\n77\n' >"$work/other.csv"
+check "and one with a badge that is none" says 'other.csv:3: badge: no such badge' badge issue "$work/other.csv"
+printf 'badge\n2\n2\n' >"$work/other.csv"
+check "and one that names a badge twice" says 'other.csv:3: badge: badge 2 was handed over' badge issue "$work/other.csv"
+check "then nothing of it is handed over" counts 0 encoded=12 issued=0
+check "a badge is handed over" says 'Badge 1 is handed over to' badge issue 1
+check "once" says 'badge 1 was handed over already' badge issue 1
+grep -vE '^"?1"?,' "$work/done.csv" >"$work/other.csv"
+check "the others are, by the list for the printer" says '11 badges are handed over' badge issue "$work/other.csv"
+check "all of them have theirs" counts 0 encoded=0 issued=12
 printf 'ref,name\n20001,Maya\n20002,Noé\n' >"$work/list.csv"
 new_card 21
 insert 0 "$work/card.21"
@@ -154,11 +166,19 @@ rm "$work/done.csv"
 start_run --batch 1
 check "and others by their list" both 22 23
 wait "$run_pid"
-check "the batch is used up" counts 1 blank=0 issued=3
+check "the batch is used up" counts 1 blank=0 encoded=3
+check "a badge that the office has says so" says 'the office has it' badge show 13
+check "they are handed over" says '2 badges' badge issue "$work/done.csv"
+check "and the first" says 'handed over to L' badge issue 13
+check "they are issued" counts 1 encoded=0 issued=3
 check "there is no blank card to lose" says 'has 0 blank cards' stock lose --batch 1 --count 1 --reason theft
 check "a badge comes back" says 'is back' badge return 13 --reason left
 check "it is in stock, and suspended" counts 1 issued=2 returned=1
 check "it is not taken" says 'suspended' badge show 13
+check "it is not handed over" says 'badge 13 is suspended' badge issue 13
+check "it is reinstated" says 'active' badge reinstate 13
+check "then the office has it" counts 1 encoded=1 issued=2 returned=0
+check "and it comes back a second time" says 'is back' badge return 13 --reason left
 check "its batch is shown" says 'batch +1$' badge show 13
 check "it is destroyed" says '1 destroyed' stock destroy --badge 13 --reason shredded
 check "once" says 'is destroyed' stock destroy --badge 13 --reason shredded
@@ -167,6 +187,27 @@ check "all are accounted for" counts 1 blank=0 issued=1 returned=0 destroyed=1 l
 new_card 24
 insert 0 "$work/card.24"
 check "a card more than were received is encoded all the same" says 'is ready' badge enrol --ref 20003 --name Omar --yes --batch 1
+remove 0
+printf 'ref,name\n20004,Pia\n' >"$work/list.csv"
+rm "$work/done.csv"
+start_run
+new_card 25
+insert 0 "$work/card.25" --pace
+is_begun() { tessere badge list --holder Pia --json | grep -q enrolling; }
+for ((i = 0; i < 100; i++)); do is_begun && break; done
+sleep 0.1 # in the middle of its steps
+kill -9 "$(pgrep -P "$run_pid" || echo "$run_pid")"
+wait "$run_pid" 2>/dev/null
+sleep 1 # until pcscd has noticed that its client is gone
+remove 0
+check "a run that is killed leaves a card that was begun" is_begun
+start_run
+insert 0 "$work/card.25" --pace
+check "another goes on with it" waits 'take it: Pia'
+remove 0
+wait "$run_pid"
+insert 0 "$work/card.25"
+check "and it taps" tessere tap
 remove 0
 check "and shown" says '1 more cards than were received' stock list
 check "the journal is whole" tessere journal verify

@@ -35,6 +35,13 @@ subprocess.run(["openssl", "dgst", "-sha256", "-verify", work + "/k.der", "-keyf
 P
 }
 
+says() { # PATTERN ARGUMENT...
+    local pattern=$1
+    shift
+    tessere "$@" >"$work/said" 2>&1
+    cat "$work/said"
+    grep -qE -- "$pattern" "$work/said"
+}
 check "the hospital is set up" tessere init --finess 750712184 --name Hospital "$@"
 check "a server is set up, with a CA of its own" \
     tessere server setup --hosts DNS:localhost,IP:127.0.0.1 --address 127.0.0.1 --port $port
@@ -100,7 +107,9 @@ ordered() { # IMAGE COMMAND...: at the desk's word, on the station's reader
     wait $pid && cat "$work/ordered"
 }
 "$TESSERE_CARD" new --ev ev2 --uid 04D1D2D3D4D5D6 "$work/emma" >/dev/null
-check "Olga orders Emma's badge, the card is put down in the ward" ordered emma badge enrol --ref 10005556667 --name "Emma Noir" --yes
+check "Olga takes a batch of cards in" "$TESSERE" stock receive --supplier Printer --count 5 --name A0 "${olga[@]}"
+check "Olga orders Emma's badge, the card is put down in the ward" ordered emma badge enrol --ref 10005556667 --name "Emma Noir" --yes --batch 1
+check "it is of the batch" says 'blank 4, begun 0, encoded 1,' stock list
 check "Emma taps there: granted" outcome ok emma
 check "Olga has the badge made blank there" ordered emma badge blank --yes
 check "then it is not one of ours" outcome card-foreign emma
@@ -180,6 +189,34 @@ check "from a day that is still to come, at the desk" tessere badge validity 2 -
 check "he taps: refused" outcome badge-not-yet-valid bruno
 check "without limit again" far olga badge validity 2
 check "he taps: granted" outcome ok bruno
+issued_only() {
+    cp "$home/policy.yaml" "$work/policy.before" 2>/dev/null || printf 'rules:\n  - {group: "", factor: badge}\n' >"$work/policy.before"
+    { echo "issued-only: true" && cat "$work/policy.before"; } >"$home/policy.yaml" && kill -HUP "$server_pid" && sleep 1
+}
+check "from now on only badges that were handed over are taken" issued_only
+check "he taps: refused, his was not" outcome not-issued bruno
+check "it is handed over" far olga badge issue 2
+check "he taps: granted" outcome ok bruno
+cp "$work/policy.before" "$home/policy.yaml" && kill -HUP "$server_pid" && sleep 1
+far_says() { # PATTERN ARGUMENT...
+    local pattern=$1
+    shift
+    far olga "$@" >"$work/said" 2>&1
+    cat "$work/said"
+    grep -qE -- "$pattern" "$work/said"
+}
+printf 'badge,ref\n3,10001112223\n1,10001234567\n' >"$work/handed.csv"
+check "a list is handed over whole or not: Anne's badge is revoked" far_says 'handed.csv:3: badge: badge 1 is revoked' badge issue "$work/handed.csv"
+check "the office has Chloe's still" says 'the office has it' badge show 3
+sed -i 3d "$work/handed.csv"
+check "then it is handed over" far_says '1 badge is handed over' badge issue "$work/handed.csv"
+check "she brings it back" far_says 'is back' badge return 3 --reason left
+check "it is destroyed" far_says '1 destroyed' stock destroy --badge 3 --reason shredded
+check "a card is missing" far_says '1 lost' stock lose --batch 1 --count 1 --reason "not in the box"
+check "that many are not there" far_says 'has 4 blank cards, not 5' stock lose --batch 1 --count 5 --reason "not in the box"
+check "the server counts as the desk does" same olga stock list
+check "and in JSON" same olga stock list --json
+check "a batch is told alone" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call olga GET /v1/stock/batches/1 | grep -q '\"lost\":1'"
 check "a day that is none is refused by name" bash -c "'$TESSERE' --home '$home' badge validity 2 --until 31/01/2026 2>&1 | grep -q 2027-03-31"
 check "a badge that is none is said to be none" bash -c "$(declare -f far); work='$work' home='$home' port=$port TESSERE='$TESSERE'; ! far olga badge show 999 && far olga badge show 999 --json | grep -q '\"code\": *\"not-found\"'"
 not_olga() {
@@ -200,9 +237,13 @@ approver() { # PERSON ARGUMENT...
     shift
     "$TESSERE" "$@" --server "https://localhost:$port" --identity "$work/$who" --ca "$home/pki/ca.pem" </dev/null
 }
+echo "stock-two-people: true" >>"$home/tessere.yaml"
+check "cards need two people, and nobody could be the second" says 'no roster of approvers' stock receive --supplier Printer --count 3
 check "Carl keeps keys too" tessere person add carl --roles custodian --out "$work/carl"
 check "from now on keys need two approvals" tessere roster found --quorum 2
 check "nobody makes a master key alone any more" bash -c "! '$TESSERE' --home '$home' key rotate auth --yes"
+check "nobody takes a batch in alone either" says 'proposal make "stock-receive 3; Printer; A1; "' stock receive --supplier Printer --count 3 --name A1
+check "nor writes a badge off" says 'proposal make "stock-lose badge 2; in the lift"' stock lose --badge 2 --reason "in the lift"
 check "Alice proposes a rotation" approver alice proposal make "rotate auth"
 check "she approves it: that is one" approver alice proposal approve 1 --yes
 check "she cannot approve it twice" bash -c "! '$TESSERE' proposal approve 1 --yes --server https://localhost:$port --identity '$work/alice' --ca '$home/pki/ca.pem'"
@@ -210,6 +251,17 @@ check "Olga may not approve" bash -c "! '$TESSERE' proposal approve 1 --yes --se
 check "the key is not there yet" bash -c "[ \"\$('$TESSERE' --home '$home' key list | grep -c ' 2 ')\" = 0 ]"
 check "Carl approves: the vault makes the key" bash -c "'$TESSERE' proposal approve 1 --yes --server https://localhost:$port --identity '$work/carl' --ca '$home/pki/ca.pem' | grep -q done"
 check "generation 2 is active" bash -c "'$TESSERE' --home '$home' key list | grep -E 'auth +2 +in use'"
+check "Alice proposes the batch" approver alice proposal make "stock-receive 3; Printer; A1"
+check "she approves it" approver alice proposal approve 2 --yes
+check "she is not the second person too" bash -c "! '$TESSERE' proposal approve 2 --yes --server https://localhost:$port --identity '$work/alice' --ca '$home/pki/ca.pem'"
+check "the batch is not there yet" bash -c "! '$TESSERE' --home '$home' stock list | grep -q 'Batch 2'"
+check "Carl approves it" approver carl proposal approve 2 --yes
+check "the batch is there" says 'Batch 2: 3 cards of Printer' stock list
+check "a proposal that no person could mean is refused" says 'batch ID COUNT; REASON' proposal make "stock-destroy batch 1; bent" --server "https://localhost:$port" --identity "$work/alice" --ca "$home/pki/ca.pem"
+check "Alice proposes that one was bent" approver alice proposal make "stock-destroy batch 2 1; bent"
+check "and approves it" approver alice proposal approve 3 --yes
+check "and Carl does" approver carl proposal approve 3 --yes
+check "two are left" says 'blank 2, .*destroyed 1' stock list
 check "Bruno taps with his old key: still good" outcome ok bruno
 mapfile -t vaults < <(pgrep -P "$server_pid" tessere-vault)
 check "the vault dies" kill -9 "${vaults[@]}"
@@ -217,6 +269,7 @@ sleep 1
 check "Bruno taps: the server has started it again" outcome ok bruno
 check "the server is stopped and started" bash -c "kill $server_pid; while kill -0 $server_pid 2>/dev/null; do sleep 0.1; done"
 check "it is back" start_server
+check "it takes no batch in from one alone either" far_says 'proposal make "stock-receive 9; Printer; ; "' stock receive --supplier Printer --count 9
 check "Bruno taps: the station has found it again" outcome ok bruno
 check "Alice revokes the station" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call alice POST /v1/stations/1/revoke | grep -q ended"
 check "Bruno taps there: the station is refused" outcome station-revoked bruno

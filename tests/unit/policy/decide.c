@@ -91,7 +91,7 @@ static void reasons_come_in_the_order_that_is_promised(void **state)
     p->rules[0].hours[0] = (struct policy_hours){.from = 0, .to = 60};
     struct policy_facts f = good_facts();
     f.station = f.badge = f.holder = POLICY_ENDED;
-    f.is_enrolling = true;
+    f.is_enrolling = f.is_in_office = p->is_issued_only = true;
     f.not_before = NOW + 1;
     f.not_after = NOW;
     f.has_pin = false;
@@ -104,6 +104,8 @@ static void reasons_come_in_the_order_that_is_promised(void **state)
     f.is_enrolling = false;
     check(p, &f, B_E_BADGE_REVOKED);
     f.badge = POLICY_ACTIVE;
+    check(p, &f, B_E_NOT_ISSUED);
+    f.is_in_office = false;
     check(p, &f, B_E_BADGE_NOT_YET_VALID);
     f.not_before = NOW;
     check(p, &f, B_E_BADGE_EXPIRED);

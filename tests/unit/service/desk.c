@@ -79,6 +79,14 @@ void desk_open(struct desk *d, const char *name)
     }
 }
 
+void desk_give_thread(struct desk *d)
+{
+    struct store *writes = NULL;
+    service_writer_close(&d->sv.writer);
+    MUST(store_open(d->db, false, &writes, &desk_err));
+    MUST(service_writer_open(writes, true, &d->sv.writer, &desk_err));
+}
+
 void desk_close(struct desk *d)
 {
     service_writer_close(&d->sv.writer);

@@ -20,6 +20,8 @@ int desk_drop_place(void **state);
 
 /* Opens an establishment of its own on that token. */
 void desk_open(struct desk *d, const char *name);
+/* Its writer has a thread from now on, as a server's has. */
+void desk_give_thread(struct desk *d);
 void desk_close(struct desk *d);
 
 void desk_card_new(struct desk_card *c, enum df_ev ev, uint8_t last_uid_byte);

@@ -16,16 +16,55 @@ static struct desk desk;
 static struct desk_card card;
 static struct store_badge badge;
 
+/* --- what is written before it is sent ---------------------------------------------------------
+ */
+
+struct sought {
+    const struct profile_plan *plan;
+    size_t step;
+    bool is_there;
+};
+
+static bool seek(void *ctx, const struct store_intent *i)
+{
+    struct sought *k = ctx;
+    const struct profile_step *s = &k->plan->steps[k->step];
+    k->is_there |= i->step == k->step && i->aid == s->aid && i->no == s->no &&
+                   i->to_generation == s->to_generation && !i->is_effective &&
+                   memcmp(i->plan_digest, k->plan->digest, sizeof(i->plan_digest)) == 0;
+    return true;
+}
+
+/* Told after a step was written down and before it is sent: another connection sees its intent. */
+static void must_be_durable(void *ctx, const struct profile_plan *plan, size_t step, bool is_done)
+{
+    (void)ctx;
+    struct sought k = {plan, step, is_done};
+    MUST(store_intent_each(desk.sv.store, seek, &k, &desk_err));
+    assert_true(k.is_there);
+}
+
+static void nothing_is_open(void)
+{
+    struct store_intent open[1];
+    size_t count = 0;
+    MUST(store_intent_open(desk.sv.store, card.seen.uid, open, B_COUNT(open), &count, &desk_err));
+    assert_int_equal(count, 0);
+}
+
 /* One enrolment torn at the n-th APDU, then the card put back. False when n is past the end. */
 static bool tear_and_mend(struct channel_fault fault, enum df_ev ev)
 {
     struct service_holder holder = {.ref = "10001234567", .name = "Anne Martin"};
+    const struct service_watch watch = {.progress = must_be_durable};
     desk_card_new(&card, ev, (uint8_t)(2 * fault.at + fault.after_effect));
     struct channel *ch = desk_channel(&card, fault);
-    enum b_code r = service_enrol(&desk.sv, ch, holder, NULL, &badge, &desk_err);
+    enum b_code r = service_enrol(&desk.sv, ch, holder, &watch, &badge, &desk_err);
     channel_free(&ch);
-    if (r == B_OK)
+    if (r == B_OK) {
+        nothing_is_open();
         return false;
+    }
     desk_expect(r, B_E_CARD_REMOVED);
     if (store_badge_by_uid(desk.sv.store, card.seen.uid, &badge, &desk_err) == B_OK) {
         assert_int_equal(badge.state, STORE_BADGE_ENROLLING);
@@ -35,15 +74,17 @@ static bool tear_and_mend(struct channel_fault fault, enum df_ev ev)
         MUST(desk_enrol(&desk, &card, &badge));
     }
     assert_int_equal(badge.state, STORE_BADGE_ACTIVE);
+    nothing_is_open();
     MUST(desk_tap(&desk, &card, &badge));
     return true;
 }
 
-static void an_enrolment_torn_anywhere_is_mended(void **state)
+static void tear_everywhere(const char *name, bool has_thread)
 {
-    (void)state;
     unsigned tears = 0;
-    desk_open(&desk, "750000001");
+    desk_open(&desk, name);
+    if (has_thread)
+        desk_give_thread(&desk);
     for (int after = 0; after < 2; after++) {
         struct channel_fault fault = {.after_effect = after == 1};
         do
@@ -54,6 +95,18 @@ static void an_enrolment_torn_anywhere_is_mended(void **state)
     }
     desk_close(&desk);
     print_message("# %u tears, all mended\n", tears);
+}
+
+static void an_enrolment_torn_anywhere_is_mended(void **state)
+{
+    (void)state;
+    tear_everywhere("750000001", false);
+}
+
+static void so_is_one_whose_steps_are_written_ahead(void **state)
+{
+    (void)state;
+    tear_everywhere("750000003", true);
 }
 
 /* --- badges of others --------------------------------------------------------------------------
@@ -120,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_enrolment_torn_anywhere_is_mended),
+        cmocka_unit_test(so_is_one_whose_steps_are_written_ahead),
         cmocka_unit_test(a_takeover_torn_anywhere_is_gone_on_with),
     };
     return cmocka_run_group_tests_name("tears at the desk", tests, desk_make_place,
