@@ -9,7 +9,7 @@
 
 /* The file: everything is a string, absent ones are NULL. */
 struct file {
-    char *finess, *token, *softhsm_conf, *pin_file, *vault, *in_token;
+    char *finess, *token, *softhsm_conf, *pin_file, *vault, *in_token, *stored;
 };
 
 static const cyaml_schema_field_t fields[] = {
@@ -24,6 +24,8 @@ static const cyaml_schema_field_t fields[] = {
                            SERVICE_SOCKET_MAX - 1),
     CYAML_FIELD_STRING_PTR("in-token", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
                            in_token, 1, KEY_STAY_TEXT - 1),
+    CYAML_FIELD_STRING_PTR("stored", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file, stored,
+                           1, KEY_STAY_TEXT - 1),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t schema = {
@@ -38,6 +40,12 @@ static void take(char *to, size_t cap, const char *from)
 static enum b_code check(const char *path, const struct service_config *c, struct b_err *err)
 {
     bool has_token = c->token_uri[0] != '\0';
+    enum key_role both = key_stay_both(&c->in_token, &c->stored);
+    if (both != KEY_ROLE_COUNT)
+        return b_err_set(
+            err, B_E_CONFIG, 0,
+            "%s: in-token: and stored: both name %s: a key that is drawn is in no token", path,
+            key_role_name(both));
     if (c->vault[0] == '\0')
         return has_token ? B_OK
                          : b_err_set(err, B_E_CONFIG, 0, "%s: token: or vault: is needed", path);
@@ -73,10 +81,12 @@ enum b_code service_config_read(const char *path, struct service_config *ret, st
     take(ret->pin_file, sizeof(ret->pin_file), f->pin_file);
     take(ret->vault, sizeof(ret->vault), f->vault);
     bool is_known = key_stay_read(f->in_token != NULL ? f->in_token : "", &ret->in_token);
+    bool is_stored_known = key_stay_read(f->stored != NULL ? f->stored : "", &ret->stored);
     (void)cyaml_free(&config, &schema, f, 0);
-    if (!is_known)
+    if (!is_known || !is_stored_known)
         return b_err_set(err, B_E_CONFIG, 0,
-                         "%s: in-token: takes roles with commas, such as auth or auth:2", path);
+                         "%s: %s: takes roles with commas, such as auth or auth:2", path,
+                         is_known ? "stored" : "in-token");
     return check(path, ret, err);
 }
 
@@ -85,13 +95,16 @@ enum b_code service_config_write(const char *path, const struct service_config *
 {
     struct service_config copy = *config;
     char in_token[KEY_STAY_TEXT];
+    char stored[KEY_STAY_TEXT];
     key_stay_write(&config->in_token, in_token);
+    key_stay_write(&config->stored, stored);
     struct file f = {.finess = copy.finess,
                      .token = or_absent(copy.token_uri),
                      .softhsm_conf = or_absent(copy.softhsm_conf),
                      .pin_file = or_absent(copy.pin_file),
                      .vault = or_absent(copy.vault),
-                     .in_token = or_absent(in_token)};
+                     .in_token = or_absent(in_token),
+                     .stored = or_absent(stored)};
     struct config_said said = {.text = ""};
     cyaml_config_t settings = config_yaml(&said);
     settings.flags = CYAML_CFG_STYLE_BLOCK;

@@ -15,6 +15,7 @@ struct service_config {
     char pin_file[SERVICE_PATH_MAX];     /* empty: credential or prompt */
     char vault[SERVICE_SOCKET_MAX];      /* where vaults are served; empty: we start our own */
     struct key_stay in_token;            /* whose badge keys stay in the token at a tap */
+    struct key_stay stored;              /* whose badge keys are drawn, and kept in the store */
 };
 B_NODISCARD enum b_code service_config_read(const char *path, struct service_config *ret,
                                             struct b_err *err);

@@ -36,13 +36,14 @@ enum kind {
     FINDING,
     BATCH,
     CARD_EVENT,
+    STORED,
     KINDS
 };
 
 static const char *const kind_names[KINDS] = {
-    "badge",         "holder",       "station", "person",   "key",       "intent",
-    "campaign",      "rekey",        "reply",   "proposal", "approval",  "setting",
-    "establishment", "fleet-import", "finding", "batch",    "card-event"};
+    "badge",         "holder",       "station", "person",   "key",        "intent",
+    "campaign",      "rekey",        "reply",   "proposal", "approval",   "setting",
+    "establishment", "fleet-import", "finding", "batch",    "card-event", "stored-key"};
 
 struct replay {
     struct store *store;
@@ -349,6 +350,7 @@ TAKE(setting, SETTING, id)
 TAKE(finding, FINDING, id)
 TAKE(batch, BATCH, id)
 TAKE(card_event, CARD_EVENT, id)
+TAKE(stored, STORED, id)
 #undef TAKE
 
 static enum b_code check_generations(struct replay *k)
@@ -424,6 +426,8 @@ static enum b_code check_work(struct replay *k)
         r = store_batch_each(s, take_batch, k, k->err);
     if (r == B_OK && k->code == B_OK)
         r = store_card_event_each(s, take_card_event, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_stored_each(s, take_stored, k, k->err);
     return r;
 }
 

@@ -6,11 +6,13 @@
  *   people.h   holders, stations, people, proposals
  *   fleet.h    badges that others encoded, from lists
  *   stock.h    batches of physical cards
+ *   stored.h   badge keys that are drawn, wrapped by the vault
  *   log.h      the journal's rows, settings, kept answers
  *   driver.h   what a database must offer (prepare, bind, step, transactions); sqlite.c is one
  *   migrations numbered, applied in order, each in one transaction
  *
- * The database is a cache of the badges' state as far as keys are concerned; it holds no key. It
+ * The database is a cache of the badges' state as far as keys are concerned, but for those of roles
+ * that are stored, which nothing else has; it holds no key in clear. It
  * must never learn what an APDU is. Every change that a caller sees as done is durable
  * (synchronous FULL).
  */
@@ -24,6 +26,7 @@
 #include "store/log.h"
 #include "store/people.h"
 #include "store/stock.h"
+#include "store/stored.h"
 
 struct store;
 
