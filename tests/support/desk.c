@@ -305,6 +305,8 @@ static bool is_computable(const struct desk *d, enum key_role role, struct crypt
         return memcmp(key->bytes, zeros, sizeof(zeros)) == 0;
     struct desk_stored which =
         desk_name_stored(role, key->version, d->job.profile.diversification, &facts);
+    if (key_stays(&d->stored, role, key->version) && d->kept != NULL)
+        return d->kept(&which, ours.bytes) && memcmp(ours.bytes, key->bytes, 16) == 0;
     if (key_stays(&d->stored, role, key->version)) {
         const struct desk_stored *kept = desk_find_stored(d, &which);
         return kept != NULL && memcmp(kept->key, key->bytes, 16) == 0;

@@ -38,6 +38,8 @@ struct desk {
     uint8_t store_count;
     struct desk_stored asked;
     int asked_as;
+    /* NULL: store; or where else drawn keys are kept. */
+    bool (*kept)(const struct desk_stored *name, uint8_t key[static 16]);
     struct b_err err;
 };
 
