@@ -47,6 +47,32 @@ static void list_keys(struct cli *c, const struct vault_key *keys, size_t count)
     json_decref(list);
 }
 
+/* What the lost database alone had: whoever goes on without it knows what that costs. */
+static void tell_stored(struct cli *c)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < KEY_ROLE_COUNT; i++) {
+        const char *role = key_role_name((enum key_role)i);
+        unsigned from = c->config.stored.from[i];
+        if (from == 0)
+            continue;
+        cli_say(c, CLI_RED,
+                _("Badge keys of role %s are stored, from generation %u on: they are lost with the "
+                  "database, and neither the token nor the badges bring them back.\n"),
+                role, from);
+        (void)json_array_append_new(list,
+                                    json_pack("{s:s, s:i}", "role", role, "generation", (int)from));
+    }
+    if (json_array_size(list) > 0)
+        cli_say(
+            c, CLI_RED, "%s",
+            _("Put a backup back instead (tessere backup restore, docs/backup.md). Without one, "
+              "such badges are returned to blank and encoded anew.\n"));
+    if (c->out != NULL)
+        (void)json_object_set(c->out, "lost", list);
+    json_decref(list);
+}
+
 enum b_code cli_adopt(struct cli *c, struct b_err *err)
 {
     static struct vault_key keys[KEYS_MAX];
@@ -62,6 +88,7 @@ enum b_code cli_adopt(struct cli *c, struct b_err *err)
         return r;
     cli_establishment(c, &e);
     list_keys(c, keys, count);
+    tell_stored(c);
     if (!cli_ask(c, _("Compare these with the ones you have in writing. Make a new database for "
                       "them? [y/N] ")))
         return b_err_set(err, B_E_CANCELLED, 0, "%s", c->home);

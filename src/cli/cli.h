@@ -36,6 +36,7 @@ enum cli_option {
     CLI_OPT_TOKEN,
     CLI_OPT_VAULT,
     CLI_OPT_IN_TOKEN,
+    CLI_OPT_STORED,
     CLI_OPT_REF,
     CLI_OPT_YES,
     CLI_OPT_REASON,

@@ -361,6 +361,56 @@ static enum b_code check_outbox(struct cli *c, struct b_err *err)
                            (long long)dead);
 }
 
+/* --- stored keys -------------------------------------------------------------------------------
+ */
+
+struct stray {
+    const struct key_stay *stored;
+    struct store_stored found; /* generation 0: none */
+};
+
+static bool look_for_stray(void *ctx, const struct store_stored *k)
+{
+    struct stray *s = ctx;
+    if (!key_stays(s->stored, k->role, k->generation))
+        s->found = *k;
+    return s->found.generation == KEY_GENERATION_FACTORY;
+}
+
+/* Keys of a generation that is not called stored any more would be derived, as other keys. */
+static enum b_code check_stored(struct cli *c, struct b_err *err)
+{
+    struct stray s = {.stored = &c->config.stored};
+    enum b_code r = store_stored_each(c->service.store, look_for_stray, &s, err);
+    if (r == B_OK && s.found.generation != KEY_GENERATION_FACTORY)
+        r = b_err_set(err, B_E_CONFIG, 0,
+                      _("badges have stored keys %s of generation %u, and stored: in tessere.yaml "
+                        "does not say so"),
+                      key_role_name(s.found.role), s.found.generation);
+    return r;
+}
+
+/* Nothing but the database has them. */
+static enum b_code check_stored_backup(struct cli *c, struct b_err *err)
+{
+    static struct service_copy_config conf;
+    static struct service_copies all;
+    char roles[KEY_STAY_TEXT];
+    key_stay_write(&c->config.stored, roles);
+    if (roles[0] == '\0')
+        return B_OK;
+    enum b_code r = B_OK;
+    if (has_file(c, "backup.yaml"))
+        r = service_copy_config_read(c->home, &conf, err);
+    if (r == B_OK && has_file(c, "backup.yaml"))
+        r = service_copies_list(conf.dir, c->config.finess, &all, err);
+    if (r == B_OK && all.count == 0)
+        r = b_err_set(err, B_E_BACKUP_DUE, 0,
+                      _("badge keys of %s are in the database alone, and there is no backup"),
+                      roles);
+    return r;
+}
+
 /* --- all of them -------------------------------------------------------------------------------
  */
 
@@ -378,6 +428,9 @@ static const struct check {
     {"store", N_("the store opens, with a schema that is known"), HOME, STORE, check_store},
     {"clock", N_("the clock goes on from the journal"), STORE, 0, check_clock},
     {"journal", N_("the journal is the one that was signed"), STORE, 0, check_journal},
+    {"stored-keys", N_("tessere.yaml says which keys are stored"), CONFIG | STORE, 0, check_stored},
+    {"stored-backup", N_("keys that are stored have a backup"), CONFIG, ADVICE,
+     check_stored_backup},
     {"vault-apart", N_("the vault has a user of its own"), CONFIG | SERVER, ADVICE,
      check_vault_apart},
     {"vault", N_("the vault starts"), CONFIG, VAULT, cli_open_vault},

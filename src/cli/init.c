@@ -185,6 +185,7 @@ static enum b_code find_token(struct cli *c, const char *config_path, struct b_e
     if (uri == NULL && service_config_read(part, &old, err) == B_OK &&
         old.softhsm_conf[0] != '\0' && strcmp(old.finess, c->config.finess) == 0) {
         old.in_token = c->config.in_token;
+        old.stored = c->config.stored;
         c->config = old;
         return service_config_write(part, &c->config, err);
     }
@@ -216,10 +217,19 @@ enum b_code cli_make_home_absolute(struct cli *c, struct b_err *err)
 static enum b_code take_roles(struct cli *c, struct b_err *err)
 {
     const char *names = c->options[CLI_OPT_IN_TOKEN];
+    const char *stored = c->options[CLI_OPT_STORED];
     if (!key_stay_read(names != NULL ? names : "", &c->config.in_token))
         return b_err_set(err, B_E_USAGE, 0,
                          _("--in-token takes roles with commas, such as auth or auth:2, not %.40s"),
                          names);
+    if (!key_stay_read(stored != NULL ? stored : "", &c->config.stored))
+        return b_err_set(err, B_E_USAGE, 0,
+                         _("--stored takes roles with commas, such as auth or auth:2, not %.40s"),
+                         stored);
+    enum key_role both = key_stay_both(&c->config.in_token, &c->config.stored);
+    if (both != KEY_ROLE_COUNT)
+        return b_err_set(err, B_E_USAGE, 0, _("--in-token and --stored both name %s"),
+                         key_role_name(both));
     c->keeps_in_token = true;
     return B_OK;
 }

@@ -71,16 +71,18 @@ static void list_one(struct cli *c, const struct store_generation *g, const stru
     cli_say(c, CLI_PLAIN, "%-6s %3u  %-*s  %s (%s)  %s  ", key_role_name(g->role), g->generation,
             cli_width(state_text(g->state), 12), state_text(g->state), kcv, g->kcv_method, at);
     cli_say(c, CLI_PLAIN, "%s", stays ? _("stays in the token  ") : "");
+    bool is_stored = key_stays(&c->config.stored, g->role, g->generation);
+    cli_say(c, CLI_PLAIN, "%s", is_stored ? _("wraps stored keys  ") : "");
     cli_say(c, CLI_RED, "%s", trouble_of(c, g, k));
     cli_say(c, CLI_PLAIN, "\n");
     if (c->out != NULL)
         (void)json_array_append_new(
             json_object_get(c->out, "keys"),
-            json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:b, s:b}", "role", key_role_name(g->role),
-                      "generation", (int)g->generation, "state",
+            json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:b, s:b, s:b}", "role",
+                      key_role_name(g->role), "generation", (int)g->generation, "state",
                       store_generation_state_name(g->state), "kcv", kcv, "kcv_method",
                       g->kcv_method, "created_at", (json_int_t)g->created_at, "in_token", is_there,
-                      "derives_inside", stays));
+                      "derives_inside", stays, "stored", is_stored));
 }
 
 /* What the server's store says; its token is the server's affair (tessere doctor, there). */

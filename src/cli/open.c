@@ -61,6 +61,7 @@ enum b_code cli_open_vault(struct cli *c, struct b_err *err)
         .may_use_last_try = cli_has(c, CLI_OPT_LAST_TRY),
         .signs_journal = true};
     config.workers = c->threads;
+    config.stored = conf->stored;
     if (c->keeps_in_token)
         config.in_token = conf->in_token;
     if (cli_has(c, CLI_OPT_ASK_PIN)) {

@@ -86,3 +86,11 @@ void key_stay_write(const struct key_stay *k, char out[static KEY_STAY_TEXT])
                                   k->from[i]);
     }
 }
+
+enum key_role key_stay_both(const struct key_stay *a, const struct key_stay *b)
+{
+    for (size_t i = 0; i < KEY_ROLE_COUNT; i++)
+        if (a->from[i] != 0 && b->from[i] != 0)
+            return (enum key_role)i;
+    return KEY_ROLE_COUNT;
+}

@@ -26,8 +26,9 @@ enum key_role key_role_from(const char *name);
 /* Generations: 1..255, the version byte on the card; 0 is a factory key. */
 enum { KEY_GENERATION_FACTORY = 0, KEY_GENERATION_MAX = 255 };
 
-/* Roles whose badge keys stay in the token, each from a generation on; 0: none of that role. As a
- * text, roles with commas: "auth", all its generations; "auth:3,read", those of auth from 3 on. */
+/* Roles whose badge keys stay in the token, or in the store, each from a generation on; 0: none of
+ * that role. As a text, roles with commas: "auth", all its generations; "auth:3,read", those of
+ * auth from 3 on. */
 struct key_stay {
     uint8_t from[KEY_ROLE_COUNT];
 };
@@ -36,5 +37,7 @@ bool key_stays(const struct key_stay *k, enum key_role role, uint8_t generation)
 /* False when the text is none; an empty one says that nothing stays. */
 bool key_stay_read(const char *text, struct key_stay *ret);
 void key_stay_write(const struct key_stay *k, char out[static KEY_STAY_TEXT]);
+/* A role that both name, which cannot be; KEY_ROLE_COUNT when there is none. */
+enum key_role key_stay_both(const struct key_stay *a, const struct key_stay *b);
 
 #endif

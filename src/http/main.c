@@ -54,6 +54,7 @@ static enum b_code start_vault(const struct service_config *conf, struct b_err *
                                   .pin_fd = -1,
                                   .workers = server.config.vault_workers,
                                   .in_token = conf->in_token,
+                                  .stored = conf->stored,
                                   .auth_cache = server.config.auth_key_cache,
                                   .signs_journal = true};
     enum b_code r = vault_spawn(&config, &server.service.vault, err);

@@ -100,14 +100,14 @@ static enum b_code request_key(struct profile_run *run, const struct profile_ste
     df_aid aid = s->aid;
     struct profile_slot *slot = aid == 0 ? &run->state.card_key : &run->state.slots[s->no];
     uint8_t given = aid == 0 ? run->given_of_card : run->given_of_slot[s->no];
-    enum b_code r = run_badge_key(run, aid, s->no, s->role, s->to_generation, &run->key);
+    bool is_own = df_pcd_session_key_no(&run->pcd) == s->no;
+    enum b_code r = run_new_key(run, s, &run->key);
+    if (r == B_OK && !is_own)
+        r = run_slot_key(run, aid, s->no, slot, given, &run->old_key);
     if (r != B_OK)
         return r;
-    bool is_own = df_pcd_session_key_no(&run->pcd) == s->no;
-    if (!is_own)
-        r = run_slot_key(run, aid, s->no, slot, given, &run->old_key);
     df_req_change_key(&run->request, s->no, &run->key, is_own ? NULL : &run->old_key);
-    return r;
+    return B_OK;
 }
 
 static void request_write(struct profile_run *run, const struct profile_step *s)
@@ -286,6 +286,16 @@ static enum profile_want context(struct profile_run *run)
     return PROFILE_INTENT;
 }
 
+/* The card is sent nothing before its keys are had: one that is new is kept by then. */
+static enum profile_want send_step(struct profile_run *run)
+{
+    enum b_code r = request(run, step_of(run));
+    if (r != B_OK)
+        return run_no_key(run, r, "deriving the badge's key");
+    run->at = APPLY_SENT;
+    return PROFILE_TX;
+}
+
 enum profile_want apply_next(struct profile_run *run)
 {
     for (;;) {
@@ -293,10 +303,7 @@ enum profile_want apply_next(struct profile_run *run)
         case APPLY_CONTEXT:
             return context(run);
         case APPLY_SEND:
-            if (request(run, step_of(run)) != B_OK)
-                return run_fail(run, run->error.code, "deriving the badge's key");
-            run->at = APPLY_SENT;
-            return PROFILE_TX;
+            return send_step(run);
         case APPLY_SENT:
             if (!run->is_good)
                 return fail_step(run, "applying the plan");

@@ -416,7 +416,7 @@ static enum profile_want on_content(struct profile_run *run)
         enum profile_want w = run_context(run, run->job->profile.aid, no);
         if (w == PROFILE_TX)
             return ask(run);
-        if (w == PROFILE_FAILED)
+        if (w != PROFILE_DONE)
             return w;
         run->candidate = 1;
         df_req_read_data(&run->request, f->no, 0, f->settings.size,

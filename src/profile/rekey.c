@@ -120,7 +120,7 @@ enum profile_want rekey_next(struct profile_run *run)
             continue;
         }
         enum profile_want want = look(run);
-        if (want == PROFILE_TX || want == PROFILE_FAILED)
+        if (want != PROFILE_DONE)
             return want;
     }
     plan_make(run);

@@ -81,13 +81,21 @@ void run_facts(const struct profile_run *run, df_aid aid, uint8_t no, struct cry
     memcpy(ret->serial, serial, ret->serial_len);
 }
 
-enum b_code run_badge_key(struct profile_run *run, df_aid aid, uint8_t no, enum key_role role,
-                          uint8_t generation, struct df_key *ret)
+enum b_code run_new_key(struct profile_run *run, const struct profile_step *s, struct df_key *ret)
 {
     struct crypto_div_facts facts;
-    run_facts(run, aid, no, &facts);
-    return run->keys.badge_key(run->keys.ctx, role, generation, run->job->profile.diversification,
-                               &facts, ret, &run->error);
+    profile_key_fn *make = run->keys.new_key != NULL ? run->keys.new_key : run->keys.badge_key;
+    run_facts(run, s->aid, s->no, &facts);
+    return make(run->keys.ctx, s->role, s->to_generation, run->job->profile.diversification, &facts,
+                ret, &run->error);
+}
+
+enum profile_want run_no_key(struct profile_run *run, enum b_code code, const char *what)
+{
+    if (code != B_E_KEY_AWAITED)
+        return run_fail(run, code, what);
+    run->error.code = B_OK;
+    return PROFILE_AWAIT;
 }
 
 const struct profile_layout *run_layout(const struct profile_run *run)
@@ -130,6 +138,7 @@ static enum b_code derive_given(struct profile_run *run, df_aid aid, uint8_t no,
 enum b_code run_slot_key(struct profile_run *run, df_aid aid, uint8_t no,
                          const struct profile_slot *slot, uint8_t given, struct df_key *ret)
 {
+    struct crypto_div_facts facts;
     memset(ret, 0, sizeof(*ret));
     ret->type = slot->type;
     switch (slot->kind) {
@@ -146,7 +155,9 @@ enum b_code run_slot_key(struct profile_run *run, df_aid aid, uint8_t no,
     case PROFILE_KEY_DERIVED:
         return derive_given(run, aid, no, given, ret);
     case PROFILE_KEY_DIVERSIFIED:
-        return run_badge_key(run, aid, no, run_role(run, aid, no), slot->generation, ret);
+        run_facts(run, aid, no, &facts);
+        return run->keys.badge_key(run->keys.ctx, run_role(run, aid, no), slot->generation,
+                                   run->job->profile.diversification, &facts, ret, &run->error);
     }
     return B_E_INTERNAL;
 }
@@ -169,8 +180,9 @@ enum profile_want run_context(struct profile_run *run, df_aid aid, int key_no)
     if (df_pcd_session(pcd) == how && df_pcd_session_key_no(pcd) == no)
         return PROFILE_DONE;
     uint8_t given = aid == 0 ? run->given_of_card : run->given_of_slot[no];
-    if (run_slot_key(run, aid, no, slot, given, &run->key) != B_OK)
-        return run_fail(run, run->error.code, "deriving the badge's key");
+    enum b_code r = run_slot_key(run, aid, no, slot, given, &run->key);
+    if (r != B_OK)
+        return run_no_key(run, r, "deriving the badge's key");
     df_req_authenticate(&run->request, how, no, &run->key);
     return PROFILE_TX;
 }

@@ -7,6 +7,7 @@
  *   PROFILE_PLANNED    profile_run_plan is filled; going on is approval   -> step(none)
  *   PROFILE_INTENT     profile_run_intent is about to be sent: journal it durably -> step(none)
  *   PROFILE_EFFECT     that step took effect: journal it -> step(none)
+ *   PROFILE_AWAIT      the source of keys waits for what it asks of its own peer -> step(none)
  *   PROFILE_DONE       finished; PROFILE_FAILED: profile_run_error
  *
  * A scan ends after PLANNED notes; a tap never plans: TX… then DONE with profile_run_tap. After a
@@ -24,13 +25,11 @@ enum profile_want {
     PROFILE_PLANNED,
     PROFILE_INTENT,
     PROFILE_EFFECT,
+    PROFILE_AWAIT,
     PROFILE_DONE,
     PROFILE_FAILED
 };
 
-/* Where badge keys come from: the vault derives them from masters; tests have their own. The key
- * of `role` and `generation` (1..255) for the badge and slot that `facts` describes goes to *ret
- * (AES, version = generation). */
 struct profile_proof {
     enum key_role role;
     uint8_t generation;
@@ -39,10 +38,18 @@ struct profile_proof {
     enum df_auth how;
     struct df_prove state; /* between the halves: secret until the verdict */
 };
+/* Where badge keys come from: the vault derives them from masters, or opens those that are stored;
+ * tests have their own. The key of `role` and `generation` (1..255) for the badge and slot that
+ * `facts` describes goes to *ret (AES, version = generation). B_E_KEY_AWAITED: the source must ask
+ * its own peer first; the run then wants PROFILE_AWAIT, and asks for the key again after it. */
+typedef enum b_code profile_key_fn(void *ctx, enum key_role role, uint8_t generation,
+                                   const char *diversification,
+                                   const struct crypto_div_facts *facts, struct df_key *ret,
+                                   struct b_err *err);
 struct profile_keys {
-    enum b_code (*badge_key)(void *ctx, enum key_role role, uint8_t generation,
-                             const char *diversification, const struct crypto_div_facts *facts,
-                             struct df_key *ret, struct b_err *err);
+    profile_key_fn *badge_key;
+    /* NULL: badge_key; for a key that is about to be written, which may have to be made. */
+    profile_key_fn *new_key;
     /* NULL, or whether such keys stay where they are: a tap is then proved by the two halves of an
      * authentication (desfire/prove.h), and badge_key is not asked for them. */
     bool (*stays)(void *ctx, enum key_role role, uint8_t generation);
@@ -78,5 +85,9 @@ const struct profile_plan *profile_run_plan(const struct profile_run *run);
 size_t profile_run_intent(const struct profile_run *run);
 const struct profile_tap *profile_run_tap(const struct profile_run *run);
 const struct b_err *profile_run_error(const struct profile_run *run);
+
+/* Keys published as examples or defaults, of 16 bytes: known_keys.c. */
+size_t profile_known_key_count(void);
+const uint8_t *profile_known_key(size_t i);
 
 #endif

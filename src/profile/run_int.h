@@ -38,7 +38,7 @@ enum inspect_at {
 
 enum apply_at { APPLY_CONTEXT, APPLY_SEND, APPLY_SENT, APPLY_VERIFY, APPLY_END };
 
-enum tap_at { TAP_START, TAP_UID, TAP_SELECTED, TAP_SERIAL, TAP_PROOF, TAP_VERSION };
+enum tap_at { TAP_START, TAP_UID, TAP_SELECTED, TAP_SERIAL, TAP_PROVE, TAP_PROOF, TAP_VERSION };
 
 enum rekey_at { REKEY_SELECT, REKEY_VERSION, REKEY_KEY };
 
@@ -69,6 +69,8 @@ struct profile_run {
     struct profile_plan plan;
     size_t step;
     struct profile_tap tap;
+    bool has_told;              /* the card was asked for its generation at a tap */
+    bool was_tried;             /* ... because it refused the one that was tried */
     struct profile_proof proof; /* of a tap whose key stays where it is */
     struct df_prover prover;
     struct b_err error;
@@ -79,14 +81,17 @@ struct profile_run {
 enum profile_want run_fail_card(struct profile_run *run, const char *what);
 enum profile_want run_fail(struct profile_run *run, enum b_code code, const char *what);
 /* Select and authenticate until `aid` is selected and, with key_no >= 0, that key's session runs:
- * PROFILE_TX when a request was made, PROFILE_DONE when it stands. */
+ * PROFILE_TX when a request was made, PROFILE_DONE when it stands; PROFILE_AWAIT, and then the
+ * caller is come back to as it is. */
 enum profile_want run_context(struct profile_run *run, df_aid aid, int key_no);
 /* The present key of a slot (aid 0: the card's) into run->key. B_E_KEY_TOO_WEAK never: a factory
  * key is a key here. */
 enum b_code run_slot_key(struct profile_run *run, df_aid aid, uint8_t no,
                          const struct profile_slot *slot, uint8_t given, struct df_key *ret);
-enum b_code run_badge_key(struct profile_run *run, df_aid aid, uint8_t no, enum key_role role,
-                          uint8_t generation, struct df_key *ret);
+/* The key that a step is to write. */
+enum b_code run_new_key(struct profile_run *run, const struct profile_step *s, struct df_key *ret);
+/* A key was not had: the run waits for its source of keys, and then asks again, or fails. */
+enum profile_want run_no_key(struct profile_run *run, enum b_code code, const char *what);
 /* What a key slot of this card is diversified by. */
 void run_facts(const struct profile_run *run, df_aid aid, uint8_t no, struct crypto_div_facts *ret);
 enum key_role run_role(const struct profile_run *run, df_aid aid, uint8_t no);
@@ -118,10 +123,6 @@ size_t run_content(const struct profile_run *run, const struct profile_file *f, 
  * end, with what was found. */
 enum profile_want run_find_key(struct profile_run *run, df_aid aid, uint8_t no,
                                struct profile_slot *slot, uint8_t *ret_given);
-
-/* keys published as examples or defaults: known_keys.c */
-size_t profile_known_key_count(void);
-const uint8_t *profile_known_key(size_t i);
 
 enum profile_want inspect_next(struct profile_run *run);
 enum profile_want apply_next(struct profile_run *run);

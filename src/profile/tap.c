@@ -46,6 +46,14 @@ static void prove_inside(struct profile_run *run, uint8_t generation)
     df_req_prove(&run->request, run->tap.how, auth_no(run), &run->prover);
 }
 
+static enum profile_want ask_version(struct profile_run *run)
+{
+    run->has_told = true;
+    run->error.code = B_OK;
+    df_req_get_key_version(&run->request, auth_no(run));
+    return ask(run, TAP_VERSION);
+}
+
 static enum profile_want prove(struct profile_run *run)
 {
     struct profile_slot slot = {
@@ -57,8 +65,12 @@ static enum profile_want prove(struct profile_run *run)
         prove_inside(run, slot.generation);
         return ask(run, TAP_PROOF);
     }
-    if (run_slot_key(run, run->job->profile.aid, auth_no(run), &slot, 0, &run->key) != B_OK)
-        return run_fail(run, run->error.code, "deriving the badge's key");
+    enum b_code r = run_slot_key(run, run->job->profile.aid, auth_no(run), &slot, 0, &run->key);
+    run->at = TAP_PROVE; /* where it is asked for again */
+    if (r == B_E_STORED_KEY_MISSING && !run->has_told)
+        return ask_version(run);
+    if (r != B_OK)
+        return run_no_key(run, r, "deriving the badge's key");
     df_req_authenticate(&run->request, run->tap.how, auth_no(run), &run->key);
     return ask(run, TAP_PROOF);
 }
@@ -115,8 +127,8 @@ static enum profile_want proved(struct profile_run *run)
      * not believed anything. */
     if (df_pcd_status(&run->pcd) != DF_SW_AUTHENTICATION_ERROR)
         return run_fail_card(run, "authenticating the badge");
-    df_req_get_key_version(&run->request, auth_no(run));
-    return ask(run, TAP_VERSION);
+    run->was_tried = true;
+    return ask_version(run);
 }
 
 static enum profile_want versioned(struct profile_run *run)
@@ -127,7 +139,7 @@ static enum profile_want versioned(struct profile_run *run)
     uint8_t version = b_rd_u8(&r);
     if (version == KEY_GENERATION_FACTORY)
         return run_fail(run, B_E_KEY_TOO_WEAK, "the badge still has a factory key");
-    if (version == run->tap.generation)
+    if (run->was_tried && version == run->tap.generation)
         return run_fail(run, B_E_CARD_AUTH, "the badge does not hold its key");
     run->tap.generation = version;
     return prove(run);
@@ -166,6 +178,8 @@ enum profile_want tap_next(struct profile_run *run)
         if (!run->is_good)
             return run_fail_card(run, "reading the badge's serial");
         take_serial(run);
+        return prove(run);
+    case TAP_PROVE:
         return prove(run);
     case TAP_PROOF:
         return proved(run);

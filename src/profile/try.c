@@ -83,9 +83,12 @@ static enum profile_want try_next(struct profile_run *run, df_aid aid, uint8_t n
                                     &run->key);
                 return ask(run);
             }
-            /* A key that this badge cannot have is passed over; a token that fails is not. */
-            if (r != B_E_KEY_MISSING && r != B_E_RANDOM_UID && r != B_E_KEY_LENGTH)
-                return run_fail(run, r, "deriving a key of the badge");
+            /* A key that this badge cannot have is passed over; a token that fails is not. One that
+             * is awaited is tried when it is there. */
+            run->is_asked = false;
+            if (r != B_E_KEY_MISSING && r != B_E_STORED_KEY_MISSING && r != B_E_RANDOM_UID &&
+                r != B_E_KEY_LENGTH)
+                return run_no_key(run, r, "deriving a key of the badge");
             run->error.code = B_OK;
         }
         run->candidate++;

@@ -112,6 +112,7 @@ B_NODISCARD enum b_code service_vouch_fleet_import(struct service_change *c,
 void service_vouch_batch(struct service_change *c, const struct store_batch *b);
 void service_vouch_card_event(struct service_change *c, const struct store_card_event *e);
 void service_vouch_signing_key(struct service_change *c, const struct store_signing_key *k);
+void service_vouch_stored(struct service_change *c, const struct store_stored *k);
 void service_vouch_finding(struct service_change *c, const struct store_finding *f);
 /* Writes a setting, and has it vouched for: the only way to write one. */
 B_NODISCARD enum b_code service_setting_put(struct service_change *c, const char *name,
@@ -133,6 +134,7 @@ void service_digest_setting(const struct store_setting *v, uint8_t out[static 32
 void service_digest_batch(const struct store_batch *b, uint8_t out[static 32]);
 void service_digest_card_event(const struct store_card_event *e, uint8_t out[static 32]);
 void service_digest_signing_key(const struct store_signing_key *k, uint8_t out[static 32]);
+void service_digest_stored(const struct store_stored *k, uint8_t out[static 32]);
 void service_digest_finding(const struct store_finding *f, uint8_t out[static 32]);
 /* Of a list with all its rows: SHA-256 of the list, then of what came before and the next row. */
 B_NODISCARD enum b_code service_digest_fleet_import(struct store *s,

@@ -9,7 +9,7 @@
 
 /* The file: everything is a string, absent ones are NULL. */
 struct file {
-    char *finess, *token, *softhsm_conf, *pin_file, *vault, *in_token;
+    char *finess, *token, *softhsm_conf, *pin_file, *vault, *in_token, *stored;
     bool *stock_two_people;
 };
 
@@ -27,6 +27,8 @@ static const cyaml_schema_field_t fields[] = {
                            in_token, 1, KEY_STAY_TEXT - 1),
     CYAML_FIELD_BOOL_PTR("stock-two-people", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
                          stock_two_people),
+    CYAML_FIELD_STRING_PTR("stored", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file, stored,
+                           1, KEY_STAY_TEXT - 1),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t schema = {
@@ -41,6 +43,12 @@ static void take(char *to, size_t cap, const char *from)
 static enum b_code check(const char *path, const struct service_config *c, struct b_err *err)
 {
     bool has_token = c->token_uri[0] != '\0';
+    enum key_role both = key_stay_both(&c->in_token, &c->stored);
+    if (both != KEY_ROLE_COUNT)
+        return b_err_set(
+            err, B_E_CONFIG, 0,
+            "%s: in-token: and stored: both name %s: a key that is drawn is in no token", path,
+            key_role_name(both));
     if (c->vault[0] == '\0')
         return has_token ? B_OK
                          : b_err_set(err, B_E_CONFIG, 0, "%s: token: or vault: is needed", path);
@@ -77,10 +85,12 @@ enum b_code service_config_read(const char *path, struct service_config *ret, st
     take(ret->vault, sizeof(ret->vault), f->vault);
     ret->stock_needs_two = f->stock_two_people != NULL && *f->stock_two_people;
     bool is_known = key_stay_read(f->in_token != NULL ? f->in_token : "", &ret->in_token);
+    bool is_stored_known = key_stay_read(f->stored != NULL ? f->stored : "", &ret->stored);
     (void)cyaml_free(&config, &schema, f, 0);
-    if (!is_known)
+    if (!is_known || !is_stored_known)
         return b_err_set(err, B_E_CONFIG, 0,
-                         "%s: in-token: takes roles with commas, such as auth or auth:2", path);
+                         "%s: %s: takes roles with commas, such as auth or auth:2", path,
+                         is_known ? "stored" : "in-token");
     return check(path, ret, err);
 }
 
@@ -89,14 +99,17 @@ enum b_code service_config_write(const char *path, const struct service_config *
 {
     struct service_config copy = *config;
     char in_token[KEY_STAY_TEXT];
+    char stored[KEY_STAY_TEXT];
     key_stay_write(&config->in_token, in_token);
+    key_stay_write(&config->stored, stored);
     struct file f = {.finess = copy.finess,
                      .token = or_absent(copy.token_uri),
                      .softhsm_conf = or_absent(copy.softhsm_conf),
                      .pin_file = or_absent(copy.pin_file),
                      .vault = or_absent(copy.vault),
                      .in_token = or_absent(in_token),
-                     .stock_two_people = copy.stock_needs_two ? &copy.stock_needs_two : NULL};
+                     .stock_two_people = copy.stock_needs_two ? &copy.stock_needs_two : NULL,
+                     .stored = or_absent(stored)};
     struct config_said said = {.text = ""};
     cyaml_config_t settings = config_yaml(&said);
     settings.flags = CYAML_CFG_STYLE_BLOCK;

@@ -16,6 +16,7 @@ struct service_config {
     char vault[SERVICE_SOCKET_MAX];      /* where vaults are served; empty: we start our own */
     bool stock_needs_two;                /* what gains or loses cards is approved by others */
     struct key_stay in_token;            /* whose badge keys stay in the token at a tap */
+    struct key_stay stored;              /* whose badge keys are drawn, and kept in the store */
 };
 B_NODISCARD enum b_code service_config_read(const char *path, struct service_config *ret,
                                             struct b_err *err);

@@ -281,6 +281,19 @@ void service_digest_finding(const struct store_finding *f, uint8_t out[static 32
     end(&k, out);
 }
 
+void service_digest_stored(const struct store_stored *v, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, v->id);
+    block(&k, v->badge, v->badge_len);
+    number(&k, v->role);
+    number(&k, v->generation);
+    block(&k, v->wrapped, sizeof(v->wrapped));
+    number(&k, v->at);
+    end(&k, out);
+}
+
 void service_digest_batch(const struct store_batch *b, uint8_t out[static 32])
 {
     struct record k;
@@ -415,6 +428,11 @@ void service_vouch_card_event(struct service_change *c, const struct store_card_
 void service_vouch_signing_key(struct service_change *c, const struct store_signing_key *k)
 {
     service_digest_signing_key(k, vouch(c, "signing-key", k->id));
+}
+
+void service_vouch_stored(struct service_change *c, const struct store_stored *k)
+{
+    service_digest_stored(k, vouch(c, "stored-key", k->id));
 }
 
 void service_vouch_finding(struct service_change *c, const struct store_finding *f)

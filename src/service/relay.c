@@ -359,6 +359,72 @@ static enum b_code handle(struct service *sv, struct service_work *w,
     return r;
 }
 
+/* --- stored keys -------------------------------------------------------------------------------
+ */
+
+static struct store_stored stored_of(const struct vault_stored *v)
+{
+    struct store_stored k = {.badge_len = v->badge_len,
+                             .role = v->role,
+                             .generation = v->generation,
+                             .at = service_now()};
+    static_assert(sizeof(k.badge) == sizeof(v->badge) && sizeof(k.wrapped) == sizeof(v->wrapped),
+                  "as the vault gives them");
+    memcpy(k.badge, v->badge, sizeof(k.badge));
+    memcpy(k.wrapped, v->wrapped, sizeof(k.wrapped));
+    return k;
+}
+
+static enum b_code add_stored(struct service_change *c, void *ctx, struct b_err *err)
+{
+    struct store_stored *k = ctx;
+    enum b_code r = store_stored_add(c->store, k, err);
+    if (r != B_OK)
+        return r;
+    service_vouch_stored(c, k);
+    return service_log(
+        c,
+        (struct service_entry){.kind = "stored-key",
+                               .detail = json_pack("{s:s, s:i}", "role", key_role_name(k->role),
+                                                   "generation", (int)k->generation)},
+        err);
+}
+
+/* The wrapped key, or nothing, which the vault takes for missing where it needs one. */
+static enum b_code find_stored(struct store *s, const struct vault_stored *v, struct b_wr *out,
+                               struct b_err *err)
+{
+    struct store_stored k = stored_of(v);
+    enum b_code r = store_stored_get(s, &k, err);
+    if (r == B_OK)
+        b_wr_bytes(out, k.wrapped, sizeof(k.wrapped));
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
+/* Gives the vault the key that it asks for, where there is one; one that it drew is durable before
+ * the card can have it. */
+static enum b_code hand_over(struct service *sv, const struct vault_stored *v, struct b_wr *answer,
+                             struct b_err *err)
+{
+    struct store_stored k = stored_of(v);
+    return v->is_new ? service_change(sv, add_stored, &k, err)
+                     : find_stored(sv->store, v, answer, err);
+}
+
+enum b_code service_stored_for_tap(struct service *sv, struct vault_tap *v, struct b_err *err)
+{
+    const struct crypto_div_profile *rule = crypto_div_find(sv->profile.diversification);
+    struct crypto_div_facts facts = {.uid_len = v->uid_len, .serial_len = v->serial_len};
+    struct vault_stored k = {.role = KEY_ROLE_AUTH, .generation = v->generation};
+    struct b_wr out = b_wr_from(v->stored, sizeof(v->stored));
+    memcpy(facts.uid, v->uid, v->uid_len);
+    memcpy(facts.serial, v->serial, v->serial_len);
+    k.badge_len = (uint8_t)vault_stored_badge(rule, &facts, k.badge);
+    enum b_code r = find_stored(sv->store, &k, &out, err);
+    v->stored_len = (uint8_t)out.len;
+    return r;
+}
+
 enum b_code service_relay(struct service *sv, struct channel *ch, struct service_work *w,
                           const struct service_watch *watch, service_planned_fn *planned, void *ctx,
                           struct b_err *err)
@@ -383,6 +449,9 @@ enum b_code service_relay(struct service *sv, struct channel *ch, struct service
         case PROFILE_INTENT:
         case PROFILE_EFFECT:
             r = handle(sv, w, watch, err);
+            break;
+        case PROFILE_AWAIT:
+            r = hand_over(sv, &w->event.stored, &rapdu, err);
             break;
         case PROFILE_DONE:
         case PROFILE_FAILED:

@@ -54,6 +54,11 @@ B_NODISCARD enum b_code service_relay(struct service *sv, struct channel *ch,
                                       struct service_work *w, const struct service_watch *watch,
                                       service_planned_fn *planned, void *ctx, struct b_err *err);
 
+/* The badge's wrapped key into a tap, where its generation is a stored one; none where there is no
+ * such key. */
+B_NODISCARD enum b_code service_stored_for_tap(struct service *sv, struct vault_tap *v,
+                                               struct b_err *err);
+
 /* In a change: the card has confirmed a step, or an inspection told what it holds. */
 B_NODISCARD enum b_code service_end_intent(struct service_change *c, int64_t id, const char *kind,
                                            struct b_err *err);

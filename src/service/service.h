@@ -5,7 +5,7 @@
  *
  * A struct service is one establishment, opened. Operations take an open channel and report their
  * progress through callbacks, so that the command line now and the server later share them. It
- * relays APDUs between channel and vault and must never see a key.
+ * relays APDUs between channel and vault and must never see a key, but one that is wrapped.
  */
 #ifndef TESSERE_SERVICE_SERVICE_H
 #define TESSERE_SERVICE_SERVICE_H

@@ -274,14 +274,19 @@ enum b_code service_tap_first(struct service *sv, struct service_taps *taps,
     if (p == NULL)
         return b_err_set(err, B_E_VAULT_BUSY, 0, "too many taps of station %s are under way",
                          station->name);
-    struct vault_tap v = {
-        .how = m->how, .profile = &sv->profile, .uid_len = m->uid_len, .serial_len = m->serial_len};
+    struct vault_tap v = {.how = m->how,
+                          .is_guess = m->generation == 0,
+                          .profile = &sv->profile,
+                          .uid_len = m->uid_len,
+                          .serial_len = m->serial_len};
     memcpy(v.uid, m->uid, sizeof(v.uid));
     memcpy(v.serial, m->serial, sizeof(v.serial));
     memcpy(v.challenge, m->cryptogram, sizeof(v.challenge));
     (void)snprintf(v.place, sizeof(v.place), "%.4s", p->name);
     p->first = *m;
     enum b_code r = choose_generation(sv, m, &v.generation, err);
+    if (r == B_OK)
+        r = service_stored_for_tap(sv, &v, err);
     if (r == B_OK)
         r = vault_tap_open(sv->vault, &v, &p->vault_tap, p->name, frame, err);
     if (r != B_OK) {

@@ -37,13 +37,14 @@ enum kind {
     BATCH,
     CARD_EVENT,
     SIGNING_KEY,
+    STORED,
     KINDS
 };
 
 static const char *const kind_names[KINDS] = {
-    "badge",         "holder",       "station", "person",   "key",        "intent",
-    "campaign",      "rekey",        "reply",   "proposal", "approval",   "setting",
-    "establishment", "fleet-import", "finding", "batch",    "card-event", "signing-key"};
+    "badge",   "holder", "station",    "person",      "key",       "intent",        "campaign",
+    "rekey",   "reply",  "proposal",   "approval",    "setting",   "establishment", "fleet-import",
+    "finding", "batch",  "card-event", "signing-key", "stored-key"};
 
 struct replay {
     struct store *store;
@@ -351,6 +352,7 @@ TAKE(finding, FINDING, id)
 TAKE(batch, BATCH, id)
 TAKE(card_event, CARD_EVENT, id)
 TAKE(signing_key, SIGNING_KEY, id)
+TAKE(stored, STORED, id)
 #undef TAKE
 
 static enum b_code check_generations(struct replay *k)
@@ -428,6 +430,8 @@ static enum b_code check_work(struct replay *k)
         r = store_card_event_each(s, take_card_event, k, k->err);
     if (r == B_OK && k->code == B_OK)
         r = store_signing_key_each(s, take_signing_key, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_stored_each(s, take_stored, k, k->err);
     return r;
 }
 

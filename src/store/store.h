@@ -9,11 +9,13 @@
  *   outbox.h   what other systems are to be told
  *   oidc.h     browsers, and what relying parties were given
  *   signer.h   keys that sign tokens, wrapped
+ *   stored.h   badge keys that are drawn, wrapped by the vault
  *   log.h      the journal's rows, settings, kept answers
  *   driver.h   what a database must offer (prepare, bind, step, transactions); sqlite.c is one
  *   migrations numbered, applied in order, each in one transaction
  *
- * The database is a cache of the badges' state as far as keys are concerned; it holds no key. It
+ * The database is a cache of the badges' state as far as keys are concerned, but for those of roles
+ * that are stored, which nothing else has; it holds no key in clear. It
  * must never learn what an APDU is. Every change that a caller sees as done is durable
  * (synchronous FULL).
  */
@@ -31,6 +33,7 @@
 #include "store/signer.h"
 #include "store/signon.h"
 #include "store/stock.h"
+#include "store/stored.h"
 
 struct store;
 

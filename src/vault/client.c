@@ -162,6 +162,8 @@ enum b_code vault_tap_open(struct vault *v, const struct vault_tap *tap, uint32_
     wire_put_bytes(&o, p->system, p->system_len);
     wire_put_bytes(&o, tap->challenge, sizeof(tap->challenge));
     wire_put_string(&o, tap->place);
+    wire_put_bytes(&o, tap->stored, tap->stored_len);
+    wire_put_u8(&o, tap->is_guess ? 1 : 0);
     enum b_code r = vault_lane_call(k, &o, &in, err);
     if (r != B_OK)
         return r;

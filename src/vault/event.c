@@ -5,7 +5,9 @@
  *           INSPECTED  profile_state_encode
  *           PLANNED    profile_plan_encode
  *           INTENT     step:1        EFFECT  step:1
+ *           AWAIT      a stored key
  *           DONE       has_tap:1, then the tap
+ * stored  role:1 generation:1 badge_len:1 badge:17 is_new:1 wrapped:24
  * tap     uid_len:1 uid:7 serial_len:1 serial:16 generation:1 ev:1 how:1 apdus:1
  */
 #include "vault/event.h"
@@ -69,6 +71,41 @@ static void decode_tap(struct b_rd *r, struct profile_tap *ret)
     ret->how = (enum df_auth)how;
 }
 
+static void walk_stored(struct b_walk *k, struct vault_stored *s)
+{
+    B_WALK(k, s->role, KEY_ROLE_COUNT - 1);
+    B_WALK(k, s->generation, KEY_GENERATION_MAX);
+    B_WALK(k, s->badge_len, VAULT_STORED_BADGE);
+    b_walk_bytes(k, s->badge, sizeof(s->badge));
+    B_WALK(k, s->is_new, 1);
+    b_walk_bytes(k, s->wrapped, sizeof(s->wrapped));
+}
+
+void vault_stored_encode(const struct vault_stored *s, struct b_wr *w)
+{
+    struct vault_stored copy = *s;
+    struct b_walk k = {.w = w};
+    walk_stored(&k, &copy);
+}
+
+static bool decode_stored(struct b_rd *r, struct vault_stored *ret)
+{
+    struct b_walk k = {.r = r};
+    walk_stored(&k, ret);
+    return b_walk_ok(&k) && ret->badge_len > 1 && ret->generation != KEY_GENERATION_FACTORY;
+}
+
+size_t vault_stored_badge(const struct crypto_div_profile *rule,
+                          const struct crypto_div_facts *facts,
+                          uint8_t badge[static VAULT_STORED_BADGE])
+{
+    bool has_uid = crypto_div_uses_uid(rule);
+    size_t n = has_uid ? facts->uid_len : facts->serial_len;
+    badge[0] = has_uid ? 'u' : 's';
+    memcpy(badge + 1, has_uid ? facts->uid : facts->serial, n);
+    return 1 + n;
+}
+
 void vault_event_encode(enum profile_want want, const struct profile_run *run, struct b_rd apdu,
                         uint32_t vault_us, struct b_wr *w)
 {
@@ -76,6 +113,7 @@ void vault_event_encode(enum profile_want want, const struct profile_run *run, s
     b_wr_le32(w, vault_us);
     switch (want) {
     case PROFILE_TX:
+    case PROFILE_AWAIT:
         b_wr_bytes(w, apdu.p, apdu.left);
         break;
     case PROFILE_INSPECTED:
@@ -116,6 +154,8 @@ static bool decode_body(struct b_rd *r, struct vault_event *ret)
     case PROFILE_EFFECT:
         ret->step = b_rd_u8(r);
         return true;
+    case PROFILE_AWAIT:
+        return decode_stored(r, &ret->stored);
     case PROFILE_DONE:
         if (b_rd_u8(r) == 1)
             decode_tap(r, &ret->tap);

@@ -156,7 +156,9 @@ static enum b_code configure(struct vault *v, const struct vault_config *config,
     struct lane *k = vault_lane_take(v);
     struct wire_out o = vault_lane_begin(k, VAULT_MSG_CONFIGURE);
     char in_token[KEY_STAY_TEXT];
+    char stored[KEY_STAY_TEXT];
     key_stay_write(&config->in_token, in_token);
+    key_stay_write(&config->stored, stored);
     wire_put_u32(&o, VAULT_PROTOCOL);
     wire_put_string(&o, config->token_uri);
     wire_put_string(&o, config->establishment);
@@ -168,6 +170,7 @@ static enum b_code configure(struct vault *v, const struct vault_config *config,
     wire_put_string(&o, in_token);
     wire_put_u32(&o, config->auth_cache);
     wire_put_u8(&o, config->signs_journal ? 1 : 0);
+    wire_put_string(&o, stored);
     enum b_code r = vault_lane_call_void(k, &o, "configure", err);
     give(k);
     return r;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
-#include "vault/vaultd.h"
+#include "vault/stored.h"
 
 static struct vaultd_session *find(struct vaultd_shared *sh, uint32_t id)
 {
@@ -53,6 +53,7 @@ static void drop(struct vaultd *d, struct vaultd_session *s)
         profile_run_drop(s->run);
     b_secret_free(s->run);
     b_secret_free(s->job);
+    b_secret_free(s->hand);
     (void)pthread_mutex_lock(&d->shared->lock);
     *s = (struct vaultd_session){0};
     (void)pthread_mutex_unlock(&d->shared->lock);
@@ -73,11 +74,23 @@ static bool is_zero(const uint8_t key[static 16])
     return b_ct_eq(key, zeros, sizeof(zeros));
 }
 
-static enum b_code badge_key(void *ctx, enum key_role role, uint8_t generation,
-                             const char *diversification, const struct crypto_div_facts *facts,
-                             struct df_key *ret, struct b_err *err)
+/* Whose key it is; may_draw: it is about to be written. */
+struct wanted {
+    struct vault_stored key;
+    bool may_draw;
+};
+
+static enum b_code derive(struct vaultd *d, const struct wanted *k, struct b_rd input, uint8_t *out,
+                          struct b_err *err)
 {
-    const struct vaultd_session *s = ctx;
+    const struct custody_key which = {.role = k->key.role, .generation = k->key.generation};
+    return d->keyring.derive(d->keyring.ctx, vaultd_config(d), &which, input, out, err);
+}
+
+static enum b_code find_key(struct vaultd_session *s, struct wanted *k, const char *diversification,
+                            const struct crypto_div_facts *facts, struct df_key *ret,
+                            struct b_err *err)
+{
     struct vaultd *d = s->worker; /* not always the one that opened the session */
     const struct crypto_div_profile *rule = crypto_div_find(diversification);
     if (rule == NULL)
@@ -88,16 +101,33 @@ static enum b_code badge_key(void *ctx, enum key_role role, uint8_t generation,
     enum b_code r = crypto_div_input(rule, facts, &w, err);
     if (r != B_OK)
         return r;
-    struct custody_key which = {.role = role, .generation = generation};
-    *ret = (struct df_key){.type = DF_KEY_AES, .version = generation};
-    r = d->keyring.derive(d->keyring.ctx, vaultd_config(d), &which, b_wr_reader(&w), ret->bytes,
-                          err);
+    k->key.badge_len = (uint8_t)vault_stored_badge(rule, facts, k->key.badge);
+    *ret = (struct df_key){.type = DF_KEY_AES, .version = k->key.generation};
+    r = key_stays(&vaultd_config(d)->stored, k->key.role, k->key.generation)
+            ? vaultd_hand_key(d, s->hand, &k->key, k->may_draw, ret->bytes, err)
+            : derive(d, k, b_wr_reader(&w), ret->bytes, err);
     if (r == B_OK && is_zero(ret->bytes))
         r = b_err_set(err, B_E_KEY_TOO_WEAK, 0, "deriving key %s of generation %u",
-                      key_role_name(role), generation);
+                      key_role_name(k->key.role), k->key.generation);
     if (r != B_OK)
         b_wipe(ret, sizeof(*ret));
     return r;
+}
+
+static enum b_code badge_key(void *ctx, enum key_role role, uint8_t generation,
+                             const char *diversification, const struct crypto_div_facts *facts,
+                             struct df_key *ret, struct b_err *err)
+{
+    struct wanted k = {.key = {.role = role, .generation = generation}};
+    return find_key(ctx, &k, diversification, facts, ret, err);
+}
+
+static enum b_code new_key(void *ctx, enum key_role role, uint8_t generation,
+                           const char *diversification, const struct crypto_div_facts *facts,
+                           struct df_key *ret, struct b_err *err)
+{
+    struct wanted k = {.key = {.role = role, .generation = generation}, .may_draw = true};
+    return find_key(ctx, &k, diversification, facts, ret, err);
 }
 
 /* --- badge keys that stay in the token ---------------------------------------------------------
@@ -165,7 +195,8 @@ static enum b_code check_job(const struct profile_job *job, struct b_err *err)
 static enum b_code allocate(struct vaultd_session *s, struct b_err *err)
 {
     s->job = b_secret_alloc(sizeof(*s->job));
-    s->run = s->job != NULL ? b_secret_alloc(profile_run_size()) : NULL;
+    s->hand = s->job != NULL ? b_secret_alloc(vaultd_hand_size()) : NULL;
+    s->run = s->hand != NULL ? b_secret_alloc(profile_run_size()) : NULL;
     if (s->run == NULL)
         return b_err_set(err, B_E_VAULT_BUSY, 0, "no locked memory for another card session");
     return B_OK;
@@ -185,6 +216,13 @@ static enum b_code tell(struct vaultd *d, struct vaultd_session *s, enum profile
             r = (*err = *cause).code;
         drop(d, s);
         return r;
+    }
+    uint8_t room[64];
+    struct b_wr awaited = b_wr_from(room, sizeof(room));
+    if (want == PROFILE_AWAIT) {
+        vault_stored_encode(vaultd_hand_awaited(s->hand), &awaited);
+        b_check(b_wr_ok(&awaited));
+        apdu = b_wr_reader(&awaited);
     }
     size_t mark = wire_open_bytes(answer);
     uint32_t took = (uint32_t)(d->now_us() - d->started_us);
@@ -223,8 +261,12 @@ enum b_code vaultd_session_open(struct vaultd *d, struct b_rd job, struct wire_o
     wire_put_u32(answer, s->id);
     uint8_t apdu[DF_CAPDU_MAX];
     struct b_wr out = b_wr_from(apdu, sizeof(apdu));
-    struct profile_keys keys = {
-        .badge_key = badge_key, .stays = stays, .prove = prove, .check = check, .ctx = s};
+    struct profile_keys keys = {.badge_key = badge_key,
+                                .new_key = new_key,
+                                .stays = stays,
+                                .prove = prove,
+                                .check = check,
+                                .ctx = s};
     enum profile_want want = profile_run_start(s->run, s->job, keys, d->random, &out);
     return tell(d, s, want, b_wr_reader(&out), answer, err);
 }
@@ -237,6 +279,13 @@ enum b_code vaultd_session_step(struct vaultd *d, uint32_t id, struct b_rd rapdu
         return b_err_set(err, B_E_NOT_FOUND, 0, "card session %u has ended", id);
     uint8_t apdu[DF_CAPDU_MAX];
     struct b_wr out = b_wr_from(apdu, sizeof(apdu));
+    if (vaultd_hand_awaited(s->hand) != NULL) {
+        enum b_code r = vaultd_hand_take(s->hand, rapdu, err);
+        if (r != B_OK) {
+            drop(d, s);
+            return r;
+        }
+    }
     enum profile_want want = profile_run_step(s->run, rapdu, &out);
     return tell(d, s, want, b_wr_reader(&out), answer, err);
 }

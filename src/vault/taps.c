@@ -10,7 +10,7 @@
 #include "crypto/hpke.h"
 #include "vault/identity.h"
 #include "vault/pin.h"
-#include "vault/vaultd.h"
+#include "vault/stored.h"
 
 enum {
     PLACE_BITS = 12,
@@ -146,15 +146,37 @@ static struct vaultd_cached cached_of(const struct tap *t)
                                   .input = b_rd_from(t->input, t->input_len)};
 }
 
-static enum b_code derive(struct vaultd *d, struct tap *t, struct b_err *err)
+/* The key that the peer keeps, from what it handed over. Where it has none for a generation that is
+ * only guessed, a key that nobody has: the card refuses it, as it would a derived one that is not
+ * its, and is then asked what it has. */
+static enum b_code open_stored(struct vaultd *d, struct tap *t, const struct vaultd_tap_facts *f,
+                               struct b_err *err)
+{
+    struct vault_stored k = {.role = KEY_ROLE_AUTH, .generation = t->generation};
+    k.badge_len = (uint8_t)vault_stored_badge(f->diversification, &f->facts, k.badge);
+    if (f->stored.left == 0 && f->is_guess) {
+        d->random.fill(d->random.ctx, t->key, sizeof(t->key));
+        return B_OK;
+    }
+    if (f->stored.left != sizeof(k.wrapped))
+        return b_err_set(err, B_E_STORED_KEY_MISSING, 0, "key auth of generation %u",
+                         t->generation);
+    memcpy(k.wrapped, f->stored.p, sizeof(k.wrapped));
+    return vaultd_stored_open(d, &k, t->key, err);
+}
+
+static enum b_code derive(struct vaultd *d, struct tap *t, const struct vaultd_tap_facts *f,
+                          struct b_err *err)
 {
     const struct vaultd_cached cached = cached_of(t);
     if (vaultd_cache_get(d->shared->cache, &cached, t->key))
         return B_OK;
     static const uint8_t zeros[sizeof(t->key)];
     struct custody_key which = {.role = KEY_ROLE_AUTH, .generation = t->generation};
-    enum b_code r = d->keyring.derive(d->keyring.ctx, vaultd_config(d), &which,
-                                      b_rd_from(t->input, t->input_len), t->key, err);
+    enum b_code r = key_stays(&vaultd_config(d)->stored, KEY_ROLE_AUTH, t->generation)
+                        ? open_stored(d, t, f, err)
+                        : d->keyring.derive(d->keyring.ctx, vaultd_config(d), &which,
+                                            b_rd_from(t->input, t->input_len), t->key, err);
     if (r == B_OK && b_ct_eq(t->key, zeros, sizeof(zeros)))
         r = b_err_set(err, B_E_KEY_TOO_WEAK, 0, "deriving key auth of generation %u",
                       t->generation);
@@ -183,7 +205,7 @@ static enum b_code make_frame(struct vaultd *d, struct tap *t, const struct vaul
     }
     const struct df_prove_cipher cipher = {cbc, t};
     uint8_t a[DF_PROVE_BLOCK];
-    enum b_code r = derive(d, t, err);
+    enum b_code r = derive(d, t, f, err);
     if (r != B_OK)
         return r;
     d->random.fill(d->random.ctx, a, sizeof(a));

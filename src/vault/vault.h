@@ -33,6 +33,7 @@ struct vault_config {
     /* Whose badge keys stay in the token: taps are computed there, and whatever would bring a key
      * out is answered B_E_KEY_STAYS. Masters of these generations are made for it. */
     struct key_stay in_token;
+    struct key_stay stored; /* whose badge keys are drawn, and kept wrapped in the store */
     /* How many keys of role auth that badges have proved are kept in locked memory, so that these
      * badges tap on while the token is away; 0: none. At most 100,000. */
     uint32_t auth_cache;
@@ -89,15 +90,29 @@ B_NODISCARD enum b_code vault_key_list(struct vault *v, struct vault_key *keys, 
 B_NODISCARD enum b_code vault_softhsm_create(struct vault *v, const char *dir, const char *label,
                                              char *ret_uri, size_t cap, struct b_err *err);
 
+/* A badge key of a role that is stored: random, and wrapped for this badge, role and generation
+ * (src/vault/stored.h). It is the peer's to keep. */
+enum { VAULT_STORED_KEY = 24, VAULT_STORED_BADGE = 1 + CRYPTO_SERIAL_MAX };
+struct vault_stored {
+    enum key_role role;
+    uint8_t generation;
+    uint8_t badge[VAULT_STORED_BADGE]; /* 'u' and the UID, or 's' and the serial */
+    uint8_t badge_len;
+    bool is_new; /* wrapped is to be durable before the session goes on; else it is asked for */
+    uint8_t wrapped[VAULT_STORED_KEY];
+};
+
 /* What the vault says in answer to each step of a card session. */
 struct vault_event {
-    enum profile_want want; /* TX, INSPECTED, PLANNED, INTENT, EFFECT, DONE; failure is an error */
+    /* TX, INSPECTED, PLANNED, INTENT, EFFECT, AWAIT, DONE; failure is an error */
+    enum profile_want want;
     uint8_t apdu[DF_CAPDU_MAX];
     size_t apdu_len;            /* TX */
     struct profile_state state; /* INSPECTED */
     struct profile_plan plan;   /* PLANNED */
     size_t step;                /* INTENT, EFFECT: index into the plan */
     struct profile_tap tap;     /* DONE of a tap */
+    struct vault_stored stored; /* AWAIT: a stored key is asked for, or to be kept */
     uint32_t vault_us;          /* time spent in the vault for this step, token included */
 };
 
@@ -105,7 +120,8 @@ struct vault_event {
 B_NODISCARD enum b_code vault_session_open(struct vault *v, const struct profile_job *job,
                                            uint32_t *ret_session, struct vault_event *event,
                                            struct b_err *err);
-/* rapdu: the card's answer after TX, empty otherwise. On failure the session is closed. */
+/* rapdu: the card's answer after TX; the wrapped key after AWAIT that asks for one, where there is
+ * one; empty otherwise. On failure the session is closed. */
 B_NODISCARD enum b_code vault_session_step(struct vault *v, uint32_t session, struct b_rd rapdu,
                                            struct vault_event *event, struct b_err *err);
 void vault_session_close(struct vault *v, uint32_t session);
@@ -118,13 +134,21 @@ struct vault_tap {
     char place[VAULT_TAP_PLACE]; /* how its name begins: at most 4 signs, of the caller's choice */
     enum df_auth how;            /* DF_AUTH_EV2_FIRST or DF_AUTH_AES */
     uint8_t generation;
+    bool is_guess; /* the card has not told it: it does, when it is asked by a key it has not */
     const struct profile *profile; /* application, key and diversification */
     uint8_t uid[7];
     uint8_t uid_len;
     uint8_t serial[CRYPTO_SERIAL_MAX];
     uint8_t serial_len;
     uint8_t challenge[16];
+    uint8_t stored[VAULT_STORED_KEY]; /* of a generation that is stored */
+    uint8_t stored_len;               /* 0: none */
 };
+/* Whose stored keys a badge's are, by the profile: what vault_stored.badge would be. */
+struct crypto_div_profile;
+size_t vault_stored_badge(const struct crypto_div_profile *rule,
+                          const struct crypto_div_facts *facts,
+                          uint8_t badge[static VAULT_STORED_BADGE]);
 /* frame: the 32 bytes for the card. name: NULL, or VAULT_TAP_NAME of room for what a PIN of this
  * tap is sealed for: the place and 28 hexadecimal digits that the vault drew, so that no name comes
  * twice. The vault drops a tap that is not proved in 10 seconds. */

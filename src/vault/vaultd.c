@@ -44,6 +44,7 @@ static enum b_code handle_configure(struct vaultd *d, struct wire_in *in, struct
     struct vaultd_config said = {0};
     struct vaultd_config *c = &said;
     char in_token[KEY_STAY_TEXT];
+    char stored[KEY_STAY_TEXT];
     uint32_t protocol = wire_get_u32(in);
     wire_get_string(in, c->token_uri, sizeof(c->token_uri));
     wire_get_string(in, c->establishment, sizeof(c->establishment));
@@ -55,10 +56,15 @@ static enum b_code handle_configure(struct vaultd *d, struct wire_in *in, struct
     wire_get_string(in, in_token, sizeof(in_token));
     c->auth_cache = wire_get_u32(in);
     c->signs_journal = wire_get_bool(in);
+    wire_get_string(in, stored, sizeof(stored));
     if (!wire_in_end(in) || protocol != VAULT_PROTOCOL || c->workers < 1 ||
         c->workers > VAULT_WORKERS_MAX || !key_stay_read(in_token, &c->in_token) ||
-        c->auth_cache > VAULTD_CACHE_MAX)
+        !key_stay_read(stored, &c->stored) || c->auth_cache > VAULTD_CACHE_MAX)
         return broken(err);
+    enum key_role both = key_stay_both(&c->in_token, &c->stored);
+    if (both != KEY_ROLE_COUNT)
+        return b_err_set(err, B_E_CONFIG, 0, "in-token: and stored: both name %s",
+                         key_role_name(both));
     enum b_code r = d->shared->is_given ? keep_given(c, &d->shared->config, err) : B_OK;
     if (r == B_OK && c->auth_cache > 0)
         r = vaultd_cache_new(c->auth_cache, &d->shared->cache, err);
@@ -205,6 +211,8 @@ static enum b_code handle_tap_open(struct vaultd *d, struct wire_in *in, struct 
     struct b_rd system = wire_get_bytes(in);
     f.challenge = wire_get_bytes(in);
     wire_get_string(in, f.place, sizeof(f.place));
+    f.stored = wire_get_bytes(in);
+    f.is_guess = wire_get_bool(in);
     if (!wire_in_end(in) || f.challenge.left != DF_PROVE_BLOCK || aid > 0xFFFFFF ||
         uid.left > sizeof(f.facts.uid) || serial.left > sizeof(f.facts.serial) ||
         system.left > sizeof(f.facts.system))

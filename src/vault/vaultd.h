@@ -8,6 +8,7 @@
  *   identity.c the vault's own keys; assertion.c and checkpoint.c sign with them
  *   signer.c   keys that sign tokens for relying parties; claims.c reads what they are to say
  *   taps.c     taps: a small record each, thousands at once
+ *   stored.c   badge keys that are drawn and not derived, wrapped for the peer to keep
  *   ceremony.c the backup key, its shares, and masters made and restored under it
  *   anchor.c   what the token remembers: digests, and which proposals have acted
  *   cache.c    keys of badges that tapped before, where that is configured
@@ -38,6 +39,7 @@ struct vaultd_config {
     bool is_strict; /* end where the process cannot be confined as it must */
     uint8_t workers;
     struct key_stay in_token; /* whose badge keys stay in the token */
+    struct key_stay stored;   /* whose badge keys are drawn, and kept by the peer */
     uint32_t auth_cache;      /* how many keys of role auth are kept; 0: none */
     bool signs_journal;
 };
@@ -105,7 +107,8 @@ struct vaultd_keyring {
 struct vaultd_session {
     uint32_t id; /* 0: free */
     bool is_busy;
-    struct vaultd *worker; /* in it, while it is busy */
+    struct vaultd *worker;    /* in it, while it is busy */
+    struct vaultd_hand *hand; /* the stored keys that it was handed */
     struct profile_job *job;
     struct profile_run *run; /* both in secret memory */
 };
@@ -208,6 +211,8 @@ struct vaultd_tap_facts {
     const struct crypto_div_profile *diversification;
     struct crypto_div_facts facts;
     struct b_rd challenge;
+    struct b_rd stored;          /* the wrapped key, where the generation is stored */
+    bool is_guess;               /* the card has not told the generation */
     char place[VAULT_TAP_PLACE]; /* how the tap's name begins */
 };
 enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *facts,

@@ -77,7 +77,7 @@ assert len({r["badge"] for r in done}) == len({r["uid"] for r in done}) == len(p
 PY
 }
 
-tessere init --finess 750712184 --name Hospital >/dev/null
+tessere init --finess 750712184 --name Hospital "$@" >/dev/null
 names=(Anne Bruno Chloé Denis Émile Fanny Gérard Hélène Igor Jeanne Karim Lucie)
 echo "ref;name;from;until" >"$work/list.csv"
 for i in "${!names[@]}"; do

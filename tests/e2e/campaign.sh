@@ -41,7 +41,7 @@ same_figures() {
         diff <(tessere campaign badges 1) <(far campaign badges 1)
 }
 
-check "the hospital is set up" tessere init --finess 750712184 --name Hospital
+check "the hospital is set up" tessere init --finess 750712184 --name Hospital "$@"
 check "a server is set up" tessere server setup --hosts DNS:localhost --address 127.0.0.1 --port $port
 check "Alice administers it" tessere person add alice --roles administrator --out "$work/alice"
 check "so does Bert" tessere person add bert --roles administrator --out "$work/bert"

@@ -14,7 +14,7 @@ figure() { # NAME VALUE
     tessere fleet audit --json | tee "$work/figures" | python3 -c 'import json, sys; sys.exit(json.load(sys.stdin)[sys.argv[1]] != float(sys.argv[2]))' "$1" "$2" || { cat "$work/figures"; return 1; }
 }
 
-tessere init --finess 750712184 --name Hospital >/dev/null
+tessere init --finess 750712184 --name Hospital "$@" >/dev/null
 cat >"$work/fleet.yaml" <<'YAML'
 layouts:
   - {id: library, application: "F585C0", crypto: aes, keys: 4, proof-key: 1, diversification: shared, old-application: delete}

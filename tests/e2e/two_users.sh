@@ -212,7 +212,7 @@ def ask(message=struct.pack("<IB", 1, 1), lanes=1):
 
 def configure(token="", establishment="750712184", pin="", has_pin=0, last=0):
     return (b"\x01" + struct.pack("<I", VERSION) + string(token) + string(establishment) + string(pin) +
-            bytes([has_pin, last, 0, 1]) + string("") + struct.pack("<I", 0) + b"\1")
+            bytes([has_pin, last, 0, 1]) + string("") + struct.pack("<I", 0) + b"\1" + string(""))
 
 
 VERSION = int(os.environ["VAULT_PROTOCOL"])

@@ -160,7 +160,7 @@ static enum b_code add_campaign(struct service_change *c, void *ctx, struct b_er
     return service_log(c, (struct service_entry){.kind = "key-state", .generation = &g}, e);
 }
 
-/* A batch, a badge of it, and blank cards of it that were destroyed. */
+/* A stored key; a batch, a badge of it, and blank cards of it that were destroyed. */
 static enum b_code add_stock(struct service_change *c, void *ctx, struct b_err *e)
 {
     (void)ctx;
@@ -168,7 +168,15 @@ static enum b_code add_stock(struct service_change *c, void *ctx, struct b_err *
         .name = "A1", .supplier = "Printer", .transport_key = "T1", .count = 50, .at = c->now};
     struct store_card_event v = {
         .kind = STORE_CARD_DESTROYED, .batch_id = 1, .count = 2, .reason = "bent", .at = c->now};
+    struct store_stored stored = {.badge = {'u', 4, 1, 2, 3, 4, 5, 6},
+                                  .badge_len = 8,
+                                  .role = KEY_ROLE_AUTH,
+                                  .generation = 1,
+                                  .wrapped = {1, 2, 3},
+                                  .at = c->now};
     struct store_badge b;
+    MUST(store_stored_add(c->store, &stored, e));
+    service_vouch_stored(c, &stored);
     MUST(store_batch_add(c->store, &k, e));
     MUST(store_card_event_add(c->store, &v, e));
     MUST(store_badge_by_id(c->store, 2, &b, e));
@@ -435,10 +443,10 @@ static void edit(const char *sql)
 }
 
 static const char *const tables[] = {
-    "entry",         "hash",    "personal",      "checkpoint", "badge",      "holder",
-    "station",       "person",  "generation",    "intent",     "reply",      "proposal",
-    "approval",      "setting", "establishment", "campaign",   "rekey",      "fleet_import",
-    "foreign_badge", "finding", "batch",         "card_event", "signing_key"};
+    "entry",         "hash",    "personal",      "checkpoint", "badge",       "holder",
+    "station",       "person",  "generation",    "intent",     "reply",       "proposal",
+    "approval",      "setting", "establishment", "campaign",   "rekey",       "fleet_import",
+    "foreign_badge", "finding", "batch",         "card_event", "signing_key", "stored_key"};
 
 /* Which version the tables have; the history of before there was a journal; logins, which are over
  * in a day, and of which the vault signs only what it has seen itself; what others are to be told

@@ -3,8 +3,9 @@
  * return to blank, on EV1, EV2 and EV3, on cards of ours and of others, with UID and with serial;
  * and of a takeover, from keys that others shared or derived. The field is cut before the card acts
  * on the APDU, and after it has acted but before its answer arrives. After each cut every key on
- * the card must be one that the masters and the card alone give; then a new run must carry the work
- * to its end. Repairs are cut too, at places spread over the run.
+ * the card must be one that the masters and the card alone give or, of a role that is stored, one
+ * that was kept; then a new run must carry the work to its end. Repairs are cut too, at places
+ * spread over the run.
  *
  * A re-key and a return to blank are repaired with an empty database: no serial, no holder.
  */
@@ -49,32 +50,40 @@ static struct {
     bool is_guest;
     const char *diversification;
     const struct desk_fleet *fleet; /* NULL: a blank card */
+    const char *stored;             /* roles whose keys are drawn and not derived; NULL: none */
 } const cards[] = {
-    {"EV1 owned", DF_EV1, false, "uid-aid-system", NULL},
-    {"EV1 owned serial", DF_EV1, false, "serial", NULL},
-    {"EV1 guest", DF_EV1, true, "uid-aid-system", NULL},
-    {"EV1 guest serial", DF_EV1, true, "serial", NULL},
-    {"EV2 owned", DF_EV2, false, "uid-aid-system", NULL},
-    {"EV2 owned serial", DF_EV2, false, "serial", NULL},
-    {"EV2 guest", DF_EV2, true, "uid-aid-system", NULL},
-    {"EV2 guest serial", DF_EV2, true, "serial", NULL},
-    {"EV3 owned", DF_EV3, false, "uid-aid-system", NULL},
-    {"EV3 owned serial", DF_EV3, false, "serial", NULL},
-    {"EV3 guest", DF_EV3, true, "uid-aid-system", NULL},
-    {"EV3 guest serial", DF_EV3, true, "serial", NULL},
-    {"EV1 shared AES key", DF_EV1, false, "uid-aid-system", &aes},
-    {"EV2 shared AES key", DF_EV2, false, "uid-aid-system", &aes},
-    {"EV3 shared AES key", DF_EV3, false, "uid-aid-system", &aes},
-    {"EV2 shared AES key serial", DF_EV2, false, "serial", &aes},
-    {"EV1 shared 3DES key, old deleted", DF_EV1, false, "uid-aid-system", &tdes},
-    {"EV2 shared 3DES key, old deleted", DF_EV2, false, "uid-aid-system", &tdes},
-    {"EV3 shared 3DES key, old deleted", DF_EV3, false, "uid-aid-system", &tdes},
-    {"EV1 shared DES key", DF_EV1, false, "uid-aid-system", &des},
-    {"EV1 shared 3K3DES key", DF_EV1, false, "uid-aid-system", &tdes3},
-    {"EV2 derived AES keys, old deleted", DF_EV2, false, "uid-aid-system", &derived},
-    {"EV3 shared 3K3DES key, closed card", DF_EV3, false, "uid-aid-system", &closed},
-    {"EV1 factory card key", DF_EV1, false, "uid-aid-system", &beside},
-    {"EV2 guest factory card key", DF_EV2, true, "uid-aid-system", &beside},
+    {"EV1 owned", DF_EV1, false, "uid-aid-system", NULL, NULL},
+    {"EV1 owned serial", DF_EV1, false, "serial", NULL, NULL},
+    {"EV1 guest", DF_EV1, true, "uid-aid-system", NULL, NULL},
+    {"EV1 guest serial", DF_EV1, true, "serial", NULL, NULL},
+    {"EV2 owned", DF_EV2, false, "uid-aid-system", NULL, NULL},
+    {"EV2 owned serial", DF_EV2, false, "serial", NULL, NULL},
+    {"EV2 guest", DF_EV2, true, "uid-aid-system", NULL, NULL},
+    {"EV2 guest serial", DF_EV2, true, "serial", NULL, NULL},
+    {"EV3 owned", DF_EV3, false, "uid-aid-system", NULL, NULL},
+    {"EV3 owned serial", DF_EV3, false, "serial", NULL, NULL},
+    {"EV3 guest", DF_EV3, true, "uid-aid-system", NULL, NULL},
+    {"EV3 guest serial", DF_EV3, true, "serial", NULL, NULL},
+    {"EV1 shared AES key", DF_EV1, false, "uid-aid-system", &aes, NULL},
+    {"EV2 shared AES key", DF_EV2, false, "uid-aid-system", &aes, NULL},
+    {"EV3 shared AES key", DF_EV3, false, "uid-aid-system", &aes, NULL},
+    {"EV2 shared AES key serial", DF_EV2, false, "serial", &aes, NULL},
+    {"EV1 shared 3DES key, old deleted", DF_EV1, false, "uid-aid-system", &tdes, NULL},
+    {"EV2 shared 3DES key, old deleted", DF_EV2, false, "uid-aid-system", &tdes, NULL},
+    {"EV3 shared 3DES key, old deleted", DF_EV3, false, "uid-aid-system", &tdes, NULL},
+    {"EV1 shared DES key", DF_EV1, false, "uid-aid-system", &des, NULL},
+    {"EV1 shared 3K3DES key", DF_EV1, false, "uid-aid-system", &tdes3, NULL},
+    {"EV2 derived AES keys, old deleted", DF_EV2, false, "uid-aid-system", &derived, NULL},
+    {"EV3 shared 3K3DES key, closed card", DF_EV3, false, "uid-aid-system", &closed, NULL},
+    {"EV1 factory card key", DF_EV1, false, "uid-aid-system", &beside, NULL},
+    {"EV2 guest factory card key", DF_EV2, true, "uid-aid-system", &beside, NULL},
+    {"EV1 owned, auth stored", DF_EV1, false, "uid-aid-system", NULL, "auth"},
+    {"EV2 owned, all stored", DF_EV2, false, "uid-aid-system", NULL, "picc,app,auth,read,write"},
+    {"EV3 owned serial, all stored", DF_EV3, false, "serial", NULL, "picc,app,auth,read,write"},
+    {"EV3 guest serial, stored from generation 2 on", DF_EV3, true, "serial", NULL,
+     "app:2,auth:2,read:2,write:2"},
+    {"EV2 shared AES key serial, all stored", DF_EV2, false, "serial", &aes,
+     "picc,app,auth,read,write"},
 };
 
 static enum profile_goal goal_of(enum work work)
@@ -198,6 +207,7 @@ static void tear_all(size_t card, enum work work)
     struct desk *before =
         desk_new(cards[card].ev, cards[card].is_guest, cards[card].diversification);
     struct desk *d = desk_new(cards[card].ev, cards[card].is_guest, cards[card].diversification);
+    b_check(cards[card].stored == NULL || key_stay_read(cards[card].stored, &before->stored));
     prepare(before, card, work);
     restore(d, before);
     b_check(run(d, goal_of(work), DESK_NO_CUT, 0) == PROFILE_DONE);

@@ -17,6 +17,8 @@ static struct desk *fresh(uint8_t kind)
     struct desk *d =
         desk_new(evs[(kind & 3) % 3], is_guest, has_serial ? "serial" : "uid-aid-system");
     d->job.tries_known_keys = (kind & 16) != 0;
+    if (kind & 64)
+        b_check(key_stay_read("picc,app,auth,read,write", &d->stored));
     if (kind & 32)
         desk_make_foreign(d, &fleet);
     return d;

@@ -25,6 +25,7 @@ enum plant {
     PLANS_BACKWARDS,    /* the last step first */
     CHANGES_BY_KEY_0,   /* whatever the application's settings say */
     WRITES_STALE_STATE, /* a suspension is not written */
+    FORGETS_KEY,        /* that was drawn, now and then */
     PLANTS,
 };
 static const char *const names[PLANTS] = {
@@ -39,6 +40,7 @@ static const char *const names[PLANTS] = {
     [PLANS_BACKWARDS] = "a plan is carried out backwards",
     [CHANGES_BY_KEY_0] = "keys are changed by key 0, whatever the settings say",
     [WRITES_STALE_STATE] = "a suspension is acknowledged and not written",
+    [FORGETS_KEY] = "a key that was drawn is not kept now and then",
 };
 static enum plant planted;
 
@@ -60,6 +62,19 @@ REAL(enum b_code, store_intent_effective, struct store *s, int64_t id, struct b_
 {
     bool is_lost = planted == FORGETS_EFFECT && sim_draw(3) == 0;
     return is_lost ? B_OK : __real_store_intent_effective(s, id, err);
+}
+
+/* With the journal told nothing, so that the key alone is missed. */
+REAL(void, service_vouch_stored, struct service_change *c, const struct store_stored *k)
+{
+    if (k->id != 0)
+        __real_service_vouch_stored(c, k);
+}
+
+REAL(enum b_code, store_stored_add, struct store *s, struct store_stored *k, struct b_err *err)
+{
+    bool is_lost = planted == FORGETS_KEY && sim_draw(20) == 0;
+    return is_lost ? B_OK : __real_store_stored_add(s, k, err);
 }
 
 REAL(enum b_code, crypto_div_input, const struct crypto_div_profile *p,

@@ -38,7 +38,11 @@ static struct sim_fault draw_fault(void)
 static bool live(uint64_t seed, unsigned acts)
 {
     static const char *const diversifications[] = {"uid-aid-system", "serial"};
-    sim_make(seed, seed % 4 == 3, diversifications[seed / 4 % 2]);
+    static const char *const stored[] = {"", "auth:2,read", "picc,app,auth,read,write"};
+    const struct sim_kind kind = {.is_guest = seed % 4 == 3,
+                                  .diversification = diversifications[seed / 4 % 2],
+                                  .stored = stored[seed % 3]};
+    sim_make(seed, &kind);
     for (unsigned n = 1; n <= acts && sim.failed[0] == '\0'; n++) {
         const struct sim_act *act = draw_act();
         size_t card = sim_draw(SIM_CARDS);
@@ -118,8 +122,7 @@ static const struct sim_fault none = {.cut = SIM_NOTHING};
 struct cases {
     const struct work *work;
     enum df_ev ev;
-    bool is_guest;
-    const char *diversification;
+    struct sim_kind kind;
     unsigned each, stride;
     size_t card; /* of the next case; SIM_CARDS: a new world is needed */
     bool has_world;
@@ -138,7 +141,7 @@ static size_t next_card(struct cases *k)
         sim_drop();
     }
     k->has_world = true;
-    sim_make(k->first, k->is_guest, k->diversification);
+    sim_make(k->first, &k->kind);
     for (size_t i = 0; i < SIM_CARDS; i++) {
         sim_new_card(i, k->ev);
         if (w->prepare != NULL)
@@ -213,12 +216,14 @@ static bool cut_all(struct cases *k)
 int sim_exhaust(unsigned each, unsigned stride)
 {
     static const struct {
-        bool is_guest;
-        const char *diversification, *name;
-    } kinds[] = {{false, "uid-aid-system", "owned"},
-                 {true, "uid-aid-system", "guest"},
-                 {false, "serial", "owned, serial"},
-                 {true, "serial", "guest, serial"}};
+        struct sim_kind kind;
+        const char *name;
+    } kinds[] = {{{false, "uid-aid-system", ""}, "owned"},
+                 {{true, "uid-aid-system", ""}, "guest"},
+                 {{false, "serial", ""}, "owned, serial"},
+                 {{true, "serial", ""}, "guest, serial"},
+                 {{false, "uid-aid-system", "picc,app,auth,read,write"}, "owned, stored keys"},
+                 {{true, "serial", "auth:2"}, "guest, serial, auth stored from generation 2 on"}};
     unsigned long first = 0, second = 0;
     unsigned n = 0;
     bool is_good = true;
@@ -228,8 +233,7 @@ int sim_exhaust(unsigned each, unsigned stride)
             for (enum df_ev ev = DF_EV1; ev <= DF_EV3; ev++) {
                 struct cases k = {.work = &works[i],
                                   .ev = ev,
-                                  .is_guest = kinds[kind].is_guest,
-                                  .diversification = kinds[kind].diversification,
+                                  .kind = kinds[kind].kind,
                                   .each = each,
                                   .stride = stride,
                                   .card = SIM_CARDS};

@@ -50,6 +50,7 @@ struct sim {
     struct http_server server;
     struct service *sv;
     struct sim_card cards[SIM_CARDS];
+    struct key_stay stored;
     bool has_key[KEY_ROLE_ALL][KEY_GENERATION_MAX + 1]; /* in the token */
     bool is_compromised[KEY_GENERATION_MAX + 1];        /* of role auth, acknowledged */
     unsigned chips;                                     /* made so far */
@@ -72,7 +73,11 @@ bool sim_before(enum sim_point p);
 bool sim_after(enum sim_point p);
 
 /* world.c */
-void sim_make(uint64_t seed, bool is_guest, const char *diversification);
+struct sim_kind {
+    bool is_guest;
+    const char *diversification, *stored; /* roles whose badge keys are drawn */
+};
+void sim_make(uint64_t seed, const struct sim_kind *kind);
 void sim_drop(void);
 /* What died starts again: the process, with all that was in its memory; or the vault alone. */
 void sim_restart(void);

@@ -7,7 +7,7 @@
 #include "service/home.h"
 #include "sim.h"
 #include "vault/lane.h"
-#include "vault/vaultd.h"
+#include "vault/stored.h"
 
 struct sim sim;
 
@@ -119,6 +119,7 @@ static void start_vault(void)
     vaultd.own.phase = VAULT_PHASE_READY;
     (void)snprintf(vaultd.own.config.establishment, sizeof(vaultd.own.config.establishment),
                    "750712184");
+    vaultd.own.config.stored = sim.stored;
     atomic_store(&vault->is_gone, false);
 }
 
@@ -152,7 +153,7 @@ static enum b_code add_station(struct service_change *c, void *ctx, struct b_err
                : r;
 }
 
-static void make_server(bool is_guest, const char *diversification)
+static void make_server(const struct sim_kind *kind)
 {
     struct service *sv = sim.sv = &sim.server.service;
     struct store_generation g;
@@ -160,7 +161,7 @@ static void make_server(bool is_guest, const char *diversification)
     sv->vault = vault;
     sv->asker = (struct service_asker){.actor = "desk", .request = ""};
     (void)snprintf(sv->establishment.finess, sizeof(sv->establishment.finess), "750712184");
-    desk_profile(&sv->profile, is_guest, diversification);
+    desk_profile(&sv->profile, kind->is_guest, kind->diversification);
     for (enum key_role role = 0; role < KEY_ROLE_COUNT; role++)
         b_check(service_rotate(sv, role, &g, &err) == B_OK);
     b_check(service_change(sv, add_station, NULL, &err) == B_OK);
@@ -174,6 +175,35 @@ static void make_server(bool is_guest, const char *diversification)
     b_check(sim.server.taps != NULL && sim.server.desk != NULL);
 }
 
+static enum b_code judge_derives(void *ctx, const struct vaultd_config *config,
+                                 const struct custody_key *which, struct b_rd input, uint8_t *out,
+                                 struct b_err *e)
+{
+    (void)ctx;
+    (void)config;
+    return desk_derive(which->role, which->generation, input, out, e);
+}
+
+/* What the store has of a stored key, opened by the masters as they are, past all that may fail. */
+static bool kept(const struct desk_stored *name, uint8_t key[static 16])
+{
+    static struct vaultd judge = {.keyring = {.derive = judge_derives}};
+    bool has_uid = crypto_div_uses_uid(crypto_div_find(sim.sv->profile.diversification));
+    struct store_stored row = {.role = name->role,
+                               .generation = name->generation,
+                               .badge = {has_uid ? 'u' : 's'},
+                               .badge_len = (uint8_t)(1 + name->who_len)};
+    memcpy(row.badge + 1, name->who, name->who_len);
+    if (store_stored_get(sim.sv->store, &row, &err) != B_OK)
+        return false;
+    struct vault_stored k = {
+        .role = row.role, .generation = row.generation, .badge_len = row.badge_len};
+    memcpy(k.badge, row.badge, sizeof(k.badge));
+    memcpy(k.wrapped, row.wrapped, sizeof(k.wrapped));
+    judge.shared = &judge.own;
+    return vaultd_stored_open(&judge, &k, key, &err) == B_OK;
+}
+
 void sim_new_card(size_t i, enum df_ev ev)
 {
     struct sim_card *c = &sim.cards[i];
@@ -181,6 +211,8 @@ void sim_new_card(size_t i, enum df_ev ev)
     *c = (struct sim_card){.desk = d};
     if (d == NULL)
         c->desk = d = desk_new(ev, sim.sv->profile.is_guest, sim.sv->profile.diversification);
+    d->stored = sim.stored;
+    d->kept = kept;
     struct df_personality who = {.ev = ev, .memory = 8192, .uid = {0x04, (uint8_t)(i + 1)}};
     unsigned number = ++sim.chips;
     who.uid[3] = (uint8_t)(number >> 16);
@@ -199,18 +231,19 @@ static void drop_store(void)
     }
 }
 
-void sim_make(uint64_t seed, bool is_guest, const char *diversification)
+void sim_make(uint64_t seed, const struct sim_kind *kind)
 {
     bool has_memory = access("/dev/shm", W_OK) == 0; /* thousands of commits a second */
     sim = (struct sim){.random = seed, .now_us = INT64_C(1800000000000000)};
     (void)sim_draw(2);
     sim.has_key[KEY_ROLE_SEAL][1] = true;
+    b_check(key_stay_read(kind->stored, &sim.stored));
     (void)snprintf(path, sizeof(path), "%s/tessere-sim-%d.db", has_memory ? "/dev/shm" : "/tmp",
                    (int)getpid());
     drop_store();
     b_check(b_secret_init(8 << 20, false, &err) == B_OK);
     make_vault();
-    make_server(is_guest, diversification);
+    make_server(kind);
     for (size_t i = 0; i < SIM_CARDS; i++)
         sim_new_card(i, (enum df_ev)(DF_EV1 + i % 3));
 }

@@ -30,18 +30,36 @@ enum b_code desk_derive(enum key_role role, uint8_t generation, struct b_rd inpu
     return r;
 }
 
-enum b_code desk_badge_key(void *ctx, enum key_role role, uint8_t generation,
-                           const char *diversification, const struct crypto_div_facts *facts,
-                           struct df_key *ret, struct b_err *err)
+/* d: NULL for a key that is derived. */
+static enum b_code give_key(struct desk *d, const struct desk_stored *which, bool may_draw,
+                            const char *diversification, const struct crypto_div_facts *facts,
+                            struct df_key *ret, struct b_err *err)
 {
-    (void)ctx;
     uint8_t input[CRYPTO_DIV_INPUT_MAX];
     struct b_wr w = b_wr_from(input, sizeof(input));
     enum b_code r = crypto_div_input(crypto_div_find(diversification), facts, &w, err);
     if (r != B_OK)
         return r;
-    *ret = (struct df_key){.type = DF_KEY_AES, .version = generation};
-    return desk_derive(role, generation, b_wr_reader(&w), ret->bytes, err);
+    *ret = (struct df_key){.type = DF_KEY_AES, .version = which->generation};
+    if (d != NULL && key_stays(&d->stored, which->role, which->generation))
+        return desk_stored_key(d, which, may_draw, ret, err);
+    return desk_derive(which->role, which->generation, b_wr_reader(&w), ret->bytes, err);
+}
+
+static enum b_code badge_key(void *ctx, enum key_role role, uint8_t generation,
+                             const char *diversification, const struct crypto_div_facts *facts,
+                             struct df_key *ret, struct b_err *err)
+{
+    struct desk_stored which = desk_name_stored(role, generation, diversification, facts);
+    return give_key(ctx, &which, false, diversification, facts, ret, err);
+}
+
+static enum b_code new_key(void *ctx, enum key_role role, uint8_t generation,
+                           const char *diversification, const struct crypto_div_facts *facts,
+                           struct df_key *ret, struct b_err *err)
+{
+    struct desk_stored which = desk_name_stored(role, generation, diversification, facts);
+    return give_key(ctx, &which, true, diversification, facts, ret, err);
 }
 
 void desk_profile(struct profile *p, bool is_guest, const char *diversification)
@@ -163,12 +181,13 @@ enum profile_want desk_work(struct desk *d, enum profile_goal goal)
     struct b_wr out = b_wr_from(tx, sizeof(tx));
     struct b_wr in = b_wr_from(rx, sizeof(rx));
     struct df_random random = {fill, d};
-    struct profile_keys keys = {.badge_key = desk_badge_key, .ctx = NULL};
+    struct profile_keys keys = {.badge_key = badge_key, .new_key = new_key, .ctx = d};
     df_picc_power(&d->picc, random);
     d->job.goal = goal;
     d->job.uid_len = (uint8_t)df_picc_shown_uid(&d->picc, d->job.uid);
     d->apdus = d->bytes = d->intents = d->effects = 0;
     d->is_cut = false;
+    desk_take_back(d);
     enum profile_want want = profile_run_start(d->run, &d->job, keys, random, &out);
     while (want != PROFILE_DONE && want != PROFILE_FAILED) {
         struct b_rd rapdu = b_rd_from(NULL, 0);
@@ -179,6 +198,8 @@ enum profile_want desk_work(struct desk *d, enum profile_goal goal)
             }
             rapdu = b_wr_reader(&in);
         }
+        if (want == PROFILE_AWAIT)
+            desk_hand(d);
         d->intents += want == PROFILE_INTENT;
         d->effects += want == PROFILE_EFFECT;
         want = profile_run_step(d->run, rapdu, &out);
@@ -282,8 +303,16 @@ static bool is_computable(const struct desk *d, enum key_role role, struct crypt
         return true;
     if (key->version == 0)
         return memcmp(key->bytes, zeros, sizeof(zeros)) == 0;
-    return desk_badge_key(NULL, role, key->version, d->job.profile.diversification, &facts, &ours,
-                          &err) == B_OK &&
+    struct desk_stored which =
+        desk_name_stored(role, key->version, d->job.profile.diversification, &facts);
+    if (key_stays(&d->stored, role, key->version) && d->kept != NULL)
+        return d->kept(&which, ours.bytes) && memcmp(ours.bytes, key->bytes, 16) == 0;
+    if (key_stays(&d->stored, role, key->version)) {
+        const struct desk_stored *kept = desk_find_stored(d, &which);
+        return kept != NULL && memcmp(kept->key, key->bytes, 16) == 0;
+    }
+    return give_key(NULL, &which, false, d->job.profile.diversification, &facts, &ours, &err) ==
+               B_OK &&
            memcmp(ours.bytes, key->bytes, 16) == 0;
 }
 

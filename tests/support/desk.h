@@ -10,6 +10,17 @@
 
 enum desk_cut { DESK_NO_CUT, DESK_CUT_BEFORE, DESK_CUT_AFTER };
 
+/* A key that is drawn and not derived, as a store would have it. */
+struct desk_stored {
+    enum key_role role;
+    uint8_t generation;
+    uint8_t who[CRYPTO_SERIAL_MAX]; /* UID or serial */
+    uint8_t who_len;
+    uint8_t key[16];
+    bool is_handed; /* in this run */
+};
+enum { DESK_STORED_MAX = 24 };
+
 struct desk {
     struct df_picc picc;
     struct profile_job job;
@@ -22,6 +33,13 @@ struct desk {
     uint8_t skip;      /* answers that pass before */
     unsigned apdus, bytes, intents, effects;
     struct picc_key before; /* the card's own key as others left it */
+    struct key_stay stored; /* whose keys are drawn; they are awaited before they are there */
+    struct desk_stored store[DESK_STORED_MAX];
+    uint8_t store_count;
+    struct desk_stored asked;
+    int asked_as;
+    /* NULL: store; or where else drawn keys are kept. */
+    bool (*kept)(const struct desk_stored *name, uint8_t key[static 16]);
     struct b_err err;
 };
 
@@ -57,9 +75,22 @@ const struct picc_app *desk_app(const struct desk *d);
 /* What a master of a test gives for an input of diversification. */
 enum b_code desk_derive(enum key_role role, uint8_t generation, struct b_rd input,
                         uint8_t out[static 16], struct b_err *err);
-/* Masters of a test; ctx is not used. */
-enum b_code desk_badge_key(void *ctx, enum key_role role, uint8_t generation,
-                           const char *diversification, const struct crypto_div_facts *facts,
-                           struct df_key *ret, struct b_err *err);
+
+/* --- keys that are drawn (desk_stored.c) --------------------------------------------------------
+ */
+
+struct desk_stored desk_name_stored(enum key_role role, uint8_t generation,
+                                    const char *diversification,
+                                    const struct crypto_div_facts *facts);
+/* The one of this name, or NULL. */
+const struct desk_stored *desk_find_stored(const struct desk *d, const struct desk_stored *name);
+/* As a vault does that must ask its peer: B_E_KEY_AWAITED, and after desk_hand the key. may_draw:
+ * it is about to be written. */
+enum b_code desk_stored_key(struct desk *d, const struct desk_stored *name, bool may_draw,
+                            struct df_key *ret, struct b_err *err);
+/* The run waits: what it asked for is handed over, what it drew is kept. */
+void desk_hand(struct desk *d);
+/* A new run was handed nothing yet; what was drawn and not kept is gone. */
+void desk_take_back(struct desk *d);
 
 #endif

@@ -60,12 +60,24 @@ static void a_key_stays_from_its_generation_on(void **state)
     assert_false(key_stays(&k, KEY_ROLE_SEAL, 3)); /* on no card, and never in this way */
 }
 
+static void a_role_that_two_texts_name_is_told(void **state)
+{
+    (void)state;
+    struct key_stay a, b;
+    assert_true(key_stay_read("auth:2,write", &a));
+    assert_true(key_stay_read("picc,read", &b));
+    assert_int_equal(key_stay_both(&a, &b), KEY_ROLE_COUNT);
+    assert_true(key_stay_read("read,auth:9", &b));
+    assert_int_equal(key_stay_both(&a, &b), KEY_ROLE_AUTH);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_text_comes_back_as_it_was),
         cmocka_unit_test(what_is_no_role_or_generation_is_refused),
         cmocka_unit_test(a_key_stays_from_its_generation_on),
+        cmocka_unit_test(a_role_that_two_texts_name_is_told),
     };
     return cmocka_run_group_tests_name("roles", tests, NULL, NULL);
 }

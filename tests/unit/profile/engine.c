@@ -93,6 +93,32 @@ static void a_badge_lives_from_blank_to_blank(void **state)
 
 /* --- plans ------------------------------------------------------------------------------------ */
 
+/* Keys that are drawn cost no exchange more, whichever roles they are of. */
+static void every_card_lives_with_stored_keys(void **state)
+{
+    (void)state;
+    static const char *const roles[] = {"auth", "picc,app,auth,read,write", "app:2,auth:2"};
+    for (size_t i = 0; i < 2 * B_COUNT(roles); i++) {
+        bool has_serial = i % 2 == 1;
+        struct desk *d = desk_new(DF_EV2, false, has_serial ? "serial" : "uid-aid-system");
+        assert_true(key_stay_read(roles[i / 2], &d->stored));
+        good(d, PROFILE_GOAL_REACH);
+        good(d, PROFILE_GOAL_TAP);
+        assert_int_equal(d->apdus, has_serial ? 4 : 3);
+        desk_generation(d, 2);
+        good(d, PROFILE_GOAL_TAP);
+        good(d, PROFILE_GOAL_REACH);
+        good(d, PROFILE_GOAL_TAP);
+        assert_int_equal(profile_run_tap(d->run)->generation, 2);
+        good(d, PROFILE_GOAL_SCAN);
+        uint8_t kept = d->store_count;
+        good(d, PROFILE_GOAL_BLANK);
+        good(d, PROFILE_GOAL_REACH);
+        assert_true(d->store_count >= kept);
+        desk_drop(d);
+    }
+}
+
 /* Steps by name and number, in order. What is irreversible comes last but for what tells of it. */
 static const struct {
     bool is_guest;
@@ -564,6 +590,7 @@ static void an_application_of_the_same_number_is_taken_over_in_place(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_card_lives_with_stored_keys),
         cmocka_unit_test(a_badge_lives_from_blank_to_blank),
         cmocka_unit_test(steps_come_in_an_order_that_is_safe_to_cut),
         cmocka_unit_test(a_scan_plans_and_changes_nothing),

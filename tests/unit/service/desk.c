@@ -32,18 +32,20 @@ int desk_drop_place(void **state)
     return place_drop(state);
 }
 
-static void set_profile(struct profile *p)
+static void set_profile(struct profile *p, const char *diversification)
 {
+    bool has_serial = strcmp(diversification, "serial") == 0;
     *p = (struct profile){.id = "test",
                           .revision = 1,
                           .card_settings = 0x09,
+                          .wants_random_uid = has_serial,
                           .aid = 0xF51234,
                           .app_settings = 0xEB,
                           .key_count = 4,
-                          .diversification = "uid-aid-system",
                           .system = "HOPITAL",
                           .system_len = 7,
-                          .file_count = 1};
+                          .file_count = has_serial ? 2 : 1};
+    (void)snprintf(p->diversification, sizeof(p->diversification), "%s", diversification);
     for (uint8_t i = 0; i < p->key_count; i++)
         p->keys[i] = (struct profile_key){.no = i, .role = (enum key_role)(KEY_ROLE_APP + i)};
     p->files[0] = (struct profile_file){
@@ -55,10 +57,17 @@ static void set_profile(struct profile *p)
                      .rights = {2, 3, DF_RIGHT_NEVER, 0},
                      .size = 32},
     };
+    p->files[1] = (struct profile_file){
+        .no = 2,
+        .content = PROFILE_CONTENT_SERIAL,
+        .settings = {.type = DF_FILE_STANDARD,
+                     .rights = {DF_RIGHT_FREE, 3, DF_RIGHT_NEVER, 0},
+                     .size = CRYPTO_SERIAL_MAX},
+    };
     MUST(profile_check(p, &desk_err));
 }
 
-void desk_open(struct desk *d, const char *name)
+void desk_reopen(struct desk *d, const char *name, const char *stored, const char *diversification)
 {
     *d = (struct desk){0};
     (void)snprintf(d->db, sizeof(d->db), "%s/%s.db", place_dir, name);
@@ -68,10 +77,17 @@ void desk_open(struct desk *d, const char *name)
     MUST(service_writer_open(writes, false, &d->sv.writer, &desk_err));
     d->sv.asker = (struct service_asker){.actor = "desk", .request = ""};
     (void)snprintf(d->sv.establishment.finess, sizeof(d->sv.establishment.finess), "%s", name);
-    set_profile(&d->sv.profile);
+    set_profile(&d->sv.profile, diversification);
     struct vault_config config = place_config();
     config.establishment = d->sv.establishment.finess;
+    assert_true(key_stay_read(stored, &config.stored));
     d->sv.vault = place_spawn(&config);
+}
+
+void desk_open_storing(struct desk *d, const char *name, const char *stored,
+                       const char *diversification)
+{
+    desk_reopen(d, name, stored, diversification);
     for (size_t role = 0; role < KEY_ROLE_COUNT; role++) {
         struct store_generation g;
         MUST(service_rotate(&d->sv, (enum key_role)role, &g, &desk_err));
@@ -85,6 +101,11 @@ void desk_give_thread(struct desk *d)
     service_writer_close(&d->sv.writer);
     MUST(store_open(d->db, false, &writes, &desk_err));
     MUST(service_writer_open(writes, true, &d->sv.writer, &desk_err));
+}
+
+void desk_open(struct desk *d, const char *name)
+{
+    desk_open_storing(d, name, "", "uid-aid-system");
 }
 
 void desk_close(struct desk *d)

@@ -22,6 +22,11 @@ int desk_drop_place(void **state);
 void desk_open(struct desk *d, const char *name);
 /* Its writer has a thread from now on, as a server's has. */
 void desk_give_thread(struct desk *d);
+/* One whose badge keys of these roles are stored, diversified as named. */
+void desk_open_storing(struct desk *d, const char *name, const char *stored,
+                       const char *diversification);
+/* The same desk again, in another process say. */
+void desk_reopen(struct desk *d, const char *name, const char *stored, const char *diversification);
 void desk_close(struct desk *d);
 
 void desk_card_new(struct desk_card *c, enum df_ev ev, uint8_t last_uid_byte);

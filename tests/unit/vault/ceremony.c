@@ -269,6 +269,7 @@ static int start(void **state)
     wire_put_string(&o, NULL);
     wire_put_u32(&o, 0);
     wire_put_u8(&o, 1);
+    wire_put_string(&o, NULL);
     assert_int_equal(send_message(&w), B_OK);
     for (size_t i = 0; i < B_COUNT(keys); i++) {
         uint8_t scalar[32] = {[31] = (uint8_t)(i + 1)};

@@ -126,6 +126,7 @@ static void start_vault(void)
     wire_put_string(&o, NULL);
     wire_put_u32(&o, 16);
     wire_put_u8(&o, 1);
+    wire_put_string(&o, NULL);
     assert_int_equal(send_message(&w), B_OK);
 }
 

@@ -14,6 +14,7 @@
 #include "journal/journal.h"
 #include "vault/identity.h"
 #include "vault/pin.h"
+#include "vault/stored.h"
 
 static struct vaultd d, beside;   /* the vault, and another one of the same token */
 static struct vaultd *asked = &d; /* which of them is asked */
@@ -65,14 +66,12 @@ static enum b_code finish(struct request *q, enum vault_msg id, struct wire_in *
 }
 
 static bool signs_journal = true;
+static const char *stored_roles = "";
 
-static int start_with(const char *in_token, uint32_t cache)
+static enum b_code configure(const char *in_token, uint32_t cache)
 {
     struct request q;
     struct wire_in in;
-    assert_int_equal(b_secret_init(4 << 20, false, NULL), B_OK);
-    clock_us = clock_us > 0 ? clock_us : 1000;
-    vaultd_init(asked, fake_keyring(&keyring), (struct df_random){.fill = fill}, now_us);
     struct wire_out *o = begin(&q, VAULT_MSG_CONFIGURE);
     wire_put_u32(o, VAULT_PROTOCOL);
     wire_put_string(o, "pkcs11:token=x");
@@ -85,7 +84,16 @@ static int start_with(const char *in_token, uint32_t cache)
     wire_put_string(o, in_token);
     wire_put_u32(o, cache);
     wire_put_u8(o, signs_journal ? 1 : 0);
-    assert_int_equal(finish(&q, VAULT_MSG_CONFIGURE, &in), B_OK);
+    wire_put_string(o, stored_roles);
+    return finish(&q, VAULT_MSG_CONFIGURE, &in);
+}
+
+static int start_with(const char *in_token, uint32_t cache)
+{
+    assert_int_equal(b_secret_init(4 << 20, false, NULL), B_OK);
+    clock_us = clock_us > 0 ? clock_us : 1000;
+    vaultd_init(asked, fake_keyring(&keyring), (struct df_random){.fill = fill}, now_us);
+    assert_int_equal(configure(in_token, cache), B_OK);
     return 0;
 }
 
@@ -132,6 +140,9 @@ static void make_card(void)
     crypto_key_init(&card_key, CRYPTO_AES128, bytes);
 }
 
+static uint8_t handed[VAULT_STORED_KEY]; /* with the next tap */
+static size_t handed_len;
+static bool is_guess;                 /* the generation of the next tap */
 static char tap_name[VAULT_TAP_NAME]; /* of the tap that was opened last */
 
 static enum b_code open_tap(uint32_t *ret, uint8_t frame[static 32])
@@ -151,6 +162,8 @@ static enum b_code open_tap(uint32_t *ret, uint8_t frame[static 32])
     wire_put_bytes(o, "TESS", 4);
     wire_put_bytes(o, challenge, sizeof(challenge));
     wire_put_string(o, "00AF");
+    wire_put_bytes(o, handed, handed_len);
+    wire_put_u8(o, is_guess ? 1 : 0);
     enum b_code r = finish(&q, VAULT_MSG_TAP_OPEN, &in);
     if (r != B_OK)
         return r;
@@ -270,6 +283,98 @@ static void a_wrong_proof_gets_no_assertion_and_ends_the_tap(void **state)
     assert_int_equal(prove(tap, proof, true, true, jwt), B_E_CARD_AUTH);
     proof[5] ^= 1;
     assert_int_equal(prove(tap, proof, true, true, jwt), B_E_NOT_FOUND);
+}
+
+/* A key that was drawn for the card, wrapped as it would lie in the store. */
+static void draw_card_key(void)
+{
+    struct vault_stored k = {.role = KEY_ROLE_AUTH, .generation = 1, .badge = "u", .badge_len = 8};
+    uint8_t bytes[16];
+    struct b_err err;
+    memcpy(k.badge + 1, uid, sizeof(uid));
+    assert_int_equal(vaultd_stored_draw(&d, &k, &err), B_OK);
+    assert_int_equal(vaultd_stored_open(&d, &k, bytes, &err), B_OK);
+    crypto_key_init(&card_key, CRYPTO_AES128, bytes);
+    memcpy(handed, k.wrapped, sizeof(handed));
+    handed_len = sizeof(handed);
+}
+
+static int start_storing(void **state)
+{
+    (void)state;
+    stored_roles = "auth";
+    int r = start_with("", 8);
+    stored_roles = "";
+    return r;
+}
+
+static int stop_storing(void **state)
+{
+    handed_len = 0;
+    return stop(state);
+}
+
+static void a_tap_by_a_stored_key_is_proved(void **state)
+{
+    (void)state;
+    uint32_t tap = 0;
+    uint8_t frame[32], proof[32];
+    char jwt[VAULT_ASSERTION_MAX];
+    draw_card_key();
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    card_answers(frame, proof);
+    assert_int_equal(prove(tap, proof, false, true, jwt), B_OK);
+    check_assertion(jwt, "\"amr\":[\"hwk\"]");
+    keyring.fails = B_E_TOKEN_FAILED; /* it was proved, and is remembered */
+    handed_len = 0;
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    card_answers(frame, proof);
+    assert_int_equal(prove(tap, proof, false, false, jwt), B_OK);
+    keyring.fails = B_OK;
+}
+
+static void a_tap_without_its_stored_key_or_with_another_is_refused(void **state)
+{
+    (void)state;
+    uint32_t tap = 0;
+    uint8_t frame[32];
+    draw_card_key();
+    handed_len = 0;
+    assert_int_equal(open_tap(&tap, frame), B_E_STORED_KEY_MISSING);
+    handed_len = sizeof(handed) - 1;
+    assert_int_equal(open_tap(&tap, frame), B_E_STORED_KEY_MISSING);
+    handed_len = sizeof(handed);
+    handed[23] ^= 1;
+    assert_int_equal(open_tap(&tap, frame), B_E_STORED_KEY_BROKEN);
+}
+
+/* So that the card says which it has: it refuses a frame that its key has not made. */
+static void a_generation_that_is_guessed_is_tried_without_its_key_and_proves_nothing(void **state)
+{
+    (void)state;
+    uint32_t tap = 0;
+    uint8_t frame[32], plain[32], iv[16] = {0}, proof[32] = {0};
+    char jwt[VAULT_ASSERTION_MAX];
+    draw_card_key();
+    handed_len = 0;
+    is_guess = true;
+    assert_int_equal(open_tap(&tap, frame), B_OK);
+    crypto_cbc_decrypt(&card_key, iv, frame, plain, 32);
+    assert_memory_not_equal(plain + 16, card_random + 1, 15);
+    assert_int_equal(prove(tap, proof, true, true, jwt), B_E_CARD_AUTH);
+    handed_len = 1; /* what is no key is refused all the same */
+    assert_int_equal(open_tap(&tap, frame), B_E_STORED_KEY_MISSING);
+    is_guess = false;
+}
+
+static void a_role_is_not_both_in_the_token_and_stored(void **state)
+{
+    (void)state;
+    vaultd_drop(&d);
+    stored_roles = "auth:2";
+    vaultd_init(&d, fake_keyring(&keyring), (struct df_random){.fill = fill}, now_us);
+    assert_int_equal(configure("read,auth", 0), B_E_CONFIG);
+    stored_roles = "";
 }
 
 /* The memory of all taps, searched for the card's key. */
@@ -929,6 +1034,14 @@ int main(void)
         TEST(a_tap_that_is_not_in_the_token_has_its_key_while_it_lasts),
         cmocka_unit_test_setup_teardown(a_token_that_fails_in_the_middle_of_a_tap_ends_it,
                                         start_in_token, stop),
+        cmocka_unit_test_setup_teardown(a_tap_by_a_stored_key_is_proved, start_storing,
+                                        stop_storing),
+        cmocka_unit_test_setup_teardown(a_tap_without_its_stored_key_or_with_another_is_refused,
+                                        start_storing, stop_storing),
+        cmocka_unit_test_setup_teardown(
+            a_generation_that_is_guessed_is_tried_without_its_key_and_proves_nothing, start_storing,
+            stop_storing),
+        TEST(a_role_is_not_both_in_the_token_and_stored),
         TEST(a_tap_that_stalls_is_refused_when_it_comes_late),
         TEST(thousands_of_taps_are_in_flight_and_stalled_ones_make_room),
         TEST(a_pin_is_asked_of_a_proved_tap_and_may_be_typed_again),

@@ -81,6 +81,7 @@ static void make_configure_of(struct request *q, const struct said *said)
     wire_put_string(o, NULL);
     wire_put_u32(o, 0);
     wire_put_u8(o, 1);
+    wire_put_string(o, NULL);
 }
 
 static void make_configure(struct request *q)
