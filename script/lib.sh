@@ -13,7 +13,7 @@ declare -A packages=(
         libpam0g-dev libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libargon2-dev libseccomp-dev libsystemd-dev libarchive-dev
         libcmocka-dev libfreefare-dev libnfc-dev"
     [run]="softhsm2 tzdata p11-kit pcscd vsmartcard-vpcd util-linux iproute2"
-    [test]="pamtester login sudo openssh-server openssh-client locales dbus python3-dbusmock openssl zstd curl testssl.sh libfaketime sqlite3 opensc pcsc-tools libfreefare-bin mandoc systemd golang-go golang-golang-x-mod-dev"
+    [test]="pamtester vlock login sudo openssh-server openssh-client locales dbus python3-dbusmock openssl zstd curl testssl.sh libfaketime sqlite3 opensc pcsc-tools libfreefare-bin mandoc systemd golang-go golang-golang-x-mod-dev"
     [clang]="clang-14 libclang-rt-14-dev llvm-14"
     [lint]="clang-format-14 clang-tidy-14 cppcheck shellcheck mandoc"
     [format]="clang-format-14"

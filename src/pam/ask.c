@@ -1,8 +1,10 @@
 /* The agent's socket from the side of a program: docs/agent-socket.md. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -13,11 +15,23 @@
 
 enum { ANSWER_MAX = 4096 };
 
+/* It is looked at alone: the signal stays for the program that it was for. */
+static int watch_signals(void)
+{
+    sigset_t wanted;
+    (void)sigemptyset(&wanted);
+    (void)sigaddset(&wanted, SIGINT);
+    (void)sigaddset(&wanted, SIGQUIT);
+    (void)sigaddset(&wanted, SIGTERM);
+    (void)sigaddset(&wanted, SIGHUP);
+    return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
 enum b_code pam_ask_open(const char *path, uid_t agent, struct pam_ask *ret, struct b_err *err)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     struct ucred who = {.uid = (uid_t)-1};
-    ret->fd = -1;
+    *ret = (struct pam_ask){.fd = -1, .signals = -1};
     if (strlen(path) >= sizeof(at.sun_path))
         return b_err_set(err, B_E_CONFIG, 0, "%s: the path is too long", path);
     memcpy(at.sun_path, path, strlen(path) + 1);
@@ -33,7 +47,7 @@ enum b_code pam_ask_open(const char *path, uid_t agent, struct pam_ask *ret, str
     if (r != B_OK && fd >= 0)
         (void)close(fd);
     if (r == B_OK)
-        ret->fd = fd;
+        *ret = (struct pam_ask){.fd = fd, .signals = watch_signals()};
     return r;
 }
 
@@ -41,7 +55,9 @@ void pam_ask_close(struct pam_ask *a)
 {
     if (a->fd >= 0)
         (void)close(a->fd);
-    a->fd = -1;
+    if (a->signals >= 0)
+        (void)close(a->signals);
+    *a = (struct pam_ask){.fd = -1, .signals = -1};
 }
 
 static enum b_code put(const struct pam_ask *a, const void *packet, size_t n, struct b_err *err)
@@ -109,20 +125,22 @@ static enum b_code take_packet(const struct pam_ask *a, json_t **ret, struct b_e
     return n > 0 ? B_OK : b_err_set(err, B_E_AGENT_GONE, 0, "the agent ended the connection");
 }
 
-/* A signal that the calling program handles does not end the wait: whoever wants that ends the
- * program, and the agent sees the connection go. */
+/* A signal that the calling program handles does not end the wait: it may be a window that changes
+ * its size. Whoever wants that ends the program, and the agent sees the connection go. */
 enum b_code pam_ask_hear(const struct pam_ask *a, unsigned seconds, json_t **ret, struct b_err *err)
 {
-    struct pollfd p = {.fd = a->fd, .events = POLLIN};
+    struct pollfd p[2] = {{.fd = a->fd, .events = POLLIN}, {.fd = a->signals, .events = POLLIN}};
     int64_t until = now_ms() + (int64_t)seconds * 1000;
     int got = 0;
     for (int64_t left = until - now_ms(); got <= 0 && left > 0; left = until - now_ms()) {
-        got = poll(&p, 1, (int)left);
+        got = poll(p, B_COUNT(p), (int)left);
         if (got < 0 && errno != EINTR)
             return b_err_set(err, B_E_AGENT_GONE, (uint32_t)errno, "waiting for the agent: %s",
                              strerror(errno));
     }
     *ret = NULL;
+    if (got > 0 && p[0].revents == 0)
+        return b_err_set(err, B_E_CANCELLED, 0, "a signal asks this program to end");
     if (got <= 0)
         return b_err_set(err, B_E_AGENT_GONE, 0, "the agent says nothing");
     enum b_code r = take_packet(a, ret, err);

@@ -396,8 +396,9 @@ static int authenticate(struct attempt *a)
 
 EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int count, const char **words)
 {
-    struct attempt a = {
-        .pamh = pamh, .is_silent = ((unsigned)flags & PAM_SILENT) != 0, .ask = {.fd = -1}};
+    struct attempt a = {.pamh = pamh,
+                        .is_silent = ((unsigned)flags & PAM_SILENT) != 0,
+                        .ask = {.fd = -1, .signals = -1}};
     struct b_err err;
     (void)bindtextdomain("tessere", TESSERE_LOCALEDIR);
     (void)bind_textdomain_codeset("tessere", "UTF-8");

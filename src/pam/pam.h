@@ -53,7 +53,8 @@ B_NODISCARD enum b_code pam_file_read(const char *path, size_t max, char **ret, 
 enum { PAM_PIN_MAX = 12 };
 
 struct pam_ask {
-    int fd;
+    int fd;      /* -1: not open */
+    int signals; /* readable when one waits that the calling program holds back */
 };
 /* Connects. Whoever listens there must be root or `agent`, as the kernel tells it. B_E_AGENT_GONE.
  */
@@ -64,7 +65,8 @@ void pam_ask_close(struct pam_ask *a);
 B_NODISCARD enum b_code pam_ask_say(const struct pam_ask *a, json_t *message, struct b_err *err);
 /* digits: up to PAM_PIN_MAX. What is written of it here is wiped. */
 B_NODISCARD enum b_code pam_ask_pin(const struct pam_ask *a, const char *digits, struct b_err *err);
-/* The next answer, a new reference, whose field `answer` is a text. */
+/* The next answer, a new reference, whose field `answer` is a text. B_E_AGENT_GONE; B_E_CANCELLED
+ * when the calling program holds back a signal that asks it to end, as sudo(8) does with ^C. */
 B_NODISCARD enum b_code pam_ask_hear(const struct pam_ask *a, unsigned seconds, json_t **ret,
                                      struct b_err *err);
 /* One packet as such an object, or NULL. */

@@ -218,17 +218,18 @@ sudoes() {
     terminal setpriv --reuid 2001 --regid 2001 --init-groups sudo id -un -- "$present" "!$work/badge anne" "?Badge PIN:" 135790 "?root" >"$work/screen" 2>&1
 }
 check "sudo: badge and PIN" sudoes
-sudo_stops() {
+sudo_stops() { # sudo keeps ^C back for as long as it asks PAM
     cleared
+    local before=$SECONDS
     ! terminal setpriv --reuid 2001 --regid 2001 --init-groups sudo -k id -un -- "$present" "^C" >"$work/screen" 2>&1 &&
-        shows "Present your badge." && ! shows root
+        shows "Present your badge." && ! shows root && [ $((SECONDS - before)) -lt 15 ]
 }
 check "sudo: ^C while it waits" sudo_stops
 sudo_refuses() {
     cleared
     terminal setpriv --reuid 2001 --regid 2001 --init-groups sudo -k id -un -- "$present" "!$work/badge bruno" "?Badge PIN:" 135790 "?Sorry, try again." "$present" "^C" >"$work/screen" 2>&1
     cat "$work/screen"
-    ! shows root && ! shows assword
+    ! shows root && ! shows "password for"
 }
 check "sudo: Bruno's badge in Anne's session is refused" sudo_refuses
 start_sshd() {
@@ -252,6 +253,28 @@ comes_near() { ssh_to 127.0.0.1 "?Press Enter" "!$work/badge anne" "" "?Badge PI
 check "sshd, from this machine: Enter, badge, PIN" comes_near
 comes_far() { ssh_to 192.0.2.7 "?Password:" anne-password && ! shows "badge"; }
 check "sshd, from another: no badge is asked for, the password is" comes_far
+
+block lock >/etc/pam.d/vlock
+block greeter >/etc/pam.d/lightdm
+echo '@include common-auth' >>/etc/pam.d/lightdm
+lets_anne_ask() { # the lock runs as her, and asks the agent as her
+    sed -i 's|mode: "0600"|mode: "0660", group: anne|' "$work/pharmacy-1.yaml" && kill -HUP "$agent_pid" || return 1
+    for ((i = 0; i < 50; i++)); do [ "$(stat -c %a:%G /run/tessere-agent/socket)" = 660:anne ] && return 0; sleep 0.1; done
+    return 1
+}
+check "Anne's own programs may ask for a tap" lets_anne_ask
+unlocks() {
+    cleared
+    USER=anne terminal setpriv --reuid 2001 --regid 2001 --init-groups vlock -- "?ENTER" "" "$present" "!$work/badge anne" "?Badge PIN:" 135790 >"$work/screen" 2>&1
+}
+check "vlock, a lock that runs as her: Enter, badge, PIN" unlocks
+stays_locked() {
+    cleared
+    ! USER=anne terminal setpriv --reuid 2001 --regid 2001 --init-groups timeout 25 vlock -- "?ENTER" "" "$present" "!$work/badge bruno" "?Badge PIN:" 135790 "?not the badge of this account" >"$work/screen" 2>&1
+}
+check "it stays locked for Bruno's" stays_locked
+greets() { cleared; terminal pamtester lightdm nobody-such authenticate -- "$present" "!$work/badge anne" "?Badge PIN:" 135790 "?successfully authenticated" >"$work/screen" 2>&1; }
+check "the greeter's line: the badge says who comes" greets
 
 # --- those who mean it ill. One who listens in the agent's place, as root even:
 cat >"$work/fake" <<'P'

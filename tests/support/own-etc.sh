@@ -18,6 +18,7 @@ own_etc() {
         mount -t tmpfs own-log /var/log && mount -t tmpfs -o mode=711 own-sudo /var/lib/sudo
 }
 
+# shellcheck disable=SC2154 # $work is of tap.sh
 # own_pam_module FILE: PAM finds this module by its name, beside the machine's
 own_pam_module() {
     local place
