@@ -106,6 +106,8 @@ static enum b_code act_on(const struct session_config *c, struct session_facts *
         r = tell_identity(c, act, f->subject, err);
     if (r == B_OK)
         r = session_do(bus, f, greeter, act, err);
+    if (r != B_OK && act == SESSION_KIOSK_BEGIN) /* it did not open: nobody's turn */
+        (void)!tell_identity(c, SESSION_KIOSK_END, f->subject, NULL);
     session_bus_free(&bus);
     return r;
 }
