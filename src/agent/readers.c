@@ -170,12 +170,11 @@ static enum b_code serve_card(struct reader *me, struct remote *r, const struct 
     struct agent_turn turn;
     struct b_err err;
     agent_turn_begin(watch->local, me->name, &watch->pin, &turn);
-    enum b_code code = agent_tap(r, self, ch, turn.challenge, &turn.pin, outcome, &err);
-    if (code != B_OK)
-        code = agent_desk(r, ch, outcome, &err);
+    if (agent_tap(r, self, ch, turn.challenge, &turn.pin, outcome, &err) != B_OK)
+        (void)!agent_desk(r, ch, outcome, &err);
     if (agent_takeover(r, ch, &say, outcome))
         (void)!agent_tap(r, self, ch, turn.challenge, &turn.pin, outcome, &err);
-    code = outcome->code;
+    enum b_code code = outcome->code;
     outcome->is_waited_for = turn.wait != 0;
     agent_turn_end(&turn, me->name, outcome);
     tell_outcome(me->run, self, me->name, outcome);

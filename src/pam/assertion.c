@@ -26,7 +26,9 @@ static bool decode(struct b_wr *w, const char *text, size_t n)
     if (n == 0 || n % 4 == 1 || whole > ENCODED_MAX)
         return false;
     for (size_t i = 0; i < whole; i++) {
-        char c = i < n ? text[i] : '=';
+        char c = '=';
+        if (i < n)
+            c = text[i];
         if (i < n && (c == '+' || c == '/' || c == '='))
             return false;
         padded[i] = c;

@@ -21,6 +21,7 @@ enum {
     ANSWER_S = 10,   /* for what the agent knows by itself */
     VERDICT_S = 30,  /* beyond the wait for a card: reading it, and the server */
     ANSWERS = 24,    /* in one attempt, at most */
+    TAPS = 3,        /* of a badge that was lifted too soon */
     PIN_LOOKS = 3,   /* at a PIN that cannot be one */
     ACCOUNTS = 1000, /* uids below are the system's, which only a list gives to a person */
     KEYS_MAX = 65536,
@@ -82,23 +83,33 @@ static int refuse(const struct attempt *a, int pam, const char *sentence)
     return pam;
 }
 
-static int end(const struct attempt *a, enum b_code code, const struct b_err *err)
+static size_t row_of(enum b_code code)
 {
     size_t i = 0;
     while (i < B_COUNT(results) && results[i].code != code)
         i++;
-    bool is_known = i < B_COUNT(results);
+    return i;
+}
+
+/* The server's own, when there is one. */
+static const char *sentence_of(const struct attempt *a, enum b_code code)
+{
+    size_t i = row_of(code);
+    const char *ours = i < B_COUNT(results) ? results[i].sentence : N_("Badge refused.");
+    return a->said[0] != '\0' || ours[0] == '\0' ? a->said : translate(a, ours);
+}
+
+static int end(const struct attempt *a, enum b_code code, const struct b_err *err)
+{
+    size_t i = row_of(code);
     int status = b_code_exit(code);
-    int pam = is_known ? results[i].pam : PAM_AUTH_ERR;
-    if (!is_known && (status == 4 || status == 6 || status == 7))
-        pam = PAM_AUTHINFO_UNAVAIL;
+    bool is_trouble = status == 4 || status == 6 || status == 7;
     pam_syslog(a->pamh, code == B_E_ASSERTION_BAD ? LOG_ALERT : LOG_NOTICE, "%s: %s",
                b_code_name(code), err->msg);
-    if (a->said[0] != '\0')
-        tell(a, PAM_ERROR_MSG, a->said);
-    else if (!is_known || results[i].sentence[0] != '\0')
-        tell(a, PAM_ERROR_MSG, translate(a, is_known ? results[i].sentence : N_("Badge refused.")));
-    return pam;
+    tell(a, PAM_ERROR_MSG, sentence_of(a, code));
+    if (i < B_COUNT(results))
+        return results[i].pam;
+    return is_trouble ? PAM_AUTHINFO_UNAVAIL : PAM_AUTH_ERR;
 }
 
 /* --- the PIN -----------------------------------------------------------------------------------
@@ -221,8 +232,9 @@ static enum b_code take_end(struct attempt *a, const json_t *answer, struct b_er
     enum b_code r = code_of(name);
     if (r == B_OK && is_outcome)
         return B_OK;
-    if (is_outcome)
-        (void)snprintf(a->said, sizeof(a->said), "%s", pam_answer_text(answer, "sentence"));
+    const char *sentence = pam_answer_text(answer, "sentence");
+    if (is_outcome && strcmp(sentence, b_code_text(r)) != 0) /* that is the agent's, for programs */
+        (void)snprintf(a->said, sizeof(a->said), "%s", sentence);
     return b_err_set(err, r == B_OK ? B_E_AGENT_GONE : r, 0, "the agent says %s", name);
 }
 
@@ -253,23 +265,45 @@ static enum b_code follow(struct attempt *a, json_t **ret_end, struct b_err *err
     return b_err_set(err, B_E_AGENT_GONE, 0, "the agent comes to no end");
 }
 
-/* A tap and its proof; a->subject: whose it was. */
-static enum b_code tap(struct attempt *a, struct b_err *err)
+/* A badge that was lifted too soon or misread is put down again: nobody was refused. */
+static bool may_come_again(enum b_code r)
 {
-    json_t *last = NULL;
-    enum b_code r = prepare(a, err);
-    if (r == B_OK)
+    return r == B_E_CARD_REMOVED || r == B_E_CHANNEL || r == B_E_NOT_FOUND || r == B_E_VAULT_BUSY;
+}
+
+/* Waits for the badge, and once more when it may come again. */
+static enum b_code wait_for_badge(struct attempt *a, json_t **ret_end, struct b_err *err)
+{
+    enum b_code r = B_OK;
+    for (unsigned i = 0; i < TAPS; i++) {
+        if (i > 0)
+            tell(a, PAM_TEXT_INFO, sentence_of(a, r));
+        a->said[0] = '\0';
+        json_decref(*ret_end);
+        *ret_end = NULL;
         r = pam_ask_say(&a->ask,
                         json_pack("{s:s, s:i, s:s}", "do", "tap", "seconds", (int)a->o.timeout,
                                   "challenge", a->challenge),
                         err);
+        if (r == B_OK)
+            r = follow(a, ret_end, err);
+        if (!may_come_again(r))
+            break;
+    }
+    return r;
+}
+
+/* A tap and its proof; a->subject: whose it was. The person is asked even by programs that want
+ * silence, as sudo(8) does: they would wait for nothing. */
+static enum b_code tap(struct attempt *a, struct b_err *err)
+{
+    json_t *last = NULL;
+    enum b_code r = prepare(a, err);
     if (r == B_OK) {
-        /* it asks for something: sudo(8), silent by default, would have the person wait for nothing
-         */
         (void)pam_prompt(a->pamh, PAM_TEXT_INFO, NULL, "%s",
                          a->o.prompt != NULL ? a->o.prompt
                                              : translate(a, N_("Present your badge.")));
-        r = follow(a, &last, err);
+        r = wait_for_badge(a, &last, err);
     }
     if (r == B_OK) {
         const char *jwt = json_string_value(json_object_get(last, "assertion"));

@@ -48,12 +48,13 @@ static void recall(const struct session_config *c, struct memory *ret)
     char *text = NULL;
     size_t n = 0;
     struct b_err ignored;
-    long long at = 0;
+    char *end = NULL;
     *ret = (struct memory){.last = ""};
     (void)snprintf(path, sizeof(path), "%s/last", c->state);
-    if (b_file_read(path, REMEMBERED_MAX, &text, &n, &ignored) == B_OK &&
-        sscanf(text, "%lld %63s", &at, ret->last) == 2)
-        ret->at_ms = at;
+    if (b_file_read(path, REMEMBERED_MAX, &text, &n, &ignored) == B_OK) {
+        ret->at_ms = strtoll(text, &end, 10);
+        (void)!sscanf(end, " %63s", ret->last);
+    }
     free(text);
     text = NULL;
     (void)snprintf(path, sizeof(path), "%s/identity", c->state);
