@@ -10,10 +10,10 @@ cd "$top"
 declare -A packages=(
     [build]="gcc libc6-dev binutils meson ninja-build pkg-config gettext
         libssl-dev libpcsclite-dev libp11-kit-dev libsqlite3-dev libjansson-dev libcyaml-dev libyaml-dev libxml2-dev
-        libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libargon2-dev libseccomp-dev libsystemd-dev libarchive-dev
+        libpam0g-dev libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libargon2-dev libseccomp-dev libsystemd-dev libarchive-dev
         libqrencode-dev libcmocka-dev libfreefare-dev libnfc-dev"
     [run]="softhsm2 libengine-pkcs11-openssl tzdata p11-kit pcscd vsmartcard-vpcd util-linux iproute2"
-    [test]="openssl zstd curl testssl.sh libfaketime sqlite3 opensc pcsc-tools libfreefare-bin mandoc systemd golang-go golang-golang-x-mod-dev
+    [test]="pamtester vlock login sudo openssh-server openssh-client locales dbus python3-dbusmock openssl zstd curl testssl.sh libfaketime sqlite3 opensc pcsc-tools libfreefare-bin mandoc systemd golang-go golang-golang-x-mod-dev
         swtpm tpm2-tools libtpm2-pkcs11-1 libtss2-tcti-swtpm0
         zbar-tools librsvg2-bin python3-cryptography"
     [node]="nodejs npm"

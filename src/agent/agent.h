@@ -62,8 +62,10 @@ struct agent_self {
 B_NODISCARD enum b_code agent_self(struct remote *r, struct agent_self *ret, struct b_err *err);
 
 struct agent_outcome {
-    enum b_code code; /* B_OK: granted */
-    bool is_desk;     /* not a tap: the desk's order is done, or has failed */
+    enum b_code code;   /* B_OK: granted */
+    bool is_desk;       /* not a tap: the desk's order is done, or has failed */
+    bool is_waited_for; /* by a program on the socket, which gets it too */
+    bool is_lifted;     /* not a tap: the badge that was granted before was taken away */
     char sentence[AGENT_TEXT_MAX];
     char holder_ref[64], holder_name[128];
     int64_t badge;
@@ -116,6 +118,9 @@ struct agent_local;
 struct agent_watch {
     void (*outcome)(void *ctx, const struct agent_self *self, const char *reader,
                     const struct agent_outcome *o);
+    /* NULL, or a badge that was granted was taken away from its reader; o as it was told before */
+    void (*lifted)(void *ctx, const struct agent_self *self, const char *reader,
+                   struct agent_outcome *o);
     void (*status)(void *ctx, const char *line); /* one line that a person understands */
     bool (*is_stopped)(void *ctx);
     void (*alive)(void *ctx); /* NULL, or called every second by the loop that finds readers */

@@ -23,6 +23,7 @@ struct socket_file {
 struct hooks_file {
     char **directories;
     uint32_t directories_count, seconds;
+    bool lifted;
 };
 struct file {
     char *state, *server, *identity, *ca, *language;
@@ -50,6 +51,7 @@ static const cyaml_schema_field_t socket_fields[] = {
 static const cyaml_schema_field_t hooks_fields[] = {
     LIST(struct hooks_file, "directories", directories, AGENT_HOOK_DIRS_MAX),
     CYAML_FIELD_UINT("seconds", CYAML_FLAG_OPTIONAL, struct hooks_file, seconds),
+    CYAML_FIELD_BOOL("lifted", CYAML_FLAG_OPTIONAL, struct hooks_file, lifted),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t fields[] = {
@@ -168,6 +170,7 @@ static enum b_code take_hooks(const struct place *p, const struct hooks_file *f,
             return wrong(p, "directories", "an absolute path is needed, not %s", f->directories[i]);
         take_text(c->directories[c->count++], sizeof(c->directories[0]), f->directories[i]);
     }
+    c->tells_lifted = f->lifted;
     return take_seconds(p, "seconds", f->seconds, &c->seconds);
 }
 

@@ -31,7 +31,8 @@ struct agent_socket_config {
 struct agent_hooks_config {
     char directories[AGENT_HOOK_DIRS_MAX][AGENT_PATH_MAX];
     size_t count;
-    unsigned seconds; /* that a hook may take */
+    unsigned seconds;  /* that a hook may take */
+    bool tells_lifted; /* hooks run also when a badge that was granted is lifted */
 };
 
 struct agent_config {

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS = 16, VARIABLES = 7, VARIABLE = 192, LINE = AGENT_PATH_MAX + 256, LAST_SECONDS = 10 };
+enum { JOBS = 16, VARIABLES = 8, VARIABLE = 192, LINE = AGENT_PATH_MAX + 256, LAST_SECONDS = 10 };
 
 /* One outcome: the environment and the standard input of its hooks. */
 struct job {
@@ -250,11 +250,14 @@ static void fill(struct job *j, const char *station, const char *reader,
     const char *how = o->code == B_OK ? "granted" : "refused";
     if (o->is_desk)
         how = o->code == B_OK ? "desk-done" : "desk-failed";
+    if (o->is_lifted)
+        how = "lifted";
     const char *values[VARIABLES][2] = {{"PATH", "/usr/local/bin:/usr/bin:/bin"},
                                         {"LANG", "C.UTF-8"},
                                         {"TESSERE_OUTCOME", how},
                                         {"TESSERE_CODE", b_code_name(o->code)},
                                         {"TESSERE_SUBJECT", o->holder_ref},
+                                        {"TESSERE_WAITED", o->is_waited_for ? "yes" : "no"},
                                         {"TESSERE_STATION", station},
                                         {"TESSERE_READER", reader}};
     for (size_t i = 0; i < VARIABLES; i++)
@@ -266,7 +269,8 @@ void agent_hooks_run(struct agent_hooks *h, const char *station, const char *rea
                      const struct agent_outcome *o)
 {
     (void)pthread_mutex_lock(&h->lock);
-    bool is_wanted = h->config.count > 0 && !h->is_ending;
+    bool is_wanted =
+        h->config.count > 0 && !h->is_ending && (h->config.tells_lifted || !o->is_lifted);
     bool has_room = h->count < JOBS;
     if (is_wanted && has_room) {
         fill(&h->jobs[(h->first + h->count) % JOBS], station, reader, o);

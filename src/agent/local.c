@@ -19,6 +19,7 @@ enum {
     PIN_MS = 55000,  /* the server waits 60 s */
     TICK_MS = 250,
     READERS = 16,
+    KEYS = 8, /* of some 200 bytes each */
 };
 
 enum pin_state { PIN_NONE, PIN_WANTED, PIN_GIVEN };
@@ -54,6 +55,7 @@ struct agent_local {
     enum b_code last_code;
     int64_t last_at; /* 0: no tap yet */
     char last_reader[AGENT_READER_MAX + 1];
+    json_t *keys; /* of assertions, as the server published them last; an array */
 };
 
 static int64_t now_ms(void)
@@ -173,6 +175,9 @@ static void act(struct agent_local *l, struct client *c, const struct agent_mess
     case AGENT_CANCEL:
         end_wait(l, c);
         say(c, json_pack("{s:s}", "answer", "cancelled"));
+        return;
+    case AGENT_KEYS:
+        say(c, json_pack("{s:s, s:O}", "answer", "keys", "keys", l->keys));
         return;
     }
 }
@@ -362,9 +367,11 @@ enum b_code agent_local_new(const struct agent_socket_config *c, struct agent_lo
     pthread_condattr_t attributes;
     struct agent_local *l = calloc(1, sizeof(*l));
     uint8_t *packet = b_secret_alloc(AGENT_MESSAGE_MAX + 1);
+    json_t *keys = json_array();
     int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (l == NULL || packet == NULL || event < 0) {
+    if (l == NULL || packet == NULL || keys == NULL || event < 0) {
         free(l);
+        json_decref(keys);
         b_secret_free(packet);
         if (event >= 0)
             (void)close(event);
@@ -376,6 +383,7 @@ enum b_code agent_local_new(const struct agent_socket_config *c, struct agent_lo
             pthread_cond_init(&l->changed, &attributes) == 0);
     (void)pthread_condattr_destroy(&attributes);
     l->packet = packet;
+    l->keys = keys;
     l->wake = event;
     for (size_t i = 0; i < CLIENTS; i++)
         l->clients[i].fd = -1;
@@ -386,6 +394,7 @@ enum b_code agent_local_new(const struct agent_socket_config *c, struct agent_lo
     if (r != B_OK) {
         (void)close(event);
         b_secret_free(packet);
+        json_decref(keys);
         free(l);
         return r;
     }
@@ -419,6 +428,7 @@ void agent_local_free(struct agent_local **pl)
     }
     (void)close(l->wake);
     b_secret_free(l->packet);
+    json_decref(l->keys);
     (void)pthread_cond_destroy(&l->changed);
     (void)pthread_mutex_destroy(&l->lock);
     free(l);
@@ -433,6 +443,27 @@ void agent_local_server(struct agent_local *l, const char *station, bool is_reac
     if (station != NULL)
         (void)snprintf(l->station, sizeof(l->station), "%s", station);
     l->is_server_reached = is_reached;
+    (void)pthread_mutex_unlock(&l->lock);
+}
+
+/* What has no room in an answer, or is no key of assertions, is left out: RFC 7517 lets a set grow.
+ */
+void agent_local_keys(struct agent_local *l, const json_t *set)
+{
+    const json_t *all = json_object_get(set, "keys");
+    json_t *kept = json_array();
+    for (size_t i = 0; i < json_array_size(all) && json_array_size(kept) < KEYS; i++) {
+        json_t *k = json_array_get(all, i);
+        const char *algorithm = json_string_value(json_object_get(k, "alg"));
+        if (algorithm != NULL && strcmp(algorithm, "ES256") == 0)
+            (void)json_array_append(kept, k);
+    }
+    if (kept == NULL)
+        return;
+    (void)pthread_mutex_lock(&l->lock);
+    json_t *old = l->keys;
+    l->keys = kept;
+    json_decref(old); /* under the lock: whoever sends them has it */
     (void)pthread_mutex_unlock(&l->lock);
 }
 

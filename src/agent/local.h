@@ -7,6 +7,8 @@
 #ifndef TESSERE_AGENT_LOCAL_H
 #define TESSERE_AGENT_LOCAL_H
 
+#include <jansson.h>
+
 #include "agent/agent.h"
 #include "agent/message.h"
 
@@ -33,6 +35,8 @@ B_NODISCARD enum b_code agent_listener_rights(const struct agent_socket_config *
 
 /* station: NULL leaves the name as it was. */
 void agent_local_server(struct agent_local *l, const char *station, bool is_reached);
+/* set: the server's JWK set; what verifies assertions is kept for those who ask for it. */
+void agent_local_keys(struct agent_local *l, const json_t *set);
 void agent_local_reader(struct agent_local *l, const char *reader, bool is_there);
 
 /* --- a tap -------------------------------------------------------------------------------------

@@ -124,6 +124,16 @@ static void say_outcome(void *ctx, const struct agent_self *self, const char *re
     (void)fflush(stdout);
 }
 
+/* For hooks alone, which get no assertion: it was for the tap. */
+static void say_lifted(void *ctx, const struct agent_self *self, const char *reader,
+                       struct agent_outcome *o)
+{
+    const struct station *st = ctx;
+    o->is_lifted = true;
+    o->assertion[0] = '\0';
+    agent_hooks_run(st->hooks, self->name, reader, o);
+}
+
 /* One line of the standard input: whoever shows the sentence types there. */
 static bool ask_pin(void *ctx, const char *sentence, char pin[static 16])
 {
@@ -206,6 +216,7 @@ static enum b_code run(const struct arguments *a, struct b_err *err)
     static struct agent_home home;
     struct station st = {.is_json = a->is_json, .options = &a->options};
     struct agent_watch watch = {.outcome = say_outcome,
+                                .lifted = say_lifted,
                                 .status = say_status,
                                 .is_stopped = is_stopped,
                                 .alive = look_after,

@@ -18,7 +18,7 @@ enum {
     AGENT_PIN_MAX = 12,
 };
 
-enum agent_ask { AGENT_STATUS, AGENT_TAP, AGENT_PIN, AGENT_CANCEL };
+enum agent_ask { AGENT_STATUS, AGENT_TAP, AGENT_PIN, AGENT_CANCEL, AGENT_KEYS };
 
 struct agent_message {
     enum agent_ask ask;

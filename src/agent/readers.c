@@ -69,10 +69,30 @@ static void tell_outcome(struct run *run, const struct agent_self *self, const c
     (void)pthread_mutex_unlock(&run->lock);
 }
 
+static void tell_lifted(struct run *run, const struct agent_self *self, const char *reader,
+                        struct agent_outcome *o)
+{
+    (void)pthread_mutex_lock(&run->lock);
+    if (run->watch->lifted != NULL && !o->is_desk)
+        run->watch->lifted(run->watch->ctx, self, reader, o);
+    (void)pthread_mutex_unlock(&run->lock);
+}
+
 static void rest(bool (*is_over)(void *ctx), void *ctx, unsigned ms)
 {
     for (unsigned waited = 0; waited < ms && !is_over(ctx); waited += 100)
         (void)usleep(100 * 1000);
+}
+
+/* The keys of assertions, for programs on the socket. Without them those can verify nothing, and
+ * say so; taps go on. */
+static void learn_keys(const struct run *run, struct remote *r)
+{
+    json_t *set = NULL;
+    struct b_err ignored;
+    if (remote_call(r, "GET", "/v1/jwks", NULL, &set, &ignored) == B_OK)
+        agent_local_keys(run->watch->local, set);
+    json_decref(set);
 }
 
 /* Connects, however long it takes, and learns what this station is. NULL: interrupted. */
@@ -90,6 +110,7 @@ static struct remote *reach_server(struct reader *me, struct agent_self *self)
         if (code == B_OK) {
             (void)snprintf(line, sizeof(line), "%s: ready", self->name);
             tell(run, line);
+            learn_keys(run, r);
             agent_local_server(run->watch->local, self->name, true);
             return r;
         }
@@ -140,33 +161,33 @@ static void say_at_reader(void *ctx, const char *sentence)
     tell(ctx, sentence);
 }
 
-/* One card, from its coming to its going. Returns the tap's code. */
+/* One card, from its coming to the end of its work. Returns the tap's code. */
 static enum b_code serve_card(struct reader *me, struct remote *r, const struct agent_self *self,
-                              struct channel *ch)
+                              struct channel *ch, struct agent_outcome *outcome)
 {
-    static _Thread_local struct agent_outcome outcome;
     const struct agent_watch *watch = me->run->watch;
     const struct agent_say say = {say_at_reader, me->run};
     struct agent_turn turn;
     struct b_err err;
     agent_turn_begin(watch->local, me->name, &watch->pin, &turn);
     const struct agent_wish wish = {.challenge = turn.challenge, .reader = me->name};
-    enum b_code code = agent_tap(r, self, ch, wish, &turn.pin, &outcome, &err);
-    if (code != B_OK)
-        code = agent_desk(r, ch, &outcome, &err);
-    if (agent_takeover(r, ch, &say, &outcome))
-        (void)!agent_tap(r, self, ch, wish, &turn.pin, &outcome, &err);
-    code = outcome.code;
-    agent_turn_end(&turn, me->name, &outcome);
-    tell_outcome(me->run, self, me->name, &outcome);
+    if (agent_tap(r, self, ch, wish, &turn.pin, outcome, &err) != B_OK)
+        (void)!agent_desk(r, ch, outcome, &err);
+    if (agent_takeover(r, ch, &say, outcome))
+        (void)!agent_tap(r, self, ch, wish, &turn.pin, outcome, &err);
+    enum b_code code = outcome->code;
+    outcome->is_waited_for = turn.wait != 0;
+    agent_turn_end(&turn, me->name, outcome);
+    tell_outcome(me->run, self, me->name, outcome);
     if (code == B_OK)
-        agent_rekey(r, ch, &outcome);
+        agent_rekey(r, ch, outcome);
     return code;
 }
 
 static void *serve(void *arg)
 {
     enum { RENEW_EVERY_S = 3600 };
+    static _Thread_local struct agent_outcome outcome;
     struct reader *me = arg;
     struct run *run = me->run;
     struct agent_self self = {.key_no = 0};
@@ -187,6 +208,7 @@ static void *serve(void *arg)
         }
         if (time(NULL) - renewed > RENEW_EVERY_S) {
             renew(me, r);
+            learn_keys(run, r);
             renewed = time(NULL);
             continue;
         }
@@ -197,9 +219,12 @@ static void *serve(void *arg)
             rest(is_interrupted, me, LOOK_MS);
             continue;
         }
-        if (serve_card(me, r, &self, ch) == B_E_SERVER_GONE)
+        enum b_code served = serve_card(me, r, &self, ch, &outcome);
+        if (served == B_E_SERVER_GONE)
             remote_free(&r);
         wait_removed(run, ch);
+        if (served == B_OK)
+            tell_lifted(run, &self, me->name, &outcome);
         channel_free(&ch);
     }
     remote_free(&r);

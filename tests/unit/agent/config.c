@@ -39,7 +39,7 @@ static void everything_that_is_said_is_taken(void **state)
                            "state: /s\nreaders: [\"OMNI*\", \"ACS ?\"]\nlanguage: en\n"
                            "back-off-seconds: 7\nsocket:\n  path: /run/x\n  mode: \"0600\"\n"
                            "  group: root\n  users: [root]\n"
-                           "hooks: {directories: [/a, /b], seconds: 9}\n"),
+                           "hooks: {directories: [/a, /b], seconds: 9, lifted: true}\n"),
                      B_OK);
     assert_string_equal(c.server, "https://kms:8443");
     assert_string_equal(c.identity, "/i/me");
@@ -52,6 +52,7 @@ static void everything_that_is_said_is_taken(void **state)
     assert_int_equal(c.hooks.count, 2);
     assert_string_equal(c.hooks.directories[1], "/b");
     assert_int_equal(c.hooks.seconds, 9);
+    assert_true(c.hooks.tells_lifted);
     assert_true(agent_config_has_reader(&c, "OMNIKEY 5022"));
     assert_true(agent_config_has_reader(&c, "ACS 1"));
     assert_false(agent_config_has_reader(&c, "ACS 10"));

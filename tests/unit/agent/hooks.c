@@ -127,6 +127,23 @@ static void a_refusal_and_the_desks_work_are_told_apart(void **state)
     assert_string_equal(get("seen"), "refused badge-revoked\ndesk-done ok\n");
 }
 
+static void a_badge_that_is_lifted_is_told_to_those_who_want_it(void **state)
+{
+    (void)state;
+    static struct agent_hooks_config wants;
+    static const struct agent_outcome waited = {.code = B_OK, .is_waited_for = true};
+    static const struct agent_outcome lifted = {.code = B_OK, .is_lifted = true};
+    put("tell", 0755, "echo $TESSERE_OUTCOME $TESSERE_WAITED >>\"$(dirname \"$0\")/seen\"");
+    wants = config;
+    wants.tells_lifted = true;
+    agent_hooks_run(h, "w", "r", &lifted);
+    agent_hooks_set(h, &wants);
+    agent_hooks_run(h, "w", "r", &waited);
+    agent_hooks_run(h, "w", "r", &lifted);
+    finish();
+    assert_string_equal(get("seen"), "granted yes\nlifted no\n");
+}
+
 static void hooks_run_in_the_order_of_their_names_and_odd_names_never(void **state)
 {
     (void)state;
@@ -258,6 +275,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         EACH(a_hook_gets_the_outcome_in_its_environment_and_the_assertion_as_input),
         EACH(a_refusal_and_the_desks_work_are_told_apart),
+        EACH(a_badge_that_is_lifted_is_told_to_those_who_want_it),
         EACH(hooks_run_in_the_order_of_their_names_and_odd_names_never),
         EACH(a_hook_that_hangs_is_killed_with_what_it_started),
         EACH(a_reader_never_waits_for_hooks),

@@ -371,6 +371,23 @@ static void a_second_agent_does_not_take_the_socket_but_a_dead_ones_is_taken(voi
 
 #define EACH(name) cmocka_unit_test_setup_teardown(name, start, end)
 
+static void the_keys_of_assertions_are_told_to_who_asks(void **state)
+{
+    (void)state;
+    json_t *set = json_loads(
+        "{\"keys\":[{\"alg\":\"RS256\",\"kid\":\"r\"},{\"alg\":\"ES256\",\"kid\":\"e\"}]}", 0,
+        NULL);
+    int fd = join();
+    tell(fd, "{\"do\":\"keys\"}");
+    expect(fd, "\"keys\":[]");
+    agent_local_keys(l, set);
+    agent_local_keys(l, set); /* in place of those before */
+    json_decref(set);
+    tell(fd, "{\"do\":\"keys\"}");
+    expect(fd, "{\"answer\":\"keys\",\"keys\":[{\"alg\":\"ES256\",\"kid\":\"e\"}]}");
+    (void)close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +406,7 @@ int main(void)
         EACH(who_is_not_named_is_not_heard),
         EACH(it_moves_with_its_configuration_and_stays_when_it_cannot),
         EACH(a_second_agent_does_not_take_the_socket_but_a_dead_ones_is_taken),
+        EACH(the_keys_of_assertions_are_told_to_who_asks),
     };
     if (mkdtemp(dir) == NULL || b_secret_init(16384, false, &err) != B_OK)
         return 1;
