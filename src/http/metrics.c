@@ -28,6 +28,10 @@ enum b_code http_metrics(struct http_call *c, struct b_err *err)
     const struct http_server *s = c->server;
     const struct service_counts k = service_writer_counts(s->service.writer);
     const struct http_syslog_counts siem = http_syslog_counted(s->syslog);
+    struct store_user_counts people;
+    enum b_code r = store_user_count(c->service.store, 0, &people, err);
+    if (r != B_OK)
+        return r;
     const struct metric metrics[] = {
         {"tessere_requests", "counter", "requests answered",
          (double)atomic_load(&s->counts.requests)},
@@ -43,6 +47,8 @@ enum b_code http_metrics(struct http_call *c, struct b_err *err)
         {"tessere_syslog_sent", "counter", "entries told to the SIEM", (double)siem.sent},
         {"tessere_syslog_dropped", "counter", "entries that could not be told to the SIEM",
          (double)siem.dropped},
+        {"tessere_directory_held", "gauge", "people who wait to be stopped: too many at once",
+         (double)people.held},
         {"tessere_vault_up", "gauge", "1 while the vault runs",
          vault_is_gone(s->service.vault) ? 0 : 1},
     };

@@ -108,6 +108,12 @@ static enum MHD_Result give(struct MHD_Connection *connection, const struct http
     bool is_said = MHD_add_response_header(r, "Content-Type", a->type) == MHD_YES &&
                    MHD_add_response_header(r, "X-Request-Id", a->request) == MHD_YES &&
                    MHD_add_response_header(r, "Cache-Control", "no-store") == MHD_YES;
+    if (is_said && a->tag[0] != '\0')
+        is_said = MHD_add_response_header(r, "ETag", a->tag) == MHD_YES;
+    if (is_said && a->location[0] != '\0')
+        is_said = MHD_add_response_header(r, "Location", a->location) == MHD_YES;
+    if (is_said && a->status == MHD_HTTP_UNAUTHORIZED && strcmp(a->type, HTTP_SCIM_TYPE) == 0)
+        is_said = MHD_add_response_header(r, "WWW-Authenticate", "Bearer") == MHD_YES;
     if (is_said && a->ends_connection)
         is_said = MHD_add_response_header(r, "Connection", "close") == MHD_YES;
     enum MHD_Result result =
@@ -169,6 +175,10 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         .content_type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Type"),
         .language = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Language"),
         .idempotency = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Idempotency-Key"),
+        .authorization = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization"),
+        .if_match = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-Match"),
+        .if_none_match = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-None-Match"),
+        .host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host"),
         .query = query,
         .query_ctx = connection,
         .body = in->is_too_long    ? NULL

@@ -452,31 +452,51 @@ struct state_change {
     const char *reason;
 };
 
+/* Called in each change after which a holder (or, with badge, one of their badges) opens nothing
+ * any more: the one place where sessions end that a tap began. */
+static enum b_code service_stopped(struct service_change *c, struct store_holder *h,
+                                   const struct store_badge *badge, struct b_err *err)
+{
+    (void)c;
+    (void)err;
+    if (badge == NULL)
+        h->full_at = 0; /* the PIN that was typed counts no longer */
+    return B_OK;
+}
+
+enum b_code service_note_badge_state(struct service_change *c, int64_t id,
+                                     enum store_badge_state to, const char *kind,
+                                     const char *reason, struct b_err *err)
+{
+    struct store_badge b;
+    enum b_code r = store_badge_by_id(c->store, id, &b, err);
+    if (r != B_OK)
+        return r;
+    bool is_allowed = to == STORE_BADGE_REVOKED  ? b.state != STORE_BADGE_REVOKED
+                      : to == STORE_BADGE_ACTIVE ? b.state == STORE_BADGE_SUSPENDED
+                                                 : b.state == STORE_BADGE_ACTIVE;
+    if (!is_allowed)
+        return b_err_set(err, B_E_BADGE_STATE, 0, "badge %lld is %s", (long long)id,
+                         store_badge_state_name(b.state));
+    b.state = to;
+    b.changed_at = c->now;
+    (void)snprintf(b.reason, sizeof(b.reason), "%s", reason);
+    r = store_badge_put(c->store, &b, err);
+    if (r == B_OK && to != STORE_BADGE_ACTIVE)
+        r = service_stopped(c, NULL, &b, err);
+    if (r != B_OK)
+        return r;
+    return service_log(
+        c,
+        (struct service_entry){
+            .kind = kind, .badge = &b, .personal = service_personal(&b), .subject = b.holder_ref},
+        err);
+}
+
 static enum b_code note_state(struct service_change *c, void *ctx, struct b_err *err)
 {
     const struct state_change *k = ctx;
-    struct store_badge b;
-    enum b_code r = store_badge_by_id(c->store, k->id, &b, err);
-    if (r != B_OK)
-        return r;
-    bool is_allowed = k->to == STORE_BADGE_REVOKED  ? b.state != STORE_BADGE_REVOKED
-                      : k->to == STORE_BADGE_ACTIVE ? b.state == STORE_BADGE_SUSPENDED
-                                                    : b.state == STORE_BADGE_ACTIVE;
-    if (!is_allowed)
-        return b_err_set(err, B_E_BADGE_STATE, 0, "badge %lld is %s", (long long)k->id,
-                         store_badge_state_name(b.state));
-    b.state = k->to;
-    b.changed_at = c->now;
-    (void)snprintf(b.reason, sizeof(b.reason), "%s", k->reason);
-    r = store_badge_put(c->store, &b, err);
-    if (r != B_OK)
-        return r;
-    return service_log(c,
-                       (struct service_entry){.kind = k->kind,
-                                              .badge = &b,
-                                              .personal = service_personal(&b),
-                                              .subject = b.holder_ref},
-                       err);
+    return service_note_badge_state(c, k->id, k->to, k->kind, k->reason, err);
 }
 
 static enum b_code change_state(struct service *sv, int64_t id, enum store_badge_state to,
@@ -553,6 +573,20 @@ struct holder_change {
     struct store_holder *ret;
 };
 
+enum b_code service_note_holder_state(struct service_change *c, struct store_holder *io,
+                                      enum store_party_state to, const char *kind,
+                                      struct b_err *err)
+{
+    enum b_code r = B_OK;
+    io->state = to;
+    io->full_at = 0;
+    if (to != STORE_PARTY_ACTIVE)
+        r = service_stopped(c, io, NULL, err);
+    if (r == B_OK)
+        r = store_holder_put(c->store, io, err);
+    return r == B_OK ? service_log(c, (struct service_entry){.kind = kind, .holder = io}, err) : r;
+}
+
 static enum b_code note_holder(struct service_change *c, void *ctx, struct b_err *err)
 {
     const struct holder_change *k = ctx;
@@ -563,11 +597,7 @@ static enum b_code note_holder(struct service_change *c, void *ctx, struct b_err
     if (h->state == k->to || (k->to == STORE_PARTY_ACTIVE && h->state != STORE_PARTY_SUSPENDED))
         return b_err_set(err, B_E_BADGE_STATE, 0, "the holder is %s",
                          store_party_state_name(h->state));
-    h->state = k->to;
-    h->full_at = 0;
-    r = store_holder_put(c->store, h, err);
-    return r == B_OK ? service_log(c, (struct service_entry){.kind = k->kind, .holder = h}, err)
-                     : r;
+    return service_note_holder_state(c, h, k->to, k->kind, err);
 }
 
 enum b_code service_holder_state(struct service *sv, const char *ref, enum store_party_state to,

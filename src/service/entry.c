@@ -334,6 +334,68 @@ enum b_code service_digest_fleet_import(struct store *s, const struct store_flee
     return store_foreign_each(s, i->id, add_foreign, out, err);
 }
 
+void service_digest_user(const struct store_user *u, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, u->salt, sizeof(u->salt));
+    number(&k, u->id);
+    text(&k, u->user_name);
+    text(&k, u->external_id);
+    text(&k, u->formatted);
+    text(&k, u->given);
+    text(&k, u->family);
+    text(&k, u->department);
+    text(&k, u->national);
+    number(&k, u->verified_at);
+    number(&k, u->wish);
+    number(&k, u->wished_at);
+    number(&k, u->is_held);
+    number(&k, u->is_stopped);
+    number(&k, u->ends_at);
+    text(&k, u->source);
+    number(&k, u->created_at);
+    number(&k, u->changed_at);
+    end(&k, out);
+}
+
+void service_digest_token(const struct store_token *t, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, t->id);
+    text(&k, t->name);
+    number(&k, t->rights);
+    block(&k, t->digest, sizeof(t->digest));
+    number(&k, t->created_at);
+    number(&k, t->expires_at);
+    number(&k, t->revoked_at);
+    end(&k, out);
+}
+
+static bool add_member(void *ctx, const struct store_member *m)
+{
+    uint8_t *digest = ctx;
+    struct record k;
+    begin(&k, digest, 32);
+    number(&k, m->id);
+    end(&k, digest);
+    return true;
+}
+
+enum b_code service_digest_team(struct store *s, const struct store_team *t, uint8_t out[static 32],
+                                struct b_err *err)
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, t->id);
+    text(&k, t->name);
+    text(&k, t->external_id);
+    number(&k, t->created_at);
+    number(&k, t->changed_at);
+    end(&k, out);
+    return store_member_each(s, t->id, add_member, out, err);
+}
+
 /* --- rows that wait for an entry ---------------------------------------------------------------
  */
 
@@ -400,6 +462,22 @@ void service_vouch_finding(struct service_change *c, const struct store_finding 
 void service_vouch_establishment(struct service_change *c, const struct store_establishment *e)
 {
     service_digest_establishment(e, vouch(c, "establishment", 1));
+}
+
+void service_vouch_user(struct service_change *c, const struct store_user *u)
+{
+    service_digest_user(u, vouch(c, "user", u->id));
+}
+
+void service_vouch_token(struct service_change *c, const struct store_token *t)
+{
+    service_digest_token(t, vouch(c, "token", t->id));
+}
+
+enum b_code service_vouch_team(struct service_change *c, const struct store_team *t,
+                               struct b_err *err)
+{
+    return service_digest_team(c->store, t, vouch(c, "team", t->id), err);
 }
 
 enum b_code service_setting_put(struct service_change *c, const char *name, const void *p, size_t n,

@@ -36,13 +36,16 @@ enum kind {
     FINDING,
     BATCH,
     CARD_EVENT,
+    USER,
+    TOKEN,
+    TEAM,
     KINDS
 };
 
 static const char *const kind_names[KINDS] = {
-    "badge",         "holder",       "station", "person",   "key",       "intent",
-    "campaign",      "rekey",        "reply",   "proposal", "approval",  "setting",
-    "establishment", "fleet-import", "finding", "batch",    "card-event"};
+    "badge",   "holder", "station",    "person",   "key",     "intent",        "campaign",
+    "rekey",   "reply",  "proposal",   "approval", "setting", "establishment", "fleet-import",
+    "finding", "batch",  "card-event", "user",     "token",   "team"};
 
 struct replay {
     struct store *store;
@@ -195,12 +198,12 @@ static void take_forgotten(struct replay *k, const json_t *body)
         l->is_there[id] = false;
 }
 
-/* A list that was taken back is there no more. */
-static void take_forgotten_list(struct replay *k, const json_t *body)
+/* A list that was taken back, a group that was deleted, is there no more. */
+static void take_gone(struct replay *k, const json_t *body, enum kind kind, const char *name)
 {
-    json_int_t id = json_integer_value(json_object_get(json_object_get(body, "detail"), "list"));
-    if (id >= 0 && (size_t)id < k->last[FLEET_IMPORT].cap)
-        k->last[FLEET_IMPORT].is_there[id] = false;
+    json_int_t id = json_integer_value(json_object_get(json_object_get(body, "detail"), name));
+    if (id >= 0 && (size_t)id < k->last[kind].cap)
+        k->last[kind].is_there[id] = false;
 }
 
 /* What was carried out was witnessed by the vault, which saw the quorum's signatures. */
@@ -246,7 +249,9 @@ static enum b_code take_body(struct replay *k, const struct store_entry *e, cons
     if (is_text(body, "kind", "forget-answers"))
         take_forgotten(k, body);
     if (is_text(body, "kind", "fleet-forget"))
-        take_forgotten_list(k, body);
+        take_gone(k, body, FLEET_IMPORT, "list");
+    if (is_text(body, "kind", "group-delete"))
+        take_gone(k, body, TEAM, "group");
     if (is_text(body, "kind", "carry-out") && take_receipt(k, e->index, body) != B_OK)
         return k->code;
     bool is_tap = is_text(body, "kind", "tap") && is_text(body, "outcome", "ok");
@@ -349,6 +354,8 @@ TAKE(setting, SETTING, id)
 TAKE(finding, FINDING, id)
 TAKE(batch, BATCH, id)
 TAKE(card_event, CARD_EVENT, id)
+TAKE(user, USER, id)
+TAKE(token, TOKEN, id)
 #undef TAKE
 
 static enum b_code check_generations(struct replay *k)
@@ -397,6 +404,24 @@ static enum b_code check_fleet(struct replay *k)
     if (r == B_OK && k->code == B_OK && count != k->listed)
         r = b_err_set(k->err, B_E_JOURNAL_BROKEN, 0, "badges that belong to no list");
     k->found->records += (uint64_t)k->listed;
+    return r;
+}
+
+static bool take_team(void *ctx, const struct store_team *t)
+{
+    struct replay *k = ctx;
+    uint8_t digest[32];
+    k->code = service_digest_team(k->store, t, digest, k->err);
+    return k->code == B_OK && compare(k, TEAM, (size_t)t->id, digest);
+}
+
+static enum b_code check_directory(struct replay *k)
+{
+    enum b_code r = store_user_each(k->store, STORE_USER_ALL, 0, take_user, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_team_each(k->store, take_team, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_token_each(k->store, take_token, k, k->err);
     return r;
 }
 
@@ -451,6 +476,8 @@ static enum b_code check_records(struct replay *k)
         r = check_generations(k);
     if (r == B_OK && k->code == B_OK)
         r = check_work(k);
+    if (r == B_OK && k->code == B_OK)
+        r = check_directory(k);
     if (r == B_OK && k->code == B_OK)
         r = check_removed(k);
     return r != B_OK ? r : k->code;

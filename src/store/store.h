@@ -6,6 +6,7 @@
  *   people.h   holders, stations, people, proposals
  *   fleet.h    badges that others encoded, from lists
  *   stock.h    batches of physical cards
+ *   directory.h people and groups of the hospital's directory, and its tokens
  *   log.h      the journal's rows, settings, kept answers
  *   driver.h   what a database must offer (prepare, bind, step, transactions); sqlite.c is one
  *   migrations numbered, applied in order, each in one transaction
@@ -20,6 +21,7 @@
 #include "base/base.h"
 #include "crypto/role.h"
 #include "store/campaign.h"
+#include "store/directory.h"
 #include "store/fleet.h"
 #include "store/log.h"
 #include "store/people.h"
@@ -143,6 +145,11 @@ B_NODISCARD enum b_code store_badge_by_id(struct store *s, int64_t id, struct st
 B_NODISCARD enum b_code store_badge_each(struct store *s, int64_t after_id, const char *holder,
                                          bool (*fn)(void *ctx, const struct store_badge *b),
                                          void *ctx, struct b_err *err);
+
+/* Exactly this holder's, in order of id. */
+B_NODISCARD enum b_code store_badge_of(struct store *s, const char *holder_ref,
+                                       bool (*fn)(void *ctx, const struct store_badge *b),
+                                       void *ctx, struct b_err *err);
 
 /* --- intents -----------------------------------------------------------------------------------
  */
