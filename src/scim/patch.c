@@ -282,7 +282,8 @@ static enum b_code apply(enum scim_type type, json_t *doc, const json_t *body, s
     struct operation o = {.type = type, .verb = (enum verb)i};
     if (o.verb != REMOVE && value == NULL)
         return b_err_set(err, B_E_SCIM_VALUE, 0, "a value is missing");
-    if (path == NULL || json_is_null(path) || json_string_length(path) == 0)
+    if (path == NULL || json_is_null(path) ||
+        (json_is_string(path) && json_string_length(path) == 0))
         return o.verb == REMOVE
                    ? b_err_set(err, B_E_SCIM_TARGET, 0, "what to remove is not said")
                    : change_whole(&o, type == SCIM_TYPE_USER ? SCIM_SCHEMA_USER : SCIM_SCHEMA_GROUP,
