@@ -144,7 +144,7 @@ static bool goes_on(struct pull *k, const char *who, enum b_code r, const struct
     return true;
 }
 
-static bool put(struct pull *k, struct service_resource *io, const char *who, bool is_leaver)
+static bool put(struct pull *k, struct service_resource *io, const char *who)
 {
     struct b_err err = {0};
     struct service *sv = &k->cli->service;
@@ -155,6 +155,8 @@ static bool put(struct pull *k, struct service_resource *io, const char *who, bo
                         ? B_OK
                         : service_resource_get(sv->store, io->type, io->id, "", &now, &err);
     bool is_same = r == B_OK && now != NULL && is_said(io->body, now);
+    bool is_leaver = json_is_true(json_object_get(now, "active")) &&
+                     !json_is_true(json_object_get(io->body, "active"));
     json_decref(now);
     if (r != B_OK || is_same)
         return goes_on(k, who, r, &err);
@@ -186,7 +188,7 @@ static bool put_people(struct pull *k)
             io.id = service_resource_id(SCIM_TYPE_USER, known);
         if (known == NULL && !is_active) /* whom we never had need not be stopped */
             continue;
-        if (!put(k, &io, json_string_value(json_object_get(o, "userName")), !is_active))
+        if (!put(k, &io, json_string_value(json_object_get(o, "userName"))))
             return false;
     }
     return true;
@@ -329,6 +331,7 @@ static enum b_code compare_and_change(struct pull *k, struct b_err *err)
                                    &is_too_much, err);
     if (r != B_OK)
         return r;
+    is_too_much = is_too_much && k->left > 0;
     sv->directory.holds_all = is_too_much; /* then not the first few either */
     k->code = B_OK;
     k->err = err;
