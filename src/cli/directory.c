@@ -41,13 +41,14 @@ static enum b_code decide(struct cli *c, bool is_refused, struct b_err *err)
     int64_t count = 0;
     json_t *o = NULL;
     const char *path = is_refused ? "/v1/directory/refuse" : "/v1/directory/release";
-    if (!cli_ask(c, is_refused ? _("Keep all who wait?") : _("Stop all who wait?")))
-        return b_err_set(err, B_E_CANCELLED, 0, "tessere directory");
-    enum b_code r =
-        cli_is_far(c) ? cli_far(c, "POST", path, json_object(), &o, err) : cli_open(c, false, err);
-    if (r == B_OK && o == NULL)
+    enum b_code r = cli_is_far(c) ? B_OK : cli_open(c, false, err);
+    if (r == B_OK && !cli_ask(c, is_refused ? _("Keep all who wait?") : _("Stop all who wait?")))
+        r = b_err_set(err, B_E_CANCELLED, 0, "tessere directory");
+    if (r == B_OK && cli_is_far(c))
+        r = cli_far(c, "POST", path, json_object(), &o, err);
+    else if (r == B_OK)
         r = service_directory_release(&c->service, is_refused, &count, err);
-    else
+    if (o != NULL)
         count = json_integer_value(json_object_get(o, "count"));
     json_decref(o);
     if (r == B_OK)

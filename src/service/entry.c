@@ -12,44 +12,10 @@
 
 #include "crypto/crypto.h"
 #include "service/change.h"
+#include "service/record.h"
 
 /* --- digests of records ------------------------------------------------------------------------
  */
-
-enum { RECORD_MAX = 1024 };
-
-struct record {
-    uint8_t bytes[RECORD_MAX];
-    struct b_wr w;
-};
-
-static void begin(struct record *k, const uint8_t *salt, size_t n)
-{
-    k->w = b_wr_from(k->bytes, sizeof(k->bytes));
-    b_wr_bytes(&k->w, salt, n);
-}
-
-static void number(struct record *k, int64_t v)
-{
-    b_wr_le64(&k->w, (uint64_t)v);
-}
-
-static void block(struct record *k, const void *p, size_t n)
-{
-    b_wr_le16(&k->w, (uint16_t)n);
-    b_wr_bytes(&k->w, p, n);
-}
-
-static void text(struct record *k, const char *s)
-{
-    block(k, s, strlen(s));
-}
-
-static void end(struct record *k, uint8_t out[static 32])
-{
-    b_check(b_wr_ok(&k->w));
-    crypto_sha256(k->bytes, k->w.len, out);
-}
 
 /* tapped_at is not in it: it is the time of the last tap that the journal tells. */
 void service_digest_badge(const struct store_badge *b, uint8_t out[static 32])
@@ -332,68 +298,6 @@ enum b_code service_digest_fleet_import(struct store *s, const struct store_flee
     number(&k, i->at);
     end(&k, out);
     return store_foreign_each(s, i->id, add_foreign, out, err);
-}
-
-void service_digest_user(const struct store_user *u, uint8_t out[static 32])
-{
-    struct record k;
-    begin(&k, u->salt, sizeof(u->salt));
-    number(&k, u->id);
-    text(&k, u->user_name);
-    text(&k, u->external_id);
-    text(&k, u->formatted);
-    text(&k, u->given);
-    text(&k, u->family);
-    text(&k, u->department);
-    text(&k, u->national);
-    number(&k, u->verified_at);
-    number(&k, u->wish);
-    number(&k, u->wished_at);
-    number(&k, u->is_held);
-    number(&k, u->is_stopped);
-    number(&k, u->ends_at);
-    text(&k, u->source);
-    number(&k, u->created_at);
-    number(&k, u->changed_at);
-    end(&k, out);
-}
-
-void service_digest_token(const struct store_token *t, uint8_t out[static 32])
-{
-    struct record k;
-    begin(&k, NULL, 0);
-    number(&k, t->id);
-    text(&k, t->name);
-    number(&k, t->rights);
-    block(&k, t->digest, sizeof(t->digest));
-    number(&k, t->created_at);
-    number(&k, t->expires_at);
-    number(&k, t->revoked_at);
-    end(&k, out);
-}
-
-static bool add_member(void *ctx, const struct store_member *m)
-{
-    uint8_t *digest = ctx;
-    struct record k;
-    begin(&k, digest, 32);
-    number(&k, m->id);
-    end(&k, digest);
-    return true;
-}
-
-enum b_code service_digest_team(struct store *s, const struct store_team *t, uint8_t out[static 32],
-                                struct b_err *err)
-{
-    struct record k;
-    begin(&k, NULL, 0);
-    number(&k, t->id);
-    text(&k, t->name);
-    text(&k, t->external_id);
-    number(&k, t->created_at);
-    number(&k, t->changed_at);
-    end(&k, out);
-    return store_member_each(s, t->id, add_member, out, err);
 }
 
 /* --- rows that wait for an entry ---------------------------------------------------------------

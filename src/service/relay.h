@@ -60,6 +60,10 @@ B_NODISCARD enum b_code service_generations_of(const struct service *sv, enum ke
 B_NODISCARD enum b_code service_judge_badge(const struct store_badge *b, struct b_err *err);
 /* What the journal keeps of a badge beside the tree. */
 json_t *service_personal(const struct store_badge *b);
+/* Called in each change after which a holder (or, with badge, one of their badges; h is NULL then)
+ * opens nothing any more: the one place where sessions end that a tap began. */
+B_NODISCARD enum b_code service_stopped(struct service_change *c, struct store_holder *h,
+                                        const struct store_badge *badge, struct b_err *err);
 /* In a change: the state and its entry. Whether a holder may become so is the caller's affair. */
 B_NODISCARD enum b_code service_note_badge_state(struct service_change *c, int64_t id,
                                                  enum store_badge_state to, const char *kind,

@@ -420,9 +420,7 @@ static enum b_code check_directory(struct replay *k)
     enum b_code r = store_user_each(k->store, STORE_USER_ALL, 0, take_user, k, k->err);
     if (r == B_OK && k->code == B_OK)
         r = store_team_each(k->store, take_team, k, k->err);
-    if (r == B_OK && k->code == B_OK)
-        r = store_token_each(k->store, take_token, k, k->err);
-    return r;
+    return r == B_OK && k->code == B_OK ? store_token_each(k->store, take_token, k, k->err) : r;
 }
 
 static enum b_code check_work(struct replay *k)
