@@ -316,8 +316,9 @@ bool scim_time_read(const char *text, int64_t *ret)
     if (at == NULL)
         return false;
     if (*at == '.')
-        for (int64_t part = 100; at++, *at >= '0' && *at <= '9'; part /= 10)
-            ms += (*at - '0') * part;
+        at++;
+    for (int64_t part = 100; *at >= '0' && *at <= '9'; at++, part /= 10)
+        ms += (*at - '0') * part;
     int64_t offset = 0;
     if (*at == '+' || *at == '-') {
         unsigned hours = 0;
