@@ -33,12 +33,17 @@ static const char *known_by(const json_t *v)
     return text != NULL ? text : "";
 }
 
-static size_t find_value(const json_t *list, const char *value)
+/* What values are known by, as names of an object: groups have thousands of members. */
+static json_t *set_of(const json_t *list)
 {
     size_t i = 0;
-    while (i < json_array_size(list) && strcmp(known_by(json_array_get(list, i)), value) != 0)
-        i++;
-    return i;
+    json_t *one = NULL;
+    json_t *set = json_object();
+    json_array_foreach(list, i, one)
+    {
+        (void)json_object_set_new(set, known_by(one), json_true());
+    }
+    return set;
 }
 
 /* Those that are there already stay as they are. */
@@ -46,21 +51,32 @@ static void add_values(json_t *list, const json_t *more)
 {
     size_t i = 0;
     json_t *one = NULL;
+    json_t *there = set_of(list);
     json_array_foreach(more, i, one)
     {
-        if (find_value(list, known_by(one)) == json_array_size(list))
-            (void)json_array_append(list, one);
+        if (json_object_get(there, known_by(one)) != NULL)
+            continue;
+        (void)json_array_append(list, one);
+        (void)json_object_set_new(there, known_by(one), json_true());
     }
+    json_decref(there);
 }
 
 static void remove_values(json_t *list, const json_t *gone)
 {
+    json_t *named = set_of(gone);
+    json_t *kept = json_array();
     size_t i = 0;
     json_t *one = NULL;
-    json_array_foreach(gone, i, one)
+    json_array_foreach(list, i, one)
     {
-        (void)json_array_remove(list, find_value(list, known_by(one)));
+        if (json_object_get(named, known_by(one)) == NULL)
+            (void)json_array_append(kept, one);
     }
+    (void)json_array_clear(list);
+    (void)json_array_extend(list, kept);
+    json_decref(kept);
+    json_decref(named);
 }
 
 static enum b_code change_list(const struct operation *o, json_t *place, const json_t *value,

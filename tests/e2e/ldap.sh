@@ -13,7 +13,6 @@ leave() {
 }
 trap leave EXIT
 tessere() { "$TESSERE" --home "$home" "$@" </dev/null; }
-pull() { tessere directory pull "$@"; }
 
 # --- a directory ---
 mkdir -p "$work/db"
@@ -87,23 +86,23 @@ P
 tessere init --finess 750712184 >/dev/null
 check "without a file there is nothing to pull" bash -c "'$TESSERE' --home '$home' directory pull 2>&1 | grep -q 'ldap: is missing'"
 configure "ldap://127.0.0.1:$ldap_port"
-check "a rehearsal says what would be done" figures '[230, 0, 0, 0]' pull --dry-run
+check "a rehearsal says what would be done" figures '[230, 0, 0, 0]' tessere directory pull --dry-run
 check "and does nothing" bash -c "[ -z \"\$('$TESSERE' --home '$home' holder list)\" ]"
-check "everybody comes, page by page, past the directory's limit" figures '[230, 0, 0, 0]' pull
+check "everybody comes, page by page, past the directory's limit" figures '[230, 0, 0, 0]' tessere directory pull
 check "with their numbers and names" bash -c "'$TESSERE' --home '$home' holder list | grep -q '^E17 .*Prénom Nom17'"
-check "a second time nothing changes" figures '[0, 0, 0, 0]' pull
+check "a second time nothing changes" figures '[0, 0, 0, 0]' tessere directory pull
 check "the identifier is written as Microsoft writes it" bash -c "sqlite3 '$home/store.db' 'SELECT external_id FROM user WHERE user_name = \"user17\"' | grep -qx '00112233-4455-6677-8899-aabbccdd0011'"
 check "groups are there" bash -c "[ \"\$(sqlite3 '$home/store.db' 'SELECT count(*) FROM member JOIN team ON team.id = team WHERE name = \"Nurses\"')\" = 230 ]"
 
 printf 'dn: cn=p1,ou=people,dc=hospital\nchangetype: modify\nreplace: userAccountControl\nuserAccountControl: 514\n-\ndelete: memberOf\n\ndn: cn=p2,ou=people,dc=hospital\nchangetype: delete\n\ndn: cn=p3,ou=people,dc=hospital\nchangetype: modify\nreplace: displayName\ndisplayName: Autre Nom\n' | modify
-check "one is disabled, one is gone, one has another name" figures '[0, 1, 2, 0]' pull
+check "one is disabled, one is gone, one has another name" figures '[0, 1, 2, 0]' tessere directory pull
 check "who is disabled is suspended" bash -c "'$TESSERE' --home '$home' holder list | grep '^E1 ' | grep -q suspended"
 check "so is who is gone" bash -c "'$TESSERE' --home '$home' holder list | grep '^E2 ' | grep -q suspended"
 check "the name is the new one" bash -c "'$TESSERE' --home '$home' holder list | grep '^E3 ' | grep -q 'Autre Nom'"
 check "the group has one less, and keeps who is gone until they are deleted" bash -c "[ \"\$(sqlite3 '$home/store.db' 'SELECT count(*) FROM member')\" = 228 ]"
 printf 'dn: cn=p1,ou=people,dc=hospital\nchangetype: modify\nreplace: userAccountControl\nuserAccountControl: 512\n' | modify
 person 2 | sed '1a changetype: add' | modify
-check "both come back" figures '[0, 2, 0, 0]' pull
+check "both come back" figures '[0, 2, 0, 0]' tessere directory pull
 check "and are active" bash -c "! '$TESSERE' --home '$home' holder list | grep -q suspended"
 
 for ((i = 1; i <= 60; i++)); do printf 'dn: cn=p%s,ou=people,dc=hospital\nchangetype: modify\nreplace: userAccountControl\nuserAccountControl: 514\n\n' $i; done | modify
@@ -118,7 +117,7 @@ configure "ldap://127.0.0.1:$ldap_port"
 sed -i 's/ou=people,dc/ou=nothing,dc/' "$home/directory.yaml"
 refused() { # STATUS WORDS
     local got=0
-    pull >"$work/refused" 2>&1 || got=$?
+    tessere directory pull >"$work/refused" 2>&1 || got=$?
     cat "$work/refused"
     [ "$got" = "$1" ] && grep -qi -- "$2" "$work/refused"
 }
@@ -135,16 +134,16 @@ echo readerpw >"$work/password"
 configure "ldap://$(hostname):$ldap_port"
 check "a directory that is elsewhere is not spoken to without TLS" refused 4 'StartTLS\|contact'
 configure "ldaps://127.0.0.1:$tls_port" "ca: $work/ca.pem"
-check "TLS with the right CA" figures '[0, 0, 0, 0]' pull
+check "TLS with the right CA" figures '[0, 0, 0, 0]' tessere directory pull
 configure "ldaps://127.0.0.1:$tls_port"
 check "and not with another" refused 4 "Can't contact"
 configure "ldap://127.0.0.1:$ldap_port" 'map: {user-name: cn, external-id: objectGUID, staff-number: employeeID, groups: ""}'
-check "other attributes can be named" figures '[0, 230, 0, 0]' pull --dry-run
+check "other attributes can be named" figures '[0, 230, 0, 0]' tessere directory pull --dry-run
 printf 'dn: cn=p100,ou=people,dc=hospital\nchangetype: modify\nreplace: sAMAccountName\nsAMAccountName: user101\n' | modify
 configure "ldap://127.0.0.1:$ldap_port"
 check "two of one name are said, and nothing is changed" refused 3 'same user name'
 printf 'dn: cn=p100,ou=people,dc=hospital\nchangetype: modify\nreplace: sAMAccountName\nsAMAccountName: *)(uid=*\n' | modify
-check "a name that is a filter is a name" figures '[0, 1, 0, 0]' pull
+check "a name that is a filter is a name" figures '[0, 1, 0, 0]' tessere directory pull
 kill "$slapd"
 wait "$slapd" 2>/dev/null
 slapd=''
