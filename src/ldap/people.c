@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 static enum b_code gone(const char *what, int code, LDAP *ld, struct b_err *err)
@@ -23,6 +24,15 @@ static enum b_code gone(const char *what, int code, LDAP *ld, struct b_err *err)
 /* --- the connection ----------------------------------------------------------------------------
  */
 
+bool ldap_is_one(const char *url)
+{
+    static const char *const schemes[] = {"ldaps://", "ldap://", "ldapi://"};
+    for (size_t i = 0; i < B_COUNT(schemes); i++)
+        if (strncasecmp(url, schemes[i], strlen(schemes[i])) == 0)
+            return strpbrk(url, " ,\t\r\n") == NULL;
+    return false;
+}
+
 bool ldap_is_local(const char *url)
 {
     static const char *const hosts[] = {"localhost", "127.0.0.1", "[::1]"};
@@ -32,14 +42,22 @@ bool ldap_is_local(const char *url)
     host = host != NULL ? host + 3 : url;
     size_t n = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
     for (size_t i = 0; i < B_COUNT(hosts); i++)
-        if (strlen(hosts[i]) == n && strncasecmp(hosts[i], host, n) == 0)
+        if (strlen(hosts[i]) == n && strncasecmp(hosts[i], host, n) == 0 &&
+            strchr(":/", host[n]) != NULL) /* its end, too */
             return true;
     return false;
 }
 
 static enum b_code read_password(const char *path, char *ret, size_t cap, struct b_err *err)
 {
+    struct stat about;
     FILE *f = fopen(path, "re");
+    bool is_open = f != NULL && fstat(fileno(f), &about) == 0 && (about.st_mode & 077) != 0;
+    if (is_open) {
+        (void)fclose(f);
+        return b_err_set(err, B_E_CONFIG, 0, "password-file: %s: others may read it; chmod 600 it",
+                         path);
+    }
     bool is_read = f != NULL && fgets(ret, (int)cap, f) != NULL;
     int cause = errno;
     if (f != NULL)
@@ -91,6 +109,8 @@ static enum b_code connect_to(const struct ldap_source *s, LDAP **ret, struct b_
 {
     int version = LDAP_VERSION3;
     struct timeval timeout = {.tv_sec = (time_t)s->timeout_s};
+    if (!ldap_is_one(s->url)) /* libldap would go on with the next, which may be without TLS */
+        return b_err_set(err, B_E_CONFIG, 0, "url: one address, of ldaps://, ldap:// or ldapi://");
     int r = ldap_initialize(ret, s->url);
     if (r != LDAP_SUCCESS)
         return b_err_set(err, B_E_CONFIG, (uint32_t)r, "url: %s: %s", s->url, ldap_err2string(r));

@@ -48,6 +48,8 @@ struct ldap_person {
 B_NODISCARD enum b_code ldap_people(const struct ldap_source *source,
                                     bool (*fn)(void *ctx, const struct ldap_person *p), void *ctx,
                                     struct b_err *err);
+/* Whether a text is one address of a directory, and no list of them. */
+bool ldap_is_one(const char *url);
 /* Whether the way to it may do without TLS: a local socket, or this machine. */
 bool ldap_is_local(const char *url);
 /* A binary objectGUID, and the first part of a distinguished name: for tests. */

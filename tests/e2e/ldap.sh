@@ -128,11 +128,16 @@ check "an answer that the directory cuts is an error" refused 4 'limit exceeded'
 configure "ldap://127.0.0.1:$ldap_port"
 echo wrong >"$work/password"
 check "a wrong password is said" refused 4 'Invalid credentials'
+chmod 644 "$work/password"
+check "a password that others may read is not used" refused 2 'others may read it'
+chmod 600 "$work/password"
 : >"$work/password"
 check "an empty one is not sent" refused 2 'it is empty'
 echo readerpw >"$work/password"
 configure "ldap://$(hostname):$ldap_port"
 check "a directory that is elsewhere is not spoken to without TLS" refused 4 'StartTLS\|contact'
+configure "ldaps://127.0.0.1:$tls_port ldap://$(hostname):$ldap_port"
+check "nor is a list of which one is" refused 2 'one address'
 configure "ldaps://127.0.0.1:$tls_port" "ca: $work/ca.pem"
 check "TLS with the right CA" figures '[0, 0, 0, 0]' tessere directory pull
 configure "ldaps://127.0.0.1:$tls_port"
