@@ -563,7 +563,8 @@ void http_carry_out(struct http_server *s, struct http_peer *peer, const struct 
     uint8_t id[8];
     crypto_random(id, sizeof(id));
     b_hex(c.request, id, sizeof(id));
-    *ret = (struct http_answer){.type = "application/json"};
+    bool is_scim = strncmp(r->url, "/scim/", strlen("/scim/")) == 0;
+    *ret = (struct http_answer){.type = is_scim ? HTTP_SCIM_TYPE : "application/json"};
     c.out = json_object();
     enum b_code code = r->is_too_often
                            ? b_err_set(&err, B_E_TOO_OFTEN, 0, "more than %u requests a second",
@@ -573,7 +574,6 @@ void http_carry_out(struct http_server *s, struct http_peer *peer, const struct 
         code = serve(&c, peer, r, ret, &err);
     if (code != B_OK) {
         free(ret->text);
-        bool is_scim = strncmp(r->url, "/scim/", strlen("/scim/")) == 0;
         json_t *p = is_scim ? http_scim_error(&err) : problem(&c, &err);
         ret->text = json_dumps(p, JSON_COMPACT);
         ret->type = is_scim ? HTTP_SCIM_TYPE : "application/problem+json";

@@ -19,6 +19,7 @@ enum b_code service_put_user(struct service_change *c, struct store_user *u,
         c,
         (struct service_entry){
             .kind = kind,
+            .outcome = u->is_held ? B_E_DIRECTORY_HELD : B_OK,
             .holder = h,
             .detail = json_pack("{s:s, s:b}", "wish", wishes[u->wish], "held", (int)u->is_held),
             .personal = json_pack("{s:s, s:s, s:s}", "holder", h->ref, "name", h->name, "user",

@@ -119,7 +119,7 @@ static enum b_code rename_holder(struct service_change *c, struct store_holder *
 /* The holder with the person's staff number: one who has badges already, or a new one. */
 static enum b_code find_holder(struct service_change *c, const json_t *doc,
                                const struct store_user *u, const char *shown,
-                               struct store_holder *ret, struct b_err *err)
+                               struct store_holder *ret, bool *ret_is_new, struct b_err *err)
 {
     char ref[STORE_NAME_MAX];
     const char *number = service_doc_text(doc, SCIM_SCHEMA_ENTERPRISE, "employeeNumber");
@@ -129,7 +129,8 @@ static enum b_code find_holder(struct service_change *c, const json_t *doc,
         r = store_holder_by_ref(c->store, ref, ret, err);
     if (r == B_OK)
         return rename_holder(c, ret, shown, err);
-    if (r != B_E_NOT_FOUND)
+    *ret_is_new = r == B_E_NOT_FOUND;
+    if (!*ret_is_new)
         return r;
     *ret = (struct store_holder){.state = STORE_PARTY_ACTIVE};
     (void)snprintf(ret->ref, sizeof(ret->ref), "%s", ref);
@@ -153,6 +154,7 @@ static enum b_code join(struct service_change *c, const struct service_directory
     static struct store_user known; /* only one thread writes */
     struct store_holder h = {.id = 0};
     char shown[128];
+    bool is_new = false;
     json_t *doc = NULL;
     enum b_code r = scim_body_read(SCIM_TYPE_USER, io->body, &doc, err);
     if (r == B_OK)
@@ -160,7 +162,7 @@ static enum b_code join(struct service_change *c, const struct service_directory
     if (r == B_OK && store_user_by_name(c->store, u.user_name, &known, err) == B_OK)
         r = b_err_set(err, B_E_DUPLICATE, 0, "somebody has the userName %s already", u.user_name);
     if (r == B_OK)
-        r = find_holder(c, doc, &u, shown, &h, err);
+        r = find_holder(c, doc, &u, shown, &h, &is_new, err);
     if (r == B_OK) {
         r = store_user_by_id(c->store, h.id, &known, err);
         if (r == B_OK && known.wish != STORE_WISH_DELETED)
@@ -175,7 +177,8 @@ static enum b_code join(struct service_change *c, const struct service_directory
     json_decref(doc);
     if (r != B_OK)
         return r;
-    if (h.state == STORE_PARTY_ENDED) /* left, and is back */
+    /* Who had left is back; and whoever comes as disabled, without a badge, is no leaver. */
+    if (h.state == STORE_PARTY_ENDED || is_new)
         u.wish = STORE_WISH_DELETED;
     io->id = u.id;
     return service_note_wish(c, rules, &u, &h, wish, err);

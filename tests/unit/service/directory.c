@@ -264,6 +264,22 @@ static void too_many_leavers_are_held_until_somebody_speaks(void **state)
     journal_is_whole();
 }
 
+static void who_comes_as_disabled_is_no_leaver(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        int64_t id = 0;
+        char body[64];
+        (void)snprintf(body, sizeof(body), "{'userName':'p%d','active':false}", i);
+        MUST(change(SERVICE_CREATE, SCIM_TYPE_USER, &id, body));
+        assert_int_equal(user(id).state, STORE_PARTY_SUSPENDED);
+        assert_false(user(id).is_held);
+        MUST(set_active(id, true));
+        assert_int_equal(user(id).state, STORE_PARTY_ACTIVE);
+    }
+    journal_is_whole();
+}
+
 static void a_token_is_known_until_it_ends(void **state)
 {
     (void)state;
@@ -334,6 +350,7 @@ int main(void)
         TEST(revocation_waits_for_the_end_of_grace),
         TEST(without_grace_it_does_not_wait),
         TEST(too_many_leavers_are_held_until_somebody_speaks),
+        TEST(who_comes_as_disabled_is_no_leaver),
         TEST(a_token_is_known_until_it_ends),
         TEST(what_was_changed_behind_the_journal_is_found),
         TEST(who_is_erased_leaves_nothing),
