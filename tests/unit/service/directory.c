@@ -82,11 +82,11 @@ static int64_t join(const char *name)
     return id;
 }
 
-static struct store_user user(int64_t id)
+static const struct store_user *user(int64_t id)
 {
-    struct store_user u;
+    static struct store_user u;
     MUST(store_user_by_id(sv.store, id, &u, &err));
-    return u;
+    return &u;
 }
 
 static enum b_code put_badge(struct service_change *c, void *ctx, struct b_err *e)
@@ -129,12 +129,12 @@ static void a_leaver_is_suspended_and_comes_back(void **state)
     (void)state;
     int64_t id = join("anne");
     MUST(service_change(&sv, put_badge, (char[]){"anne"}, &err));
-    assert_int_equal(user(id).state, STORE_PARTY_ACTIVE);
+    assert_int_equal(user(id)->state, STORE_PARTY_ACTIVE);
     MUST(set_active(id, false));
-    assert_int_equal(user(id).state, STORE_PARTY_SUSPENDED);
+    assert_int_equal(user(id)->state, STORE_PARTY_SUSPENDED);
     MUST(set_active(id, false));
     MUST(set_active(id, true));
-    assert_int_equal(user(id).state, STORE_PARTY_ACTIVE);
+    assert_int_equal(user(id)->state, STORE_PARTY_ACTIVE);
     assert_int_equal(badges("anne", STORE_BADGE_ACTIVE), 1);
     journal_is_whole();
 }
@@ -146,10 +146,10 @@ static void who_was_suspended_here_stays_so(void **state)
     int64_t id = join("anne");
     MUST(service_holder_state(&sv, "anne", STORE_PARTY_SUSPENDED, "holder-suspend", &h, &err));
     MUST(set_active(id, true));
-    assert_int_equal(user(id).state, STORE_PARTY_SUSPENDED);
+    assert_int_equal(user(id)->state, STORE_PARTY_SUSPENDED);
     MUST(set_active(id, false));
     MUST(set_active(id, true));
-    assert_int_equal(user(id).state, STORE_PARTY_SUSPENDED);
+    assert_int_equal(user(id)->state, STORE_PARTY_SUSPENDED);
 }
 
 static void who_is_deleted_comes_back_without_badges(void **state)
@@ -163,12 +163,12 @@ static void who_is_deleted_comes_back_without_badges(void **state)
                    (long long)id);
     MUST(change(SERVICE_CREATE, SCIM_TYPE_GROUP, &team, body));
     MUST(change(SERVICE_DELETE, SCIM_TYPE_USER, &id, NULL));
-    assert_int_equal(user(id).state, STORE_PARTY_ENDED);
+    assert_int_equal(user(id)->state, STORE_PARTY_ENDED);
     assert_int_equal(badges("anne", STORE_BADGE_REVOKED), 1);
     assert_int_equal(set_active(id, true), B_E_NOT_FOUND);
     assert_int_equal(change(SERVICE_DELETE, SCIM_TYPE_USER, &id, NULL), B_E_NOT_FOUND);
     assert_int_equal(join("anne"), id);
-    assert_int_equal(user(id).state, STORE_PARTY_ACTIVE);
+    assert_int_equal(user(id)->state, STORE_PARTY_ACTIVE);
     assert_int_equal(badges("anne", STORE_BADGE_REVOKED), 1);
     assert_int_equal(badges("anne", STORE_BADGE_ACTIVE), 0);
     MUST(change(SERVICE_DELETE, SCIM_TYPE_GROUP, &team, NULL));
@@ -188,7 +188,7 @@ static void a_badge_of_before_is_the_persons_and_its_end_too(void **state)
                 "{'userName':'anne','urn:ietf:params:scim:schemas:extension:enterprise:2.0:User':"
                 "{'employeeNumber':'E7'}}"));
     assert_int_equal(id, h.id);
-    assert_int_equal(user(id).state, STORE_PARTY_ACTIVE);
+    assert_int_equal(user(id)->state, STORE_PARTY_ACTIVE);
     assert_int_equal(badges("E7", STORE_BADGE_REVOKED), 1); /* not given back by the way */
 }
 
@@ -200,17 +200,17 @@ static void revocation_waits_for_the_end_of_grace(void **state)
     sv.directory =
         (struct service_directory_rules){.leaver = SERVICE_LEAVER_REVOKE, .grace_s = 3600};
     MUST(set_active(id, false));
-    assert_int_equal(user(id).state, STORE_PARTY_SUSPENDED);
+    assert_int_equal(user(id)->state, STORE_PARTY_SUSPENDED);
     MUST(service_directory_tick(&sv, &err));
     assert_int_equal(badges("anne", STORE_BADGE_ACTIVE), 1);
     MUST(set_active(id, true));
-    assert_int_equal(user(id).state, STORE_PARTY_ACTIVE);
-    assert_int_equal(user(id).ends_at, 0);
+    assert_int_equal(user(id)->state, STORE_PARTY_ACTIVE);
+    assert_int_equal(user(id)->ends_at, 0);
     sv.directory.grace_s = -1; /* over already */
     MUST(set_active(id, false));
     assert_int_equal(badges("anne", STORE_BADGE_ACTIVE), 1);
     MUST(service_directory_tick(&sv, &err));
-    assert_int_equal(user(id).state, STORE_PARTY_ENDED);
+    assert_int_equal(user(id)->state, STORE_PARTY_ENDED);
     assert_int_equal(badges("anne", STORE_BADGE_REVOKED), 1);
     MUST(service_directory_tick(&sv, &err));
     journal_is_whole();
@@ -223,7 +223,7 @@ static void without_grace_it_does_not_wait(void **state)
     MUST(service_change(&sv, put_badge, (char[]){"anne"}, &err));
     sv.directory.leaver = SERVICE_LEAVER_REVOKE;
     MUST(set_active(id, false));
-    assert_int_equal(user(id).state, STORE_PARTY_ENDED);
+    assert_int_equal(user(id)->state, STORE_PARTY_ENDED);
     assert_int_equal(badges("anne", STORE_BADGE_REVOKED), 1);
 }
 
@@ -242,25 +242,25 @@ static void too_many_leavers_are_held_until_somebody_speaks(void **state)
     for (int i = 0; i < LEAVERS; i++)
         MUST(set_active(ids[i], false));
     for (int i = 0; i < LEAVERS; i++) {
-        assert_int_equal(user(ids[i]).state,
+        assert_int_equal(user(ids[i])->state,
                          i < LEAST ? STORE_PARTY_SUSPENDED : STORE_PARTY_ACTIVE);
-        assert_int_equal(user(ids[i]).is_held, i >= LEAST);
+        assert_int_equal(user(ids[i])->is_held, i >= LEAST);
     }
     MUST(store_user_count(sv.store, 0, &k, &err));
     assert_int_equal(k.held, LEAVERS - LEAST);
     MUST(change(SERVICE_DELETE, SCIM_TYPE_USER, &ids[19], NULL)); /* held stays held */
-    assert_int_equal(user(ids[19]).state, STORE_PARTY_ACTIVE);
+    assert_int_equal(user(ids[19])->state, STORE_PARTY_ACTIVE);
     MUST(set_active(ids[18], true));
-    assert_false(user(ids[18]).is_held);
+    assert_false(user(ids[18])->is_held);
     MUST(service_directory_release(&sv, false, &count, &err));
     assert_int_equal(count, LEAVERS - LEAST - 1);
-    assert_int_equal(user(ids[19]).state, STORE_PARTY_ENDED);
-    assert_int_equal(user(ids[17]).state, STORE_PARTY_SUSPENDED);
-    assert_int_equal(user(ids[18]).state, STORE_PARTY_ACTIVE);
+    assert_int_equal(user(ids[19])->state, STORE_PARTY_ENDED);
+    assert_int_equal(user(ids[17])->state, STORE_PARTY_SUSPENDED);
+    assert_int_equal(user(ids[18])->state, STORE_PARTY_ACTIVE);
     MUST(set_active(ids[50], false));
     MUST(service_directory_release(&sv, true, &count, &err));
     assert_int_equal(count, 1);
-    assert_int_equal(user(ids[50]).wish, STORE_WISH_ACTIVE);
+    assert_int_equal(user(ids[50])->wish, STORE_WISH_ACTIVE);
     journal_is_whole();
 }
 
@@ -272,10 +272,10 @@ static void who_comes_as_disabled_is_no_leaver(void **state)
         char body[64];
         (void)snprintf(body, sizeof(body), "{'userName':'p%d','active':false}", i);
         MUST(change(SERVICE_CREATE, SCIM_TYPE_USER, &id, body));
-        assert_int_equal(user(id).state, STORE_PARTY_SUSPENDED);
-        assert_false(user(id).is_held);
+        assert_int_equal(user(id)->state, STORE_PARTY_SUSPENDED);
+        assert_false(user(id)->is_held);
         MUST(set_active(id, true));
-        assert_int_equal(user(id).state, STORE_PARTY_ACTIVE);
+        assert_int_equal(user(id)->state, STORE_PARTY_ACTIVE);
     }
     journal_is_whole();
 }
@@ -312,7 +312,7 @@ static void what_was_changed_behind_the_journal_is_found(void **state)
     int64_t id = join("anne");
     int64_t team = 0;
     journal_is_whole();
-    u = user(id);
+    u = *user(id);
     u.verified_at = 1;
     MUST(store_user_put(sv.store, &u, &err));
     const struct service_verify what = {.finess = "750712184"};
@@ -332,7 +332,7 @@ static void who_is_erased_leaves_nothing(void **state)
     uint64_t count = 0;
     int64_t id = join("anne");
     MUST(service_journal_erase(&sv, "anne", &count, &err));
-    struct store_user u = user(id);
+    struct store_user u = *user(id);
     assert_null(strstr(u.user_name, "anne"));
     assert_string_equal(u.name, "");
     assert_int_equal(u.wish, STORE_WISH_DELETED);
