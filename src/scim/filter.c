@@ -1,5 +1,4 @@
 /* Filters of RFC 7644 §3.4.2.2: read by descent into a small tree, then tried on documents. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -308,6 +307,15 @@ const char *scim_filter_wants(const struct scim_filter *f, const struct scim_att
 /* --- comparing ---------------------------------------------------------------------------------
  */
 
+/* -1: there are none. */
+static int64_t two_digits(const char *text)
+{
+    for (size_t i = 0; i < 2; i++)
+        if (text[i] < '0' || text[i] > '9')
+            return -1;
+    return (text[0] - '0') * 10 + (text[1] - '0');
+}
+
 bool scim_time_read(const char *text, int64_t *ret)
 {
     struct tm tm = {.tm_isdst = 0};
@@ -321,13 +329,12 @@ bool scim_time_read(const char *text, int64_t *ret)
         ms += (*at - '0') * part;
     int64_t offset = 0;
     if (*at == '+' || *at == '-') {
-        unsigned hours = 0;
-        unsigned minutes = 0;
-        int n = 0;
-        if (sscanf(at + 1, "%2u:%2u%n", &hours, &minutes, &n) != 2)
+        int64_t hours = two_digits(at + 1);
+        int64_t minutes = hours >= 0 && at[3] == ':' ? two_digits(at + 4) : -1;
+        if (minutes < 0)
             return false;
-        offset = (*at == '-' ? -1 : 1) * (int64_t)(hours * 3600 + minutes * 60);
-        at += n + 1;
+        offset = (*at == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+        at += strlen("+00:00");
     } else {
         at += *at == 'Z';
     }

@@ -80,7 +80,10 @@ enum b_code service_token_add(struct service *sv, const char *name, uint8_t righ
     b_check(b_base64(encoded, sizeof(encoded), random, sizeof(random)));
     encoded[strcspn(encoded, "=")] = '\0';
     for (char *at = encoded; *at != '\0'; at++) /* base64url: it goes into headers and forms */
-        *at = *at == '+' ? '-' : *at == '/' ? '_' : *at;
+        if (*at == '+')
+            *at = '-';
+        else if (*at == '/')
+            *at = '_';
     (void)snprintf(text, SERVICE_TOKEN_TEXT, "%s%s", prefix, encoded);
     *ret = (struct store_token){.rights = rights_of, .expires_at = expires};
     (void)snprintf(ret->name, sizeof(ret->name), "%s", name);
