@@ -370,12 +370,12 @@ void service_vouch_establishment(struct service_change *c, const struct store_es
 
 void service_vouch_user(struct service_change *c, const struct store_user *u)
 {
-    service_digest_user(u, vouch(c, "user", u->id));
+    service_digest_user(u, vouch(c, "staff", u->id));
 }
 
 void service_vouch_token(struct service_change *c, const struct store_token *t)
 {
-    service_digest_token(t, vouch(c, "token", t->id));
+    service_digest_token(t, vouch(c, "scim-token", t->id));
 }
 
 enum b_code service_vouch_team(struct service_change *c, const struct store_team *t,

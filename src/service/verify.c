@@ -43,9 +43,9 @@ enum kind {
 };
 
 static const char *const kind_names[KINDS] = {
-    "badge",   "holder", "station",    "person",   "key",     "intent",        "campaign",
-    "rekey",   "reply",  "proposal",   "approval", "setting", "establishment", "fleet-import",
-    "finding", "batch",  "card-event", "user",     "token",   "team"};
+    "badge",   "holder", "station",    "person",   "key",        "intent",        "campaign",
+    "rekey",   "reply",  "proposal",   "approval", "setting",    "establishment", "fleet-import",
+    "finding", "batch",  "card-event", "staff",    "scim-token", "team"};
 
 struct replay {
     struct store *store;

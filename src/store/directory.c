@@ -6,11 +6,11 @@
 /* --- people ------------------------------------------------------------------------------------
  */
 
-#define USER                                                                                      \
-    "SELECT user.id, user_name, external_id, formatted, given, family, department, national,"     \
-    " verified_at, wish, wished_at, is_held, ends_at, source, created_at, changed_at, user.salt," \
-    " holder.ref, holder.name, holder.state, is_stopped FROM user JOIN holder ON holder.id = "    \
-    "user.id"
+#define USER                                                                                       \
+    "SELECT staff.id, user_name, external_id, formatted, given, family, department, national,"     \
+    " verified_at, wish, wished_at, is_held, ends_at, source, created_at, changed_at, staff.salt," \
+    " holder.ref, holder.name, holder.state, is_stopped FROM staff JOIN holder ON holder.id = "    \
+    "staff.id"
 
 static void read_user(struct statement *st, struct store_user *u)
 {
@@ -42,7 +42,7 @@ enum b_code store_user_put(struct store *s, const struct store_user *u, struct b
     struct statement *st = NULL;
     enum b_code r = store_prepare(
         s,
-        "INSERT INTO user (id, user_name, external_id, formatted, given, family, department,"
+        "INSERT INTO staff (id, user_name, external_id, formatted, given, family, department,"
         " national, verified_at, wish, wished_at, is_held, ends_at, source, created_at, changed_at,"
         " salt, is_stopped) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
         " ?15, ?16, ?17, ?18)"
@@ -103,7 +103,7 @@ static enum b_code all_users(struct statement **st, store_user_fn *fn, void *ctx
 enum b_code store_user_by_id(struct store *s, int64_t id, struct store_user *ret, struct b_err *err)
 {
     struct statement *st = NULL;
-    enum b_code r = store_prepare(s, USER " WHERE user.id = ?", &st, err);
+    enum b_code r = store_prepare(s, USER " WHERE staff.id = ?", &st, err);
     if (r != B_OK)
         return r;
     driver_bind_int(st, 1, id);
@@ -128,10 +128,10 @@ enum b_code store_user_each(struct store *s, enum store_user_which which, int64_
                             store_user_fn *fn, void *ctx, struct b_err *err)
 {
     static const char *const asked[] = {
-        USER " ORDER BY user.id",
-        USER " WHERE wish <> 2 ORDER BY user.id",
-        USER " WHERE is_held = 1 ORDER BY user.id",
-        USER " WHERE ends_at <> 0 AND ends_at <= ? AND is_held = 0 ORDER BY user.id",
+        USER " ORDER BY staff.id",
+        USER " WHERE wish <> 2 ORDER BY staff.id",
+        USER " WHERE is_held = 1 ORDER BY staff.id",
+        USER " WHERE ends_at <> 0 AND ends_at <= ? AND is_held = 0 ORDER BY staff.id",
     };
     struct statement *st = NULL;
     enum b_code r = store_prepare(s, asked[which], &st, err);
@@ -147,7 +147,7 @@ enum b_code store_user_by_external(struct store *s, const char *external_id, sto
 {
     struct statement *st = NULL;
     enum b_code r =
-        store_prepare(s, USER " WHERE external_id = ? AND wish <> 2 ORDER BY user.id", &st, err);
+        store_prepare(s, USER " WHERE external_id = ? AND wish <> 2 ORDER BY staff.id", &st, err);
     if (r != B_OK)
         return r;
     driver_bind_text(st, 1, external_id);
@@ -159,7 +159,7 @@ enum b_code store_user_by_national(struct store *s, const char *national, store_
 {
     struct statement *st = NULL;
     enum b_code r = store_prepare(
-        s, USER " WHERE national = ? AND national <> '' AND wish <> 2 ORDER BY user.id", &st, err);
+        s, USER " WHERE national = ? AND national <> '' AND wish <> 2 ORDER BY staff.id", &st, err);
     if (r != B_OK)
         return r;
     driver_bind_text(st, 1, national);
@@ -170,11 +170,12 @@ enum b_code store_user_count(struct store *s, int64_t since, struct store_user_c
                              struct b_err *err)
 {
     struct statement *st = NULL;
-    enum b_code r = store_prepare(s,
-                                  "SELECT (SELECT count(*) FROM user WHERE wish = 0),"
-                                  " (SELECT count(*) FROM user WHERE wish <> 0 AND wished_at >= ?),"
-                                  " (SELECT count(*) FROM user WHERE is_held = 1)",
-                                  &st, err);
+    enum b_code r =
+        store_prepare(s,
+                      "SELECT (SELECT count(*) FROM staff WHERE wish = 0),"
+                      " (SELECT count(*) FROM staff WHERE wish <> 0 AND wished_at >= ?),"
+                      " (SELECT count(*) FROM staff WHERE is_held = 1)",
+                      &st, err);
     if (r != B_OK)
         return r;
     driver_bind_int(st, 1, since);
@@ -190,7 +191,7 @@ enum b_code store_user_count(struct store *s, int64_t since, struct store_user_c
 /* --- tokens ------------------------------------------------------------------------------------
  */
 
-#define TOKEN "SELECT id, name, rights, digest, created_at, expires_at, revoked_at FROM token"
+#define TOKEN "SELECT id, name, rights, digest, created_at, expires_at, revoked_at FROM scim_token"
 
 static void read_token(struct statement *st, struct store_token *t)
 {
@@ -205,9 +206,10 @@ static void read_token(struct statement *st, struct store_token *t)
 
 enum b_code store_token_put(struct store *s, struct store_token *t, struct b_err *err)
 {
-    static const char insert[] = "INSERT INTO token (name, rights, digest, created_at, expires_at,"
-                                 " revoked_at) VALUES (?, ?, ?, ?, ?, ?)";
-    static const char update[] = "UPDATE token SET name = ?, rights = ?, digest = ?,"
+    static const char insert[] =
+        "INSERT INTO scim_token (name, rights, digest, created_at, expires_at,"
+        " revoked_at) VALUES (?, ?, ?, ?, ?, ?)";
+    static const char update[] = "UPDATE scim_token SET name = ?, rights = ?, digest = ?,"
                                  " created_at = ?, expires_at = ?, revoked_at = ? WHERE id = ?";
     struct statement *st = NULL;
     enum b_code r = store_prepare(s, t->id == 0 ? insert : update, &st, err);

@@ -106,9 +106,9 @@ enum b_code store_team_delete(struct store *s, int64_t id, struct b_err *err)
 enum b_code store_member_set(struct store *s, int64_t team, int64_t user, bool is_in,
                              struct b_err *err)
 {
-    static const char enter[] = "INSERT INTO member (team, user) VALUES (?, ?)"
+    static const char enter[] = "INSERT INTO member (team, staff) VALUES (?, ?)"
                                 " ON CONFLICT DO NOTHING";
-    static const char leave[] = "DELETE FROM member WHERE team = ? AND user = ?";
+    static const char leave[] = "DELETE FROM member WHERE team = ? AND staff = ?";
     return run_with(s, is_in ? enter : leave, team, user, err);
 }
 
@@ -135,8 +135,8 @@ enum b_code store_member_each(struct store *s, int64_t team, store_member_fn *fn
                               struct b_err *err)
 {
     return each(s,
-                "SELECT user, holder.name FROM member JOIN holder ON holder.id = user"
-                " WHERE team = ? ORDER BY user",
+                "SELECT staff, holder.name FROM member JOIN holder ON holder.id = staff"
+                " WHERE team = ? ORDER BY staff",
                 team, fn, ctx, err);
 }
 
@@ -145,6 +145,6 @@ enum b_code store_membership_each(struct store *s, int64_t user, store_member_fn
 {
     return each(s,
                 "SELECT team.id, name FROM member JOIN team ON team.id = member.team"
-                " WHERE user = ? ORDER BY team.id",
+                " WHERE staff = ? ORDER BY team.id",
                 user, fn, ctx, err);
 }

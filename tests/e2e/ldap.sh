@@ -91,7 +91,7 @@ check "and does nothing" bash -c "[ -z \"\$('$TESSERE' --home '$home' holder lis
 check "everybody comes, page by page, past the directory's limit" figures '[230, 0, 0, 0]' tessere directory pull
 check "with their numbers and names" bash -c "'$TESSERE' --home '$home' holder list | grep -q '^E17 .*Prénom Nom17'"
 check "a second time nothing changes" figures '[0, 0, 0, 0]' tessere directory pull
-check "the identifier is written as Microsoft writes it" bash -c "sqlite3 '$home/store.db' 'SELECT external_id FROM user WHERE user_name = \"user17\"' | grep -qx '00112233-4455-6677-8899-aabbccdd0011'"
+check "the identifier is written as Microsoft writes it" bash -c "sqlite3 '$home/store.db' 'SELECT external_id FROM staff WHERE user_name = \"user17\"' | grep -qx '00112233-4455-6677-8899-aabbccdd0011'"
 check "groups are there" bash -c "[ \"\$(sqlite3 '$home/store.db' 'SELECT count(*) FROM member JOIN team ON team.id = team WHERE name = \"Nurses\"')\" = 230 ]"
 
 printf 'dn: cn=p1,ou=people,dc=hospital\nchangetype: modify\nreplace: userAccountControl\nuserAccountControl: 514\n-\ndelete: memberOf\n\ndn: cn=p2,ou=people,dc=hospital\nchangetype: delete\n\ndn: cn=p3,ou=people,dc=hospital\nchangetype: modify\nreplace: displayName\ndisplayName: Autre Nom\n' | modify

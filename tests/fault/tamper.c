@@ -447,11 +447,11 @@ static void edit(const char *sql)
 }
 
 static const char *const tables[] = {
-    "entry",         "hash",    "personal",      "checkpoint", "badge", "holder",
-    "station",       "person",  "generation",    "intent",     "reply", "proposal",
-    "approval",      "setting", "establishment", "campaign",   "rekey", "fleet_import",
-    "foreign_badge", "finding", "batch",         "card_event", "user",  "team",
-    "member",        "token"};
+    "entry",         "hash",      "personal",      "checkpoint", "badge", "holder",
+    "station",       "person",    "generation",    "intent",     "reply", "proposal",
+    "approval",      "setting",   "establishment", "campaign",   "rekey", "fleet_import",
+    "foreign_badge", "finding",   "batch",         "card_event", "staff", "team",
+    "member",        "scim_token"};
 
 struct list {
     char items[512][64];
