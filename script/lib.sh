@@ -10,12 +10,12 @@ cd "$top"
 declare -A packages=(
     [build]="gcc libc6-dev binutils meson ninja-build pkg-config gettext
         libssl-dev libpcsclite-dev libp11-kit-dev libsqlite3-dev libjansson-dev libcyaml-dev libyaml-dev libxml2-dev
-        libpam0g-dev libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libargon2-dev libseccomp-dev libsystemd-dev libarchive-dev
+        libpam0g-dev libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libargon2-dev libseccomp-dev libsystemd-dev libarchive-dev libldap-dev
         libqrencode-dev libcmocka-dev libfreefare-dev libnfc-dev"
     [run]="softhsm2 libengine-pkcs11-openssl tzdata p11-kit pcscd vsmartcard-vpcd util-linux iproute2"
     [test]="pamtester vlock login sudo openssh-server openssh-client locales dbus python3-dbusmock openssl zstd curl testssl.sh libfaketime sqlite3 opensc pcsc-tools libfreefare-bin mandoc systemd golang-go golang-golang-x-mod-dev
         swtpm tpm2-tools libtpm2-pkcs11-1 libtss2-tcti-swtpm0
-        zbar-tools librsvg2-bin python3-cryptography"
+        zbar-tools librsvg2-bin python3-cryptography slapd ldap-utils"
     [node]="nodejs npm"
     [chromium]="chromium"
     [clang]="clang-14 libclang-rt-14-dev llvm-14"
@@ -80,6 +80,14 @@ need() {
     for name in "${missing[@]}"; do
         is_installed "$name" || die "$name could not be installed"
     done
+}
+
+# need_npm DIR: what DIR/package-lock.json names, in DIR/node_modules; no script of theirs is run
+need_npm() {
+    [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] && return
+    say "installing from npm, other people's programs, which judge ours: $1"
+    (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund </dev/null >&2) || die "npm ci in $1"
+    touch "$1/node_modules/.package-lock.json"
 }
 
 # build_tree DIR [meson option...]: a configured and built tree; its output is shown only on failure

@@ -89,6 +89,10 @@ enum cli_option {
     CLI_OPT_BADGE,
     CLI_OPT_SUPPLIER,
     CLI_OPT_TRANSPORT_KEY,
+    CLI_OPT_RIGHTS,
+    CLI_OPT_EXPIRES,
+    CLI_OPT_CSV,
+    CLI_OPT_DRY_RUN,
     CLI_OPT_COUNT_OF,
 };
 

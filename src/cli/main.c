@@ -89,11 +89,17 @@ static enum b_code find_command(struct cli *c, const char *const *words, size_t 
                                 const struct cli_command **ret, struct b_err *err)
 {
     char two[64];
+    char three[96];
     (void)snprintf(two, sizeof(two), "%.30s%s%.30s", words[0], n > 1 ? " " : "",
                    n > 1 ? words[1] : "");
+    (void)snprintf(three, sizeof(three), "%.62s%s%.30s", two, n > 2 ? " " : "",
+                   n > 2 ? words[2] : "");
     for (size_t i = 0; i < cli_command_count; i++) {
         const struct cli_command *cmd = &cli_commands[i];
-        size_t used = strcmp(cmd->words, words[0]) == 0 ? 1 : strcmp(cmd->words, two) == 0 ? 2 : 0;
+        size_t used = strcmp(cmd->words, words[0]) == 0         ? 1
+                      : strcmp(cmd->words, two) == 0            ? 2
+                      : n > 2 && strcmp(cmd->words, three) == 0 ? 3
+                                                                : 0;
         if (used == 0)
             continue;
         bool wants = cmd->operands[0] != '\0';
@@ -113,7 +119,7 @@ static enum b_code find_command(struct cli *c, const char *const *words, size_t 
 static enum b_code parse(struct cli *c, int argc, char **argv, const struct cli_command **ret,
                          struct b_err *err)
 {
-    const char *words[4] = {NULL}; /* the last stays NULL */
+    const char *words[5] = {NULL}; /* the last stays NULL */
     size_t n = 0;
     bool asks_help = false;
     for (int i = 1; i < argc; i++) {

@@ -69,14 +69,14 @@ enum b_code cli_completion(struct cli *c, struct b_err *err)
     (void)printf("' -- \"$word\")); return ;;\n    esac\n    local words=\n");
     for (size_t i = 0; i < cli_command_count; i++) {
         const char *words = cli_commands[i].words;
-        const char *space = strchr(words, ' ');
-        size_t n = space != NULL ? (size_t)(space - words) : strlen(words);
-        bool is_said = i > 0 && space != NULL && strncmp(cli_commands[i - 1].words, words, n) == 0;
-        if (!is_said)
-            (void)printf("    [ \"$before\" != '' ] || words+=' %.*s'\n", (int)n, words);
-        if (space != NULL)
-            (void)printf("    [ \"$before\" != '%.*s' ] || words+=' %s'\n", (int)n, words,
-                         space + 1);
+        const char *before = i > 0 ? cli_commands[i - 1].words : "";
+        for (size_t at = 0, n = 0; words[at] != '\0'; at += n + (words[at + n] == ' ')) {
+            n = strcspn(words + at, " ");
+            bool is_said = strncmp(before, words, at + n) == 0 && before[at + n] == ' ';
+            if (!is_said)
+                (void)printf("    [ \"$before\" != '%.*s' ] || words+=' %.*s'\n",
+                             (int)(at > 0 ? at - 1 : 0), words, (int)n, words + at);
+        }
     }
     (void)printf("    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
                  "    [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$word\"))\n}\n"

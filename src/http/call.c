@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "crypto/crypto.h"
 #include "http/http.h"
@@ -37,6 +38,9 @@ static const struct {
     {B_E_ORDER_WAITS, 409},
     {B_E_KEY_REUSED, 422},
     {B_E_KEY_EXISTS, 409},
+    {B_E_TOKEN_NEEDED, 401},
+    {B_E_TOKEN_UNKNOWN, 401},
+    {B_E_SCIM_VERSION, 412},
 };
 
 int http_status_of(enum b_code code)
@@ -161,10 +165,27 @@ static enum b_code take_person(struct http_call *c, struct b_err *err)
     return B_OK;
 }
 
+/* Who comes by a bearer token (RFC 6750 §2.1) instead of a certificate. */
+static enum b_code take_token(struct http_call *c, struct b_err *err)
+{
+    static const char scheme[] = "Bearer ";
+    const char *said = c->asked->authorization;
+    if (said == NULL || strncasecmp(said, scheme, strlen(scheme)) != 0)
+        return b_err_set(err, B_E_TOKEN_NEEDED, 0, "the request has none");
+    enum b_code r = service_token_find(c->service.store, said + strlen(scheme), &c->token, err);
+    if (r != B_OK)
+        c->token.id = 0;
+    else
+        (void)snprintf(c->actor, sizeof(c->actor), "scim:%lld", (long long)c->token.id);
+    return r;
+}
+
 /* Read from the store for each call: a revocation counts from the next message on. */
 static enum b_code identify(struct http_call *c, const struct http_peer *peer, struct b_err *err)
 {
     struct store *s = c->service.store;
+    if ((c->route->who & HTTP_SCIM) != 0)
+        return take_token(c, err);
     if (!peer->has_certificate)
         return (c->route->who & HTTP_ANYBODY) != 0
                    ? B_OK
@@ -191,12 +212,19 @@ static enum b_code identify(struct http_call *c, const struct http_peer *peer, s
                : r;
 }
 
-static enum b_code authorise(const struct http_call *c, struct b_err *err)
+static enum b_code authorise(struct http_call *c, struct b_err *err)
 {
     unsigned is = (c->station.id != 0 ? (unsigned)HTTP_STATION : 0u) |
-                  (c->person.id != 0 ? c->person.roles : 0u) | HTTP_ANYBODY;
+                  (c->person.id != 0 ? c->person.roles : 0u) | HTTP_ANYBODY |
+                  (c->token.id != 0 ? c->token.rights * (unsigned)HTTP_SCIM_READ : 0u);
     if ((c->route->who & is) != 0)
         return B_OK;
+    if (c->token.id != 0) { /* a program of the hospital's does what it was not given */
+        char what[HTTP_PATH_MAX];
+        struct b_err ignored;
+        (void)snprintf(what, sizeof(what), "%s %s", c->route->method, c->route->path);
+        (void)!service_token_refused(&c->service, &c->token, what, &ignored);
+    }
     return b_err_set(err, B_E_NOT_PERMITTED, 0, "%s %s", c->route->method, c->route->path);
 }
 
@@ -211,7 +239,8 @@ static enum b_code parse_body(struct http_call *c, const struct http_request *r,
         return B_OK;
     }
     if (r->content_type == NULL ||
-        strncmp(r->content_type, "application/json", strlen("application/json")) != 0)
+        (strncmp(r->content_type, "application/json", strlen("application/json")) != 0 &&
+         strncmp(r->content_type, HTTP_SCIM_TYPE, strlen(HTTP_SCIM_TYPE)) != 0))
         return b_err_set(err, B_E_MEDIA_TYPE, 0, "the Content-Type is %.60s",
                          r->content_type != NULL ? r->content_type : "missing");
     c->body = json_loadb(r->body, r->body_len, JSON_REJECT_DUPLICATES, &why);
@@ -463,6 +492,8 @@ static enum b_code run(struct http_call *c, const struct http_request *r, struct
     ret->text = c->text != NULL ? c->text : json_dumps(c->out, JSON_COMPACT);
     ret->type = c->type != NULL ? c->type : ret->type;
     ret->status = c->status;
+    if (c->tag[0] != '\0')
+        http_answer_header(ret, "ETag", c->tag);
     if (c->location[0] != '\0')
         http_answer_header(ret, "Location", c->location);
     c->text = NULL;
@@ -504,15 +535,17 @@ static enum b_code serve(struct http_call *c, const struct http_peer *peer,
     (void)snprintf(c->actor, sizeof(c->actor), "nobody");
     if (c->route->who == HTTP_BARE)
         return run(c, r, ret, err);
-    c->service.store =
-        http_borrow_reader(c->server, (c->route->who & (HTTP_ANYBODY | HTTP_STATION)) == 0);
+    c->service.store = http_borrow_reader(
+        c->server, (c->route->who & (HTTP_ANYBODY | HTTP_STATION | HTTP_SCIM)) == 0);
     if (c->service.store == NULL)
         return b_err_set(err, B_E_VAULT_BUSY, 0, "too many calls are under way");
     enum b_code code = identify(c, peer, err);
+    c->service.asker = (struct service_asker){.actor = c->actor, .request = c->request};
     if (code == B_OK)
         code = authorise(c, err);
     /* Whoever is not known here does not get a second request on this connection. */
-    ret->ends_connection = code != B_OK && c->station.id == 0 && c->person.id == 0;
+    ret->ends_connection =
+        code != B_OK && c->station.id == 0 && c->person.id == 0 && c->token.id == 0;
     if (code == B_OK)
         code = run(c, r, ret, err);
     http_return_reader(c);
@@ -528,13 +561,15 @@ void http_carry_out(struct http_server *s, struct http_peer *peer, const struct 
     c.service = s->service;
     c.query = r->query;
     c.query_ctx = r->query_ctx;
+    c.asked = r;
     c.is_french = is_french(r->language);
     c.status = 200;
     struct b_err err = {0};
     uint8_t id[8];
     crypto_random(id, sizeof(id));
     b_hex(c.request, id, sizeof(id));
-    *ret = (struct http_answer){.type = "application/json"};
+    bool is_scim = strncmp(r->url, "/scim/", strlen("/scim/")) == 0;
+    *ret = (struct http_answer){.type = is_scim ? HTTP_SCIM_TYPE : "application/json"};
     c.out = json_object();
     enum b_code code = r->is_too_often
                            ? b_err_set(&err, B_E_TOO_OFTEN, 0, "more than %u requests a second",
@@ -544,10 +579,12 @@ void http_carry_out(struct http_server *s, struct http_peer *peer, const struct 
         code = serve(&c, peer, r, ret, &err);
     if (code != B_OK) {
         free(ret->text);
-        json_t *p = problem(&c, &err);
+        json_t *p = is_scim ? http_scim_error(&err) : problem(&c, &err);
         ret->text = json_dumps(p, JSON_COMPACT);
-        ret->type = "application/problem+json";
+        ret->type = is_scim ? HTTP_SCIM_TYPE : "application/problem+json";
         ret->status = http_status_of(err.code);
+        if (is_scim && ret->status == 401)
+            http_answer_header(ret, "WWW-Authenticate", "Bearer");
         json_decref(p);
         atomic_fetch_add(&s->counts.problems, 1);
     }

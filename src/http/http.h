@@ -11,6 +11,7 @@
  *   signon.h   the second listener, for browsers and relying parties: OpenID Connect
  *   config.c   server.yaml
  *   syslog.c   the journal, told to a SIEM
+ *   scim.c     SCIM 2.0, under /scim/v2: its bodies and failures have forms of their own
  *   main.c     starts and stops everything
  */
 #ifndef TESSERE_HTTP_HTTP_H
@@ -24,6 +25,7 @@
 #include "events/events.h"
 #include "oidc/client.h"
 #include "service/desk.h"
+#include "service/directory.h"
 #include "service/party.h"
 #include "service/service.h"
 #include "service/station.h"
@@ -180,6 +182,9 @@ uint16_t http_server_port(const struct http_server *s);
 
 enum http_who { /* bits of a route: who may call it; a person's are those of enum store_role */
                 HTTP_STATION = 0x10,
+                HTTP_SCIM_READ = 0x200, /* by a bearer token with the right, enum store_right */
+                HTTP_SCIM_WRITE = 0x400,
+                HTTP_SCIM = HTTP_SCIM_READ | HTTP_SCIM_WRITE,
                 HTTP_ANYBODY = 0x80,
                 HTTP_BARE = 0x180, /* anybody, and neither the store nor who it is matters */
                 HTTP_OPERATOR = STORE_ROLE_OPERATOR,
@@ -211,6 +216,8 @@ struct http_call {
     void *query_ctx;
     struct store_station station; /* id 0: not a station */
     struct store_person person;   /* id 0: not a person */
+    struct store_token token;     /* id 0: none */
+    const struct http_request *asked;
     char actor[32];
     char request[33];
     bool is_french;
@@ -218,14 +225,18 @@ struct http_call {
     json_t *out;
     char *text; /* instead of out, when it is not JSON: given to free */
     const char *type;
+    char tag[SERVICE_TAG_MAX];        /* of what is answered, or "" */
     int status;                       /* 200 unless the handler says otherwise */
     char location[HTTP_LOCATION_MAX]; /* where a browser goes next, or "" */
     bool is_told_once; /* the answer has a secret: it is not kept for a repeated request */
 };
 
+#define HTTP_SCIM_TYPE "application/scim+json"
+
 /* A request, parsed as far as HTTP goes. */
 struct http_request {
     const char *method, *url, *content_type, *language, *idempotency;
+    const char *authorization, *if_match, *if_none_match, *host; /* NULL: not there */
     const char *(*query)(void *ctx, const char *name);
     void *query_ctx;
     const char *body;
@@ -265,6 +276,8 @@ void http_return_reader(struct http_call *c);
 /* Whether a route could match, before a body is taken in. */
 bool http_has_path(const char *url);
 int http_status_of(enum b_code code);
+/* scim.c: a failure as RFC 7644 §3.12 has it. NULL: out of memory. */
+json_t *http_scim_error(const struct b_err *err);
 
 /* What handlers ask of a body: B_E_BAD_INPUT names the field. Text is borrowed from the body. */
 B_NODISCARD enum b_code http_text(const struct http_call *c, const char *name, size_t max,

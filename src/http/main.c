@@ -262,6 +262,22 @@ static void keep_signers(time_t now)
     next = is_done || r != B_OK ? now + HOUR : now;
 }
 
+/* Whose grace is over has left: looked at once a minute, and at the start. */
+static void end_leavers(time_t now)
+{
+    enum { MINUTE = 60 };
+    static time_t next;
+    static struct service sv;
+    struct b_err err = {0};
+    if (now < next)
+        return;
+    next = now + MINUTE;
+    sv = server.service;
+    sv.asker = (struct service_asker){.actor = "server", .request = ""};
+    if (service_directory_tick(&sv, &err) != B_OK)
+        (void)fprintf(stderr, "tessered: who left stays suspended: %s\n", err.msg);
+}
+
 /* Once a second the store is tidied, and, when something was added, the journal is signed as it is.
  */
 static void keep_checkpoint(time_t now)
@@ -279,6 +295,7 @@ static void keep_checkpoint(time_t now)
     follow_policy();
     forget_answers(now);
     keep_signers(now);
+    end_leavers(now);
     sv = server.service;
     sv.asker = (struct service_asker){.actor = "server", .request = ""};
     end_sessions(&sv, now);

@@ -89,15 +89,20 @@ enum b_code http_readyz(struct http_call *c, struct b_err *err)
     struct vault_identity ignored;
     uint64_t size = 0;
     int64_t dead = 0;
+    struct store_user_counts people = {.held = 0};
     enum b_code r = store_entry_count(c->service.store, &size, err);
     if (r == B_OK)
         r = store_letter_count(c->service.store, STORE_LETTER_DEAD, &dead, err);
+    if (r == B_OK)
+        r = store_user_count(c->service.store, 0, &people, err);
     if (r == B_OK)
         r = ask(c, &question, &ignored, err);
     if (r == B_OK)
         (void)json_object_set_new(c->out, "status", json_string("ready"));
     if (r == B_OK && dead > 0) /* the server is ready; what others were to be told is not */
         (void)json_object_set_new(c->out, "outbox", json_string("dead-letters"));
+    if (r == B_OK && people.held > 0) /* it serves; somebody must look */
+        (void)json_object_set_new(c->out, "directory_held", json_integer(people.held));
     return r;
 }
 

@@ -36,6 +36,10 @@ enum b_code http_metrics(struct http_call *c, struct b_err *err)
             return r;
     }
     const struct http_syslog_counts siem = http_syslog_counted(s->syslog);
+    struct store_user_counts people;
+    enum b_code r = store_user_count(c->service.store, 0, &people, err);
+    if (r != B_OK)
+        return r;
     const struct metric metrics[] = {
         {"tessere_requests", "counter", "requests answered",
          (double)atomic_load(&s->counts.requests)},
@@ -59,6 +63,8 @@ enum b_code http_metrics(struct http_call *c, struct b_err *err)
          (double)letters[STORE_LETTER_WAITING]},
         {"tessere_letters_dead", "gauge", "letters that were given up: see tessere outbox list",
          (double)letters[STORE_LETTER_DEAD]},
+        {"tessere_directory_held", "gauge", "people who wait to be stopped: too many at once",
+         (double)people.held},
         {"tessere_vault_up", "gauge", "1 while the vault runs",
          vault_is_gone(s->service.vault) ? 0 : 1},
     };

@@ -127,7 +127,7 @@ static enum b_code gather(struct service_manifest *m, const char *home, const ch
 static enum b_code gather_all(struct service_manifest *m, const char *home, struct b_err *err)
 {
     static const char *const files[] = {"tessere.yaml", "profile.yaml", "policy.yaml",
-                                        "server.yaml", "backup.yaml"};
+                                        "server.yaml",  "backup.yaml",  "directory.yaml"};
     char path[SERVICE_COPY_PATH];
     enum b_code r = add(m, "store.db", err);
     for (size_t i = 0; r == B_OK && i < B_COUNT(files); i++) {

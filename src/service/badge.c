@@ -464,31 +464,37 @@ struct state_change {
     const char *reason;
 };
 
-static enum b_code note_state(struct service_change *c, void *ctx, struct b_err *err)
+enum b_code service_note_badge_state(struct service_change *c, int64_t id,
+                                     enum store_badge_state to, const char *kind,
+                                     const char *reason, struct b_err *err)
 {
-    const struct state_change *k = ctx;
     struct store_badge b;
-    enum b_code r = store_badge_by_id(c->store, k->id, &b, err);
+    enum b_code r = store_badge_by_id(c->store, id, &b, err);
     if (r != B_OK)
         return r;
-    bool is_allowed = k->to == STORE_BADGE_REVOKED  ? b.state != STORE_BADGE_REVOKED
-                      : k->to == STORE_BADGE_ACTIVE ? b.state == STORE_BADGE_SUSPENDED
-                                                    : b.state == STORE_BADGE_ACTIVE;
+    bool is_allowed = to == STORE_BADGE_REVOKED  ? b.state != STORE_BADGE_REVOKED
+                      : to == STORE_BADGE_ACTIVE ? b.state == STORE_BADGE_SUSPENDED
+                                                 : b.state == STORE_BADGE_ACTIVE;
     if (!is_allowed)
-        return b_err_set(err, B_E_BADGE_STATE, 0, "badge %lld is %s", (long long)k->id,
+        return b_err_set(err, B_E_BADGE_STATE, 0, "badge %lld is %s", (long long)id,
                          store_badge_state_name(b.state));
-    b.state = k->to;
+    b.state = to;
     b.changed_at = c->now;
-    (void)snprintf(b.reason, sizeof(b.reason), "%s", k->reason);
+    (void)snprintf(b.reason, sizeof(b.reason), "%s", reason);
     r = store_badge_put(c->store, &b, err);
     if (r != B_OK)
         return r;
-    return service_log(c,
-                       (struct service_entry){.kind = k->kind,
-                                              .badge = &b,
-                                              .personal = service_personal(&b),
-                                              .subject = b.holder_ref},
-                       err);
+    return service_log(
+        c,
+        (struct service_entry){
+            .kind = kind, .badge = &b, .personal = service_personal(&b), .subject = b.holder_ref},
+        err);
+}
+
+static enum b_code note_state(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct state_change *k = ctx;
+    return service_note_badge_state(c, k->id, k->to, k->kind, k->reason, err);
 }
 
 static enum b_code change_state(struct service *sv, int64_t id, enum store_badge_state to,
@@ -557,34 +563,4 @@ enum b_code service_validity(struct service *sv, int64_t badge_id, int64_t not_b
     if (is_temporary && not_after == 0)
         return b_err_set(err, B_E_BAD_INPUT, 0, "a temporary badge has an end");
     return service_change(sv, note_validity, &k, err);
-}
-
-struct holder_change {
-    const char *ref, *kind;
-    enum store_party_state to;
-    struct store_holder *ret;
-};
-
-static enum b_code note_holder(struct service_change *c, void *ctx, struct b_err *err)
-{
-    const struct holder_change *k = ctx;
-    struct store_holder *h = k->ret;
-    enum b_code r = store_holder_by_ref(c->store, k->ref, h, err);
-    if (r != B_OK)
-        return r;
-    if (h->state == k->to || (k->to == STORE_PARTY_ACTIVE && h->state != STORE_PARTY_SUSPENDED))
-        return b_err_set(err, B_E_BADGE_STATE, 0, "the holder is %s",
-                         store_party_state_name(h->state));
-    h->state = k->to;
-    h->full_at = 0;
-    r = store_holder_put(c->store, h, err);
-    return r == B_OK ? service_log(c, (struct service_entry){.kind = k->kind, .holder = h}, err)
-                     : r;
-}
-
-enum b_code service_holder_state(struct service *sv, const char *ref, enum store_party_state to,
-                                 const char *kind, struct store_holder *ret, struct b_err *err)
-{
-    struct holder_change k = {ref, kind, to, ret};
-    return service_change(sv, note_holder, &k, err);
 }

@@ -114,6 +114,10 @@ void service_vouch_card_event(struct service_change *c, const struct store_card_
 void service_vouch_signing_key(struct service_change *c, const struct store_signing_key *k);
 void service_vouch_stored(struct service_change *c, const struct store_stored *k);
 void service_vouch_finding(struct service_change *c, const struct store_finding *f);
+void service_vouch_user(struct service_change *c, const struct store_user *u);
+void service_vouch_token(struct service_change *c, const struct store_token *t);
+B_NODISCARD enum b_code service_vouch_team(struct service_change *c, const struct store_team *t,
+                                           struct b_err *err);
 /* Writes a setting, and has it vouched for: the only way to write one. */
 B_NODISCARD enum b_code service_setting_put(struct service_change *c, const char *name,
                                             const void *p, size_t n, struct b_err *err);
@@ -140,6 +144,11 @@ void service_digest_finding(const struct store_finding *f, uint8_t out[static 32
 B_NODISCARD enum b_code service_digest_fleet_import(struct store *s,
                                                     const struct store_fleet_import *i,
                                                     uint8_t out[static 32], struct b_err *err);
+void service_digest_user(const struct store_user *u, uint8_t out[static 32]);
+void service_digest_token(const struct store_token *t, uint8_t out[static 32]);
+/* Of a group with its members. */
+B_NODISCARD enum b_code service_digest_team(struct store *s, const struct store_team *t,
+                                            uint8_t out[static 32], struct b_err *err);
 void service_digest_establishment(const struct store_establishment *e, uint8_t out[static 32]);
 
 #endif

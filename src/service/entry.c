@@ -13,45 +13,11 @@
 #include "crypto/crypto.h"
 #include "service/change.h"
 #include "service/outbox.h"
+#include "service/record.h"
 #include "service/signon.h"
 
 /* --- digests of records ------------------------------------------------------------------------
  */
-
-enum { RECORD_MAX = 1024 };
-
-struct record {
-    uint8_t bytes[RECORD_MAX];
-    struct b_wr w;
-};
-
-static void begin(struct record *k, const uint8_t *salt, size_t n)
-{
-    k->w = b_wr_from(k->bytes, sizeof(k->bytes));
-    b_wr_bytes(&k->w, salt, n);
-}
-
-static void number(struct record *k, int64_t v)
-{
-    b_wr_le64(&k->w, (uint64_t)v);
-}
-
-static void block(struct record *k, const void *p, size_t n)
-{
-    b_wr_le16(&k->w, (uint16_t)n);
-    b_wr_bytes(&k->w, p, n);
-}
-
-static void text(struct record *k, const char *s)
-{
-    block(k, s, strlen(s));
-}
-
-static void end(struct record *k, uint8_t out[static 32])
-{
-    b_check(b_wr_ok(&k->w));
-    crypto_sha256(k->bytes, k->w.len, out);
-}
 
 /* tapped_at is not in it: it is the time of the last tap that the journal tells. */
 void service_digest_badge(const struct store_badge *b, uint8_t out[static 32])
@@ -443,6 +409,22 @@ void service_vouch_finding(struct service_change *c, const struct store_finding 
 void service_vouch_establishment(struct service_change *c, const struct store_establishment *e)
 {
     service_digest_establishment(e, vouch(c, "establishment", 1));
+}
+
+void service_vouch_user(struct service_change *c, const struct store_user *u)
+{
+    service_digest_user(u, vouch(c, "staff", u->id));
+}
+
+void service_vouch_token(struct service_change *c, const struct store_token *t)
+{
+    service_digest_token(t, vouch(c, "scim-token", t->id));
+}
+
+enum b_code service_vouch_team(struct service_change *c, const struct store_team *t,
+                               struct b_err *err)
+{
+    return service_digest_team(c->store, t, vouch(c, "team", t->id), err);
 }
 
 enum b_code service_setting_put(struct service_change *c, const char *name, const void *p, size_t n,

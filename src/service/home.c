@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "profile/file.h"
+#include "service/directory_config.h"
 #include "service/home.h"
 #include "service/policy.h"
 
@@ -66,7 +67,10 @@ enum b_code service_home_load(const char *home, struct service *sv, struct b_err
         return r;
     memcpy(p->system, e->system, sizeof(p->system));
     p->system_len = e->system_len;
-    return B_OK;
+    static struct service_directory_config directory;
+    r = service_directory_config_read(home, &directory, err);
+    sv->directory = directory.rules;
+    return r;
 }
 
 enum b_code service_read_file(const char *path, char *ret, size_t cap, size_t *ret_n,

@@ -305,6 +305,26 @@ static enum b_code erase_holder(struct service_change *c, const struct erasure *
     return store_holder_put(c->store, io, err);
 }
 
+/* What the directory said of the person goes; the row stays, as that of somebody who is gone. */
+static enum b_code erase_user(struct service_change *c, const struct erasure *e, int64_t id,
+                              struct b_err *err)
+{
+    struct store_user u;
+    enum b_code r = store_user_by_id(c->store, id, &u, err);
+    if (r == B_E_NOT_FOUND)
+        return B_OK;
+    if (r != B_OK)
+        return r;
+    struct store_user none = {
+        .id = id, .wish = STORE_WISH_DELETED, .created_at = u.created_at, .changed_at = c->now};
+    (void)snprintf(none.user_name, sizeof(none.user_name), "%s", e->gone);
+    crypto_random(none.salt, sizeof(none.salt));
+    r = store_user_put(c->store, &none, err);
+    if (r == B_OK)
+        service_vouch_user(c, &none);
+    return r;
+}
+
 /* Answers kept for repeated requests that speak of somebody. What was asked goes too: its digest
  * could be guessed. The rows stay, so that nobody's repeated request is taken for a new one. */
 static enum b_code erase_answers(struct service_change *c, const char *ref, struct b_err *err)
@@ -359,6 +379,8 @@ static enum b_code note_erasure(struct service_change *c, struct erasure *e, str
         r = erase_badge(c, e->badges[i], e->gone, err);
     if (r == B_OK && known == B_OK)
         r = erase_holder(c, e, &h, err);
+    if (r == B_OK && known == B_OK)
+        r = erase_user(c, e, h.id, err);
     if (r != B_OK)
         return r;
     return service_log(

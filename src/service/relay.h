@@ -83,5 +83,12 @@ B_NODISCARD enum b_code service_generations_of(const struct service *sv, enum ke
 B_NODISCARD enum b_code service_judge_badge(const struct store_badge *b, struct b_err *err);
 /* What the journal keeps of a badge beside the tree. */
 json_t *service_personal(const struct store_badge *b);
+/* In a change: the state and its entry. Whether a holder may become so is the caller's affair. */
+B_NODISCARD enum b_code service_note_badge_state(struct service_change *c, int64_t id,
+                                                 enum store_badge_state to, const char *kind,
+                                                 const char *reason, struct b_err *err);
+B_NODISCARD enum b_code service_note_holder_state(struct service_change *c, struct store_holder *io,
+                                                  enum store_party_state to, const char *kind,
+                                                  struct b_err *err);
 
 #endif

@@ -28,6 +28,17 @@ enum {
     SERVICE_TEXT_MAX = 16384,
 };
 
+/* What becomes of who leaves, as the hospital's directory says it; zero is the default. */
+enum service_leaver { SERVICE_LEAVER_SUSPEND, SERVICE_LEAVER_REVOKE };
+struct service_directory_rules {
+    enum service_leaver leaver;
+    int64_t grace_s; /* with revoke: suspended so long before */
+    /* More leavers than so many in a hundred, and than `least`, within ten minutes wait. 0, 0: 5 in
+     * a hundred, and 10 */
+    unsigned guard_percent, guard_least;
+    bool holds_all; /* every leaver waits: a list has too many of them */
+};
+
 /* An establishment as one caller sees it: cheap to copy, for another thread or another caller. */
 struct service {
     struct store *store; /* to read, by this thread alone; every change goes through the writer */
@@ -42,6 +53,7 @@ struct service {
     const struct service_signon_rules *signon; /* NULL: the default (signon.h) */
     struct service_bells *bells;               /* of those who wait for taps; NULL: nobody does */
     bool stock_needs_two;                      /* what gains or loses cards is approved by others */
+    struct service_directory_rules directory;
     struct profile profile; /* the establishment's badge profile, system identifier filled in */
 };
 

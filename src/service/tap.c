@@ -42,6 +42,18 @@ enum b_code service_judge_badge(const struct store_badge *b, struct b_err *err)
                      b->reason);
 }
 
+/* Whose badge it is: somebody who was suspended, or has left, has none that opens. */
+static enum b_code judge_holder(struct store *s, const struct store_badge *b, struct b_err *err)
+{
+    struct store_holder h;
+    enum b_code r = store_holder_by_ref(s, b->holder_ref, &h, err);
+    if (r != B_OK)
+        return r == B_E_NOT_FOUND ? B_OK : r;
+    if (h.state == STORE_PARTY_SUSPENDED)
+        return b_err_set(err, B_E_HOLDER_SUSPENDED, 0, "%s", h.name);
+    return h.state == STORE_PARTY_ENDED ? b_err_set(err, B_E_HOLDER_LEFT, 0, "%s", h.name) : B_OK;
+}
+
 struct outcome {
     const struct profile *profile;
     enum b_code code;
@@ -60,6 +72,8 @@ static enum b_code note_tap(struct service_change *c, void *ctx, struct b_err *e
     enum b_code r = is_known ? store_badge_by_id(c->store, b->id, b, err) : B_OK;
     if (r == B_OK && o->code == B_OK)
         o->code = service_judge_badge(b, &o->cause);
+    if (r == B_OK && is_known && o->code == B_OK)
+        o->code = judge_holder(c->store, b, &o->cause);
     if (r != B_OK)
         return r;
     if (o->code == B_OK) {

@@ -38,25 +38,27 @@ enum kind {
     CARD_EVENT,
     SIGNING_KEY,
     STORED,
+    USER,
+    TOKEN,
+    TEAM,
     KINDS
 };
 
 static const char *const kind_names[KINDS] = {
-    "badge",   "holder", "station",    "person",      "key",       "intent",        "campaign",
-    "rekey",   "reply",  "proposal",   "approval",    "setting",   "establishment", "fleet-import",
-    "finding", "batch",  "card-event", "signing-key", "stored-key"};
+    "badge",         "holder",       "station",    "person",   "key",        "intent",
+    "campaign",      "rekey",        "reply",      "proposal", "approval",   "setting",
+    "establishment", "fleet-import", "finding",    "batch",    "card-event", "signing-key",
+    "stored-key",    "staff",        "scim-token", "team"};
 
 struct replay {
     struct store *store;
     const struct journal_signer *signer;
     struct journal_edge edge;
     struct last last[KINDS];
-    uint64_t next;
-    uint64_t erased_before; /* data of entries up to here may be gone */
-    uint64_t checkpoints_told;
-    uint64_t missing; /* entries without the data that they commit to */
-    uint64_t missing_last;
-    int64_t listed; /* rows of lists that were verified */
+    uint64_t next, checkpoints_told;
+    uint64_t erased_before;         /* data of entries up to here may be gone */
+    uint64_t missing, missing_last; /* entries without the data that they commit to */
+    int64_t listed;                 /* rows of lists that were verified */
     struct service_verified *found;
     struct b_err *err;
     enum b_code code;
@@ -197,12 +199,12 @@ static void take_forgotten(struct replay *k, const json_t *body)
         l->is_there[id] = false;
 }
 
-/* A list that was taken back is there no more. */
-static void take_forgotten_list(struct replay *k, const json_t *body)
+/* A list that was taken back, a group that was deleted, is there no more. */
+static void take_gone(struct replay *k, const json_t *body, enum kind kind, const char *name)
 {
-    json_int_t id = json_integer_value(json_object_get(json_object_get(body, "detail"), "list"));
-    if (id >= 0 && (size_t)id < k->last[FLEET_IMPORT].cap)
-        k->last[FLEET_IMPORT].is_there[id] = false;
+    json_int_t id = json_integer_value(json_object_get(json_object_get(body, "detail"), name));
+    if (id >= 0 && (size_t)id < k->last[kind].cap)
+        k->last[kind].is_there[id] = false;
 }
 
 /* What was carried out was witnessed by the vault, which saw the quorum's signatures. */
@@ -248,7 +250,9 @@ static enum b_code take_body(struct replay *k, const struct store_entry *e, cons
     if (is_text(body, "kind", "forget-answers"))
         take_forgotten(k, body);
     if (is_text(body, "kind", "fleet-forget"))
-        take_forgotten_list(k, body);
+        take_gone(k, body, FLEET_IMPORT, "list");
+    if (is_text(body, "kind", "group-delete"))
+        take_gone(k, body, TEAM, "group");
     if (is_text(body, "kind", "carry-out") && take_receipt(k, e->index, body) != B_OK)
         return k->code;
     bool is_tap = is_text(body, "kind", "tap") && is_text(body, "outcome", "ok");
@@ -341,18 +345,28 @@ static bool take_badge(void *ctx, const struct store_badge *b)
 TAKE(holder, HOLDER, id)
 TAKE(station, STATION, id)
 TAKE(person, PERSON, id)
-TAKE(intent, INTENT, id)
-TAKE(campaign, CAMPAIGN, id)
-TAKE(rekey, REKEY, badge_id)
-TAKE(reply, REPLY, id)
 TAKE(proposal, PROPOSAL, id)
-TAKE(approval, APPROVAL, id)
-TAKE(setting, SETTING, id)
 TAKE(finding, FINDING, id)
-TAKE(batch, BATCH, id)
-TAKE(card_event, CARD_EVENT, id)
-TAKE(signing_key, SIGNING_KEY, id)
-TAKE(stored, STORED, id)
+TAKE(user, USER, id)
+TAKE(token, TOKEN, id)
+/* And all of them. */
+#define EACH(record, kind, number)                                        \
+    TAKE(record, kind, number)                                            \
+    static enum b_code check_##record(struct replay *k)                   \
+    {                                                                     \
+        return store_##record##_each(k->store, take_##record, k, k->err); \
+    }
+EACH(intent, INTENT, id)
+EACH(campaign, CAMPAIGN, id)
+EACH(rekey, REKEY, badge_id)
+EACH(reply, REPLY, id)
+EACH(approval, APPROVAL, id)
+EACH(setting, SETTING, id)
+EACH(batch, BATCH, id)
+EACH(card_event, CARD_EVENT, id)
+EACH(signing_key, SIGNING_KEY, id)
+EACH(stored, STORED, id)
+#undef EACH
 #undef TAKE
 
 static enum b_code check_generations(struct replay *k)
@@ -404,34 +418,36 @@ static enum b_code check_fleet(struct replay *k)
     return r;
 }
 
+static bool take_team(void *ctx, const struct store_team *t)
+{
+    struct replay *k = ctx;
+    uint8_t digest[32];
+    k->code = service_digest_team(k->store, t, digest, k->err);
+    return k->code == B_OK && compare(k, TEAM, (size_t)t->id, digest);
+}
+
+static enum b_code check_directory(struct replay *k)
+{
+    enum b_code r = store_user_each(k->store, STORE_USER_ALL, 0, take_user, k, k->err);
+    if (r == B_OK && k->code == B_OK)
+        r = store_team_each(k->store, take_team, k, k->err);
+    return r == B_OK && k->code == B_OK ? store_token_each(k->store, take_token, k, k->err) : r;
+}
+
+static enum b_code check_proposal(struct replay *k)
+{
+    return store_proposal_each(k->store, 0, take_proposal, k, k->err);
+}
+
 static enum b_code check_work(struct replay *k)
 {
-    struct store *s = k->store;
-    enum b_code r = store_intent_each(s, take_intent, k, k->err);
-    if (r == B_OK && k->code == B_OK)
-        r = store_campaign_each(s, take_campaign, k, k->err);
-    if (r == B_OK && k->code == B_OK)
-        r = store_rekey_each(s, take_rekey, k, k->err);
-    if (r == B_OK && k->code == B_OK)
-        r = store_reply_each(s, take_reply, k, k->err);
-    if (r == B_OK && k->code == B_OK)
-        r = store_proposal_each(s, 0, take_proposal, k, k->err);
-    if (r == B_OK && k->code == B_OK)
-        r = store_approval_each(s, take_approval, k, k->err);
-    if (r == B_OK && k->code == B_OK)
-        r = store_setting_each(s, take_setting, k, k->err);
-    if (r == B_OK && k->code == B_OK)
-        r = check_establishment(k);
-    if (r == B_OK && k->code == B_OK)
-        r = check_fleet(k);
-    if (r == B_OK && k->code == B_OK)
-        r = store_batch_each(s, take_batch, k, k->err);
-    if (r == B_OK && k->code == B_OK)
-        r = store_card_event_each(s, take_card_event, k, k->err);
-    if (r == B_OK && k->code == B_OK)
-        r = store_signing_key_each(s, take_signing_key, k, k->err);
-    if (r == B_OK && k->code == B_OK)
-        r = store_stored_each(s, take_stored, k, k->err);
+    static enum b_code (*const checks[])(struct replay *) = {
+        check_intent,     check_campaign,    check_rekey,         check_reply, check_proposal,
+        check_approval,   check_setting,     check_establishment, check_fleet, check_batch,
+        check_card_event, check_signing_key, check_stored};
+    enum b_code r = B_OK;
+    for (size_t i = 0; r == B_OK && k->code == B_OK && i < B_COUNT(checks); i++)
+        r = checks[i](k);
     return r;
 }
 
@@ -459,6 +475,8 @@ static enum b_code check_records(struct replay *k)
         r = check_generations(k);
     if (r == B_OK && k->code == B_OK)
         r = check_work(k);
+    if (r == B_OK && k->code == B_OK)
+        r = check_directory(k);
     if (r == B_OK && k->code == B_OK)
         r = check_removed(k);
     return r != B_OK ? r : k->code;

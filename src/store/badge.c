@@ -163,3 +163,23 @@ enum b_code store_badge_each(struct store *s, int64_t after_id, const char *hold
     driver_finish(&st);
     return r == B_E_NOT_FOUND ? B_OK : r;
 }
+
+enum b_code store_badge_of(struct store *s, const char *holder_ref,
+                           bool (*fn)(void *ctx, const struct store_badge *b), void *ctx,
+                           struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(
+        s, "SELECT " COLUMNS " FROM badge WHERE holder_ref = ? ORDER BY id", &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_text(st, 1, holder_ref);
+    struct store_badge b;
+    while ((r = driver_step(st, err)) == B_OK) {
+        r = read_badge(st, &b, err);
+        if (r != B_OK || !fn(ctx, &b))
+            break;
+    }
+    driver_finish(&st);
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}

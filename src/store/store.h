@@ -10,6 +10,7 @@
  *   oidc.h     browsers, and what relying parties were given
  *   signer.h   keys that sign tokens, wrapped
  *   stored.h   badge keys that are drawn, wrapped by the vault
+ *   directory.h people and groups of the hospital's directory, and its tokens
  *   log.h      the journal's rows, settings, kept answers
  *   driver.h   what a database must offer (prepare, bind, step, transactions); sqlite.c is one
  *   migrations numbered, applied in order, each in one transaction
@@ -25,6 +26,7 @@
 #include "base/base.h"
 #include "crypto/role.h"
 #include "store/campaign.h"
+#include "store/directory.h"
 #include "store/fleet.h"
 #include "store/log.h"
 #include "store/oidc.h"
@@ -154,6 +156,11 @@ B_NODISCARD enum b_code store_badge_by_id(struct store *s, int64_t id, struct st
 B_NODISCARD enum b_code store_badge_each(struct store *s, int64_t after_id, const char *holder,
                                          bool (*fn)(void *ctx, const struct store_badge *b),
                                          void *ctx, struct b_err *err);
+
+/* Exactly this holder's, in order of id. */
+B_NODISCARD enum b_code store_badge_of(struct store *s, const char *holder_ref,
+                                       bool (*fn)(void *ctx, const struct store_badge *b),
+                                       void *ctx, struct b_err *err);
 
 /* --- intents -----------------------------------------------------------------------------------
  */

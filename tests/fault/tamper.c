@@ -16,6 +16,7 @@
 
 #include "crypto/crypto.h"
 #include "crypto/sign.h"
+#include "service/directory.h"
 #include "service/fleet.h"
 #include "service/journal.h"
 #include "service/verify.h"
@@ -354,6 +355,35 @@ static void open_service(struct service *sv)
     MUST(service_writer_open(writes, false, &sv->writer, &err));
 }
 
+/* Two people, one of whom left, a group of both, and a token. */
+static void add_directory(struct service *sv)
+{
+    static const char *const bodies[] = {
+        "{\"userName\":\"anne\",\"externalId\":\"x1\",\"displayName\":\"A\"}",
+        "{\"userName\":\"bert\",\"name\":{\"givenName\":\"B\",\"familyName\":\"T\"},"
+        "\"active\":false}",
+    };
+    struct store_token t;
+    char text[SERVICE_TOKEN_TEXT];
+    json_t *members = json_array();
+    for (size_t i = 0; i < B_COUNT(bodies); i++) {
+        json_t *body = json_loads(bodies[i], 0, NULL);
+        struct service_resource k = {
+            .type = SCIM_TYPE_USER, .body = body, .source = "ldap", .base = ""};
+        MUST(service_resource_change(sv, &k, &err));
+        (void)json_array_append_new(members,
+                                    json_pack("{s:O}", "value", json_object_get(k.out, "id")));
+        json_decref(k.out);
+        json_decref(body);
+    }
+    json_t *body = json_pack("{s:s, s:o}", "displayName", "Nurses", "members", members);
+    struct service_resource k = {.type = SCIM_TYPE_GROUP, .body = body, .base = ""};
+    MUST(service_resource_change(sv, &k, &err));
+    json_decref(k.out);
+    json_decref(body);
+    MUST(service_token_add(sv, "idm", STORE_RIGHT_READ, 0, &t, text, &err));
+}
+
 static void close_service(struct service *sv)
 {
     service_writer_close(&sv->writer);
@@ -396,6 +426,7 @@ static int build(void **state)
     add_lists(&sv);
     MUST(service_change(&sv, add_stock, NULL, &err));
     MUST(service_change(&sv, add_signing_key, NULL, &err));
+    add_directory(&sv);
     MUST(service_suspend(&sv, 2, "lost", &err));
     MUST(service_revoke(&sv, 4, "broken", &err));
     MUST(service_journal_erase(&sv, "10004", &erased, &err));
@@ -446,7 +477,8 @@ static const char *const tables[] = {
     "entry",         "hash",    "personal",      "checkpoint", "badge",       "holder",
     "station",       "person",  "generation",    "intent",     "reply",       "proposal",
     "approval",      "setting", "establishment", "campaign",   "rekey",       "fleet_import",
-    "foreign_badge", "finding", "batch",         "card_event", "signing_key", "stored_key"};
+    "foreign_badge", "finding", "batch",         "card_event", "signing_key", "stored_key",
+    "staff",         "team",    "member",        "scim_token"};
 
 /* Which version the tables have; the history of before there was a journal; logins, which are over
  * in a day, and of which the vault signs only what it has seen itself; what others are to be told

@@ -93,6 +93,9 @@ static enum b_code add_parties(struct service_change *c, void *ctx, struct b_err
         .name = "alice", .roles = HTTP_PEOPLE, .state = STORE_PARTY_ACTIVE};
     struct store_badge badge = {.uid = {4, 1, 2, 3, 4, 5, 6}, .state = STORE_BADGE_ACTIVE};
     struct store_holder holder = {.state = STORE_PARTY_ACTIVE};
+    struct store_token token = {.name = "directory",
+                                .rights = STORE_RIGHT_READ | STORE_RIGHT_WRITE};
+    crypto_sha256(FAKE_TOKEN, strlen(FAKE_TOKEN), token.digest);
     memset(station.fingerprint, FAKE_STATION, sizeof(station.fingerprint));
     memset(person.fingerprint, FAKE_PERSON, sizeof(person.fingerprint));
     station.cert_expires = person.cert_expires = INT64_MAX;
@@ -104,6 +107,8 @@ static enum b_code add_parties(struct service_change *c, void *ctx, struct b_err
         r = store_person_put(c->store, &person, e);
     if (r == B_OK)
         r = store_holder_put(c->store, &holder, e);
+    if (r == B_OK)
+        r = store_token_put(c->store, &token, e);
     return r == B_OK ? store_badge_put(c->store, &badge, e) : r;
 }
 

@@ -5,6 +5,8 @@
 
 #include "http/http.h"
 
+#define FAKE_TOKEN "tessere-0123456789" /* of a directory with every right */
+
 /* Who calls: without a certificate, a station, a person with every role. */
 enum fake_caller { FAKE_NOBODY, FAKE_STATION, FAKE_PERSON, FAKE_CALLER_COUNT };
 

@@ -42,7 +42,8 @@ completion_names_all() {
     for command in "${commands[@]}"; do
         case $command in
         *" "*)
-            complete_to "${command%% *}" "" | grep -qx -- "${command#* }" || { echo "no $command"; return 1; }
+            # shellcheck disable=SC2086 # the words of a command are words
+            complete_to ${command% *} "" | grep -qx -- "${command##* }" || { echo "no $command"; return 1; }
             ;;
         *) complete_to "" | grep -qx -- "$command" || { echo "no $command"; return 1; } ;;
         esac

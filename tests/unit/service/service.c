@@ -116,6 +116,23 @@ static void the_card_of_a_revoked_badge_is_not_enrolled_again(void **state)
 /* --- states ------------------------------------------------------------------------------------
  */
 
+static void a_person_who_is_stopped_is_refused_at_the_desk_too(void **state)
+{
+    (void)state;
+    struct store_holder h;
+    MUST(desk_enrol(&desk, &card, &badge));
+    MUST(desk_tap(&desk, &card, &badge));
+    MUST(service_holder_state(&desk.sv, badge.holder_ref, STORE_PARTY_SUSPENDED, "holder-suspend",
+                              &h, &desk_err));
+    desk_expect(desk_tap(&desk, &card, &badge), B_E_HOLDER_SUSPENDED);
+    MUST(service_holder_state(&desk.sv, badge.holder_ref, STORE_PARTY_ACTIVE, "holder-reinstate",
+                              &h, &desk_err));
+    MUST(desk_tap(&desk, &card, &badge));
+    MUST(service_holder_state(&desk.sv, badge.holder_ref, STORE_PARTY_ENDED, "holder-leave", &h,
+                              &desk_err));
+    desk_expect(desk_tap(&desk, &card, &badge), B_E_HOLDER_LEFT);
+}
+
 static void a_suspended_badge_is_refused_until_reinstated(void **state)
 {
     (void)state;
@@ -426,6 +443,7 @@ int main(void)
         AT_DESK(a_badge_is_enrolled_for_one_holder),
         AT_DESK(a_blanked_card_is_blank_and_can_be_enrolled_again),
         AT_DESK(the_card_of_a_revoked_badge_is_not_enrolled_again),
+        AT_DESK(a_person_who_is_stopped_is_refused_at_the_desk_too),
         AT_DESK(a_suspended_badge_is_refused_until_reinstated),
         AT_DESK(a_revoked_badge_is_refused_for_good),
         AT_DESK(a_badge_with_our_keys_that_the_store_lost_is_unknown),

@@ -1,0 +1,279 @@
+#include "ldap/people.h"
+
+#include <errno.h>
+#include <ldap.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+static enum b_code gone(const char *what, int code, LDAP *ld, struct b_err *err)
+{
+    char *said = NULL;
+    if (ld != NULL)
+        (void)ldap_get_option(ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &said);
+    (void)b_err_set(err, B_E_DIRECTORY_GONE, (uint32_t)code, "%s: %s%s%.120s", what,
+                    ldap_err2string(code), said != NULL && said[0] != '\0' ? ": " : "",
+                    said != NULL ? said : "");
+    ldap_memfree(said);
+    return B_E_DIRECTORY_GONE;
+}
+
+/* --- the connection ----------------------------------------------------------------------------
+ */
+
+bool ldap_is_one(const char *url)
+{
+    static const char *const schemes[] = {"ldaps://", "ldap://", "ldapi://"};
+    for (size_t i = 0; i < B_COUNT(schemes); i++)
+        if (strncasecmp(url, schemes[i], strlen(schemes[i])) == 0)
+            return strpbrk(url, " ,\t\r\n") == NULL;
+    return false;
+}
+
+bool ldap_is_local(const char *url)
+{
+    static const char *const hosts[] = {"localhost", "127.0.0.1", "[::1]"};
+    if (strncasecmp(url, "ldapi://", strlen("ldapi://")) == 0)
+        return true;
+    const char *host = strstr(url, "://");
+    host = host != NULL ? host + 3 : url;
+    size_t n = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
+    for (size_t i = 0; i < B_COUNT(hosts); i++)
+        if (strlen(hosts[i]) == n && strncasecmp(hosts[i], host, n) == 0 &&
+            strchr(":/", host[n]) != NULL) /* its end, too */
+            return true;
+    return false;
+}
+
+static enum b_code read_password(const char *path, char *ret, size_t cap, struct b_err *err)
+{
+    struct stat about;
+    FILE *f = fopen(path, "re");
+    bool is_open = f != NULL && fstat(fileno(f), &about) == 0 && (about.st_mode & 077) != 0;
+    if (is_open) {
+        (void)fclose(f);
+        return b_err_set(err, B_E_CONFIG, 0, "password-file: %s: others may read it; chmod 600 it",
+                         path);
+    }
+    bool is_read = f != NULL && fgets(ret, (int)cap, f) != NULL;
+    int cause = errno;
+    if (f != NULL)
+        (void)fclose(f);
+    if (!is_read)
+        return b_err_set(err, B_E_CONFIG, (uint32_t)cause, "password-file: %s: %s", path,
+                         f == NULL ? strerror(cause) : "it is empty");
+    ret[strcspn(ret, "\r\n")] = '\0';
+    return B_OK;
+}
+
+static enum b_code secure(LDAP *ld, const struct ldap_source *s, struct b_err *err)
+{
+    int demand = LDAP_OPT_X_TLS_DEMAND;
+    int fresh = 0;
+    bool is_tls = strncasecmp(s->url, "ldaps://", strlen("ldaps://")) == 0;
+    (void)ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
+    if (s->ca[0] != '\0')
+        (void)ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE, s->ca);
+    (void)ldap_set_option(ld, LDAP_OPT_X_TLS_NEWCTX, &fresh);
+    if (is_tls || ldap_is_local(s->url))
+        return B_OK;
+    int r = ldap_start_tls_s(ld, NULL, NULL);
+    return r == LDAP_SUCCESS ? B_OK : gone("StartTLS", r, ld, err);
+}
+
+static enum b_code bind_as(LDAP *ld, const struct ldap_source *s, struct b_err *err)
+{
+    char password[LDAP_TEXT] = "";
+    struct berval credential = {0};
+    enum b_code code = B_OK;
+    int r = LDAP_SUCCESS;
+    if (s->bind_dn[0] == '\0') {
+        r = ldap_sasl_bind_s(ld, NULL, "EXTERNAL", &credential, NULL, NULL, NULL);
+        return r == LDAP_SUCCESS ? B_OK : gone("binding", r, ld, err);
+    }
+    code = read_password(s->password_file, password, sizeof(password), err);
+    if (code == B_OK && password[0] == '\0') /* a bind without a password is nobody's */
+        code = b_err_set(err, B_E_CONFIG, 0, "password-file: %s: it is empty", s->password_file);
+    credential.bv_val = password;
+    credential.bv_len = strlen(password);
+    if (code == B_OK)
+        r = ldap_sasl_bind_s(ld, s->bind_dn, LDAP_SASL_SIMPLE, &credential, NULL, NULL, NULL);
+    b_wipe(password, sizeof(password));
+    return r == LDAP_SUCCESS ? code : gone("binding", r, ld, err);
+}
+
+static enum b_code connect_to(const struct ldap_source *s, LDAP **ret, struct b_err *err)
+{
+    int version = LDAP_VERSION3;
+    struct timeval timeout = {.tv_sec = (time_t)s->timeout_s};
+    if (!ldap_is_one(s->url)) /* libldap would go on with the next, which may be without TLS */
+        return b_err_set(err, B_E_CONFIG, 0, "url: one address, of ldaps://, ldap:// or ldapi://");
+    int r = ldap_initialize(ret, s->url);
+    if (r != LDAP_SUCCESS)
+        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "url: %s: %s", s->url, ldap_err2string(r));
+    (void)ldap_set_option(*ret, LDAP_OPT_PROTOCOL_VERSION, &version);
+    (void)ldap_set_option(*ret, LDAP_OPT_NETWORK_TIMEOUT, &timeout);
+    (void)ldap_set_option(*ret, LDAP_OPT_TIMEOUT, &timeout);
+    /* others' servers are not followed to: the password would go there */
+    (void)ldap_set_option(*ret, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
+    enum b_code code = secure(*ret, s, err);
+    return code == B_OK ? bind_as(*ret, s, err) : code;
+}
+
+/* --- an entry ----------------------------------------------------------------------------------
+ */
+
+void ldap_guid(const uint8_t guid[static 16], char ret[static 37])
+{
+    static const uint8_t order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+    size_t at = 0;
+    for (size_t i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            ret[at++] = '-';
+        (void)snprintf(ret + at, 3, "%02x", guid[order[i]]);
+        at += 2;
+    }
+}
+
+bool ldap_first_of(const char *dn, char *ret, size_t cap)
+{
+    LDAPDN parts = NULL;
+    bool is_good = ldap_str2dn(dn, &parts, LDAP_DN_FORMAT_LDAPV3) == LDAP_SUCCESS &&
+                   parts != NULL && parts[0] != NULL && parts[0][0] != NULL;
+    if (is_good) {
+        const struct berval *v = &parts[0][0]->la_value;
+        is_good = v->bv_len < cap && memchr(v->bv_val, '\0', v->bv_len) == NULL;
+        if (is_good) {
+            memcpy(ret, v->bv_val, v->bv_len);
+            ret[v->bv_len] = '\0';
+        }
+    }
+    ldap_dnfree(parts);
+    return is_good;
+}
+
+static void take_value(struct ldap_person *p, enum ldap_field i, const char *name,
+                       const struct berval *v)
+{
+    bool is_guid = strcasecmp(name, "objectGUID") == 0 && v->bv_len == 16;
+    if (is_guid) {
+        ldap_guid((const uint8_t *)v->bv_val, p->text[i]);
+        return;
+    }
+    size_t n = v->bv_len < LDAP_TEXT ? v->bv_len : LDAP_TEXT - 1;
+    memcpy(p->text[i], v->bv_val, n);
+    p->text[i][n] = '\0';
+}
+
+/* The values of groups stay with libldap until its entry is done with. */
+static void take_entry(LDAP *ld, LDAPMessage *entry, const struct ldap_source *s,
+                       struct ldap_person *p, struct berval ***ret_groups)
+{
+    enum { DISABLED = 2 };
+    memset(p, 0, sizeof(*p));
+    char *dn = ldap_get_dn(ld, entry);
+    (void)snprintf(p->dn, sizeof(p->dn), "%s", dn != NULL ? dn : "");
+    ldap_memfree(dn);
+    for (int i = 0; i < LDAP_FIELDS; i++) {
+        if (s->fields[i][0] == '\0')
+            continue;
+        struct berval **values = ldap_get_values_len(ld, entry, s->fields[i]);
+        if (values != NULL && values[0] != NULL && i != LDAP_GROUPS)
+            take_value(p, (enum ldap_field)i, s->fields[i], values[0]);
+        if (i != LDAP_GROUPS) {
+            ldap_value_free_len(values);
+            continue;
+        }
+        for (size_t g = 0; values != NULL && values[g] != NULL && g < LDAP_GROUPS_MAX; g++)
+            p->groups[p->group_count++] = values[g]->bv_val;
+        *ret_groups = values;
+    }
+    p->is_disabled = (strtol(p->text[LDAP_CONTROL], NULL, 10) & DISABLED) != 0;
+}
+
+/* --- pages -------------------------------------------------------------------------------------
+ */
+
+struct pages {
+    LDAP *ld;
+    const struct ldap_source *source;
+    bool (*fn)(void *ctx, const struct ldap_person *p);
+    void *ctx;
+    struct berval cookie;
+    bool is_over;
+    struct ldap_person *person;
+    struct b_err *err;
+};
+
+static enum b_code take_page(struct pages *k, LDAPMessage *answer)
+{
+    LDAPControl **controls = NULL;
+    ber_int_t ignored = 0;
+    int code = LDAP_SUCCESS;
+    int r = ldap_parse_result(k->ld, answer, &code, NULL, NULL, NULL, &controls, 0);
+    if (r != LDAP_SUCCESS || code != LDAP_SUCCESS)
+        return gone("searching", r != LDAP_SUCCESS ? r : code, k->ld, k->err);
+    ber_memfree(k->cookie.bv_val);
+    k->cookie = (struct berval){0};
+    LDAPControl *paged = ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, controls, NULL);
+    r = paged != NULL ? ldap_parse_pageresponse_control(k->ld, paged, &ignored, &k->cookie)
+                      : LDAP_SUCCESS;
+    ldap_controls_free(controls);
+    if (r != LDAP_SUCCESS)
+        return gone("the answer's page", r, k->ld, k->err);
+    bool goes_on = true;
+    for (LDAPMessage *e = ldap_first_entry(k->ld, answer); e != NULL && goes_on;
+         e = ldap_next_entry(k->ld, e)) {
+        struct berval **groups = NULL;
+        take_entry(k->ld, e, k->source, k->person, &groups);
+        goes_on = k->fn(k->ctx, k->person);
+        ldap_value_free_len(groups);
+    }
+    k->is_over = !goes_on || k->cookie.bv_len == 0;
+    return B_OK;
+}
+
+static enum b_code ask_page(struct pages *k)
+{
+    const struct ldap_source *s = k->source;
+    char *names[LDAP_FIELDS + 1] = {NULL};
+    size_t n = 0;
+    LDAPControl *page = NULL;
+    LDAPMessage *answer = NULL;
+    struct timeval timeout = {.tv_sec = (time_t)s->timeout_s};
+    for (size_t i = 0; i < LDAP_FIELDS; i++)
+        if (s->fields[i][0] != '\0')
+            names[n++] = (char *)(uintptr_t)s->fields[i];
+    int r = ldap_create_page_control(k->ld, (ber_int_t)s->page, &k->cookie, 1, &page);
+    if (r != LDAP_SUCCESS)
+        return gone("asking for a page", r, k->ld, k->err);
+    LDAPControl *controls[] = {page, NULL};
+    r = ldap_search_ext_s(k->ld, s->base, LDAP_SCOPE_SUBTREE, s->filter, names, 0, controls, NULL,
+                          &timeout, LDAP_NO_LIMIT, &answer);
+    ldap_control_free(page);
+    /* a page that was not whole (a limit of the directory's) says nothing of who is missing */
+    enum b_code code =
+        r == LDAP_SUCCESS ? take_page(k, answer) : gone("searching", r, k->ld, k->err);
+    (void)ldap_msgfree(answer);
+    return code;
+}
+
+enum b_code ldap_people(const struct ldap_source *source,
+                        bool (*fn)(void *ctx, const struct ldap_person *p), void *ctx,
+                        struct b_err *err)
+{
+    struct pages k = {.source = source, .fn = fn, .ctx = ctx, .err = err};
+    k.person = malloc(sizeof(*k.person));
+    enum b_code r = k.person != NULL ? connect_to(source, &k.ld, err)
+                                     : b_err_set(err, B_E_NO_MEMORY, 0, "reading the directory");
+    while (r == B_OK && !k.is_over)
+        r = ask_page(&k);
+    ber_memfree(k.cookie.bv_val);
+    if (k.ld != NULL)
+        (void)ldap_unbind_ext_s(k.ld, NULL, NULL);
+    free(k.person);
+    return r;
+}

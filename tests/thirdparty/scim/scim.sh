@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# SCIM, by other people's: filters and patches by scim2-parse-filter and scim-patch, whole requests by
+# SCIMMY. Needs TESSERE, TESSERED and JUDGED. TAP output.
+# shellcheck source=tests/support/server.sh
+. "$(dirname "$0")/../../support/server.sh"
+here=$(cd "$(dirname "$0")" && pwd)
+
+# shellcheck disable=SC1091
+(. "$here/../../../script/lib.sh" && need_npm "$here") || { echo "Bail out! npm ci failed"; exit 1; }
+check "filters and patches, 40000 of them, are what others make of them" node "$here/language.mjs" "$JUDGED"
+set_up
+echo 'requests-per-second: 1000' >>"$home/server.yaml"
+start
+token=$("$TESSERE" --home "$home" scim token add judge --rights scim:read,scim:write | tail -1)
+check "requests are answered as SCIMMY answers them, but for what is listed" \
+    env NODE_EXTRA_CA_CERTS="$home/pki/ca.pem" node "$here/differential.mjs" "$url" "$token"
+stop
+check "the journal knows each record" "$TESSERE" --home "$home" journal verify
+finish
