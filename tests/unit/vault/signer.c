@@ -69,6 +69,7 @@ static void begin_vault(void)
     wire_put_string(&o, "");
     wire_put_u32(&o, 0);
     wire_put_u8(&o, 1);
+    wire_put_string(&o, "");
     assert_int_equal(ask(&w, &in), B_OK);
 }
 
