@@ -13,7 +13,8 @@ declare -A packages=(
         libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libargon2-dev libseccomp-dev libsystemd-dev libarchive-dev
         libcmocka-dev libfreefare-dev libnfc-dev"
     [run]="softhsm2 tzdata p11-kit pcscd vsmartcard-vpcd util-linux iproute2"
-    [test]="openssl zstd curl testssl.sh libfaketime sqlite3 opensc pcsc-tools libfreefare-bin mandoc systemd golang-go golang-golang-x-mod-dev"
+    [test]="openssl zstd curl testssl.sh libfaketime sqlite3 opensc pcsc-tools libfreefare-bin mandoc systemd golang-go golang-golang-x-mod-dev
+        python3-cryptography"
     [node]="nodejs npm"
     [chromium]="chromium"
     [clang]="clang-14 libclang-rt-14-dev llvm-14"

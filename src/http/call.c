@@ -504,8 +504,8 @@ static enum b_code serve(struct http_call *c, const struct http_peer *peer,
     (void)snprintf(c->actor, sizeof(c->actor), "nobody");
     if (c->route->who == HTTP_BARE)
         return run(c, r, ret, err);
-    c->service.store = http_borrow_reader(
-        c->server, (c->route->who & (HTTP_ANYBODY | HTTP_STATION)) == 0);
+    c->service.store =
+        http_borrow_reader(c->server, (c->route->who & (HTTP_ANYBODY | HTTP_STATION)) == 0);
     if (c->service.store == NULL)
         return b_err_set(err, B_E_VAULT_BUSY, 0, "too many calls are under way");
     enum b_code code = identify(c, peer, err);

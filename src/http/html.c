@@ -26,8 +26,7 @@ void html_text(struct html *h, const char *text)
     static const struct {
         char c;
         const char *escaped;
-    } special[] = {
-        {'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
+    } special[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
     for (const char *c = text; *c != '\0'; c++) {
         size_t i = 0;
         while (i < B_COUNT(special) && special[i].c != *c)
@@ -89,7 +88,8 @@ struct html *html_begin(bool is_french, enum html_word title, const char *of, co
     b_check(h != NULL);
     h->w = b_wr_from(h->text, sizeof(h->text) - 1);
     h->is_french = is_french;
-    html_put(h, is_french ? "<!doctype html><html lang=\"fr\">" : "<!doctype html><html lang=\"en\">");
+    html_put(h,
+             is_french ? "<!doctype html><html lang=\"fr\">" : "<!doctype html><html lang=\"en\">");
     html_put(h, "<head><meta charset=\"utf-8\">"
                 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
                 "<meta name=\"color-scheme\" content=\"light dark\">"

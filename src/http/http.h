@@ -34,7 +34,7 @@ enum {
     HTTP_PARAM_MAX = 64,
     HTTP_PATH_MAX = 512,
     HTTP_HEADERS_MAX = 16,
-    HTTP_LOCATION_MAX = 2048,
+    HTTP_LOCATION_MAX = 6144,
 };
 
 /* --- configuration (config.c) ------------------------------------------------------------------
@@ -218,7 +218,7 @@ struct http_call {
     json_t *out;
     char *text; /* instead of out, when it is not JSON: given to free */
     const char *type;
-    int status;        /* 200 unless the handler says otherwise */
+    int status;                       /* 200 unless the handler says otherwise */
     char location[HTTP_LOCATION_MAX]; /* where a browser goes next, or "" */
     bool is_told_once; /* the answer has a secret: it is not kept for a repeated request */
 };

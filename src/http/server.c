@@ -109,8 +109,8 @@ static enum MHD_Result give(struct MHD_Connection *connection, const struct http
                    MHD_add_response_header(r, "X-Request-Id", a->request) == MHD_YES &&
                    MHD_add_response_header(r, "Cache-Control", "no-store") == MHD_YES;
     for (size_t i = 0; i < a->header_count; i++)
-        is_said = is_said && MHD_add_response_header(r, a->headers[i].name, a->headers[i].value) ==
-                                 MHD_YES;
+        is_said = is_said &&
+                  MHD_add_response_header(r, a->headers[i].name, a->headers[i].value) == MHD_YES;
     if (is_said && a->ends_connection)
         is_said = MHD_add_response_header(r, "Connection", "close") == MHD_YES;
     enum MHD_Result result =
@@ -172,22 +172,21 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
     }
     if (!p->is_checked)
         check_certificate(connection, p);
-    struct http_request r = {
-        .method = method,
-        .url = url,
-        .content_type = header(connection, "Content-Type"),
-        .language = header(connection, "Accept-Language"),
-        .idempotency = header(connection, "Idempotency-Key"),
-        .query = query,
-        .query_ctx = connection,
-        .header = header,
-        .query_text = p->query != NULL ? p->query : "",
-        .body = in->is_too_long    ? NULL
-                : in->body != NULL ? in->body
-                                   : "",
-        .body_len = in->is_too_long ? 0 : in->len,
-        .is_too_often = !http_rate_take(s->rate, p->who, p->has_certificate,
-                                        atomic_load(&s->requests_per_second))};
+    struct http_request r = {.method = method,
+                             .url = url,
+                             .content_type = header(connection, "Content-Type"),
+                             .language = header(connection, "Accept-Language"),
+                             .idempotency = header(connection, "Idempotency-Key"),
+                             .query = query,
+                             .query_ctx = connection,
+                             .header = header,
+                             .query_text = p->query != NULL ? p->query : "",
+                             .body = in->is_too_long    ? NULL
+                                     : in->body != NULL ? in->body
+                                                        : "",
+                             .body_len = in->is_too_long ? 0 : in->len,
+                             .is_too_often = !http_rate_take(s->rate, p->who, p->has_certificate,
+                                                             atomic_load(&s->requests_per_second))};
     struct http_answer a;
     if (door->is_for_browsers)
         http_carry_out_page(s, p, &r, &a);
@@ -270,10 +269,10 @@ struct http_where {
 
 static struct http_where where_of(const struct http_door *d, const struct http_config *c)
 {
-    return d->is_for_browsers ? (struct http_where){c->signon.address, c->signon.certificate,
-                                                    c->signon.key, NULL, c->signon.port}
-                              : (struct http_where){c->address, c->certificate, c->key, c->trust,
-                                                    c->port};
+    return d->is_for_browsers
+               ? (struct http_where){c->signon.address, c->signon.certificate, c->signon.key, NULL,
+                                     c->signon.port}
+               : (struct http_where){c->address, c->certificate, c->key, c->trust, c->port};
 }
 
 struct pem {
@@ -396,23 +395,22 @@ static struct MHD_Daemon *start_daemon(struct http_door *door, const struct http
     const struct MHD_OptionItem where[] = {
         fd >= 0 ? (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, fd, NULL}
                 : (struct MHD_OptionItem){MHD_OPTION_SOCK_ADDR, 0, &address},
-        {pems.trust.text != NULL ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
-         pems.trust.text},
+        {pems.trust.text != NULL ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, pems.trust.text},
         {MHD_OPTION_END, 0, NULL}};
     ret = MHD_start_daemon(
         flags, 0, NULL, NULL, handle, door, MHD_OPTION_ARRAY, where, MHD_OPTION_HTTPS_MEM_CERT,
-        pems.certificate.text, MHD_OPTION_HTTPS_MEM_KEY, pems.key.text, MHD_OPTION_HTTPS_PRIORITIES, "SECURE128:-VERS-ALL:+VERS-TLS1.3",
-        MHD_OPTION_CONNECTION_LIMIT, c->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        c->connections_per_address, MHD_OPTION_CONNECTION_TIMEOUT, 300u,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_THREAD_STACK_SIZE,
-        (size_t)1024 * 1024, MHD_OPTION_NOTIFY_COMPLETED, request_ends, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, connection_changes, door, MHD_OPTION_URI_LOG_CALLBACK,
-        request_begins, door, MHD_OPTION_END);
+        pems.certificate.text, MHD_OPTION_HTTPS_MEM_KEY, pems.key.text, MHD_OPTION_HTTPS_PRIORITIES,
+        "SECURE128:-VERS-ALL:+VERS-TLS1.3", MHD_OPTION_CONNECTION_LIMIT, c->connections,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, c->connections_per_address,
+        MHD_OPTION_CONNECTION_TIMEOUT, 300u, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384,
+        MHD_OPTION_THREAD_STACK_SIZE, (size_t)1024 * 1024, MHD_OPTION_NOTIFY_COMPLETED,
+        request_ends, NULL, MHD_OPTION_NOTIFY_CONNECTION, connection_changes, door,
+        MHD_OPTION_URI_LOG_CALLBACK, request_begins, door, MHD_OPTION_END);
     int cause = errno;
     free_pems(&pems); /* gnutls has its own by now */
     if (ret == NULL)
-        (void)b_err_set(err, B_E_CONFIG, (uint32_t)cause, "listening on %s port %u: %s",
-                        at.address, at.port, strerror(cause));
+        (void)b_err_set(err, B_E_CONFIG, (uint32_t)cause, "listening on %s port %u: %s", at.address,
+                        at.port, strerror(cause));
     return ret;
 }
 
@@ -512,8 +510,10 @@ static enum b_code try_door(const struct http_door *d, const struct http_config 
 {
     struct pems pems;
     const struct http_where at = where_of(d, c);
-    enum b_code r = atomic_load(&d->daemon) != NULL ? read_pems(d->server, &at, &pems, err) : B_OK;
-    if (r == B_OK && atomic_load(&d->daemon) != NULL)
+    if (atomic_load(&d->daemon) == NULL)
+        return B_OK;
+    enum b_code r = read_pems(d->server, &at, &pems, err);
+    if (r == B_OK)
         free_pems(&pems);
     return r;
 }

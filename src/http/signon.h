@@ -14,9 +14,10 @@
  *   signon_meta.c       discovery, keys, style and script
  *   html.h              text for pages, in words.def's two languages
  *
- * Cookies (all __Host-, Secure, HttpOnly, SameSite=Lax): "station", where the browser is; "session",
- * who signed in; "tap.CLIENT", name and secret of the challenge that this browser waits for. What a
- * page posts comes from our own origin, and with a word that only a page made for that cookie has.
+ * Cookies (all __Host-, Secure, HttpOnly, SameSite=Lax): "station", where the browser is;
+ * "session", who signed in; "tap.CLIENT", name and secret of the challenge that this browser waits
+ * for. What a page posts comes from our own origin, and with a word that only a page made for that
+ * cookie has.
  */
 #ifndef TESSERE_HTTP_SIGNON_H
 #define TESSERE_HTTP_SIGNON_H
@@ -27,7 +28,11 @@
 #include "service/join.h"
 #include "service/oidc.h"
 
-enum { SIGNON_COOKIE_MAX = 160, SIGNON_CSRF = 65 };
+enum {
+    SIGNON_COOKIE_MAX = 160,
+    SIGNON_CSRF = 65,
+    SIGNON_REQUEST_MAX = 4000, /* of what is asked, as a page carries it */
+};
 
 struct signon_call;
 typedef void signon_handler(struct signon_call *c);
@@ -48,7 +53,7 @@ struct signon_call {
     const struct http_signon_config *config;
     const struct oidc_clients *clients;
     const struct signon_route *route;
-    struct service service; /* with a reader of its own */
+    struct service service;       /* with a reader of its own */
     struct oidc_form query, form; /* form: of a body; empty with GET */
     bool is_french;
     char id[33];
@@ -64,7 +69,7 @@ void signon_json(struct signon_call *c, int status, json_t *o);
 /* A page; form_to: an origin besides ours to which its forms may lead, or "". */
 void signon_page_answer(struct signon_call *c, int status, struct html *page, const char *form_to);
 void signon_redirect(struct signon_call *c, const char *url);
-/* To a page of ours, with these parameters but one. */
+/* To a page of ours, with these parameters, unless they are too long. */
 void signon_go(struct signon_call *c, const char *path, const struct oidc_form *f);
 /* A page that says what is wrong, with a sentence for the person and one for whoever programs. */
 void signon_trouble(struct signon_call *c, int status, enum html_word title, enum html_word text,
@@ -104,6 +109,9 @@ void signon_stop_waiting(struct signon_call *c, const char *client);
 
 /* Reads a request for the client's sign-on, answers a bad one, and then returns false. */
 bool signon_read(struct signon_call *c, const struct oidc_form *f, struct oidc_request *ret);
+/* What is asked, as a page carries it to its forms: SIGNON_REQUEST_MAX and a NUL. False: it is too
+ * long, and that is answered. */
+bool signon_request_text(struct signon_call *c, const struct oidc_form *f, char *ret);
 /* The request that a form of ours carries takes the place of the query. False: it is none, and that
  * is answered. */
 bool signon_take_request(struct signon_call *c);

@@ -18,7 +18,8 @@ static void put_code(struct html *h, const char *request, const char *trouble)
     html_hidden(h, "request", request);
     html_put(h, "<label for=\"code\">");
     html_say(h, WORD_JOIN_CODE);
-    html_put(h, "</label><input id=\"code\" name=\"code\" autocomplete=\"off\" autocapitalize=\"characters\""
+    html_put(h, "</label><input id=\"code\" name=\"code\" autocomplete=\"off\" "
+                "autocapitalize=\"characters\""
                 " spellcheck=\"false\" maxlength=\"12\" required autofocus>");
     html_button(h, WORD_JOIN_SEND, "main");
 }
@@ -26,7 +27,7 @@ static void put_code(struct html *h, const char *request, const char *trouble)
 /* By the certificate of the machine: the API's listener asks the browser for it. */
 static void put_machine(struct html *h, const struct signon_call *c, const char *request)
 {
-    static _Thread_local char to[6 * OIDC_FORM_MAX];
+    static _Thread_local char to[2 * SIGNON_REQUEST_MAX];
     if (c->config->station_url[0] == '\0')
         return;
     if (!b_base64url(to, sizeof(to), request, strlen(request)))
@@ -40,12 +41,12 @@ static void put_machine(struct html *h, const struct signon_call *c, const char 
     html_put(h, "</a></p>");
 }
 
-static void ask(struct signon_call *c, int status, const struct oidc_form *f, enum html_word trouble)
+static void ask(struct signon_call *c, int status, const struct oidc_form *f,
+                enum html_word trouble)
 {
-    static _Thread_local char text[3 * OIDC_FORM_MAX];
-    struct b_wr w = b_wr_from(text, sizeof(text) - 1);
-    oidc_form_put(&w, f, NULL);
-    text[w.len] = '\0';
+    static _Thread_local char text[SIGNON_REQUEST_MAX + 1];
+    if (!signon_request_text(c, f, text))
+        return;
     struct html *h = html_begin(c->is_french, WORD_JOIN, NULL, "");
     html_put(h, "<p>");
     html_say(h, WORD_JOIN_TEXT);
@@ -77,8 +78,8 @@ void signon_pair(struct signon_call *c)
         return;
     if (!http_rate_take(c->server->codes, c->peer->who, false, 1)) {
         ask(c, 429, &c->query, WORD_JOIN_OFTEN);
-    } else if (service_join_take(&c->service, STORE_BROWSER_CODE,
-                                 oidc_form_text(&c->form, "code"), cookie, &st, &err) != B_OK) {
+    } else if (service_join_take(&c->service, STORE_BROWSER_CODE, oidc_form_text(&c->form, "code"),
+                                 cookie, &st, &err) != B_OK) {
         ask(c, 403, &c->query, WORD_JOIN_WRONG);
     } else {
         set_station(c, cookie);
@@ -177,7 +178,7 @@ enum b_code http_browser_join(struct http_call *c, struct b_err *err)
 {
     char handle[SERVICE_SECRET];
     static _Thread_local struct http_signon_config config;
-    uint8_t ignored[HTTP_LOCATION_MAX];
+    static _Thread_local uint8_t ignored[HTTP_LOCATION_MAX];
     const char *to = c->query(c->query_ctx, "to");
     struct b_wr w = b_wr_from(ignored, sizeof(ignored));
     enum b_code r = need_signon(c, &config, err);

@@ -9,7 +9,6 @@
  */
 
 struct hint {
-    const char *token;
     char kid[CRYPTO_JWK_ID];
     struct b_rd head, signature; /* what is signed, and by what */
     bool is_ours;
@@ -20,8 +19,8 @@ static bool try_key(void *ctx, const struct store_signing_key *k)
     struct hint *t = ctx;
     if (strcmp(k->kid, t->kid) != 0 || !service_signer_is_published(k, time(NULL)))
         return true;
-    t->is_ours = crypto_jws_verify(k->alg, b_rd_from(k->public_key, k->public_len), t->head,
-                                   t->signature);
+    t->is_ours =
+        crypto_jws_verify(k->alg, b_rd_from(k->public_key, k->public_len), t->head, t->signature);
     return false;
 }
 
@@ -41,13 +40,13 @@ static const char *text_of(const json_t *o, const char *name)
     return text != NULL ? text : "";
 }
 
-/* The claims of an ID token that one of our keys signed, however old; NULL: it is none. The key says
- * by which algorithm it signs; what the token says of that does not matter. */
+/* The claims of an ID token that one of our keys signed, however old; NULL: it is none. The key
+ * says by which algorithm it signs; what the token says of that does not matter. */
 static json_t *read_hint(struct signon_call *c, const char *token)
 {
     uint8_t bytes[CRYPTO_JWS_SIGNATURE_MAX];
     struct b_wr signature = b_wr_from(bytes, sizeof(bytes));
-    struct hint t = {.token = token};
+    struct hint t = {.is_ours = false};
     struct b_err ignored;
     const char *body = strchr(token, '.');
     const char *end = body != NULL ? strchr(body + 1, '.') : NULL;
@@ -59,8 +58,8 @@ static json_t *read_hint(struct signon_call *c, const char *token)
     json_decref(head);
     t.head = b_rd_from(token, (size_t)(end - token));
     t.signature = b_wr_reader(&signature);
-    if (!is_id_token ||
-        store_signing_key_each(c->service.store, try_key, &t, &ignored) != B_OK || !t.is_ours)
+    if (!is_id_token || store_signing_key_each(c->service.store, try_key, &t, &ignored) != B_OK ||
+        !t.is_ours)
         return NULL;
     return decode(body + 1, (size_t)(end - body - 1));
 }
@@ -104,7 +103,8 @@ static void end(struct signon_call *c, const struct store_signon *v)
 }
 
 /* Back to the relying party, where it said so before; else a page of ours. */
-static void leave(struct signon_call *c, const struct oidc_form *f, const struct oidc_client *client)
+static void leave(struct signon_call *c, const struct oidc_form *f,
+                  const struct oidc_client *client)
 {
     char url[OIDC_URI_MAX + 3 * OIDC_STATE_MAX + 16];
     const char *uri = oidc_form_text(f, "post_logout_redirect_uri");
@@ -144,8 +144,8 @@ void signon_logout(struct signon_call *c)
             v.ended_at == 0)
             end(c, &v);
         leave(c, f, client);
-    } else if (cookie[0] != '\0' && service_signon_find(c->service.store, cookie, time(NULL), &v,
-                                                        &ignored) == B_OK) {
+    } else if (cookie[0] != '\0' &&
+               service_signon_find(c->service.store, cookie, time(NULL), &v, &ignored) == B_OK) {
         ask(c, cookie); /* anybody can link here */
     } else {
         say_done(c);

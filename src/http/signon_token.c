@@ -60,17 +60,38 @@ static void trade(struct signon_call *c, const struct oidc_client *client)
     b_wipe(jwt, sizeof(jwt));
 }
 
-void signon_token(struct signon_call *c)
+/* Who asks; NULL: that is answered. */
+static const struct oidc_client *authenticate(struct signon_call *c)
 {
     const char *why = NULL;
-    const char *authorization = c->request->header(c->request->query_ctx, "Authorization");
-    const struct oidc_client *client =
-        oidc_client_authenticate(c->clients, authorization, &c->form, &why);
-    if (c->query.count != 0)
-        refuse(c, 400, "invalid_request", "parameters belong into the body");
-    else if (client == NULL)
+    struct oidc_once once;
+    struct b_err err;
+    const struct oidc_proof proof = {.authorization =
+                                         c->request->header(c->request->query_ctx, "Authorization"),
+                                     .form = &c->form,
+                                     .issuer = c->config->issuer,
+                                     .now = time(NULL)};
+    const struct oidc_client *client = oidc_client_authenticate(c->clients, &proof, &once, &why);
+    if (client != NULL && once.until != 0 &&
+        service_oidc_once(&c->service, client->id, &once, &err) != B_OK) {
+        client = NULL;
+        why = "a client assertion that was used already";
+    }
+    if (client == NULL)
         refuse(c, 401, "invalid_client", why);
-    else if (strcmp(oidc_form_text(&c->form, "grant_type"), "authorization_code") != 0)
+    return client;
+}
+
+void signon_token(struct signon_call *c)
+{
+    if (c->query.count != 0) {
+        refuse(c, 400, "invalid_request", "parameters belong into the body");
+        return;
+    }
+    const struct oidc_client *client = authenticate(c);
+    if (client == NULL)
+        return;
+    if (strcmp(oidc_form_text(&c->form, "grant_type"), "authorization_code") != 0)
         refuse(c, 400, "unsupported_grant_type", "authorization_code alone");
     else
         trade(c, client);

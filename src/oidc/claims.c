@@ -53,17 +53,18 @@ static void set_url(json_t *o, const char *name, const char *issuer, const char 
 json_t *oidc_discovery(const char *issuer)
 {
     json_t *o = json_pack(
-        "{s:s, s:[s], s:[s], s:[s], s:[s], s:[s,s], s:[s,s,s], s:[s], s:[s,s], s:[s,s],"
+        "{s:s, s:[s], s:[s], s:[s], s:[s], s:[s,s], s:[s,s,s,s], s:[s,s], s:[s], s:[s,s], s:[s,s],"
         " s:[s,s,s,s,s,s,s,s,s,s,s,s,s], s:[s,s,s], s:[s,s]}",
         "issuer", issuer, "response_types_supported", "code", "response_modes_supported", "query",
         "grant_types_supported", "authorization_code", "subject_types_supported", "public",
         "id_token_signing_alg_values_supported", "RS256", "ES256",
-        "token_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post", "none",
-        "code_challenge_methods_supported", "S256", "scopes_supported", "openid", "profile",
-        "acr_values_supported", OIDC_ACR_BADGE, OIDC_ACR_PIN, "claims_supported", "sub", "iss",
-        "aud", "exp", "iat", "nonce", "at_hash", "auth_time", "acr", "amr", "sid", "name", "rpps",
-        "prompt_values_supported", "none", "login", "select_account", "ui_locales_supported", "fr",
-        "en");
+        "token_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post",
+        "private_key_jwt", "none", "token_endpoint_auth_signing_alg_values_supported", "ES256",
+        "RS256", "code_challenge_methods_supported", "S256", "scopes_supported", "openid",
+        "profile", "acr_values_supported", OIDC_ACR_BADGE, OIDC_ACR_PIN, "claims_supported", "sub",
+        "iss", "aud", "exp", "iat", "nonce", "at_hash", "auth_time", "acr", "amr", "sid", "name",
+        "rpps", "prompt_values_supported", "none", "login", "select_account",
+        "ui_locales_supported", "fr", "en");
     set_url(o, "authorization_endpoint", issuer, "/authorize");
     set_url(o, "token_endpoint", issuer, "/token");
     set_url(o, "userinfo_endpoint", issuer, "/userinfo");
@@ -98,9 +99,8 @@ json_t *oidc_id_claims(const struct oidc_token *t)
 {
     char at_hash[24];
     hash_access_token(t->access_token, at_hash);
-    json_t *o =
-        json_pack("{s:s, s:s, s:I, s:s, s:s}", "iss", t->issuer, "aud", t->client, "exp",
-                  (json_int_t)t->expires_at, "sid", t->sid, "at_hash", at_hash);
+    json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:s}", "iss", t->issuer, "aud", t->client, "exp",
+                          (json_int_t)t->expires_at, "sid", t->sid, "at_hash", at_hash);
     if (t->nonce[0] != '\0')
         (void)json_object_set_new(o, "nonce", json_string(t->nonce));
     return o;
@@ -108,10 +108,11 @@ json_t *oidc_id_claims(const struct oidc_token *t)
 
 json_t *oidc_person_claims(const struct oidc_person *p)
 {
-    json_t *o = json_pack("{s:s, s:s, s:I, s:s}", "sub", p->ref, "sid", p->sid, "auth_time",
-                          (json_int_t)p->tapped_at, "acr", p->has_pin ? OIDC_ACR_PIN : OIDC_ACR_BADGE);
-    (void)json_object_set_new(o, "amr",
-                              p->has_pin ? json_pack("[s,s]", "hwk", "pin") : json_pack("[s]", "hwk"));
+    json_t *o =
+        json_pack("{s:s, s:s, s:I, s:s}", "sub", p->ref, "sid", p->sid, "auth_time",
+                  (json_int_t)p->tapped_at, "acr", p->has_pin ? OIDC_ACR_PIN : OIDC_ACR_BADGE);
+    (void)json_object_set_new(
+        o, "amr", p->has_pin ? json_pack("[s,s]", "hwk", "pin") : json_pack("[s]", "hwk"));
     if (p->name[0] != '\0')
         (void)json_object_set_new(o, "name", json_string(p->name));
     if (p->rpps[0] != '\0')

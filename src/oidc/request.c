@@ -158,7 +158,8 @@ bool oidc_request_read(const struct oidc_clients *all, const struct oidc_form *f
         return refuse(why, "invalid_request", "login_hint: a staff reference");
     bool is_essential = false;
     if (!oidc_claims_pin(oidc_form_text(f, "claims"), &is_essential))
-        return refuse(why, "invalid_request", "claims: no such object, or an acr that is not known");
+        return refuse(why, "invalid_request",
+                      "claims: no such object, or an acr that is not known");
     ret->is_profile = has_word(oidc_form_text(f, "scope"), "profile");
     ret->needs_pin =
         ret->client->needs_pin || is_essential || wants_pin(oidc_form_text(f, "acr_values"));
@@ -201,7 +202,8 @@ bool oidc_answer_uri(const struct oidc_request *q, const char *issuer, const str
 
 bool oidc_is_verifier(const char *verifier, const char *challenge)
 {
-    static const char allowed[] = "-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char allowed[] =
+        "-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     uint8_t digest[32];
     char text[OIDC_CHALLENGE];
     size_t n = strlen(verifier);

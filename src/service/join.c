@@ -29,12 +29,22 @@ static void digest_of(const char *text, uint8_t out[static 32])
     crypto_sha256(text, strlen(text), out);
 }
 
+static char capital(char c)
+{
+    static const char small[] = "abcdefghijklmnopqrstuvwxyz";
+    static const char large[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const char *at = c != '\0' ? strchr(small, c) : NULL;
+    if (at == NULL)
+        return c;
+    return large[at - small];
+}
+
 /* As it was drawn, from how it was typed. False: no code is so long. */
 static bool tidy_code(const char *text, char ret[static SERVICE_PAIR_CODE])
 {
     size_t n = 0;
     for (; *text != '\0'; text++) {
-        char c = *text >= 'a' && *text <= 'z' ? (char)(*text - 32) : *text;
+        char c = capital(*text);
         if (c == ' ' || c == '-')
             continue;
         if (n == SERVICE_PAIR_CODE - 1)
@@ -53,8 +63,8 @@ static enum b_code note_offer(struct service_change *c, void *ctx, struct b_err 
     struct store_browser *b = ctx;
     enum b_code r = B_OK;
     b->created_at = c->now;
-    b->expires_at = c->now + (b->kind == STORE_BROWSER_CODE ? SERVICE_PAIR_SECONDS
-                                                            : SERVICE_HANDLE_SECONDS);
+    b->expires_at =
+        c->now + (b->kind == STORE_BROWSER_CODE ? SERVICE_PAIR_SECONDS : SERVICE_HANDLE_SECONDS);
     if (b->kind == STORE_BROWSER_CODE)
         r = store_browser_drop_of(c->store, b->station, b->kind, err);
     return r == B_OK ? store_browser_add(c->store, b, err) : r;
@@ -103,14 +113,13 @@ static enum b_code note_taken(struct service_change *c, void *ctx, struct b_err 
         r = store_browser_add(c->store, &k->cookie, err);
     if (r != B_OK)
         return r;
-    return service_log(c,
-                       (struct service_entry){.kind = "browser-join",
-                                              .detail = json_pack("{s:s}", "by",
-                                                                  k->kind == STORE_BROWSER_CODE
-                                                                      ? "code"
-                                                                      : "handle"),
-                                              .station_id = b.station},
-                       err);
+    return service_log(
+        c,
+        (struct service_entry){
+            .kind = "browser-join",
+            .detail = json_pack("{s:s}", "by", k->kind == STORE_BROWSER_CODE ? "code" : "handle"),
+            .station_id = b.station},
+        err);
 }
 
 enum b_code service_join_take(struct service *sv, enum store_browser_kind kind, const char *text,

@@ -23,17 +23,22 @@ B_NODISCARD enum b_code service_oidc_give(struct service *sv, const struct oidc_
                                           const char *issuer, int64_t signon, char *ret_code,
                                           struct b_err *err);
 
+/* Takes a client's assertion, once. B_E_DUPLICATE: it was taken already; journalled. */
+B_NODISCARD enum b_code service_oidc_once(struct service *sv, const char *client,
+                                          const struct oidc_once *once, struct b_err *err);
+
 struct service_redeem {
-    const struct oidc_client *client;         /* who has proved that it is it */
+    const struct oidc_client *client;           /* who has proved that it is it */
     const char *code, *redirect_uri, *verifier; /* "": not sent */
 };
 /* token: SERVICE_SECRET characters. B_E_CODE, B_E_CODE_USED: journalled, when the code is one. */
 B_NODISCARD enum b_code service_oidc_redeem(struct service *sv, const struct service_redeem *k,
-                                            struct store_grant *ret, struct store_signon *ret_signon,
-                                            char *token, struct b_err *err);
+                                            struct store_grant *ret,
+                                            struct store_signon *ret_signon, char *token,
+                                            struct b_err *err);
 /* Whose access token it is, while the session is open. B_E_NOT_FOUND. */
 B_NODISCARD enum b_code service_oidc_whose(struct store *s, const char *token, int64_t now,
-                                           struct store_grant *ret,
-                                           struct store_signon *ret_signon, struct b_err *err);
+                                           struct store_grant *ret, struct store_signon *ret_signon,
+                                           struct b_err *err);
 
 #endif

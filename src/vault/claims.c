@@ -19,17 +19,22 @@ static void need(struct b_rd *r, char c)
         r->bad = true;
 }
 
+/* By number only U+0001 to U+00FF: others stand as they are, and surrogates are no characters. */
 static void take_escape(struct b_rd *r)
 {
-    static const char simple[] = "\"\\/bfnrt";
+    static const char digits[] = "0123456789abcdefABCDEF";
     uint8_t c = b_rd_u8(r);
-    if (c == 0 || (c != 'u' && strchr(simple, c) == NULL))
+    if (c == 0 || strchr("\"\\/bfnrtu", c) == NULL)
         r->bad = true;
-    for (int i = 0; c == 'u' && i < 4; i++) {
-        uint8_t digit = b_rd_u8(r);
-        if (digit == 0 || strchr("0123456789abcdefABCDEF", digit) == NULL)
-            r->bad = true;
-    }
+    if (c != 'u')
+        return;
+    need(r, '0');
+    need(r, '0');
+    uint8_t high = b_rd_u8(r);
+    uint8_t low = b_rd_u8(r);
+    if (high == 0 || low == 0 || strchr(digits, high) == NULL || strchr(digits, low) == NULL ||
+        (high == '0' && low == '0'))
+        r->bad = true;
 }
 
 static void take_string(struct b_rd *r)

@@ -1,7 +1,8 @@
 /*
  * The members of a JSON object as they stand there, for a vault that must know what it signs and
  * changes nothing of it. Read is only what json_dumps writes with JSON_COMPACT: no space between,
- * no escape in a name. Whatever two readers could take for two things is refused.
+ * no escape in a name, by number only characters that JSON must escape. Whatever two readers could
+ * take for two things is refused.
  */
 #ifndef TESSERE_VAULT_CLAIMS_H
 #define TESSERE_VAULT_CLAIMS_H

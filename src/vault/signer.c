@@ -163,8 +163,9 @@ static enum b_code put_tap(struct vaultd *d, struct b_rd assertion, int64_t now,
     b_wr_bytes(w, subject->p, subject->left);
     put(w, ",\"amr\":");
     b_wr_bytes(w, means->p, means->left);
-    put(w, vaultd_member_is(&m, "amr", "[\"hwk\",\"pin\"]") ? ",\"acr\":\"urn:tessere:acr:badge+pin\""
-                                                            : ",\"acr\":\"urn:tessere:acr:badge\"");
+    put(w, vaultd_member_is(&m, "amr", "[\"hwk\",\"pin\"]")
+               ? ",\"acr\":\"urn:tessere:acr:badge+pin\""
+               : ",\"acr\":\"urn:tessere:acr:badge\"");
     (void)snprintf(text, sizeof(text), ",\"auth_time\":%" PRId64 ",", at);
     put(w, text);
     return B_OK;

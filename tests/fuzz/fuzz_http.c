@@ -32,8 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     head[n] = query_text[0] = '\0';
     if (sscanf(head, "%1u %15s %199[^?]?%199s", &who, method, url, query_text) < 3)
         return 0;
-    struct http_request r = {method, url,  "application/json", "fr", NULL, query, NULL, NULL,
-                             0,      false, NULL, NULL};
+    struct http_request r = {
+        method, url, "application/json", "fr", NULL, query, NULL, NULL, 0, false, NULL, NULL};
     struct http_answer answer = {.status = 0};
     bool is_too_long = data[size - 1] == 0; /* the server gives no body then */
     r.body = is_too_long ? NULL : (const char *)data + n + 1;

@@ -12,6 +12,7 @@ fi
 . "$here/../../support/hospital.sh"
 pages=$((port + 10))
 secret=$(openssl rand -hex 32)
+listener=$((port + 20))
 agents=()
 
 quiet() {
@@ -21,7 +22,9 @@ quiet() {
 quiet tessere init --finess 750712184 --name Hospital
 quiet tessere server setup --hosts DNS:localhost,IP:127.0.0.1 --address 127.0.0.1 --port $port
 quiet tessere person add alice --roles administrator,operator --out "$work/alice"
+echo "ca: pki/ca.pem" >"$home/events.yaml"
 cat >>"$home/server.yaml" <<Y
+events: events.yaml
 sign-on:
   issuer: https://localhost:$pages
   port: $pages
@@ -29,19 +32,27 @@ sign-on:
   station-url: https://localhost:$port
 Y
 digest=$(printf %s "$secret" | sha256sum | cut -c 1-64)
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/signed.key" 2>/dev/null
+openssl pkey -in "$work/signed.key" -pubout -out "$home/signed.pem"
 cat >"$home/clients.yaml" <<Y
 clients:
+  - id: signed
+    name: {fr: Télétransmission}
+    public-key-file: signed.pem
+    redirect-uris: ["https://rp.example/callback"]
   - id: ehr
     name: {fr: Dossier patient, en: Patient record}
     secret-sha256: $digest
     redirect-uris: ["https://rp.example/callback", "https://rp.example/other?x=1"]
     post-logout-redirect-uris: ["https://rp.example/bye"]
+    backchannel-logout-uri: https://localhost:$listener/ehr
   - id: pharmacy
     name: {fr: Pharmacie, en: Pharmacy}
     secret-sha256: $digest
     alg: ES256
     redirect-uris: ["https://rp.example/callback"]
     post-logout-redirect-uris: ["https://rp.example/bye"]
+    backchannel-logout-uri: https://localhost:$listener/pharmacy
   - id: old
     name: {fr: Ancien portail}
     secret-sha256: $digest
@@ -57,7 +68,12 @@ cat >"$home/policy.yaml" <<'Y'
 pin: {tries: 5, pauses: [0]}
 rules: [{group: "", factor: badge}]
 Y
-start_server || exit 1
+# The first start makes four signing keys, which takes a busy machine longer than start_server waits.
+start_server >/dev/null || for ((i = 0; i < 600; i++)); do
+    grep -q ready "$work/server.log" && break
+    sleep 0.1
+done
+grep -q ready "$work/server.log" || { cat "$work/server.log"; exit 1; }
 for i in 0 1; do
     call alice POST /v1/stations "{\"name\":\"urg-0$((i + 1))\",\"group\":\"wards\"}" >"$work/station.json"
     quiet "$TESSERE_AGENT" --state "$work/st$i.d" enrol --server "https://localhost:$port" --code "$(sed 's/.*"code":"\([^"]*\)".*/\1/' "$work/station.json")"
@@ -70,6 +86,7 @@ quiet enrol_badge ev2 04A1B2C3D4E2F6 bruno 10002 bruno
 quiet enrol_badge ev2 04A1B2C3D4E3F6 stopped 10003 stopped
 quiet call alice POST /v1/badges/3/suspend '{"reason":"forgotten"}'
 echo 135790 | quiet "$TESSERE" holder pin 10001 --server "https://localhost:$port" --identity "$work/alice" --ca "$home/pki/ca.pem"
+echo "language: fr" >"$work/agent.yaml"
 for i in 0 1; do
     "$TESSERE_AGENT" --state "$work/st$i.d" --reader "Tessere 00 0$i*" --socket "$work/socket$i" --json run >"$work/agent$i.out" 2>"$work/agent$i.log" </dev/null &
     agents+=($!)
@@ -80,10 +97,11 @@ done
 quiet openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=rp.example -keyout "$work/rp.key" -out "$work/rp.pem"
 ln -s "$MODULES/node_modules" "$work/node_modules"
 cp "$here"/*.mjs "$work"
+export CLIENTS=$home/clients.yaml SERVER_PID=$server_pid LISTENER=$listener SERVER_CERT=$home/pki/server.pem SERVER_KEY=$home/pki/server.key
 export SHOTS=${SHOTS:-$PWD/signon-pages} WORK=$work ISSUER=https://localhost:$pages API=https://localhost:$port SECRET=$secret NODE_EXTRA_CA_CERTS=$home/pki/ca.pem
 node "$work/$1" "${@:2}"
 status=$?
-[ $status = 0 ] || sed 's/^/# server: /' "$work/server.log" | tail -20
+[ $status = 0 ] || { sed "s/^/# server: /" "$work/server.log" | tail -20; tessere outbox list 2>&1 | sed "s/^/# /"; }
 kill "${agents[@]}" "$server_pid"
 wait
 exit $status

@@ -242,6 +242,10 @@ static void base64_gives_the_examples_of_rfc_4648(void **state)
         assert_true(b_unbase64(&w, base64_rows[i].base64, m));
         assert_int_equal(w.len, n);
         assert_memory_equal(back, base64_rows[i].text, n);
+        w = b_wr_from(back, n);
+        assert_true(b_unbase64url(&w, base64_rows[i].base64url, strlen(base64_rows[i].base64url)));
+        assert_int_equal(w.len, n);
+        assert_memory_equal(back, base64_rows[i].text, n);
         if (n > 0) {
             w = b_wr_from(back, n - 1);
             assert_false(b_unbase64(&w, base64_rows[i].base64, m));
@@ -265,6 +269,11 @@ static void base64_of_another_form_is_refused(void **state)
     for (size_t i = 0; i < B_COUNT(bad); i++) {
         struct b_wr w = b_wr_from(back, sizeof(back));
         assert_false(b_unbase64(&w, bad[i], strlen(bad[i])));
+    }
+    static const char *const bad_url[] = {"Z", "Zh", "Zm9", "Zg==", "+/+/", "Zm9vY", "Zm 9"};
+    for (size_t i = 0; i < B_COUNT(bad_url); i++) {
+        struct b_wr w = b_wr_from(back, sizeof(back));
+        assert_false(b_unbase64url(&w, bad_url[i], strlen(bad_url[i])));
     }
     /* One spelling for each value: of 64 last characters, 4 are read. */
     size_t read = 0;

@@ -60,6 +60,32 @@ static void what_was_changed_does_not_unwrap(void **state)
     assert_false(crypto_key_unwrap(kek, wrapped, 16, got));
 }
 
+static void what_is_sealed_opens_whole_in_its_context_alone(void **state)
+{
+    (void)state;
+    uint8_t kek[32] = {7}, sealed[5 + CRYPTO_SEALED_OVERHEAD], other[sizeof(sealed)], got[5];
+    static const uint8_t none[5];
+    const struct b_rd context = b_rd_from("context", 7);
+    crypto_seal(kek, context, b_rd_from("plain", 5), sealed);
+    crypto_seal(kek, context, b_rd_from("plain", 5), other);
+    assert_memory_not_equal(sealed, other, sizeof(sealed));
+    assert_true(crypto_unseal(kek, context, b_rd_from(sealed, sizeof(sealed)), got));
+    assert_memory_equal(got, "plain", 5);
+    assert_false(
+        crypto_unseal(kek, b_rd_from("contexT", 7), b_rd_from(sealed, sizeof(sealed)), got));
+    assert_memory_equal(got, none, sizeof(none));
+    for (size_t i = 0; i < sizeof(sealed) * 8; i++) {
+        sealed[i / 8] ^= (uint8_t)(1u << i % 8);
+        assert_false(crypto_unseal(kek, context, b_rd_from(sealed, sizeof(sealed)), got));
+        assert_memory_equal(got, none, sizeof(none));
+        sealed[i / 8] ^= (uint8_t)(1u << i % 8);
+    }
+    for (size_t n = 0; n < sizeof(sealed); n++)
+        assert_false(crypto_unseal(kek, context, b_rd_from(sealed, n), got));
+    kek[0] ^= 1;
+    assert_false(crypto_unseal(kek, context, b_rd_from(sealed, sizeof(sealed)), got));
+}
+
 static void only_a_certificate_is_sealed_for(void **state)
 {
     (void)state;
@@ -80,6 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published_wraps_come_out),
         cmocka_unit_test(what_was_changed_does_not_unwrap),
+        cmocka_unit_test(what_is_sealed_opens_whole_in_its_context_alone),
         cmocka_unit_test(only_a_certificate_is_sealed_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -286,7 +286,8 @@ static void claims_that_two_readers_could_read_differently_are_refused(void **st
                                        ",\"a\":\"\\x\"",     ",\"\":1",
                                        ",\"a\":tru",         ",",
                                        "},{\"a\":1",         ",\"a\":[[[[[[[[[1]]]]]]]]]",
-                                       ",\"a\":\"\\u12\"",   ",\"a\":{\"b\":1}}}",
+                                       ",\"a\":\"\\u12\"",   ",\"a\":\"\\ud800\"",
+                                       ",\"a\":\"\\u0000\"", ",\"a\":{\"b\":1}}}",
                                        ",\"a\":-",           ",a:1"};
     make("ES256", &k);
     for (size_t i = 0; i < B_COUNT(more); i++)
