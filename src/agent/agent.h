@@ -8,6 +8,7 @@
  *   readers.c  every reader of the station, as they come and go
  *   config.c   agent.yaml; live.c, the one that holds now
  *   local.c    the socket for PAM and other programs of the station; message.c, what they may say
+ *   join.c     joins browsers to this station
  *   hooks.c    programs that run after each tap
  *   main.c     the command line
  */

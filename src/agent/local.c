@@ -36,7 +36,10 @@ struct client {
     int64_t until_ms;
     struct agent_message wanted;
     enum pin_state pin_state;
-    char *pin; /* secret memory, AGENT_PIN_MAX + 1 */
+    char *pin;     /* secret memory, AGENT_PIN_MAX + 1 */
+    uint64_t join; /* that the server is asked for; 0: none */
+    bool is_join_begun;
+    enum agent_ask join_by;
 };
 
 struct agent_local {
@@ -178,8 +181,52 @@ static void act(struct agent_local *l, struct client *c, const struct agent_mess
         return;
     case AGENT_KEYS:
         say(c, json_pack("{s:s, s:O}", "answer", "keys", "keys", l->keys));
+        break;
+    case AGENT_BROWSER:
+    case AGENT_PAIR:
+        c->join = ++l->waits;
+        c->is_join_begun = false;
+        c->join_by = m->ask;
+        (void)pthread_cond_broadcast(&l->changed);
         return;
     }
+}
+
+/* --- joins of browsers -------------------------------------------------------------------------
+ */
+
+bool agent_local_next_join(struct agent_local *l, struct agent_join *ret)
+{
+    (void)pthread_mutex_lock(&l->lock);
+    ret->number = 0;
+    while (!l->is_ending && ret->number == 0) {
+        for (size_t i = 0; i < CLIENTS && ret->number == 0; i++) {
+            struct client *c = &l->clients[i];
+            if (c->fd < 0 || c->join == 0 || c->is_join_begun)
+                continue;
+            c->is_join_begun = true;
+            *ret = (struct agent_join){.number = c->join, .by = c->join_by};
+        }
+        if (ret->number == 0)
+            (void)pthread_cond_wait(&l->changed, &l->lock);
+    }
+    (void)pthread_mutex_unlock(&l->lock);
+    return ret->number != 0;
+}
+
+void agent_local_joined(struct agent_local *l, uint64_t number, json_t *answer)
+{
+    (void)pthread_mutex_lock(&l->lock);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        struct client *c = &l->clients[i];
+        if (c->fd < 0 || c->join != number)
+            continue;
+        c->join = 0;
+        c->heard_ms = now_ms();
+        say(c, json_incref(answer));
+    }
+    (void)pthread_mutex_unlock(&l->lock);
+    json_decref(answer);
 }
 
 /* --- connections -------------------------------------------------------------------------------
@@ -302,7 +349,7 @@ static void tick(struct agent_local *l)
             end_wait(l, c);
             c->heard_ms = now;
         }
-        if (c->is_dead || (c->wait == 0 && now - c->heard_ms > IDLE_MS))
+        if (c->is_dead || (c->wait == 0 && c->join == 0 && now - c->heard_ms > IDLE_MS))
             close_client(l, c);
     }
 }

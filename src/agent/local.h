@@ -39,6 +39,29 @@ void agent_local_server(struct agent_local *l, const char *station, bool is_reac
 void agent_local_keys(struct agent_local *l, const json_t *set);
 void agent_local_reader(struct agent_local *l, const char *reader, bool is_there);
 
+/* --- browsers (join.c) -------------------------------------------------------------------------
+ */
+
+/* What a program asked of the server: to join a browser to this station. */
+struct agent_join {
+    uint64_t number;
+    enum agent_ask by; /* AGENT_BROWSER or AGENT_PAIR */
+};
+/* Waits for the next; false: it is over. */
+bool agent_local_next_join(struct agent_local *l, struct agent_join *ret);
+/* Steals answer; whoever asked may be gone. */
+void agent_local_joined(struct agent_local *l, uint64_t number, json_t *answer);
+/* A thread that asks the server for them, by the configuration that holds now. To be stopped after
+ * agent_local_end, and before agent_local_free. */
+struct agent_joiner;
+B_NODISCARD enum b_code agent_joiner_start(struct agent_local *l, struct agent_live *live,
+                                           struct agent_joiner **ret, struct b_err *err);
+void agent_joiner_stop(struct agent_joiner **j);
+
+/* The other side of the socket, for a person at a terminal: asks, and shows or opens what comes. */
+B_NODISCARD enum b_code agent_join_here(const struct agent_socket_config *c, enum agent_ask by,
+                                        bool is_shown, struct b_err *err);
+
 /* --- a tap -------------------------------------------------------------------------------------
  */
 

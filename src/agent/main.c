@@ -155,7 +155,8 @@ static int usage(void)
         "usage: tessere-agent [--config FILE] [--state DIR] enrol --server URL --code CODE\n"
         "       tessere-agent [--config FILE] [--state DIR] [--server URL] [--identity PREFIX]\n"
         "                     [--ca FILE] [--reader PATTERN]... [--language fr|en]\n"
-        "                     [--socket PATH] [--hooks DIR] [--json] [--ask-pin] [--count N] run\n",
+        "                     [--socket PATH] [--hooks DIR] [--json] [--ask-pin] [--count N] run\n"
+        "       tessere-agent [--config FILE] [--socket PATH] [--json] browser|pair\n",
         stderr);
     return 2;
 }
@@ -215,6 +216,7 @@ static enum b_code run(const struct arguments *a, struct b_err *err)
     static struct agent_config config;
     static struct agent_home home;
     struct station st = {.is_json = a->is_json, .options = &a->options};
+    struct agent_joiner *joiner = NULL;
     struct agent_watch watch = {.outcome = say_outcome,
                                 .lifted = say_lifted,
                                 .status = say_status,
@@ -234,14 +236,25 @@ static enum b_code run(const struct arguments *a, struct b_err *err)
     if (r == B_OK)
         r = agent_hooks_new(&config.hooks, say_hook, &st.hooks, err);
     watch.local = st.local;
+    if (r == B_OK)
+        r = agent_joiner_start(st.local, st.live, &joiner, err);
     if (r == B_OK) {
         r = agent_run(st.live, &watch, a->count, err);
         (void)sd_notify(0, "STOPPING=1");
     }
+    agent_joiner_stop(&joiner);
     agent_local_free(&st.local);
     agent_hooks_free(&st.hooks);
     agent_live_free(&st.live);
     return r;
+}
+
+/* By the agent that runs here: its certificate is not this person's to use. */
+static enum b_code join(const struct arguments *a, enum agent_ask by, struct b_err *err)
+{
+    static struct agent_config config;
+    enum b_code r = agent_config_load(&a->options, &config, err);
+    return r == B_OK ? agent_join_here(&config.socket, by, a->is_json, err) : r;
 }
 
 static enum b_code enrol(const struct arguments *a, struct b_err *err)
@@ -275,6 +288,10 @@ int main(int argc, char **argv)
         r = enrol(&a, &err);
     else if (strcmp(a.command, "run") == 0)
         r = run(&a, &err);
+    else if (strcmp(a.command, "browser") == 0)
+        r = join(&a, AGENT_BROWSER, &err);
+    else if (strcmp(a.command, "pair") == 0)
+        r = join(&a, AGENT_PAIR, &err);
     else
         return usage();
     return r == B_OK ? 0 : fail(&err);

@@ -11,12 +11,13 @@
  *   {"do":"pin"} LF 1 to 12 digits
  *   {"do":"cancel"}
  *   {"do":"keys"}
+ *   {"do":"browser"}
+ *   {"do":"pair"}
  */
-static const char *const asks[] = {[AGENT_STATUS] = "status",
-                                   [AGENT_TAP] = "tap",
-                                   [AGENT_PIN] = "pin",
-                                   [AGENT_CANCEL] = "cancel",
-                                   [AGENT_KEYS] = "keys"};
+static const char *const asks[] = {
+    [AGENT_STATUS] = "status", [AGENT_TAP] = "tap",   [AGENT_PIN] = "pin",
+    [AGENT_CANCEL] = "cancel", [AGENT_KEYS] = "keys", [AGENT_BROWSER] = "browser",
+    [AGENT_PAIR] = "pair"};
 
 static bool is_printable(const char *text)
 {
@@ -72,7 +73,8 @@ static enum b_code take_object(const json_t *o, struct agent_message *m, struct 
     while (word != NULL && i < B_COUNT(asks) && strcmp(asks[i], word) != 0)
         i++;
     if (word == NULL || i == B_COUNT(asks))
-        return b_err_set(err, B_E_BAD_INPUT, 0, "field do: status, tap, pin, cancel or keys");
+        return b_err_set(err, B_E_BAD_INPUT, 0,
+                         "field do: status, tap, pin, cancel, keys, browser or pair");
     m->ask = (enum agent_ask)i;
     enum b_code r = B_OK;
     /* the iteration lends the object without const; nothing is changed */

@@ -18,7 +18,15 @@ enum {
     AGENT_PIN_MAX = 12,
 };
 
-enum agent_ask { AGENT_STATUS, AGENT_TAP, AGENT_PIN, AGENT_CANCEL, AGENT_KEYS };
+enum agent_ask {
+    AGENT_STATUS,
+    AGENT_TAP,
+    AGENT_PIN,
+    AGENT_CANCEL,
+    AGENT_KEYS,
+    AGENT_BROWSER, /* an address that joins a browser to this station */
+    AGENT_PAIR     /* a code that does */
+};
 
 struct agent_message {
     enum agent_ask ask;

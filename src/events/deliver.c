@@ -11,6 +11,8 @@
 
 enum {
     FLIGHTS = 32, /* at once, one of each subscriber */
+    /* of these, so that clients who hang leave each subscriber its own */
+    LOGOUT_FLIGHTS = FLIGHTS - EVENTS_SUBSCRIBERS_MAX,
     LOOK_MS = 250,
     HOLD_MS = 5000, /* after an outcome that could not be written */
     PAUSE_MOST_S = 3600,
@@ -63,6 +65,11 @@ static void say(struct events_deliverer *d, enum b_code r, const char *what,
     if (r != B_OK && r != d->told)
         (void)fprintf(stderr, "tessered: %s: %s\n", what, err->msg);
     d->told = r;
+}
+
+static bool is_logout(const struct store_letter *l)
+{
+    return strcmp(l->kind, SERVICE_LETTER_LOGOUT) == 0;
 }
 
 /* --- what became of a letter -------------------------------------------------------------------
@@ -130,15 +137,20 @@ static bool pick(void *ctx, const struct store_letter *l)
 {
     struct events_deliverer *d = ctx;
     struct flight *free_one = NULL;
+    unsigned logouts = 0;
     for (size_t i = 0; i < FLIGHTS; i++) {
         struct flight *f = &d->flights[i];
         if (f->is_used && strcmp(f->letter.subscriber, l->subscriber) == 0)
             return true;
         if (!f->is_used)
             free_one = f;
+        else
+            logouts += is_logout(&f->letter);
     }
     if (free_one == NULL)
         return false;
+    if (is_logout(l) && logouts == LOGOUT_FLIGHTS)
+        return true;
     if (is_due(l, (int64_t)time(NULL)) && is_known(d, l))
         *free_one = (struct flight){.is_used = true, .letter = *l};
     return true;

@@ -236,6 +236,9 @@ enum b_code events_form(const struct events_form *f, const struct store_letter *
                         struct b_err *err)
 {
     const struct events_subscriber *s = f->subscriber;
+    const struct service_event *event = service_event_named(l->kind);
+    if (s != NULL && (event == NULL || event->form != s->form))
+        return b_err_set(err, B_E_CONFIG, 0, "the subscriber does not take this kind any more");
     json_t *told = json_loads(l->body, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(told)) {
         json_decref(told);

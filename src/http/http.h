@@ -36,7 +36,7 @@ enum {
     HTTP_PARAM_MAX = 64,
     HTTP_PATH_MAX = 512,
     HTTP_HEADERS_MAX = 16,
-    HTTP_LOCATION_MAX = 2048,
+    HTTP_LOCATION_MAX = 6144,
 };
 
 /* --- configuration (config.c) ------------------------------------------------------------------

@@ -7,7 +7,7 @@
     const form = by("pin-form");
     const digits = by("digits");
     if (!say || !finish) return;
-    let tap = "", isDone = false, keeps = false;
+    let tap = "", isDone = false, isLeft = false, keeps = false;
 
     const show = (id, is) => { by(id).hidden = !is; };
     const tell = (text, isRefused) => {
@@ -38,10 +38,11 @@
         }
         if (s.stand === "over" && !isDone) {
             events.close();
-            location.reload();
+            setTimeout(() => location.reload(), isLeft ? 5000 : 0);
         }
     });
-    // The page is left: what becomes of the login is not this page's to show any more.
+    // A page that is being left must not come in the way of what comes after it.
+    addEventListener("beforeunload", () => { isLeft = true; });
     document.addEventListener("submit", e => {
         if (e.target === form) return;
         isDone = true;

@@ -514,8 +514,10 @@ static enum b_code try_door(const struct http_door *d, const struct http_config 
 {
     struct pems pems;
     const struct http_where at = where_of(d, c);
-    enum b_code r = atomic_load(&d->daemon) != NULL ? read_pems(d->server, &at, &pems, err) : B_OK;
-    if (r == B_OK && atomic_load(&d->daemon) != NULL)
+    if (atomic_load(&d->daemon) == NULL)
+        return B_OK;
+    enum b_code r = read_pems(d->server, &at, &pems, err);
+    if (r == B_OK)
         free_pems(&pems);
     return r;
 }

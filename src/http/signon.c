@@ -57,13 +57,11 @@ void signon_redirect(struct signon_call *c, const char *url)
 
 void signon_go(struct signon_call *c, const char *path, const struct oidc_form *f)
 {
-    static _Thread_local char url[HTTP_PATH_MAX + 3 * OIDC_FORM_MAX];
-    struct b_wr w = b_wr_from(url, sizeof(url) - 1);
-    b_wr_bytes(&w, path, strlen(path));
-    b_wr_u8(&w, '?');
-    oidc_form_put(&w, f, NULL);
-    b_check(b_wr_ok(&w));
-    url[w.len] = '\0';
+    static _Thread_local char url[SIGNON_REQUEST_MAX + 64];
+    static _Thread_local char request[SIGNON_REQUEST_MAX + 1];
+    if (!signon_request_text(c, f, request))
+        return;
+    (void)snprintf(url, sizeof(url), "%s?%s", path, request);
     signon_redirect(c, url);
 }
 
@@ -141,11 +139,15 @@ bool signon_station(struct signon_call *c, struct store_station *ret)
 bool signon_session(struct signon_call *c, const struct store_station *st, struct store_signon *ret)
 {
     char cookie[SIGNON_COOKIE_MAX];
+    struct store_badge badge;
     struct b_err ignored;
+    int64_t now = time(NULL);
     signon_cookie(c, "session", cookie, sizeof(cookie));
     return cookie[0] != '\0' &&
-           service_signon_find(c->service.store, cookie, time(NULL), ret, &ignored) == B_OK &&
-           ret->station == st->id;
+           service_signon_find(c->service.store, cookie, now, ret, &ignored) == B_OK &&
+           ret->station == st->id &&
+           store_badge_by_id(c->service.store, ret->badge_id, &badge, &ignored) == B_OK &&
+           (badge.not_after == 0 || badge.not_after > now); /* which nobody changes when it comes */
 }
 
 /* --- the challenge that a browser waits for ----------------------------------------------------
@@ -370,6 +372,17 @@ static bool reads_french(const struct signon_call *c)
     const char *asked = oidc_form_get(&c->query, "ui_locales");
     const char *browser = c->request->language;
     return oidc_is_french(asked != NULL ? asked : browser != NULL ? browser : "");
+}
+
+bool signon_request_text(struct signon_call *c, const struct oidc_form *f, char *ret)
+{
+    struct b_wr w = b_wr_from(ret, SIGNON_REQUEST_MAX);
+    oidc_form_put(&w, f, NULL);
+    ret[w.len] = '\0';
+    if (b_wr_ok(&w))
+        return true;
+    signon_trouble(c, 400, WORD_BAD, WORD_BAD_TEXT, "parameters that are too long together");
+    return false;
 }
 
 bool signon_take_request(struct signon_call *c)

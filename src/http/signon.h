@@ -29,7 +29,11 @@
 #include "service/join.h"
 #include "service/oidc.h"
 
-enum { SIGNON_COOKIE_MAX = 160, SIGNON_CSRF = 65 };
+enum {
+    SIGNON_COOKIE_MAX = 160,
+    SIGNON_CSRF = 65,
+    SIGNON_REQUEST_MAX = 4000, /* of what is asked, as a page carries it */
+};
 
 struct signon_call;
 typedef void signon_handler(struct signon_call *c);
@@ -66,7 +70,7 @@ void signon_json(struct signon_call *c, int status, json_t *o);
 /* A page; form_to: an origin besides ours to which its forms may lead, or "". */
 void signon_page_answer(struct signon_call *c, int status, struct html *page, const char *form_to);
 void signon_redirect(struct signon_call *c, const char *url);
-/* To a page of ours, with these parameters but one. */
+/* To a page of ours, with these parameters, unless they are too long. */
 void signon_go(struct signon_call *c, const char *path, const struct oidc_form *f);
 /* A page that says what is wrong, with a sentence for the person and one for whoever programs. */
 void signon_trouble(struct signon_call *c, int status, enum html_word title, enum html_word text,
@@ -106,6 +110,9 @@ void signon_stop_waiting(struct signon_call *c, const char *client);
 
 /* Reads a request for the client's sign-on, answers a bad one, and then returns false. */
 bool signon_read(struct signon_call *c, const struct oidc_form *f, struct oidc_request *ret);
+/* What is asked, as a page carries it to its forms: SIGNON_REQUEST_MAX and a NUL. False: it is too
+ * long, and that is answered. */
+bool signon_request_text(struct signon_call *c, const struct oidc_form *f, char *ret);
 /* The request that a form of ours carries takes the place of the query. False: it is none, and that
  * is answered. */
 bool signon_take_request(struct signon_call *c);
@@ -113,6 +120,10 @@ bool signon_take_request(struct signon_call *c);
 void signon_give(struct signon_call *c, const struct oidc_request *q, int64_t signon);
 void signon_deny(struct signon_call *c, const struct oidc_request *q, const char *error,
                  const char *text);
+/* Which relying party asks at an endpoint for them; NULL: it has not proved it, and that is
+ * answered.
+ */
+const struct oidc_client *signon_authenticate(struct signon_call *c);
 /* What a relying party that asked without a browser is given, once there is a tap; false: not yet
  * or never, and that is answered. token: SERVICE_SECRET characters. */
 bool signon_ciba_redeem(struct signon_call *c, const struct oidc_client *client,

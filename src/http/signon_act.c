@@ -30,7 +30,7 @@ void signon_finish(struct signon_call *c)
         return;
     enum b_code r = service_challenge_take(&c->service, w.challenge.name, q.client->id, w.secret,
                                            &answer, &begins, &err);
-    if (r == B_E_TAP_AWAITED) {
+    if (r == B_E_TAP_AWAITED || r == B_E_CHALLENGE_UNCHOSEN) {
         signon_go(c, "/signon", &c->query);
         return;
     }

@@ -71,8 +71,9 @@ void signon_authorize(struct signon_call *c)
 {
     static _Thread_local struct oidc_request q;
     static _Thread_local struct store_signon v;
+    static _Thread_local char ignored[SIGNON_REQUEST_MAX + 1];
     struct store_station st;
-    if (!signon_read(c, &c->query, &q))
+    if (!signon_read(c, &c->query, &q) || !signon_request_text(c, &c->query, ignored))
         return;
     bool is_here = signon_station(c, &st);
     if (is_here && signon_session(c, &st, &v) && service_oidc_answers(&v, &q, time(NULL)))

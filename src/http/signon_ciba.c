@@ -115,21 +115,16 @@ static const char *read_hint(struct signon_call *c)
 
 void signon_ciba(struct signon_call *c)
 {
-    const char *why = NULL;
     struct store_challenge k = {.id = 0};
     struct b_err err = {.code = B_OK};
-    const char *authorization = c->request->header(c->request->query_ctx, "Authorization");
-    const struct oidc_client *client =
-        oidc_client_authenticate(c->clients, authorization, &c->form, &why);
-    if (client == NULL) {
-        refuse(c, 401, "invalid_client", why);
+    const struct oidc_client *client = signon_authenticate(c);
+    if (client == NULL)
         return;
-    }
     if (!client->has_ciba) {
         refuse(c, 400, "unauthorized_client", "ciba: its file does not say so");
         return;
     }
-    why = read_hint(c);
+    const char *why = read_hint(c);
     if (why == NULL)
         why = read_request(c, client, &k);
     if (why != NULL) {

@@ -27,7 +27,7 @@ static void put_code(struct html *h, const char *request, const char *trouble)
 /* By the certificate of the machine: the API's listener asks the browser for it. */
 static void put_machine(struct html *h, const struct signon_call *c, const char *request)
 {
-    static _Thread_local char to[6 * OIDC_FORM_MAX];
+    static _Thread_local char to[2 * SIGNON_REQUEST_MAX];
     if (c->config->station_url[0] == '\0')
         return;
     if (!b_base64url(to, sizeof(to), request, strlen(request)))
@@ -44,10 +44,9 @@ static void put_machine(struct html *h, const struct signon_call *c, const char 
 static void ask(struct signon_call *c, int status, const struct oidc_form *f,
                 enum html_word trouble)
 {
-    static _Thread_local char text[3 * OIDC_FORM_MAX];
-    struct b_wr w = b_wr_from(text, sizeof(text) - 1);
-    oidc_form_put(&w, f, NULL);
-    text[w.len] = '\0';
+    static _Thread_local char text[SIGNON_REQUEST_MAX + 1];
+    if (!signon_request_text(c, f, text))
+        return;
     struct html *h = html_begin(c->is_french, WORD_JOIN, NULL, "");
     html_put(h, "<p>");
     html_say(h, WORD_JOIN_TEXT);
@@ -179,7 +178,7 @@ enum b_code http_browser_join(struct http_call *c, struct b_err *err)
 {
     char handle[SERVICE_SECRET];
     static _Thread_local struct http_signon_config config;
-    uint8_t ignored[HTTP_LOCATION_MAX];
+    static _Thread_local uint8_t ignored[HTTP_LOCATION_MAX];
     const char *to = c->query(c->query_ctx, "to");
     struct b_wr w = b_wr_from(ignored, sizeof(ignored));
     enum b_code r = need_signon(c, &config, err);

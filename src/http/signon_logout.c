@@ -9,7 +9,6 @@
  */
 
 struct hint {
-    const char *token;
     char kid[CRYPTO_JWK_ID];
     struct b_rd head, signature; /* what is signed, and by what */
     bool is_ours;
@@ -47,7 +46,7 @@ static json_t *read_hint(struct signon_call *c, const char *token)
 {
     uint8_t bytes[CRYPTO_JWS_SIGNATURE_MAX];
     struct b_wr signature = b_wr_from(bytes, sizeof(bytes));
-    struct hint t = {.token = token};
+    struct hint t = {.is_ours = false};
     struct b_err ignored;
     const char *body = strchr(token, '.');
     const char *end = body != NULL ? strchr(body + 1, '.') : NULL;

@@ -31,30 +31,32 @@ static bool look(struct signon_call *c, const struct signon_wait *w, struct stan
 /* --- the page ----------------------------------------------------------------------------------
  */
 
-/* Each form carries the request, so that nothing of it is kept here. */
-static void put_act(struct html *h, const struct signon_call *c, const struct signon_wait *w,
-                    const char *path, const char *id)
+/* A page while it is written. Each of its forms carries the request, so that nothing of it is kept
+ * here. */
+struct page {
+    struct signon_call *call;
+    const struct signon_wait *wait;
+    const struct standing *standing;
+    const char *request;
+};
+
+static void put_act(struct html *h, const struct page *p, const char *path, const char *id)
 {
-    static _Thread_local char text[3 * OIDC_FORM_MAX];
-    struct b_wr request = b_wr_from(text, sizeof(text) - 1);
-    oidc_form_put(&request, &c->query, NULL);
-    text[request.len] = '\0';
     html_form(h, path, id);
-    html_hidden(h, "c", w->challenge.name);
-    html_hidden(h, "csrf", w->csrf);
-    html_hidden(h, "request", text);
+    html_hidden(h, "c", p->wait->challenge.name);
+    html_hidden(h, "csrf", p->wait->csrf);
+    html_hidden(h, "request", p->request);
 }
 
-static void put_pin(struct html *h, const struct signon_call *c, const struct signon_wait *w,
-                    const struct standing *s)
+static void put_pin(struct html *h, const struct page *p)
 {
     struct vault_identity id;
     struct b_err ignored;
     char pin_key[2 * sizeof(id.pin) + 1] = "";
-    if (vault_identity(c->service.vault, &id, &ignored) == B_OK)
+    if (vault_identity(p->call->service.vault, &id, &ignored) == B_OK)
         b_hex(pin_key, id.pin, sizeof(id.pin));
-    html_put(h, s->wants_pin ? "<div id=\"pin\">" : "<div id=\"pin\" hidden>");
-    put_act(h, c, w, "/signon/pin", "pin-form");
+    html_put(h, p->standing->wants_pin ? "<div id=\"pin\">" : "<div id=\"pin\" hidden>");
+    put_act(h, p, "/signon/pin", "pin-form");
     html_put(h, "<label for=\"digits\">");
     html_say(h, WORD_PIN);
     html_put(
@@ -94,56 +96,52 @@ static void put_shown(struct html *h, const char *id, bool is_shown)
     html_put(h, is_shown ? "\">" : "\" hidden>");
 }
 
-static void put_forms(struct html *h, const struct signon_call *c, const struct signon_wait *w,
-                      const struct standing *s)
+static void put_forms(struct html *h, const struct page *p)
 {
+    const struct standing *s = p->standing;
     put_shown(h, "choose", s->stand == SERVICE_CHOOSE);
-    put_act(h, c, w, "/signon/choose", "choose-form");
+    put_act(h, p, "/signon/choose", "choose-form");
     html_button(h, WORD_HERE, "main");
     html_put(h, "</div>");
-    put_pin(h, c, w, s);
+    put_pin(h, p);
     put_shown(h, "finish", s->stand == SERVICE_TAPPED);
-    put_act(h, c, w, "/signon/finish", "finish-form");
+    put_act(h, p, "/signon/finish", "finish-form");
     html_button(h, WORD_GO_ON, "main");
     html_put(h, "</div>");
     html_put(h, "<noscript><p class=\"detail\">");
     html_say(h, WORD_RELOAD);
     html_put(h, "</p></noscript>");
-    put_act(h, c, w, "/signon/cancel", "cancel-form");
+    put_act(h, p, "/signon/cancel", "cancel-form");
     html_button(h, WORD_CANCEL, "plain");
 }
 
-static void show(struct signon_call *c, const struct oidc_request *q, const struct signon_wait *w,
-                 const struct standing *s)
+static void show(const struct page *p, const struct oidc_request *q)
 {
     char to[OIDC_URI_MAX];
+    struct signon_call *c = p->call;
     struct html *h =
         html_begin(c->is_french, WORD_SIGN_IN_TO, oidc_client_name(q->client, c->is_french),
                    "<script src=\"/signon/script.js\" defer></script>"
                    "<noscript><meta http-equiv=\"refresh\" content=\"3\"></noscript>");
     html_put(h, "<p class=\"station\">");
-    html_say_of(h, WORD_AT_STATION, w->station.name);
+    html_say_of(h, WORD_AT_STATION, p->wait->station.name);
     html_put(h, "</p><p id=\"what\">");
     html_say(h, q->needs_pin ? WORD_PUT_BADGE_PIN : WORD_PUT_BADGE);
     html_put(h, "</p>");
-    put_status(h, s);
-    put_forms(h, c, w, s);
+    put_status(h, p->standing);
+    put_forms(h, p);
     oidc_origin(q->redirect_uri, to, sizeof(to));
     signon_page_answer(c, 200, h, to);
 }
 
 /* What was begun is over: the same may be begun again. */
-static void show_over(struct signon_call *c)
+static void show_over(struct signon_call *c, const char *request)
 {
-    static _Thread_local char text[3 * OIDC_FORM_MAX];
-    struct b_wr request = b_wr_from(text, sizeof(text) - 1);
-    oidc_form_put(&request, &c->query, NULL);
-    text[request.len] = '\0';
     struct html *h = html_begin(c->is_french, WORD_OVER, NULL, "");
     html_put(h, "<p role=\"status\">");
     html_say(h, WORD_OVER_TEXT);
     html_put(h, "</p><p><a class=\"main\" href=\"/authorize?");
-    html_text(h, text);
+    html_text(h, request);
     html_put(h, "\">");
     html_say(h, WORD_AGAIN);
     html_put(h, "</a></p>");
@@ -153,14 +151,16 @@ static void show_over(struct signon_call *c)
 void signon_page(struct signon_call *c)
 {
     static _Thread_local struct oidc_request q;
+    static _Thread_local char request[SIGNON_REQUEST_MAX + 1];
     struct signon_wait w;
     struct standing s;
-    if (!signon_read(c, &c->query, &q))
+    if (!signon_read(c, &c->query, &q) || !signon_request_text(c, &c->query, request))
         return;
+    const struct page p = {.call = c, .wait = &w, .standing = &s, .request = request};
     if (signon_waiting(c, q.client->id, &w) && look(c, &w, &s) && s.stand != SERVICE_OVER)
-        show(c, &q, &w, &s);
+        show(&p, &q);
     else
-        show_over(c);
+        show_over(c, request);
 }
 
 /* --- events ------------------------------------------------------------------------------------

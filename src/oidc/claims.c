@@ -53,17 +53,19 @@ static void set_url(json_t *o, const char *name, const char *issuer, const char 
 json_t *oidc_discovery(const char *issuer)
 {
     json_t *o = json_pack(
-        "{s:s, s:[s], s:[s], s:[s,s], s:[s], s:[s,s], s:[s,s,s], s:[s], s:[s,s], s:[s,s],"
+        "{s:s, s:[s], s:[s], s:[s,s], s:[s], s:[s,s], s:[s,s,s,s], s:[s,s], s:[s], s:[s,s], "
+        "s:[s,s],"
         " s:[s,s,s,s,s,s,s,s,s,s,s,s,s], s:[s,s,s], s:[s,s]}",
         "issuer", issuer, "response_types_supported", "code", "response_modes_supported", "query",
         "grant_types_supported", "authorization_code", OIDC_GRANT_CIBA, "subject_types_supported",
         "public", "id_token_signing_alg_values_supported", "RS256", "ES256",
         "token_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post",
-        "none", "code_challenge_methods_supported", "S256", "scopes_supported", "openid", "profile",
-        "acr_values_supported", OIDC_ACR_BADGE, OIDC_ACR_PIN, "claims_supported", "sub", "iss",
-        "aud", "exp", "iat", "nonce", "at_hash", "auth_time", "acr", "amr", "sid", "name", "rpps",
-        "prompt_values_supported", "none", "login", "select_account", "ui_locales_supported", "fr",
-        "en");
+        "private_key_jwt", "none", "token_endpoint_auth_signing_alg_values_supported", "ES256",
+        "RS256", "code_challenge_methods_supported", "S256", "scopes_supported", "openid",
+        "profile", "acr_values_supported", OIDC_ACR_BADGE, OIDC_ACR_PIN, "claims_supported", "sub",
+        "iss", "aud", "exp", "iat", "nonce", "at_hash", "auth_time", "acr", "amr", "sid", "name",
+        "rpps", "prompt_values_supported", "none", "login", "select_account",
+        "ui_locales_supported", "fr", "en");
     set_url(o, "authorization_endpoint", issuer, "/authorize");
     set_url(o, "token_endpoint", issuer, "/token");
     set_url(o, "userinfo_endpoint", issuer, "/userinfo");

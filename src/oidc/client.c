@@ -125,7 +125,7 @@ static const struct oidc_client *judge(const struct oidc_client *c, const char *
 {
     uint8_t digest[32];
     *why = "the client is not known, or did not prove that it is one";
-    if (c == NULL)
+    if (c == NULL || c->key_len > 0)
         return NULL;
     if (!c->has_secret)
         return secret == NULL ? c : NULL;
@@ -136,22 +136,25 @@ static const struct oidc_client *judge(const struct oidc_client *c, const char *
 }
 
 const struct oidc_client *oidc_client_authenticate(const struct oidc_clients *all,
-                                                   const char *authorization,
-                                                   const struct oidc_form *f, const char **why)
+                                                   const struct oidc_proof *p,
+                                                   struct oidc_once *once, const char **why)
 {
     char text[CREDENTIAL_MAX];
     char *id = NULL;
     char *secret = NULL;
-    const char *named = oidc_form_get(f, "client_id");
-    const char *posted = oidc_form_get(f, "client_secret");
+    const char *named = oidc_form_get(p->form, "client_id");
+    const char *posted = oidc_form_get(p->form, "client_secret");
+    bool is_asserted = oidc_form_get(p->form, "client_assertion") != NULL;
     const struct oidc_client *ret = NULL;
+    *once = (struct oidc_once){.until = 0};
     *why = "one way to prove who the client is, and no other";
-    if (oidc_form_get(f, "client_assertion") != NULL)
-        *why = "client assertions are not taken here";
-    else if (authorization == NULL && named != NULL)
+    if ((p->authorization != NULL) + (posted != NULL) + is_asserted > 1)
+        return NULL;
+    if (is_asserted)
+        return oidc_client_asserted(all, p, once, why);
+    if (p->authorization == NULL && named != NULL)
         ret = judge(oidc_client_find(all, named), posted, why);
-    else if (authorization != NULL && posted == NULL &&
-             read_basic(authorization, text, &id, &secret) &&
+    else if (p->authorization != NULL && read_basic(p->authorization, text, &id, &secret) &&
              (named == NULL || strcmp(named, id) == 0))
         ret = judge(oidc_client_find(all, id), secret, why);
     b_wipe(text, sizeof(text));

@@ -6,6 +6,7 @@
 #ifndef TESSERE_OIDC_CLIENT_H
 #define TESSERE_OIDC_CLIENT_H
 
+#include "crypto/jws.h"
 #include "oidc/form.h"
 
 enum {
@@ -25,13 +26,17 @@ struct oidc_client {
     size_t redirect_count, logout_count;
     char backchannel_uri[OIDC_URI_MAX]; /* "": it is not told of ends of sessions */
     uint8_t secret[32];                 /* SHA-256 */
-    bool has_secret;                    /* otherwise it is public, and proves itself by PKCE */
+    bool has_secret; /* without it and without a key it is public, and proves itself by PKCE */
     bool needs_no_pkce;
     bool has_ciba;               /* it may ask for a tap without a browser */
     char ping_uri[OIDC_URI_MAX]; /* and is told here that one has come; "": it asks */
     bool needs_pin;              /* a badge alone is never enough for it */
     bool is_loopback;            /* a program of the workstation: any port of its redirect URIs */
     char alg[8];                 /* "RS256" or "ES256" */
+    /* of private_key_jwt, SubjectPublicKeyInfo; key_len 0: it does not prove itself so */
+    uint8_t key[CRYPTO_JWS_PUBLIC_MAX];
+    size_t key_len;
+    enum crypto_jws key_alg;
 };
 struct oidc_clients {
     size_t count;
@@ -52,10 +57,26 @@ bool oidc_is_uri(const char *uri, bool is_loopback);
 /* scheme://host[:port] of such a URI, for a Content-Security-Policy. */
 void oidc_origin(const char *uri, char *ret, size_t cap);
 
-/* Who asks at an endpoint for relying parties: by HTTP Basic (authorization: the header, or NULL)
- * or by the form, never both (RFC 6749 §2.3). NULL: nobody that we know, with why set. */
+/* What a client shows at an endpoint for relying parties, and to whom. */
+struct oidc_proof {
+    const char *authorization; /* the header, or NULL */
+    const struct oidc_form *form;
+    const char *issuer;
+    int64_t now;
+};
+/* Of a client assertion, which must be taken only once: digest of client and jti, until then. */
+struct oidc_once {
+    uint8_t digest[32];
+    int64_t until; /* 0: it was another way */
+};
+/* Who asks: by HTTP Basic, by the form, or by an assertion (RFC 7523), never by two of them
+ * (RFC 6749 §2.3). NULL: nobody that we know, with why set. */
 const struct oidc_client *oidc_client_authenticate(const struct oidc_clients *all,
-                                                   const char *authorization,
-                                                   const struct oidc_form *f, const char **why);
+                                                   const struct oidc_proof *p,
+                                                   struct oidc_once *once, const char **why);
+/* The same by an assertion alone (assertion.c). */
+const struct oidc_client *oidc_client_asserted(const struct oidc_clients *all,
+                                               const struct oidc_proof *p, struct oidc_once *once,
+                                               const char **why);
 
 #endif

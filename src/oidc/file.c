@@ -15,7 +15,7 @@ struct names {
     char *fr, *en;
 };
 struct client {
-    char *id, *secret_sha256, *secret_file, *alg, *pkce, *acr, *backchannel, *ping;
+    char *id, *secret_sha256, *secret_file, *key_file, *alg, *pkce, *acr, *backchannel, *ping;
     struct names *name;
     bool is_public, is_loopback, has_ciba;
     char **redirects, **logouts;
@@ -47,6 +47,7 @@ static const cyaml_schema_field_t client_fields[] = {
     OPTIONAL(struct client, "ciba-ping-uri", ping, OIDC_URI_MAX - 1),
     OPTIONAL(struct client, "secret-sha256", secret_sha256, 64),
     OPTIONAL(struct client, "secret-file", secret_file, PATH_LENGTH_MAX - 1),
+    OPTIONAL(struct client, "public-key-file", key_file, PATH_LENGTH_MAX - 1),
     CYAML_FIELD_BOOL("public", CYAML_FLAG_OPTIONAL, struct client, is_public),
     CYAML_FIELD_BOOL("ciba", CYAML_FLAG_OPTIONAL, struct client, has_ciba),
     CYAML_FIELD_BOOL("loopback", CYAML_FLAG_OPTIONAL, struct client, is_loopback),
@@ -94,21 +95,30 @@ static enum b_code take_uris(const struct place *p, const char *field, char **fr
     return B_OK;
 }
 
-/* The file's first line, without its end. */
-static enum b_code read_secret(const struct place *p, const char *name, struct oidc_client *c)
+/* A file beside this one, to be wiped and freed. */
+static enum b_code read_beside(const struct place *p, const char *field, const char *name,
+                               size_t max, char **ret, size_t *ret_n)
 {
     char path[2 * PATH_LENGTH_MAX] = "";
-    char *text = NULL;
-    size_t n = 0;
     const char *slash = strrchr(p->path, '/');
     struct b_wr w = b_wr_from(path, sizeof(path) - 1);
     b_wr_bytes(&w, p->path, name[0] != '/' && slash != NULL ? (size_t)(slash - p->path) + 1 : 0);
     b_wr_bytes(&w, name, strlen(name));
     path[w.len] = '\0';
-    enum b_code r = b_file_read(path, SECRET_MAX, &text, &n, p->err);
+    return b_file_read(path, max, ret, ret_n, p->err) == B_OK
+               ? B_OK
+               : b_err_set(p->err, B_E_CONFIG, 0, "%s: client %s: %s: %.200s", p->path, p->id,
+                           field, path);
+}
+
+/* The file's first line, without its end. */
+static enum b_code read_secret(const struct place *p, const char *name, struct oidc_client *c)
+{
+    char *text = NULL;
+    size_t n = 0;
+    enum b_code r = read_beside(p, "secret-file", name, SECRET_MAX, &text, &n);
     if (r != B_OK)
-        return b_err_set(p->err, B_E_CONFIG, 0, "%s: client %s: secret-file: %.200s", p->path,
-                         p->id, path);
+        return r;
     size_t length = strcspn(text, "\r\n");
     if (length >= SECRET_MIN)
         crypto_sha256(text, length, c->secret);
@@ -118,15 +128,48 @@ static enum b_code read_secret(const struct place *p, const char *name, struct o
                                 : wrong(p, "secret-file", "32 characters or more, by chance");
 }
 
+/* SubjectPublicKeyInfo in PEM (RFC 7468). */
+static enum b_code read_key(const struct place *p, const char *name, struct oidc_client *c)
+{
+    enum { PEM_MAX = 4096 };
+    static const char begin[] = "-----BEGIN PUBLIC KEY-----";
+    struct crypto_jwk jwk;
+    struct b_wr key = b_wr_from(c->key, sizeof(c->key));
+    char *text = NULL;
+    size_t n = 0;
+    enum b_code r = read_beside(p, "public-key-file", name, PEM_MAX, &text, &n);
+    if (r != B_OK)
+        return r;
+    const char *from = strstr(text, begin);
+    const char *end = from != NULL ? strstr(from, "-----END") : NULL;
+    size_t length = 0;
+    for (const char *at = from != NULL ? from + sizeof(begin) - 1 : text; end != NULL && at < end;
+         at++)
+        if (*at > ' ')
+            text[length++] = *at;
+    bool is_key = end != NULL && b_unbase64(&key, text, length) &&
+                  crypto_jwk(b_rd_from(c->key, key.len), &jwk);
+    free(text);
+    if (!is_key)
+        return wrong(p, "public-key-file", "a public key in PEM: P-256, or RSA of 3072 bits");
+    c->key_len = key.len;
+    c->key_alg = jwk.alg;
+    return B_OK;
+}
+
 static enum b_code take_secret(const struct place *p, const struct client *f, struct oidc_client *c)
 {
     struct b_wr w = b_wr_from(c->secret, sizeof(c->secret));
-    int ways = (f->secret_sha256 != NULL) + (f->secret_file != NULL) + f->is_public;
+    int ways = (f->secret_sha256 != NULL) + (f->secret_file != NULL) + (f->key_file != NULL) +
+               f->is_public;
     if (ways != 1)
-        return wrong(p, "secret-file", "this, secret-sha256 or public: true, and one of them");
-    c->has_secret = !f->is_public;
+        return wrong(p, "secret-file",
+                     "this, secret-sha256, public-key-file or public: true, and one of them");
+    c->has_secret = f->secret_file != NULL || f->secret_sha256 != NULL;
     if (f->secret_file != NULL)
         return read_secret(p, f->secret_file, c);
+    if (f->key_file != NULL)
+        return read_key(p, f->key_file, c);
     if (f->secret_sha256 != NULL && (!b_unhex(&w, f->secret_sha256) || w.len != sizeof(c->secret)))
         return wrong(p, "secret-sha256", "64 digits in hexadecimal");
     return B_OK;
@@ -141,7 +184,7 @@ static enum b_code take_words(const struct place *p, const struct client *f, str
     c->needs_no_pkce = strcmp(pkce, "optional") == 0;
     if (!c->needs_no_pkce && strcmp(pkce, "required") != 0)
         return wrong(p, "pkce", "required or optional");
-    if (c->needs_no_pkce && !c->has_secret)
+    if (c->needs_no_pkce && f->is_public)
         return wrong(p, "pkce", "a public client needs it");
     const char *acr = f->acr != NULL ? f->acr : "badge";
     c->needs_pin = strcmp(acr, "badge+pin") == 0;

@@ -29,12 +29,22 @@ static void digest_of(const char *text, uint8_t out[static 32])
     crypto_sha256(text, strlen(text), out);
 }
 
+static char capital(char c)
+{
+    static const char small[] = "abcdefghijklmnopqrstuvwxyz";
+    static const char large[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const char *at = c != '\0' ? strchr(small, c) : NULL;
+    if (at == NULL)
+        return c;
+    return large[at - small];
+}
+
 /* As it was drawn, from how it was typed. False: no code is so long. */
 static bool tidy_code(const char *text, char ret[static SERVICE_PAIR_CODE])
 {
     size_t n = 0;
     for (; *text != '\0'; text++) {
-        char c = *text >= 'a' && *text <= 'z' ? (char)(*text - 32) : *text;
+        char c = capital(*text);
         if (c == ' ' || c == '-')
             continue;
         if (n == SERVICE_PAIR_CODE - 1)

@@ -70,6 +70,40 @@ enum b_code service_oidc_give(struct service *sv, const struct oidc_request *q, 
     return service_change(sv, note_given, &k, err);
 }
 
+/* --- assertions of clients ---------------------------------------------------------------------
+ */
+
+struct taking {
+    const char *client;
+    const struct oidc_once *once;
+    bool is_again;
+};
+
+static enum b_code note_once(struct service_change *c, void *ctx, struct b_err *err)
+{
+    struct taking *k = ctx;
+    enum b_code r = store_once(c->store, k->once->digest, k->once->until, err);
+    k->is_again = r == B_E_DUPLICATE;
+    if (!k->is_again)
+        return r;
+    return service_log(c,
+                       (struct service_entry){.kind = "code",
+                                              .outcome = B_E_CODE_USED,
+                                              .detail = json_pack("{s:s, s:s}", "party", k->client,
+                                                                  "why", "assertion")},
+                       err);
+}
+
+enum b_code service_oidc_once(struct service *sv, const char *client, const struct oidc_once *once,
+                              struct b_err *err)
+{
+    struct taking k = {.client = client, .once = once};
+    enum b_code r = service_change(sv, note_once, &k, err);
+    if (r == B_OK && k.is_again)
+        r = b_err_set(err, B_E_DUPLICATE, 0, "an assertion of %s", client);
+    return r;
+}
+
 /* --- trading -----------------------------------------------------------------------------------
  */
 

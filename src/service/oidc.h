@@ -23,6 +23,10 @@ B_NODISCARD enum b_code service_oidc_give(struct service *sv, const struct oidc_
                                           const char *issuer, int64_t signon, char *ret_code,
                                           struct b_err *err);
 
+/* Takes a client's assertion, once. B_E_DUPLICATE: it was taken already; journalled. */
+B_NODISCARD enum b_code service_oidc_once(struct service *sv, const char *client,
+                                          const struct oidc_once *once, struct b_err *err);
+
 struct service_redeem {
     const struct oidc_client *client;           /* who has proved that it is it */
     const char *code, *redirect_uri, *verifier; /* "": not sent */

@@ -30,9 +30,9 @@ static enum b_code read_grant(struct statement **st, struct store_grant *g, stru
 enum b_code store_grant_put(struct store *s, struct store_grant *g, struct b_err *err)
 {
     static const char insert[] =
-        "INSERT INTO grant_ (" GRANT ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        "INSERT INTO code_grant (" GRANT ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     static const char update[] =
-        "UPDATE grant_ SET (" GRANT ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?";
+        "UPDATE code_grant SET (" GRANT ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?";
     struct statement *st = NULL;
     enum b_code r = store_prepare(s, g->id == 0 ? insert : update, &st, err);
     if (r != B_OK)
@@ -61,7 +61,8 @@ enum b_code store_grant_by_code(struct store *s, const uint8_t code[static 32],
                                 struct store_grant *ret, struct b_err *err)
 {
     struct statement *st = NULL;
-    enum b_code r = store_prepare(s, "SELECT id, " GRANT " FROM grant_ WHERE code = ?", &st, err);
+    enum b_code r =
+        store_prepare(s, "SELECT id, " GRANT " FROM code_grant WHERE code = ?", &st, err);
     if (r != B_OK)
         return r;
     driver_bind_blob(st, 1, code, 32);
@@ -72,11 +73,28 @@ enum b_code store_grant_by_token(struct store *s, const uint8_t token[static 32]
                                  struct store_grant *ret, struct b_err *err)
 {
     struct statement *st = NULL;
-    enum b_code r = store_prepare(s, "SELECT id, " GRANT " FROM grant_ WHERE token = ?", &st, err);
+    enum b_code r =
+        store_prepare(s, "SELECT id, " GRANT " FROM code_grant WHERE token = ?", &st, err);
     if (r != B_OK)
         return r;
     driver_bind_blob(st, 1, token, 32);
     return read_grant(&st, ret, err);
+}
+
+enum b_code store_once(struct store *s, const uint8_t digest[static 32], int64_t until,
+                       struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r =
+        store_prepare(s, "INSERT OR IGNORE INTO once (digest, until) VALUES (?, ?)", &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_blob(st, 1, digest, 32);
+    driver_bind_int(st, 2, until);
+    r = store_run(&st, err);
+    if (r == B_OK && driver_changes(s->driver) == 0)
+        r = b_err_set(err, B_E_DUPLICATE, 0, "it was taken already");
+    return r;
 }
 
 enum b_code store_signon_tell(struct store *s, int64_t signon, const struct store_told *t,
@@ -121,7 +139,8 @@ enum b_code store_signon_each_told(struct store *s, int64_t signon,
 enum b_code store_oidc_forget(struct store *s, int64_t before, struct b_err *err)
 {
     static const char *const sql[] = {"DELETE FROM browser WHERE expires_at < ?",
-                                      "DELETE FROM grant_ WHERE token_expires < ?"};
+                                      "DELETE FROM code_grant WHERE token_expires < ?",
+                                      "DELETE FROM once WHERE until < ?"};
     for (size_t i = 0; i < B_COUNT(sql); i++) {
         struct statement *st = NULL;
         enum b_code r = store_prepare(s, sql[i], &st, err);

@@ -57,6 +57,10 @@ B_NODISCARD enum b_code store_grant_by_code(struct store *s, const uint8_t code[
 B_NODISCARD enum b_code store_grant_by_token(struct store *s, const uint8_t token[static 32],
                                              struct store_grant *ret, struct b_err *err);
 
+/* What may be taken once: B_E_DUPLICATE when it was already. It is forgotten after its time. */
+B_NODISCARD enum b_code store_once(struct store *s, const uint8_t digest[static 32], int64_t until,
+                                   struct b_err *err);
+
 /* --- ends of sessions --------------------------------------------------------------------------
  */
 

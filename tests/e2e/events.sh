@@ -139,6 +139,7 @@ check "and is heard" hears ehr 'all[-1]["type"] == "badge.reinstated" and all[-1
 dead=$(tessere outbox list --json | python3 -c 'import json, sys; print([l["id"] for l in json.load(sys.stdin)["letters"] if l["state"] == "dead"][0])')
 check "the dead one goes again" tessere outbox retry "$dead"
 check "and is heard by its id" hears ehr "all[-1]['type'] == 'badge.suspended' and all[-1]['id'].startswith('msg_$dead' + '_') and all[-1]['how'] == 'ok'"
+check "which is written down" reaches 'n["dead"] == 0 and n["waiting"] == 0'
 check "one that was delivered does not" bash -c "! '$TESSERE' --home '$home' outbox retry $dead"
 does ehr 410
 check "the badge is suspended" tessere badge suspend 1 --reason x
@@ -152,18 +153,24 @@ does ehr ok
 cannot_write() {
     does ehr 500
     tessere badge reinstate 1 && hears ehr 'all[-1]["how"] == "500"' || return 1
-    python3 - "$home/store.db" <<'P' &
-import sqlite3, sys, time
-db = sqlite3.connect(sys.argv[1], isolation_level=None)
+    python3 - "$home/store.db" "$work/locked" <<'P' &
+import os, sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
 db.execute("BEGIN IMMEDIATE")
-time.sleep(6)
+open(sys.argv[2], "w").close()
+while os.path.exists(sys.argv[2]):
+    time.sleep(0.1)
 db.execute("ROLLBACK")
 P
-    local writer=$!
+    local writer=$! i status=0
+    for ((i = 0; i < 100; i++)); do [ -e "$work/locked" ] && break; sleep 0.1; done
     does ehr ok
-    wait $writer
-    hears ehr 'all[-1]["how"] == "ok" and [x["id"] for x in all if x["how"] == "ok"].count(all[-1]["id"]) >= 2' 15 &&
-        reaches 'n["waiting"] == 0'
+    hears ehr 'all[-1]["how"] == "ok"' 20 || status=1
+    sleep 4 # longer than the server waits for its turn to write
+    rm -f "$work/locked"
+    wait "$writer"
+    [ $status = 0 ] && reaches 'n["waiting"] == 0' 20 &&
+        hears ehr 'all[-1]["how"] == "ok" and [x["id"] for x in all if x["how"] == "ok"].count(all[-1]["id"]) >= 2'
 }
 configure 80 "${archive[@]}"
 check "many attempts are allowed again" hangup "configuration taken up"

@@ -1,5 +1,6 @@
 // The login page in a browser that people have, by keyboard; what it looks like is kept as pictures
 // in the test's folder, for somebody to look at.
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import https from "node:https";
 import { chromium } from "playwright-core";
@@ -162,5 +163,38 @@ await check("a request that is none is explained to whoever programs", async () 
     await shoot(page, "fr-bad-request");
     has(await page.locator("main").textContent(), "redirect_uri");
 });
+await check("the station's own commands give a code and an address", async () => {
+    const run = word => execFileSync(process.env.TESSERE_AGENT, ["--socket", `${work}/socket0`, "--config", `${work}/agent.yaml`, ...word], { encoding: "utf8" });
+    is(/^[2-9A-Z]{4}-[2-9A-Z]{4}\n$/.test(run(["pair"])), true);
+    const { url } = JSON.parse(run(["--json", "browser"]));
+    const context = await profile();
+    const page = await context.newPage();
+    await page.goto(url);
+    await shoot(page, "fr-joined");
+    has(await page.locator("main").textContent(), "urg-01");
+    is(page.url(), `${issuer}/signon/station`);
+    has(run(["pair"]), "-");
+});
+await check("PINs that are guessed on two stations lock the person's PIN, and not a station's", async () => {
+    const there = await Promise.all([joined({ locale: "en-GB" }, "st0"), joined({ locale: "en-GB" }, "st1")]);
+    for (let i = 0; i < 5; i++) {
+        const { page } = there[i % 2];
+        await page.goto(authorize({ client_id: "pharmacy", prompt: "login", acr_values: "urn:tessere:acr:badge+pin" }));
+        await stands(page, "waits");
+        is((await tap("anne", i % 2)).outcome, "pin-required");
+        await stands(page, "pin");
+        await page.keyboard.type("111111");
+        await page.keyboard.press("Enter");
+        await page.waitForSelector("#say.refused");
+        if (i < 4) has(await heard(page), "Wrong PIN");
+    }
+    await there[1].page.goto(authorize({ client_id: "pharmacy", prompt: "login", acr_values: "urn:tessere:acr:badge+pin" }));
+    await stands(there[1].page, "waits");
+    is((await tap("anne", 1)).outcome, "pin-locked");
+    await there[1].page.waitForSelector("#say.refused");
+    await shoot(there[1].page, "en-pin-locked");
+    has(await heard(there[1].page), "PIN locked");
+});
 await browser.close();
+party.close();
 finish();

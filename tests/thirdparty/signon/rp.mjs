@@ -1,6 +1,9 @@
 // Sign-on judged by a certified relying party, openid-client, which trusts nothing that it can check.
+import { readFileSync } from "node:fs";
+import https from "node:https";
+import * as jose from "jose";
 import * as oidc from "openid-client";
-import { Browser, browserAt, ask, check, is, has, tap, fields, finish, form, issuer, sleep } from "./station.mjs";
+import { ask, browserAt, check, fields, finish, form, has, is, issuer, sleep, tap } from "./station.mjs";
 
 const secret = process.env.SECRET;
 const redirect_uri = "https://rp.example/callback";
@@ -31,17 +34,171 @@ async function through(b, want, image = "anne") {
     return a.location;
 }
 
+
+// Where relying parties are told of ends of sessions.
+const told = [];
+https.createServer({ cert: readFileSync(process.env.SERVER_CERT), key: readFileSync(process.env.SERVER_KEY) }, (q, a) => {
+    let text = "";
+    q.on("data", part => { text += part; });
+    q.on("end", () => { told.push({ url: q.url, type: q.headers["content-type"], body: new URLSearchParams(text) }); a.end(); });
+}).listen(Number(process.env.LISTENER), "127.0.0.1");
+const keys = jose.createRemoteJWKSet(new URL(`${issuer}/jwks`));
+// The logout token for this client, verified as OpenID Connect Back-Channel Logout 1.0 §2.6 says.
+async function hears(client, alg, sid) {
+    for (let i = 0; i < 100; i++) {
+        for (const t of told) {
+            const token = t.body.get("logout_token");
+            const claims = jose.decodeJwt(token);
+            if (claims.sid !== sid || claims.aud !== client) continue;
+            const { payload } = await jose.jwtVerify(token, keys, { issuer, audience: client, typ: "logout+jwt", algorithms: [alg],
+                requiredClaims: ["iat", "exp", "jti", "events"] });
+            is(payload.events, { "http://schemas.openid.net/event/backchannel-logout": {} });
+            is(payload.nonce, undefined);
+            is(t.type, "application/x-www-form-urlencoded");
+            return payload;
+        }
+        await sleep(100);
+    }
+    throw new Error(`${client} never heard of the end of ${sid}: ${JSON.stringify(told)}`);
+}
+
 const b = await browserAt("st0");
+const tokensOf = async (client, more, image, checks) => {
+    const want = await begin(client, more);
+    return trade(client, await through(b, want, image), want, checks);
+};
+// Answered at once, without a tap.
+async function silently(client, more = {}, checks = {}) {
+    const want = await begin(client, more);
+    const a = await b.go(want.url);
+    is(a.status, 303, a.text);
+    return trade(client, a.location, want, checks);
+}
+const errorOf = async (browser, client, more) => {
+    const a = await browser.go((await begin(client, more)).url);
+    is(a.status, 303, a.text);
+    return new URL(a.location).searchParams.get("error");
+};
+
+await check("before any tap, a relying party that wants no question hears that it needs one", async () =>
+    is(await errorOf(b, rp, { prompt: "none" }), "login_required"));
 let first;
-await check("Anne signs in with a tap: code, PKCE, nonce, state, iss, RS256 signature", async () => {
-    const want = await begin();
-    const tokens = await trade(rp, await through(b, want), want);
+await check("Anne signs in with a tap: code, PKCE, nonce, state, iss, RS256 signature, at_hash", async () => {
+    const tokens = await tokensOf(rp);
     const claims = tokens.claims();
-    is(claims.sub, "10001");
-    is(claims.amr, ["hwk"]);
-    is(claims.acr, "urn:tessere:acr:badge");
+    is([claims.sub, claims.amr, claims.acr], ["10001", ["hwk"], "urn:tessere:acr:badge"]);
+    is(Math.abs(claims.auth_time - Date.now() / 1000) < 10, true);
+    is(claims.exp - claims.iat, 300);
+    is(jose.decodeProtectedHeader(tokens.id_token).alg, "RS256");
     first = { tokens, claims };
-    const who = await oidc.fetchUserInfo(rp, tokens.access_token, claims.sub);
-    is([who.name, who.sid], ["anne", claims.sid]);
+});
+await check("userinfo tells her name and the session, by header and by form", async () => {
+    const who = await oidc.fetchUserInfo(rp, first.tokens.access_token, "10001");
+    is([who.name, who.sid, who.amr], ["anne", first.claims.sid, ["hwk"]]);
+    const posted = await ask(`${issuer}/userinfo`, { method: "POST", body: form({ access_token: first.tokens.access_token }) });
+    is(JSON.parse(posted.text).sub, "10001");
+});
+await check("without scope profile the name is not told", async () => {
+    const tokens = await silently(rp, { scope: "openid" });
+    is((await oidc.fetchUserInfo(rp, tokens.access_token, "10001")).name, undefined);
+});
+await check("another relying party is answered without a tap, by ES256 as it wants, in the same session", async () => {
+    const tokens = await silently(es);
+    is([tokens.claims().sid, tokens.claims().auth_time], [first.claims.sid, first.claims.auth_time]);
+    is(jose.decodeProtectedHeader(tokens.id_token).alg, "ES256");
+    await silently(rp, { prompt: "none" });
+});
+await check("max_age that is not over is met by the session", async () => {
+    await silently(rp, { max_age: "3600" }, { maxAge: 3600 });
+});
+await check("max_age that is over asks for a tap, and auth_time is new", async () => {
+    await sleep(2100);
+    is(await errorOf(b, rp, { max_age: "1", prompt: "none" }), "login_required");
+    const tokens = await tokensOf(rp, { max_age: "1" }, "anne", { maxAge: 1 });
+    is(tokens.claims().auth_time > first.claims.auth_time, true);
+});
+await check("prompt=login asks for a tap in any case", async () => {
+    const tokens = await tokensOf(rp, { prompt: "login" });
+    is(tokens.claims().sub, "10001");
+});
+await check("a hint names whose badge it must be: somebody else's session does not answer", async () => {
+    is(await errorOf(b, rp, { login_hint: "10002", prompt: "none" }), "login_required");
+    await silently(rp, { login_hint: "10001" });
+});
+await check("a PIN that is essential is not answered by a badge alone", async () => {
+    const claims = JSON.stringify({ id_token: { acr: { essential: true, values: ["urn:tessere:acr:badge+pin"] } } });
+    is(await errorOf(b, rp, { claims, prompt: "none" }), "login_required");
+    is(await errorOf(b, rp, { claims: JSON.stringify({ id_token: { acr: { essential: true, value: "urn:other" } } }) }), "invalid_request");
+    is(await errorOf(b, rp, { acr_values: "urn:tessere:acr:badge+pin", prompt: "none" }), "login_required");
+});
+await check("a relying party of old ways may send no PKCE, where its entry says so", async () => {
+    const old = await oidc.discovery(new URL(issuer), "old", {}, oidc.ClientSecretBasic(secret));
+    const state = oidc.randomState(), nonce = oidc.randomNonce();
+    const a = await b.go(oidc.buildAuthorizationUrl(old, { redirect_uri, scope: "openid", state, nonce }));
+    const tokens = await oidc.authorizationCodeGrant(old, new URL(a.location), { expectedState: state, expectedNonce: nonce, idTokenExpected: true });
+    is(tokens.claims().sub, "10001");
+});
+await check("a relying party signs who it is, by a key of its own", async () => {
+    const key = await jose.importPKCS8(readFileSync(`${process.env.WORK}/signed.key`, "utf8"), "ES256");
+    const signed = await oidc.discovery(new URL(issuer), "signed", {}, oidc.PrivateKeyJwt(key));
+    const want = await begin(signed);
+    const tokens = await trade(signed, (await b.go(want.url)).location, want);
+    is(tokens.claims().aud, "signed");
+});
+await check("a program of the workstation proves itself by PKCE alone, on a port of its own", async () => {
+    const native = await oidc.discovery(new URL(issuer), "native", {}, oidc.None());
+    const want = await begin(native, { redirect_uri: "http://127.0.0.1:41234/callback" });
+    const a = await b.go(want.url);
+    const tokens = await trade(native, a.location, want);
+    is(tokens.claims().aud, "native");
+});
+await check("a request that is posted is as good", async () => {
+    const want = await begin();
+    const a = await b.go(`${issuer}/authorize`, { method: "POST", body: want.url.search.slice(1) });
+    const then = await b.go(new URL(a.location, issuer));
+    await trade(rp, then.location, want);
+});
+await check("what is refused by us is understood by openid-client", async () => {
+    const want = await begin();
+    const a = await b.go(want.url);
+    const e = await trade(rp, a.location, { ...want, verifier: oidc.randomPKCECodeVerifier() }).catch(e => e);
+    is([e.error, e.status], ["invalid_grant", 400]);
+});
+await check("discovery and keys are as the standards have them", async () => {
+    const m = rp.serverMetadata();
+    is([m.issuer, m.authorization_response_iss_parameter_supported, m.backchannel_logout_session_supported], [issuer, true, true]);
+    const { keys } = JSON.parse((await ask(`${issuer}/jwks`)).text);
+    is(new Set(keys.map(k => k.alg)), new Set(["RS256", "ES256"]));
+    is(keys.some(k => "d" in k || "p" in k), false);
+});
+await check("Bruno taps on the station: Anne's session ends at each relying party, by its own algorithm", async () => {
+    const { sid } = (await silently(rp)).claims();
+    await silently(es);
+    is((await tap("bruno")).outcome, "ok");
+    const mine = await hears("ehr", "RS256", sid);
+    is(mine.sub, "10001");
+    await hears("pharmacy", "ES256", sid);
+    is(await errorOf(b, rp, { prompt: "none" }), "login_required");
+    is((await ask(`${issuer}/userinfo`, { headers: { Authorization: `Bearer ${first.tokens.access_token}` } })).status, 401);
+});
+await check("a second tap that nobody asked for ends the session too", async () => {
+    const { sid } = (await tokensOf(rp)).claims();
+    await sleep(3000);
+    is((await tap("anne")).outcome, "ok");
+    await hears("ehr", "RS256", sid);
+});
+await check("a relying party ends the session: the browser goes where it said before", async () => {
+    const tokens = await tokensOf(rp);
+    const a = await b.go(oidc.buildEndSessionUrl(rp, { id_token_hint: tokens.id_token, post_logout_redirect_uri: "https://rp.example/bye", state: "s & t" }));
+    is(a.location, "https://rp.example/bye?state=s%20%26%20t");
+    await hears("ehr", "RS256", tokens.claims().sid);
+    is(await errorOf(b, rp, { prompt: "none" }), "login_required");
+});
+await check("a badge that is suspended ends its sessions", async () => {
+    const tokens = await tokensOf(rp);
+    await ask(`${process.env.API}/v1/badges/1/suspend`, { method: "POST", identity: "alice", body: "{\"reason\":\"lost\"}", headers: { "Content-Type": "application/json" } });
+    await hears("ehr", "RS256", tokens.claims().sid);
+    is((await ask(`${issuer}/userinfo`, { headers: { Authorization: `Bearer ${tokens.access_token}` } })).status, 401);
+    await ask(`${process.env.API}/v1/badges/1/reinstate`, { method: "POST", identity: "alice" });
 });
 finish();

@@ -32,8 +32,14 @@ sign-on:
   station-url: https://localhost:$port
 Y
 digest=$(printf %s "$secret" | sha256sum | cut -c 1-64)
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/signed.key" 2>/dev/null
+openssl pkey -in "$work/signed.key" -pubout -out "$home/signed.pem"
 cat >"$home/clients.yaml" <<Y
 clients:
+  - id: signed
+    name: {fr: Télétransmission}
+    public-key-file: signed.pem
+    redirect-uris: ["https://rp.example/callback"]
   - id: ehr
     name: {fr: Dossier patient, en: Patient record}
     secret-sha256: $digest
@@ -81,7 +87,12 @@ if [ -e "$here/$name.sh" ]; then
     block client >>"$home/clients.yaml"
     export APP=https://localhost:$app PARTY=$party
 fi
-start_server || exit 1
+# The first start makes four signing keys, which takes a busy machine longer than start_server waits.
+start_server >/dev/null || for ((i = 0; i < 600; i++)); do
+    grep -q ready "$work/server.log" && break
+    sleep 0.1
+done
+grep -q ready "$work/server.log" || { cat "$work/server.log"; exit 1; }
 [ ! -e "$here/$name.sh" ] || party_start
 for i in 0 1; do
     call alice POST /v1/stations "{\"name\":\"urg-0$((i + 1))\",\"group\":\"wards\"}" >"$work/station.json"
@@ -106,7 +117,7 @@ done
 quiet openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=rp.example -keyout "$work/rp.key" -out "$work/rp.pem"
 ln -s "$MODULES/node_modules" "$work/node_modules"
 cp "$here"/*.mjs "$work"
-export LISTENER=$listener SERVER_CERT=$home/pki/server.pem SERVER_KEY=$home/pki/server.key
+export CLIENTS=$home/clients.yaml SERVER_PID=$server_pid LISTENER=$listener SERVER_CERT=$home/pki/server.pem SERVER_KEY=$home/pki/server.key
 export SHOTS=${SHOTS:-$PWD/signon-pages} WORK=$work ISSUER=https://localhost:$pages API=https://localhost:$port SECRET=$secret NODE_EXTRA_CA_CERTS=$home/pki/ca.pem
 node "$work/$1" "${@:2}"
 status=$?

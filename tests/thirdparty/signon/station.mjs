@@ -48,7 +48,7 @@ export async function tap(image, station = 0) {
         String(Number(process.env.TESSERE_CARD_PORT) + station), `${work}/${image}`], { stdio: "ignore" });
     const begun = performance.now();
     let at = 0;
-    for (let i = 0; i < 1000 && said(log).length === before; i++) await sleep(10);
+    for (let i = 0; i < 5000 && said(log).length === before; i++) await sleep(2);
     at = performance.now();
     card.kill();
     await new Promise(resolve => card.on("exit", resolve));

@@ -241,6 +241,40 @@ static void names_of_events_fit_and_say_one_form(void **state)
     }
 }
 
+static void a_letter_goes_in_no_other_form_than_its_own(void **state)
+{
+    (void)state;
+    static struct events_config c = {.issuer = "https://kms.example", .count = 1};
+    static char body[EVENTS_BODY_MAX];
+    static struct remote_post post;
+    struct events_subscriber *s = &c.subscribers[0];
+    const struct events_signer none = {.sign = NULL};
+    const struct events_form f = {
+        .config = &c, .subscriber = s, .signer = &none, .staff_id = "", .now = 1000};
+    struct store_letter l = {.id = 5,
+                             .tag = "0123456789ABCDEF",
+                             .kind = "badge.revoked",
+                             .body = "{\"at\":0,\"badge\":7,\"outcome\":\"ok\"}"};
+    s->form = SERVICE_EVENT_WEBHOOK;
+    s->secret_count = 2;
+    s->secrets[0].n = s->secrets[1].n = 32;
+    MUST(events_form(&f, &l, body, &post, &err));
+    assert_string_equal(body, "{\"data\":{\"badge\":7,\"outcome\":\"ok\"},\"timestamp\":"
+                              "\"1970-01-01T00:00:00Z\",\"type\":\"badge.revoked\"}");
+    assert_string_equal(post.headers[1], "webhook-id: msg_5_0123456789ABCDEF");
+    assert_string_equal(post.headers[2], "webhook-timestamp: 1000");
+    assert_int_equal(strlen(post.headers[3]), strlen("webhook-signature:") + 2 * (4 + 44));
+    s->form = SERVICE_EVENT_CAEP;
+    assert_int_equal(events_form(&f, &l, body, &post, &err), B_E_CONFIG);
+    (void)snprintf(l.kind, sizeof(l.kind), "session-revoked");
+    assert_int_equal(events_form(&f, &l, body, &post, &err), B_E_SYSTEM); /* nothing signs */
+    (void)snprintf(l.kind, sizeof(l.kind), "of.another.version");
+    assert_int_equal(events_form(&f, &l, body, &post, &err), B_E_CONFIG);
+    (void)snprintf(l.kind, sizeof(l.kind), "session-revoked");
+    (void)snprintf(l.body, sizeof(l.body), "{");
+    assert_int_equal(events_form(&f, &l, body, &post, &err), B_E_CONFIG);
+}
+
 static void answers_are_judged_by_what_was_sent(void **state)
 {
     (void)state;
@@ -321,6 +355,7 @@ int main(void)
         ON_STORE(letters_of_who_left_are_kept_dead),
         ON_STORE(the_oldest_go_when_too_many_wait),
         cmocka_unit_test(names_of_events_fit_and_say_one_form),
+        cmocka_unit_test(a_letter_goes_in_no_other_form_than_its_own),
         cmocka_unit_test(answers_are_judged_by_what_was_sent),
         cmocka_unit_test(pauses_grow_and_have_an_end),
         cmocka_unit_test(addresses_are_of_the_web_and_safe),
