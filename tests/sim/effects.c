@@ -23,21 +23,25 @@ static bool is_out(enum sim_point p)
            (p == SIM_DISK && sim.has_no_disk);
 }
 
-static void strike(enum sim_point p)
+static void strike(enum sim_point p, enum sim_cut cut)
 {
     sim.cuts++;
-    sim.is_dead = sim.fault.cut == SIM_CRASH;
-    sim.is_torn |= sim.fault.cut == SIM_TEAR && p == SIM_FIELD;
-    sim.has_no_token |= sim.fault.cut == SIM_TEAR && p == SIM_TOKEN;
-    sim.has_no_disk |= sim.fault.cut == SIM_TEAR && p == SIM_DISK;
+    sim.is_dead = cut == SIM_CRASH;
+    sim.is_torn |= cut == SIM_TEAR && p == SIM_FIELD;
+    sim.has_no_token |= cut == SIM_TEAR && p == SIM_TOKEN;
+    sim.has_no_disk |= cut == SIM_TEAR && p == SIM_DISK;
 }
 
 static bool is_struck(enum sim_point p, bool after)
 {
-    if (sim.fault.cut == SIM_NOTHING || sim.crossings != sim.fault.at || sim.fault.after != after)
-        return false;
-    strike(p);
-    return true;
+    for (size_t i = 0; i < B_COUNT(sim.faults); i++) {
+        const struct sim_fault *f = &sim.faults[i];
+        if (f->cut == SIM_NOTHING || sim.crossings != f->at || f->after != after)
+            continue;
+        strike(p, f->cut);
+        return true;
+    }
+    return false;
 }
 
 bool sim_before(enum sim_point p)
@@ -162,6 +166,8 @@ enum b_code remote_call(struct remote *r, const char *method, const char *path, 
     memset(peer.fingerprint, 0x51, sizeof(peer.fingerprint));
     if (!sim_before(SIM_WIRE))
         return b_err_set(err, B_E_SERVER_GONE, 0, "simulated");
+    if (strcmp(path, "/v1/station/takeover") == 0)
+        return sim_order_takeover(ret, err);
     char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
     const struct http_request request = {.method = method,
                                          .url = path,
