@@ -44,16 +44,25 @@ static bool is_struck(enum sim_point p, bool after)
     return false;
 }
 
+static void mark(bool after)
+{
+    unsigned at = 2 * sim.crossings + after;
+    if (at < B_COUNT(sim.marks))
+        sim.marks[at] = sim.lasting;
+}
+
 bool sim_before(enum sim_point p)
 {
     if (is_out(p))
         return false;
     sim.crossings++;
+    mark(false);
     return !is_struck(p, false);
 }
 
 bool sim_after(enum sim_point p)
 {
+    mark(true);
     return !is_struck(p, true);
 }
 
@@ -69,6 +78,7 @@ enum b_code __wrap_store_commit(struct store *s, struct b_err *err)
         return b_err_set(err, B_E_STORE_FULL, 0, "simulated");
     }
     enum b_code r = __real_store_commit(s, err);
+    sim.lasting += r == B_OK;
     if (r == B_OK && !sim_after(SIM_DISK))
         r = b_err_set(err, B_E_STORE_FAILED, 0, "simulated");
     return r;

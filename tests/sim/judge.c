@@ -154,6 +154,18 @@ static void judge_agreement(size_t i, const struct store_badge *b)
         sim_fail("card %zu: %zu steps stay open", i, count);
 }
 
+/* What cannot be blanked, and is refused before anything is changed: where another's application
+ * needs the card's key, and that the serial in ours; and a badge that was revoked while it was
+ * taken over, before the card's key was ours. */
+static bool must_stay(const struct sim_card *c, enum b_code code)
+{
+    bool has_serial = strcmp(sim.sv->profile.diversification, "serial") == 0;
+    if (code == B_E_CARD_BLOCKED)
+        return has_serial && desk_old_app(c->desk) != NULL;
+    return code == B_E_CARD_FOREIGN && c->is_lost &&
+           sim_level(c, &c->desk->picc.mem.master) == SIM_OTHERS;
+}
+
 static void reconcile(size_t i)
 {
     struct sim_card *c = &sim.cards[i];
@@ -167,8 +179,10 @@ static void reconcile(size_t i)
     struct channel *ch = sim_channel(i);
     if (is_left) {
         c->may_be_blank = true;
-        must(service_blank(sim.sv, ch, NULL, &b, &err), i, "blanking");
-        if (desk_app(c->desk) != NULL)
+        enum b_code r = service_blank(sim.sv, ch, NULL, &b, &err);
+        bool stays = must_stay(c, r);
+        must(stays ? B_OK : r, i, "blanking");
+        if (!stays && desk_app(c->desk) != NULL)
             sim_fail("card %zu is not blank", i);
     } else {
         must(service_repair(sim.sv, ch, NULL, &b, &err), i, "repairing");

@@ -64,6 +64,8 @@ struct sim {
     int64_t now_us;
     struct sim_fault faults[2]; /* of this act; the second strikes after the first, or not at all */
     unsigned crossings;
+    unsigned lasting;     /* changes of what lasts: the card's memory, the store */
+    unsigned marks[4096]; /* how many there had been, before and after each crossing of this act */
     const struct desk_fleet *fleet; /* what others encode in this world */
     size_t on_reader;               /* the card of this act, and how it is reached */
     struct channel *channel;
@@ -73,6 +75,7 @@ struct sim {
     bool is_joined;   /* the store has one connection, on which all can be undone */
     bool tears_bytes; /* each frame is torn at each of its bytes, on a twin of the card */
     uint64_t bytes_none, bytes_all; /* that did what none of them do, or all */
+    uint64_t taps_before;           /* when what a server remembers of taps was made */
     uint64_t acts, cuts, deaths, taps, refused, verified;
     enum b_code last; /* of the act */
     char failed[256]; /* what does not hold, or "" */
@@ -150,7 +153,7 @@ void sim_digest(size_t card, bool has_died, uint8_t ret[static 32]);
 /* exhaust.c: TAP lines; the exit status. */
 struct sim_exhaust {
     unsigned each, stride;
-    const char *only; /* kinds with this in their name; or "" */
+    const char *only; /* kinds whose name is as this pattern */
     unsigned depth;   /* acts that are cut, one after the other: 2, the work and its mending */
     unsigned check;   /* 0, or then every so manieth pair is run, none left out: no new state */
 };

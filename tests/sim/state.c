@@ -167,6 +167,8 @@ static void put_open(struct b_wr *w, const uint8_t uid[static 7])
 /* Which changes of keys a takeover that goes on finds done. */
 static void put_done(struct b_wr *w, const struct store_badge *b)
 {
+    if (b->state != STORE_BADGE_ENROLLING)
+        return;
     const struct profile *p = &sim.sv->profile;
     for (uint8_t n = 0; n <= p->key_count; n++) {
         struct store_intent like = {.aid = n > 0 ? p->aid : 0, .no = (uint8_t)(n > 0 ? n - 1 : 0)};

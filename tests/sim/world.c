@@ -242,9 +242,12 @@ void sim_restart(void)
     }
     if (!sim.is_dead)
         return;
-    service_taps_free(&sim.server.taps);
-    sim.server.taps = service_taps_new();
-    b_check(sim.server.taps != NULL);
+    if (sim.taps != sim.taps_before) { /* else they are as new */
+        service_taps_free(&sim.server.taps);
+        sim.server.taps = service_taps_new();
+        b_check(sim.server.taps != NULL);
+        sim.taps_before = sim.taps;
+    }
     sim.deaths++;
     sim.is_dead = false;
 }
@@ -290,6 +293,8 @@ static bool on_apdu(void *ctx, struct b_rd capdu, struct b_wr *rapdu)
     if (sim.tears_bytes)
         before = c->desk->picc;
     df_picc_step(&c->desk->picc, capdu, rapdu);
+    sim.lasting += df_picc_is_dirty(&c->desk->picc);
+    df_picc_clean(&c->desk->picc);
     if (sim.tears_bytes)
         tear_bytes(&before, &c->desk->picc, capdu);
     return sim_after(SIM_FIELD);
