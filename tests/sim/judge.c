@@ -197,6 +197,7 @@ void sim_judge_settled(size_t i)
 {
     struct sim_card *c = &sim.cards[i];
     bool was_lost = c->is_lost;
+    sim_judge_copy(i);
     reconcile(i);
     if (sim.failed[0] == '\0' && c->badge != 0 && !c->may_be_blank && !c->is_lost && !c->is_stopped)
         (void)sim_run(sim_act_find("tap"), i, (struct sim_fault){.cut = SIM_NOTHING});

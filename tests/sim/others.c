@@ -91,12 +91,37 @@ enum b_code sim_order_takeover(json_t **ret, struct b_err *e)
     return sim_after(SIM_WIRE) && !sim.is_dead ? r : b_err_set(e, B_E_SERVER_GONE, 0, "simulated");
 }
 
+/* A takeover of this card was torn after the card had confirmed a key of ours, as the store has it.
+ */
+static bool has_confirmed(const struct sim_card *c)
+{
+    const uint8_t *uid = c->desk->picc.mem.personality.uid;
+    struct store_badge b;
+    struct store_intent step;
+    bool is_confirmed = false;
+    if (store_badge_by_uid(sim.sv->store, uid, &b, &err) != B_OK ||
+        b.state != STORE_BADGE_ENROLLING)
+        return false;
+    for (int64_t id = 1; store_intent_by_id(sim.sv->store, id, &step, &err) == B_OK; id++) {
+        if (!step.is_effective || memcmp(step.uid, uid, sizeof(step.uid)) != 0)
+            continue;
+        bool is_key = strncmp(step.action, "change-", 7) == 0 && strstr(step.action, "key") != NULL;
+        bool is_end = strstr(step.action, "reset") != NULL ||
+                      (strstr(step.action, "delete") != NULL && step.aid != DESK_OLD_AID) ||
+                      strcmp(step.action, "format") == 0;
+        if (is_key || is_end)
+            is_confirmed = is_key && step.to_generation > 0;
+    }
+    return is_confirmed;
+}
+
 void sim_judge_copy(size_t i)
 {
     static struct picc_memory mine;
     struct sim_card *c = &sim.cards[i];
     struct df_picc *picc = &c->desk->picc;
-    if (!c->is_listed || !c->is_encoded || c->may_be_blank || c->is_unsure)
+    bool is_taken = c->is_encoded && !c->may_be_blank && !c->is_unsure;
+    if (!c->is_listed || (!is_taken && !has_confirmed(c)))
         return;
     const struct sim_card known = *c;
     mine = picc->mem;

@@ -40,7 +40,7 @@ static bool live(uint64_t seed, unsigned acts)
     static const char *const diversifications[] = {"uid-aid-system", "serial"};
     bool is_guest = seed % 4 == 3;
     sim_make(seed, is_guest, diversifications[seed / 4 % 2],
-             sim_fleet((unsigned)(seed + seed / 4), is_guest));
+             sim_fleet((unsigned)(seed * 3 / 4), is_guest));
     for (unsigned n = 1; n <= acts && sim.failed[0] == '\0'; n++) {
         const struct sim_act *act = draw_act();
         size_t card = sim_draw(SIM_CARDS);
@@ -51,6 +51,8 @@ static bool live(uint64_t seed, unsigned acts)
                          sim_cut_names[f.cut], f.after ? "after" : "before", f.at,
                          b_code_name(sim.last));
         sim_judge_card(card);
+        if (sim.failed[0] == '\0')
+            sim_judge_copy(card);
         if (n % JUDGE_EVERY == 0 && sim.failed[0] == '\0')
             sim_judge_all();
         if (sim.failed[0] != '\0')

@@ -1,8 +1,8 @@
 /* What lasts of a card and its badge; and going back to where a work began. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/relay.h"
 #include "sim.h"
 #include "store/driver.h"
 
@@ -164,24 +164,16 @@ static void put_open(struct b_wr *w, const uint8_t uid[static 7])
             b_wr_bytes(w, digests[i], sizeof(digests[i]));
 }
 
-/* Which changes of keys a takeover that goes on finds done. */
-static void put_done(struct b_wr *w, const struct store_badge *b)
+/* Which keys of ours a takeover that goes on finds confirmed. */
+static void put_confirmed(struct b_wr *w, const struct store_badge *b)
 {
-    if (b->state != STORE_BADGE_ENROLLING)
-        return;
     const struct profile *p = &sim.sv->profile;
-    for (uint8_t n = 0; n <= p->key_count; n++) {
-        struct store_intent like = {.aid = n > 0 ? p->aid : 0, .no = (uint8_t)(n > 0 ? n - 1 : 0)};
-        bool is_done = false;
-        memcpy(like.uid, b->uid, sizeof(like.uid));
-        (void)snprintf(
-            like.action, sizeof(like.action), "%s",
-            profile_step_name(n > 0 ? PROFILE_STEP_CHANGE_KEY : PROFILE_STEP_CHANGE_CARD_KEY));
-        for (like.to_generation = 0; like.to_generation <= 2; like.to_generation++) {
-            b_check(store_intent_was_done(sim.sv->store, &like, b->changed_at, &is_done, &err) ==
-                    B_OK);
-            b_wr_u8(w, is_done);
-        }
+    uint8_t generation = 0;
+    for (uint8_t n = 0; b->state == STORE_BADGE_ENROLLING && n <= p->key_count; n++) {
+        uint8_t no = (uint8_t)(n > 0 ? n - 1 : 0);
+        b_check(service_confirmed_key(sim.sv, b->uid, n > 0 ? p->aid : 0, no, &generation, &err) ==
+                B_OK);
+        b_wr_u8(w, generation);
     }
 }
 
@@ -227,7 +219,7 @@ void sim_digest(size_t i, bool has_died, uint8_t ret[static 32])
     plain_card(c, &b, &card);
     put_badge(&w, &b, r == B_OK);
     put_open(&w, uid);
-    put_done(&w, &b);
+    put_confirmed(&w, &b);
     put_campaigns(&w, b.id);
     b_wr_u8(&w, store_finding_by_uid(sim.sv->store, uid, &f, &err) == B_OK);
     b_wr_u8(&w, (uint8_t)f.found);
