@@ -367,6 +367,7 @@ static void cut_kind(struct cases *k, struct totals *t)
 int sim_exhaust(const struct sim_exhaust *how)
 {
     struct totals t = {.kinds = 0};
+    b_check(how->depth <= DEPTH_MOST);
     each_kind(how, &t, cut_kind);
     (void)printf(
         "1..%u\n# %lu cuts, %lu of work that was cut already; %lu states; %lu pairs, %lu of "
