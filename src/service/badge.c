@@ -292,12 +292,12 @@ static enum b_code check_goes_on(struct service *sv, const struct service_work *
         return r == B_E_NOT_FOUND ? B_OK : r;
     for (size_t i = 0; r == B_OK && !is_undone && i < w->plan.step_count; i++) {
         const struct profile_step *s = &w->plan.steps[i];
-        struct store_intent like = {.aid = s->aid, .no = s->no, .to_generation = s->to_generation};
-        if (s->kind != PROFILE_STEP_CHANGE_KEY && s->kind != PROFILE_STEP_CHANGE_CARD_KEY)
+        bool is_key = s->kind == PROFILE_STEP_CHANGE_KEY || s->kind == PROFILE_STEP_CHANGE_CARD_KEY;
+        uint8_t confirmed = 0;
+        if (!is_key || s->from_generation != KEY_GENERATION_FACTORY)
             continue;
-        memcpy(like.uid, b.uid, sizeof(like.uid));
-        (void)snprintf(like.action, sizeof(like.action), "%s", profile_step_name(s->kind));
-        r = store_intent_was_done(sv->store, &like, b.changed_at, &is_undone, err);
+        r = service_confirmed_key(sv, b.uid, s->aid, s->no, &confirmed, err);
+        is_undone = confirmed != KEY_GENERATION_FACTORY;
     }
     return r == B_OK && is_undone ? b_err_set(err, B_E_BADGE_MADE_UP, 0, "badge %lld of %s",
                                               (long long)b.id, b.holder_name)

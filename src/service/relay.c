@@ -143,6 +143,44 @@ enum b_code service_settle_intents(struct service_change *c, const uint8_t uid[s
     return r;
 }
 
+struct confirmed {
+    uint32_t aid;
+    uint8_t no, generation;
+};
+
+/* The newest step decides that gave the key, or took it away together with what it was a key of.
+ * Not the time: clocks are set back. */
+static bool is_older_wanted(void *ctx, const struct store_intent *i)
+{
+    static const struct {
+        enum profile_step_kind kind;
+        bool gives, is_of_all_keys;
+    } rows[] = {
+        {PROFILE_STEP_CHANGE_KEY, true, false},         {PROFILE_STEP_CHANGE_CARD_KEY, true, true},
+        {PROFILE_STEP_RESET_CARD_KEY, false, true},     {PROFILE_STEP_FORMAT, false, true},
+        {PROFILE_STEP_DELETE_APPLICATION, false, true},
+    };
+    struct confirmed *k = ctx;
+    for (size_t n = 0; i->aid == k->aid && n < B_COUNT(rows); n++) {
+        bool is_about = rows[n].is_of_all_keys || i->no == k->no;
+        if (!is_about || strcmp(i->action, profile_step_name(rows[n].kind)) != 0)
+            continue;
+        k->generation = rows[n].gives ? i->to_generation : KEY_GENERATION_FACTORY;
+        return false;
+    }
+    return true;
+}
+
+enum b_code service_confirmed_key(const struct service *sv, const uint8_t uid[static 7],
+                                  uint32_t aid, uint8_t no, uint8_t *ret, struct b_err *err)
+{
+    struct confirmed k = {.aid = aid, .no = no, .generation = KEY_GENERATION_FACTORY};
+    enum b_code r = store_intent_each_done(sv->store, uid, is_older_wanted, &k, err);
+    if (r == B_OK)
+        *ret = k.generation;
+    return r;
+}
+
 enum b_code service_settle_key(struct service_change *c, const uint8_t uid[static 7], uint32_t aid,
                                uint8_t no, struct b_err *err)
 {

@@ -73,6 +73,12 @@ B_NODISCARD enum b_code service_settle_tapped(struct service_change *c, const st
 B_NODISCARD enum b_code service_settle_intents(struct service_change *c,
                                                const uint8_t uid[static 7], struct b_err *err);
 
+/* Of a key of this badge (of an application, or aid 0: the card's), what the card has confirmed
+ * last: the generation of ours that it was changed to; 0: none since the card was blank. */
+B_NODISCARD enum b_code service_confirmed_key(const struct service *sv, const uint8_t uid[static 7],
+                                              uint32_t aid, uint8_t no, uint8_t *ret,
+                                              struct b_err *err);
+
 /* Fills the generations of a job from the store. with_compromised: to re-key such a badge. */
 B_NODISCARD enum b_code service_generations(const struct service *sv, bool with_compromised,
                                             struct profile_job *job, struct b_err *err);

@@ -78,25 +78,23 @@ enum b_code store_intent_open(struct store *s, const uint8_t uid[static 7], stru
     return B_OK;
 }
 
-static bool is_alike(const struct store_intent *a, const struct store_intent *b)
-{
-    return memcmp(a->uid, b->uid, sizeof(a->uid)) == 0 && strcmp(a->action, b->action) == 0 &&
-           a->aid == b->aid && a->no == b->no && a->to_generation == b->to_generation;
-}
-
-/* From the newest back: what is asked about began not long ago. */
-enum b_code store_intent_was_done(struct store *s, const struct store_intent *like, int64_t since,
-                                  bool *ret, struct b_err *err)
+enum b_code store_intent_each_done(struct store *s, const uint8_t uid[static 7],
+                                   bool (*fn)(void *ctx, const struct store_intent *i), void *ctx,
+                                   struct b_err *err)
 {
     struct statement *st = NULL;
-    enum b_code r = store_prepare(s, "SELECT " COLUMNS " FROM intent ORDER BY id DESC", &st, err);
-    *ret = false;
-    while (r == B_OK && !*ret && (r = driver_step(st, err)) == B_OK) {
+    bool goes_on = true;
+    enum b_code r = store_prepare(s,
+                                  "SELECT " COLUMNS " FROM intent"
+                                  " WHERE uid = ? AND is_effective = 1 ORDER BY id DESC",
+                                  &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_blob(st, 1, uid, 7);
+    while (goes_on && (r = driver_step(st, err)) == B_OK) {
         struct store_intent i;
         read_intent(st, &i);
-        if (i.at < since)
-            break;
-        *ret = i.is_effective && is_alike(&i, like);
+        goes_on = fn(ctx, &i);
     }
     driver_finish(&st);
     return r == B_E_NOT_FOUND ? B_OK : r;

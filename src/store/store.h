@@ -184,9 +184,10 @@ B_NODISCARD enum b_code store_intent_effective(struct store *s, int64_t id, stru
 B_NODISCARD enum b_code store_intent_open(struct store *s, const uint8_t uid[static 7],
                                           struct store_intent *is, size_t cap, size_t *ret_count,
                                           struct b_err *err);
-/* Whether a step as this one (uid, action, aid, no, to_generation) took effect since then. */
-B_NODISCARD enum b_code store_intent_was_done(struct store *s, const struct store_intent *like,
-                                              int64_t since, bool *ret, struct b_err *err);
+/* Calls fn for each intent of a badge that took effect, newest first; fn returns false to stop. */
+B_NODISCARD enum b_code store_intent_each_done(struct store *s, const uint8_t uid[static 7],
+                                               bool (*fn)(void *ctx, const struct store_intent *i),
+                                               void *ctx, struct b_err *err);
 B_NODISCARD enum b_code store_intent_by_id(struct store *s, int64_t id, struct store_intent *ret,
                                            struct b_err *err);
 B_NODISCARD enum b_code store_intent_each(struct store *s,

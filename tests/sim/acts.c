@@ -11,6 +11,17 @@ static const struct agent_pin no_pin = {.ask = NULL};
 /* --- at the desk -------------------------------------------------------------------------------
  */
 
+void sim_note_encoded(size_t i, const struct store_badge *b)
+{
+    struct sim_card *c = &sim.cards[i];
+    c->is_unsure |= b == NULL;
+    if (b == NULL)
+        return;
+    c->badge = b->id;
+    c->is_encoded = true;
+    c->may_be_blank = false;
+}
+
 static void enrol(size_t i)
 {
     struct sim_card *c = &sim.cards[i];
@@ -24,13 +35,9 @@ static void enrol(size_t i)
     if (r == B_OK && (c->is_lost || (c->is_encoded && !c->may_be_blank)))
         sim_fail("card %zu is enrolled though its badge %lld was not blanked", i,
                  (long long)c->badge);
-    if (r != B_OK) {
-        c->is_unsure = true;
-        return;
-    }
-    c->badge = b.id;
-    c->is_encoded = true;
-    c->is_stopped = c->is_unsure = c->may_be_blank = false;
+    if (r == B_OK)
+        c->is_stopped = c->is_unsure = false;
+    sim_note_encoded(i, r == B_OK ? &b : NULL);
 }
 
 static void repair(size_t i)
@@ -42,12 +49,7 @@ static void repair(size_t i)
     channel_free(&ch);
     if (r == B_OK && c->is_lost)
         sim_fail("card %zu is repaired though badge %lld was revoked", i, (long long)c->badge);
-    c->is_unsure |= r != B_OK;
-    if (r != B_OK)
-        return;
-    c->badge = b.id;
-    c->is_encoded = true;
-    c->may_be_blank = false;
+    sim_note_encoded(i, r == B_OK ? &b : NULL);
 }
 
 static void blank(size_t i)
@@ -62,8 +64,7 @@ static void blank(size_t i)
     if (r != B_OK)
         return;
     bool was_lost = c->is_lost;
-    struct desk *d = c->desk;
-    *c = (struct sim_card){.desk = d};
+    *c = (struct sim_card){.desk = c->desk, .is_listed = c->is_listed};
     if (was_lost) /* its card is not enrolled again */
         sim_new_card(i, (enum df_ev)(DF_EV1 + sim_draw(3)));
 }
@@ -138,8 +139,12 @@ static void tap(size_t i)
     enum b_code r = sim.last =
         agent_tap(NULL, &self, ch, (struct agent_wish){"", ""}, &no_pin, &outcome, &err);
     judge_tap(i, r, was_welcome, cuts);
+    sim.channel = ch;
+    outcome.code = r;
     if (r == B_OK && outcome.rekey[0] != '\0')
         rekey(i, ch, outcome.rekey);
+    else if (r != B_OK && agent_takeover(NULL, ch, NULL, &outcome))
+        sim.last = B_OK;
     channel_free(&ch);
 }
 
@@ -275,6 +280,8 @@ const struct sim_act sim_acts[] = {
     {"campaign", 14, turn_campaign},
     {"time", 35, let_time_pass},
     {"swap", 18, swap},
+    {"of-others", 24, sim_make_foreign},
+    {"takeover", 50, sim_take_over},
 };
 const size_t sim_act_count = B_COUNT(sim_acts);
 
@@ -288,14 +295,21 @@ const struct sim_act *sim_act_find(const char *name)
 
 unsigned sim_run(const struct sim_act *act, size_t card, struct sim_fault fault)
 {
-    sim.fault = fault;
+    return sim_run_twice_cut(act, card, (struct sim_fault[]){fault, {.cut = SIM_NOTHING}});
+}
+
+unsigned sim_run_twice_cut(const struct sim_act *act, size_t card,
+                           const struct sim_fault faults[static 2])
+{
+    memcpy(sim.faults, faults, sizeof(sim.faults));
+    sim.on_reader = card;
     sim.crossings = 0;
     sim.is_torn = sim.has_no_token = sim.has_no_disk = false;
     sim.acts++;
     sim.last = B_OK;
     act->run(card);
     unsigned crossings = sim.crossings;
-    sim.fault = (struct sim_fault){.cut = SIM_NOTHING};
+    memset(sim.faults, 0, sizeof(sim.faults));
     sim.is_torn = sim.has_no_token = sim.has_no_disk = false;
     sim_restart();
     return crossings;

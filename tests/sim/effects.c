@@ -23,21 +23,32 @@ static bool is_out(enum sim_point p)
            (p == SIM_DISK && sim.has_no_disk);
 }
 
-static void strike(enum sim_point p)
+static void strike(enum sim_point p, enum sim_cut cut)
 {
     sim.cuts++;
-    sim.is_dead = sim.fault.cut == SIM_CRASH;
-    sim.is_torn |= sim.fault.cut == SIM_TEAR && p == SIM_FIELD;
-    sim.has_no_token |= sim.fault.cut == SIM_TEAR && p == SIM_TOKEN;
-    sim.has_no_disk |= sim.fault.cut == SIM_TEAR && p == SIM_DISK;
+    sim.is_dead = cut == SIM_CRASH;
+    sim.is_torn |= cut == SIM_TEAR && p == SIM_FIELD;
+    sim.has_no_token |= cut == SIM_TEAR && p == SIM_TOKEN;
+    sim.has_no_disk |= cut == SIM_TEAR && p == SIM_DISK;
 }
 
 static bool is_struck(enum sim_point p, bool after)
 {
-    if (sim.fault.cut == SIM_NOTHING || sim.crossings != sim.fault.at || sim.fault.after != after)
-        return false;
-    strike(p);
-    return true;
+    for (size_t i = 0; i < B_COUNT(sim.faults); i++) {
+        const struct sim_fault *f = &sim.faults[i];
+        if (f->cut == SIM_NOTHING || sim.crossings != f->at || f->after != after)
+            continue;
+        strike(p, f->cut);
+        return true;
+    }
+    return false;
+}
+
+static void mark(bool after)
+{
+    unsigned at = 2 * sim.crossings + after;
+    if (at < B_COUNT(sim.marks))
+        sim.marks[at] = sim.lasting;
 }
 
 bool sim_before(enum sim_point p)
@@ -45,11 +56,13 @@ bool sim_before(enum sim_point p)
     if (is_out(p))
         return false;
     sim.crossings++;
+    mark(false);
     return !is_struck(p, false);
 }
 
 bool sim_after(enum sim_point p)
 {
+    mark(true);
     return !is_struck(p, true);
 }
 
@@ -65,6 +78,7 @@ enum b_code __wrap_store_commit(struct store *s, struct b_err *err)
         return b_err_set(err, B_E_STORE_FULL, 0, "simulated");
     }
     enum b_code r = __real_store_commit(s, err);
+    sim.lasting += r == B_OK;
     if (r == B_OK && !sim_after(SIM_DISK))
         r = b_err_set(err, B_E_STORE_FAILED, 0, "simulated");
     return r;
@@ -162,6 +176,8 @@ enum b_code remote_call(struct remote *r, const char *method, const char *path, 
     memset(peer.fingerprint, 0x51, sizeof(peer.fingerprint));
     if (!sim_before(SIM_WIRE))
         return b_err_set(err, B_E_SERVER_GONE, 0, "simulated");
+    if (strcmp(path, "/v1/station/takeover") == 0)
+        return sim_order_takeover(ret, err);
     char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
     const struct http_request request = {.method = method,
                                          .url = path,

@@ -21,8 +21,7 @@ void sim_fail(const char *fmt, ...)
 /* --- the chip ----------------------------------------------------------------------------------
  */
 
-/* The n-th key of a chip: its own, then those of our application; NULL past the end. */
-static const struct picc_key *key_at(const struct sim_card *c, size_t n, enum key_role *ret_role)
+const struct picc_key *sim_key_at(const struct sim_card *c, size_t n, enum key_role *ret_role)
 {
     const struct picc_app *a = desk_app(c->desk);
     *ret_role = KEY_ROLE_PICC;
@@ -34,6 +33,16 @@ static const struct picc_key *key_at(const struct sim_card *c, size_t n, enum ke
     return &c->desk->picc.mem.keys[a->first_key + n - 1];
 }
 
+enum sim_level sim_level(const struct sim_card *c, const struct picc_key *k)
+{
+    static const struct picc_key none;
+    if (k == NULL || memcmp(k, &none, sizeof(none)) == 0)
+        return SIM_FACTORY;
+    if (memcmp(k, &c->desk->before, sizeof(*k)) == 0)
+        return SIM_OTHERS;
+    return k->version != 0 ? SIM_OWN : SIM_FACTORY;
+}
+
 static void judge_keys(size_t i)
 {
     struct sim_card *c = &sim.cards[i];
@@ -42,16 +51,16 @@ static void judge_keys(size_t i)
     if (lost != NULL)
         sim_fail("card %zu has a key that nobody can compute: %s", i, lost);
     for (size_t n = 0; n <= PICC_KEYS; n++) {
-        const struct picc_key *k = key_at(c, n, &role);
-        uint8_t level = k != NULL && k->version != 0;
-        if (level && !sim.has_key[role][k->version])
+        const struct picc_key *k = sim_key_at(c, n, &role);
+        enum sim_level level = sim_level(c, k);
+        if (level == SIM_OWN && !sim.has_key[role][k->version])
             sim_fail("card %zu has a key of %s %u, which the token has not", i, key_role_name(role),
                      k->version);
         if (c->may_be_blank)
-            c->best[n] = level;
+            c->best[n] = (uint8_t)level;
         if (level < c->best[n])
-            sim_fail("card %zu had a key of its own in place %zu, and has not any more", i, n);
-        c->best[n] = level > c->best[n] ? level : c->best[n];
+            sim_fail("card %zu had a better key in place %zu, and has not any more", i, n);
+        c->best[n] = level > c->best[n] ? (uint8_t)level : c->best[n];
     }
 }
 
@@ -59,10 +68,11 @@ static void judge_shared(size_t i)
 {
     enum key_role role = KEY_ROLE_PICC;
     const struct picc_key *mine = NULL;
-    for (size_t n = 0; (mine = key_at(&sim.cards[i], n, &role)) != NULL; n++) {
-        for (size_t j = 0; mine->version != 0 && j < SIM_CARDS; j++) {
+    for (size_t n = 0; (mine = sim_key_at(&sim.cards[i], n, &role)) != NULL; n++) {
+        bool is_own = sim_level(&sim.cards[i], mine) == SIM_OWN;
+        for (size_t j = 0; is_own && j < SIM_CARDS; j++) {
             const struct picc_key *other = NULL;
-            for (size_t m = 0; (other = key_at(&sim.cards[j], m, &role)) != NULL; m++)
+            for (size_t m = 0; (other = sim_key_at(&sim.cards[j], m, &role)) != NULL; m++)
                 if (other != mine && memcmp(other->bytes, mine->bytes, 16) == 0)
                     sim_fail("cards %zu and %zu share a key", i, j);
         }
@@ -129,15 +139,30 @@ static void judge_agreement(size_t i, const struct store_badge *b)
     const struct picc_key *k = NULL;
     struct store_intent open[4];
     size_t count = 0;
-    for (size_t n = 0; (k = key_at(&sim.cards[i], n, &role)) != NULL; n++) {
+    for (size_t n = 0; (k = sim_key_at(&sim.cards[i], n, &role)) != NULL; n++) {
         bool is_ours = n != 0 || !sim.sv->profile.is_guest;
         if (is_ours && b->generation[role] != k->version)
             sim_fail("card %zu has %s %u, the store says %u", i, key_role_name(role), k->version,
                      b->generation[role]);
+        if (is_ours && sim_level(&sim.cards[i], k) != SIM_OWN)
+            sim_fail("card %zu is said to conform, and its %s is none of its own", i,
+                     key_role_name(role));
     }
     must(store_intent_open(sim.sv->store, b->uid, open, B_COUNT(open), &count, &err), i, "steps");
     if (count > 0)
         sim_fail("card %zu: %zu steps stay open", i, count);
+}
+
+/* What cannot be blanked, and is refused before anything is changed: where another's application
+ * needs the card's key, and that the serial in ours; and a badge that was revoked while it was
+ * taken over, before the card's key was ours. */
+static bool must_stay(const struct sim_card *c, enum b_code code)
+{
+    bool has_serial = strcmp(sim.sv->profile.diversification, "serial") == 0;
+    if (code == B_E_CARD_BLOCKED)
+        return has_serial && desk_old_app(c->desk) != NULL;
+    return code == B_E_CARD_FOREIGN && c->is_lost &&
+           sim_level(c, &c->desk->picc.mem.master) == SIM_OTHERS;
 }
 
 static void reconcile(size_t i)
@@ -147,11 +172,16 @@ static void reconcile(size_t i)
     ask_store(c);
     if (c->badge == 0)
         return;
+    bool is_left = c->may_be_blank || c->is_lost;
+    if (c->is_listed && c->is_unsure) /* perhaps a takeover that was torn: it goes on first */
+        sim_take_over(i);
     struct channel *ch = sim_channel(i);
-    if (c->may_be_blank || c->is_lost) {
+    if (is_left) {
         c->may_be_blank = true;
-        must(service_blank(sim.sv, ch, NULL, &b, &err), i, "blanking");
-        if (desk_app(c->desk) != NULL)
+        enum b_code r = service_blank(sim.sv, ch, NULL, &b, &err);
+        bool stays = must_stay(c, r);
+        must(stays ? B_OK : r, i, "blanking");
+        if (!stays && desk_app(c->desk) != NULL)
             sim_fail("card %zu is not blank", i);
     } else {
         must(service_repair(sim.sv, ch, NULL, &b, &err), i, "repairing");
@@ -166,10 +196,13 @@ void sim_judge_settled(size_t i)
 {
     struct sim_card *c = &sim.cards[i];
     bool was_lost = c->is_lost;
+    sim_judge_copy(i);
     reconcile(i);
     if (sim.failed[0] == '\0' && c->badge != 0 && !c->may_be_blank && !c->is_lost && !c->is_stopped)
         (void)sim_run(sim_act_find("tap"), i, (struct sim_fault){.cut = SIM_NOTHING});
     judge_keys(i);
+    if (sim.failed[0] == '\0')
+        sim_judge_copy(i);
     if (was_lost || c->may_be_blank)
         sim_new_card(i, c->desk->picc.mem.personality.ev);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "profile/run_int.h"
+#include "service/relay.h"
 #include "sim.h"
 
 enum plant {
@@ -26,6 +27,9 @@ enum plant {
     CHANGES_BY_KEY_0,   /* whatever the application's settings say */
     WRITES_STALE_STATE, /* a suspension is not written */
     FORGETS_KEY,        /* that was drawn, now and then */
+    FORGETS_LIST,       /* once a takeover has begun, that its badge still has a key of others */
+    TAKES_VERSION,      /* of a key of others for the generation of one of ours */
+    LETS_COPIES,        /* go on with a takeover that was torn */
     PLANTS,
 };
 static const char *const names[PLANTS] = {
@@ -41,6 +45,9 @@ static const char *const names[PLANTS] = {
     [CHANGES_BY_KEY_0] = "keys are changed by key 0, whatever the settings say",
     [WRITES_STALE_STATE] = "a suspension is acknowledged and not written",
     [FORGETS_KEY] = "a key that was drawn is not kept now and then",
+    [FORGETS_LIST] = "a torn takeover forgets that the badge still has a key of others",
+    [TAKES_VERSION] = "a key of others counts as ours by its version",
+    [LETS_COPIES] = "a copy of a badge goes on with its takeover",
 };
 static enum plant planted;
 
@@ -146,6 +153,37 @@ REAL(void, plan_make, struct profile_run *run)
 REAL(uint8_t, run_changing_key, const struct profile_run *run, uint8_t no)
 {
     return planted == CHANGES_BY_KEY_0 ? 0 : __real_run_changing_key(run, no);
+}
+
+REAL(enum b_code, store_foreign_by_uid, struct store *s, const uint8_t uid[static 7],
+     struct store_foreign *ret, struct b_err *err)
+{
+    struct store_badge b;
+    struct b_err ignored;
+    bool is_begun = planted == FORGETS_LIST && store_badge_by_uid(s, uid, &b, &ignored) == B_OK &&
+                    b.state == STORE_BADGE_ENROLLING;
+    return is_begun ? B_E_NOT_FOUND : __real_store_foreign_by_uid(s, uid, ret, err);
+}
+
+REAL(enum profile_want, run_find_key, struct profile_run *run, df_aid aid, uint8_t no,
+     struct profile_slot *slot, uint8_t *ret_given)
+{
+    enum profile_want want = __real_run_find_key(run, aid, no, slot, ret_given);
+    if (planted == TAKES_VERSION && want == PROFILE_DONE && slot->kind == PROFILE_KEY_GIVEN &&
+        run_knows(run, run_role(run, aid, no), slot->version)) {
+        slot->kind = PROFILE_KEY_DIVERSIFIED;
+        slot->generation = slot->version;
+    }
+    return want;
+}
+
+REAL(enum b_code, service_confirmed_key, const struct service *sv, const uint8_t uid[static 7],
+     uint32_t aid, uint8_t no, uint8_t *ret, struct b_err *err)
+{
+    enum b_code r = __real_service_confirmed_key(sv, uid, aid, no, ret, err);
+    if (planted == LETS_COPIES && r == B_OK)
+        *ret = KEY_GENERATION_FACTORY;
+    return r;
 }
 
 /* In a process of its own: what a planted fault breaks stays there. */

@@ -1,4 +1,4 @@
-/* The runs: operations drawn from seeds, and every cut of a piece of work. */
+/* Operations drawn from seeds. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 enum { WORLD = 2000, CUT_PERCENT = 30, JUDGE_EVERY = 250 };
 
 bool sim_tells;
-static const char *const cut_names[] = {"nothing", "tear", "crash"};
+const char *const sim_cut_names[] = {"nothing", "tear", "crash"};
 
 /* --- drawn -------------------------------------------------------------------------------------
  */
@@ -41,7 +41,8 @@ static bool live(uint64_t seed, unsigned acts)
     static const char *const stored[] = {"", "auth:2,read", "picc,app,auth,read,write"};
     const struct sim_kind kind = {.is_guest = seed % 4 == 3,
                                   .diversification = diversifications[seed / 4 % 2],
-                                  .stored = stored[seed % 3]};
+                                  .stored = stored[seed % 3],
+                                  .fleet = sim_fleet((unsigned)(seed * 3 / 4), seed % 4 == 3)};
     sim_make(seed, &kind);
     for (unsigned n = 1; n <= acts && sim.failed[0] == '\0'; n++) {
         const struct sim_act *act = draw_act();
@@ -50,14 +51,16 @@ static bool live(uint64_t seed, unsigned acts)
         (void)sim_run(act, card, f);
         if (sim_tells)
             (void)printf("# %u: %s, card %zu, %s %s crossing %u: %s\n", n, act->name, card,
-                         cut_names[f.cut], f.after ? "after" : "before", f.at,
+                         sim_cut_names[f.cut], f.after ? "after" : "before", f.at,
                          b_code_name(sim.last));
         sim_judge_card(card);
+        if (sim.failed[0] == '\0')
+            sim_judge_copy(card);
         if (n % JUDGE_EVERY == 0 && sim.failed[0] == '\0')
             sim_judge_all();
         if (sim.failed[0] != '\0')
             (void)printf("# seed %llu, operation %u: %s, card %zu, %s %s crossing %u: %s\n",
-                         (unsigned long long)seed, n, act->name, card, cut_names[f.cut],
+                         (unsigned long long)seed, n, act->name, card, sim_cut_names[f.cut],
                          f.after ? "after" : "before", f.at, sim.failed);
     }
     if (sim.failed[0] == '\0')
@@ -99,155 +102,5 @@ int sim_draw_runs(unsigned long operations, uint64_t seed)
         (unsigned long long)t.deaths, (unsigned long long)t.taps, (unsigned long long)t.refused,
         (unsigned long long)t.verified);
     (void)printf("%sok 1 - nothing that must hold is broken\n1..1\n", is_good ? "" : "not ");
-    return is_good ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-/* --- exhaustive --------------------------------------------------------------------------------
- */
-
-struct work {
-    const char *name, *prepare; /* what was done before, undisturbed; or NULL */
-    bool rotates;               /* and then every role is rotated */
-    const char *act, *mend;
-};
-static const struct work works[] = {
-    {"enrol", NULL, false, "enrol", "repair"},
-    {"re-key at a tap", "enrol", true, "tap", "tap"},
-    {"repair after a rotation", "enrol", true, "repair", "repair"},
-    {"blank", "enrol", false, "blank", "blank"},
-};
-
-static const struct sim_fault none = {.cut = SIM_NOTHING};
-
-struct cases {
-    const struct work *work;
-    enum df_ev ev;
-    struct sim_kind kind;
-    unsigned each, stride;
-    size_t card; /* of the next case; SIM_CARDS: a new world is needed */
-    bool has_world;
-    unsigned long first, second;
-};
-
-/* The card of the next case: in the state before the work, in a world that was rotated if need be.
- */
-static size_t next_card(struct cases *k)
-{
-    const struct work *w = k->work;
-    if (k->card < SIM_CARDS)
-        return k->card++;
-    if (k->has_world) {
-        sim_judge_journal();
-        sim_drop();
-    }
-    k->has_world = true;
-    sim_make(k->first, &k->kind);
-    for (size_t i = 0; i < SIM_CARDS; i++) {
-        sim_new_card(i, k->ev);
-        if (w->prepare != NULL)
-            (void)sim_run(sim_act_find(w->prepare), i, none);
-    }
-    for (enum key_role role = 0; w->rotates && role < KEY_ROLE_COUNT; role++) {
-        struct store_generation g;
-        struct b_err err;
-        b_check(service_rotate(sim.sv, role, &g, &err) == B_OK);
-    }
-    k->card = 1;
-    return 0;
-}
-
-/* The work is cut at f, mended by work that is cut at g, and then left alone. Returns how many
- * crossings the work had, and those of its mending. */
-static unsigned try(struct cases *k, struct sim_fault f, struct sim_fault g, unsigned *ret_mended)
-{
-    size_t card = next_card(k);
-    unsigned n = sim_run(sim_act_find(k->work->act), card, f);
-    sim_judge_card(card);
-    bool is_known = sim.cards[card].badge != 0;
-    const char *how = is_known || k->work->prepare != NULL ? k->work->mend : k->work->act;
-    *ret_mended = sim_run(sim_act_find(how), card, g);
-    sim_judge_card(card);
-    sim_judge_settled(card);
-    return n;
-}
-
-static struct sim_fault nth_fault(unsigned n)
-{
-    static const enum sim_cut cuts[] = {SIM_TEAR, SIM_CRASH};
-    return (struct sim_fault){.cut = cuts[n / 2 % 2], .after = n % 2 == 1, .at = n / 4 + 1};
-}
-
-static void tell(const struct cases *k, struct sim_fault f, struct sim_fault g)
-{
-    (void)printf("# %s: %s %s crossing %u, then %s %s crossing %u: %s\n", k->work->name,
-                 cut_names[f.cut], f.after ? "after" : "before", f.at, cut_names[g.cut],
-                 g.after ? "after" : "before", g.at, sim.failed);
-}
-
-/* Every each-th cut of the work; and for it every stride-th cut of the mending. */
-static bool cut_all(struct cases *k)
-{
-    unsigned mended = 0;
-    unsigned whole = try(k, none, none, &mended);
-    for (unsigned n = 0; n < 4 * whole && sim.failed[0] == '\0'; n += k->each) {
-        struct sim_fault f = nth_fault(n);
-        (void)try(k, f, none, &mended);
-        k->first++;
-        if (sim.failed[0] != '\0')
-            tell(k, f, none);
-        unsigned last = 4 * mended;
-        for (unsigned m = n % k->stride; m < last && sim.failed[0] == '\0'; m += k->stride) {
-            struct sim_fault g = nth_fault(m);
-            unsigned ignored = 0;
-            (void)try(k, f, g, &ignored);
-            k->second++;
-            if (sim.failed[0] != '\0')
-                tell(k, f, g);
-        }
-    }
-    if (sim.failed[0] == '\0')
-        sim_judge_journal();
-    if (sim.failed[0] != '\0')
-        (void)printf("# %s\n", sim.failed);
-    sim_drop();
-    return sim.failed[0] == '\0';
-}
-
-int sim_exhaust(unsigned each, unsigned stride)
-{
-    static const struct {
-        struct sim_kind kind;
-        const char *name;
-    } kinds[] = {{{false, "uid-aid-system", ""}, "owned"},
-                 {{true, "uid-aid-system", ""}, "guest"},
-                 {{false, "serial", ""}, "owned, serial"},
-                 {{true, "serial", ""}, "guest, serial"},
-                 {{false, "uid-aid-system", "picc,app,auth,read,write"}, "owned, stored keys"},
-                 {{true, "serial", "auth:2"}, "guest, serial, auth stored from generation 2 on"}};
-    unsigned long first = 0, second = 0;
-    unsigned n = 0;
-    bool is_good = true;
-    (void)printf("1..%zu\n", B_COUNT(works) * B_COUNT(kinds) * 3);
-    for (size_t i = 0; i < B_COUNT(works); i++) {
-        for (size_t kind = 0; kind < B_COUNT(kinds); kind++) {
-            for (enum df_ev ev = DF_EV1; ev <= DF_EV3; ev++) {
-                struct cases k = {.work = &works[i],
-                                  .ev = ev,
-                                  .kind = kinds[kind].kind,
-                                  .each = each,
-                                  .stride = stride,
-                                  .card = SIM_CARDS};
-                bool is_whole = cut_all(&k);
-                (void)printf("%sok %u - %s, EV%d, %s: %lu cuts, each mended; %lu of the mending\n",
-                             is_whole ? "" : "not ", ++n, works[i].name, (int)ev, kinds[kind].name,
-                             k.first, k.second);
-                (void)fflush(stdout);
-                is_good &= is_whole;
-                first += k.first;
-                second += k.second;
-            }
-        }
-    }
-    (void)printf("# %lu cuts, and %lu cuts of what mended them\n", first, second);
     return is_good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

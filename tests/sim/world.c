@@ -219,6 +219,7 @@ void sim_new_card(size_t i, enum df_ev ev)
     who.uid[4] = (uint8_t)(number >> 8);
     who.uid[5] = (uint8_t)number;
     b_check(df_picc_blank(&d->picc, &who));
+    memset(&d->before, 0, sizeof(d->before)); /* nobody's but the factory's */
 }
 
 static void drop_store(void)
@@ -234,7 +235,7 @@ static void drop_store(void)
 void sim_make(uint64_t seed, const struct sim_kind *kind)
 {
     bool has_memory = access("/dev/shm", W_OK) == 0; /* thousands of commits a second */
-    sim = (struct sim){.random = seed, .now_us = INT64_C(1800000000000000)};
+    sim = (struct sim){.random = seed, .now_us = INT64_C(1800000000000000), .fleet = kind->fleet};
     (void)sim_draw(2);
     sim.has_key[KEY_ROLE_SEAL][1] = true;
     b_check(key_stay_read(kind->stored, &sim.stored));
@@ -250,13 +251,15 @@ void sim_make(uint64_t seed, const struct sim_kind *kind)
 
 void sim_drop(void)
 {
-    store_free(&sim.server.readers[0]);
+    if (!sim.is_joined)
+        store_free(&sim.server.readers[0]);
     for (size_t i = 0; i < SIM_CARDS; i++)
         desk_drop(sim.cards[i].desk);
     service_taps_free(&sim.server.taps);
     service_desk_free(&sim.server.desk);
     service_writer_close(&sim.sv->writer);
-    store_free(&sim.sv->store);
+    if (!sim.is_joined) /* else it was the writer's */
+        store_free(&sim.sv->store);
     vaultd_drop(&vaultd);
     free(vault);
     drop_store();
@@ -271,23 +274,61 @@ void sim_restart(void)
     }
     if (!sim.is_dead)
         return;
-    service_taps_free(&sim.server.taps);
-    sim.server.taps = service_taps_new();
-    b_check(sim.server.taps != NULL);
+    if (sim.taps != sim.taps_before) { /* else they are as new */
+        service_taps_free(&sim.server.taps);
+        sim.server.taps = service_taps_new();
+        b_check(sim.server.taps != NULL);
+        sim.taps_before = sim.taps;
+    }
     sim.deaths++;
     sim.is_dead = false;
 }
 
+void sim_restart_all(void)
+{
+    sim.is_dead = true;
+    sim_restart();
+    sim.deaths--;
+}
+
 /* --- the field ---------------------------------------------------------------------------------
  */
+
+/* A frame that is torn leaves the card as it was, or as the whole frame leaves it. */
+static void tear_bytes(const struct df_picc *before, const struct df_picc *after, struct b_rd capdu)
+{
+    static struct df_picc torn;
+    uint8_t rx[DF_RAPDU_MAX];
+    uint64_t random = sim.random;
+    for (size_t n = 0; n < capdu.left; n++) {
+        struct b_wr ignored = b_wr_from(rx, sizeof(rx));
+        torn = *before;
+        df_picc_step(&torn, b_rd_from(capdu.p, n), &ignored);
+        bool is_start = memcmp(&torn.mem, &before->mem, sizeof(torn.mem)) == 0;
+        bool is_end = memcmp(&torn.mem, &after->mem, sizeof(torn.mem)) == 0;
+        sim.bytes_none += is_start;
+        sim.bytes_all += is_end && !is_start;
+        if (!is_start && !is_end)
+            sim_fail("%zu bytes of a frame of %zu do what neither none nor all of them do", n,
+                     capdu.left);
+    }
+    sim.random = random;
+}
 
 static bool on_apdu(void *ctx, struct b_rd capdu, struct b_wr *rapdu)
 {
     struct sim_card *c = ctx;
     if (!sim_before(SIM_FIELD))
         return false;
+    static struct df_picc before;
     sim.now_us += 4000;
+    if (sim.tears_bytes)
+        before = c->desk->picc;
     df_picc_step(&c->desk->picc, capdu, rapdu);
+    sim.lasting += df_picc_is_dirty(&c->desk->picc);
+    df_picc_clean(&c->desk->picc);
+    if (sim.tears_bytes)
+        tear_bytes(&before, &c->desk->picc, capdu);
     return sim_after(SIM_FIELD);
 }
 

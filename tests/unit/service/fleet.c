@@ -403,6 +403,35 @@ static void a_torn_takeover_goes_on_with_its_badge_and_with_no_copy_of_it(void *
     expect_whole();
 }
 
+/* What a copy is known by is what its badge has confirmed, by whatever clock and of whatever
+ * generation. */
+static void a_copy_is_refused_after_a_rotation_and_with_the_clock_set_back(void **state)
+{
+    enum { AFTER_CARD_KEY = 26 }; /* APDUs */
+    (void)state;
+    static const uint8_t uid[7] = {4, 0x11, 0x22, 0x33, 0x44, 0x55, 1};
+    static struct desk_card copy, begun;
+    struct store_generation g;
+    struct store_badge b;
+    MUST(import("uid,ref,name\n04112233445501,1,A\n"));
+    desk_card_new(&card, DF_EV2, 1);
+    set_card_key(&old_key);
+    copy = card;
+    assert_int_not_equal(tear_at(AFTER_CARD_KEY), B_OK);
+    begun = card;
+    for (enum key_role role = 0; role < KEY_ROLE_COUNT; role++)
+        MUST(service_rotate(&desk.sv, role, &g, &desk_err));
+    card = copy;
+    desk_expect(take_over(&old_key), B_E_BADGE_MADE_UP);
+    MUST(store_badge_by_uid(desk.sv.store, uid, &b, &desk_err));
+    b.changed_at += 3600;
+    MUST(store_badge_put(desk.sv.store, &b, &desk_err));
+    card = copy;
+    desk_expect(take_over(&old_key), B_E_BADGE_MADE_UP);
+    card = begun;
+    MUST(take_over(&old_key));
+}
+
 static void a_tap_takes_over_who_is_on_a_list_and_once(void **state)
 {
     (void)state;
@@ -502,6 +531,7 @@ int main(void)
         AT_DESK(a_badge_that_no_list_gives_a_holder_is_not_taken_over),
         AT_DESK(a_card_that_lies_of_its_uid_is_not_taken_over),
         AT_DESK(a_torn_takeover_goes_on_with_its_badge_and_with_no_copy_of_it),
+        AT_DESK(a_copy_is_refused_after_a_rotation_and_with_the_clock_set_back),
         AT_DESK(a_tap_takes_over_who_is_on_a_list_and_once),
         AT_DESK(figures_follow_the_badges),
         AT_DESK(a_badge_with_a_compromised_key_is_forbidden),
