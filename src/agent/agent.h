@@ -4,6 +4,7 @@
  *
  *   tap.c      the two messages of a tap (docs/api.md)
  *   desk.c     the desk's order for a card on a reader here
+ *   code.c     a code from a tap, to be typed as a password
  *   enrol.c    from a one-time code to a certificate; renewal
  *   readers.c  every reader of the station, as they come and go
  *   config.c   agent.yaml; live.c, the one that holds now
@@ -109,6 +110,15 @@ bool agent_takeover(struct remote *r, struct channel *ch, const struct agent_say
 /* After a granted tap, once the person was told: re-keys the badge when ret->rekey says so. What
  * does not succeed is the server's affair, and is tried again at the next tap. */
 void agent_rekey(struct remote *r, struct channel *ch, const struct agent_outcome *o);
+
+/* --- a code (code.c) ---------------------------------------------------------------------------
+ */
+
+enum { AGENT_CODE = 17 };
+/* A code from the next tap on this station, for a relying party; say is told what to do. */
+B_NODISCARD enum b_code agent_code(const struct agent_home *home, const char *party,
+                                   const struct agent_say *say, char ret[static AGENT_CODE],
+                                   struct b_err *err);
 
 /* --- readers (readers.c) -----------------------------------------------------------------------
  */

@@ -155,14 +155,15 @@ static int usage(void)
         "usage: tessere-agent [--config FILE] [--state DIR] enrol --server URL --code CODE\n"
         "       tessere-agent [--config FILE] [--state DIR] [--server URL] [--identity PREFIX]\n"
         "                     [--ca FILE] [--reader PATTERN]... [--language fr|en]\n"
-        "                     [--socket PATH] [--hooks DIR] [--json] [--ask-pin] [--count N] run\n",
+        "                     [--socket PATH] [--hooks DIR] [--json] [--ask-pin] [--count N] run\n"
+        "       tessere-agent [--config FILE] [--state DIR] code --for RELYING-PARTY\n",
         stderr);
     return 2;
 }
 
 struct arguments {
     struct agent_options options;
-    const char *code, *command;
+    const char *code, *party, *command;
     unsigned count;
     bool is_json, asks_pin, wants_version;
 };
@@ -173,7 +174,8 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
     enum { JSON = 256, ASK_PIN, COUNT, VERSION, READER };
     struct agent_options *o = &a->options;
     const char **const texts[] = {&o->config, &o->state,    &o->server, &o->identity, &o->ca,
-                                  &a->code,   &o->language, &o->socket, &o->hooks};
+                                  &a->code,   &o->language, &o->socket, &o->hooks,
+                                  &a->party};
     static const struct option options[] = {{"config", required_argument, NULL, 0},
                                             {"state", required_argument, NULL, 1},
                                             {"server", required_argument, NULL, 2},
@@ -183,6 +185,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
                                             {"language", required_argument, NULL, 6},
                                             {"socket", required_argument, NULL, 7},
                                             {"hooks", required_argument, NULL, 8},
+                                            {"for", required_argument, NULL, 9},
                                             {"reader", required_argument, NULL, READER},
                                             {"json", no_argument, NULL, JSON},
                                             {"ask-pin", no_argument, NULL, ASK_PIN},
@@ -253,6 +256,25 @@ static enum b_code enrol(const struct arguments *a, struct b_err *err)
     return r == B_OK ? agent_enrol(config.state, config.server, a->code, err) : r;
 }
 
+static enum b_code code(const struct arguments *a, struct b_err *err)
+{
+    static struct agent_config config;
+    static struct agent_home home;
+    char text[AGENT_CODE] = "";
+    const struct agent_say say = {.say = say_status};
+    if (a->party == NULL)
+        return b_err_set(err, B_E_USAGE, 0, "code: --for is needed: the relying party's id");
+    enum b_code r = agent_config_load(&a->options, &config, err);
+    if (r == B_OK)
+        r = agent_home_open(&config, &home, err);
+    if (r == B_OK)
+        r = agent_code(&home, a->party, &say, text, err);
+    if (r == B_OK && (puts(text) < 0 || fflush(stdout) != 0))
+        r = b_err_set(err, B_E_SYSTEM, 0, "the code could not be written");
+    b_wipe(text, sizeof(text));
+    return r;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments a = {.code = NULL};
@@ -275,6 +297,8 @@ int main(int argc, char **argv)
         r = enrol(&a, &err);
     else if (strcmp(a.command, "run") == 0)
         r = run(&a, &err);
+    else if (strcmp(a.command, "code") == 0)
+        r = code(&a, &err);
     else
         return usage();
     return r == B_OK ? 0 : fail(&err);

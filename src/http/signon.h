@@ -10,6 +10,7 @@
  *   signon_join.c       a browser and its station
  *   signon_token.c      codes for tokens; userinfo
  *   signon_ciba.c       a tap that is asked for without a browser
+ *   signon_callout.c    a code from a tap, asked about as a password
  *   signon_logout.c     the end of a session
  *   signon_tell.c       tokens for those who are told of it
  *   signon_meta.c       discovery, keys, style and script
@@ -130,6 +131,8 @@ void http_book_free(struct http_book **b);
 bool http_book_config(struct http_server *s, struct http_signon_config *ret);
 /* The algorithm of a relying party's tokens; *ret stays as it is when it is not known. */
 void http_book_alg(struct http_server *s, const char *client, char *ret, size_t cap);
+/* Whether a relying party may ask about codes from taps, and whether those need a PIN. */
+bool http_book_callouts(struct http_server *s, const char *client, bool *ret_needs_pin);
 /* Signs what src/events sends. */
 struct events_signer http_token_signer(struct http_server *s);
 /* Takes next over, in the place of what there is. */

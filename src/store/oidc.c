@@ -121,7 +121,8 @@ enum b_code store_signon_each_told(struct store *s, int64_t signon,
 enum b_code store_oidc_forget(struct store *s, int64_t before, struct b_err *err)
 {
     static const char *const sql[] = {"DELETE FROM browser WHERE expires_at < ?",
-                                      "DELETE FROM grant_ WHERE token_expires < ?"};
+                                      "DELETE FROM grant_ WHERE token_expires < ?",
+                                      "DELETE FROM tap_code WHERE expires_at < ?"};
     for (size_t i = 0; i < B_COUNT(sql); i++) {
         struct statement *st = NULL;
         enum b_code r = store_prepare(s, sql[i], &st, err);

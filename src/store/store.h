@@ -34,6 +34,7 @@
 #include "store/signon.h"
 #include "store/stock.h"
 #include "store/stored.h"
+#include "store/tapcode.h"
 
 struct store;
 

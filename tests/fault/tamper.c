@@ -453,7 +453,7 @@ static const char *const tables[] = {
  * of entries that stand there (docs/journal.md). */
 static const char *const passing[] = {"schema", "event",        "challenge", "assertion",
                                       "signon", "signon_party", "browser",   "grant_",
-                                      "letter", "subscription"};
+                                      "letter", "subscription", "tap_code"};
 
 struct list {
     char items[512][64];
