@@ -6,7 +6,9 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "desk.h"
 #include "place.h"
@@ -254,6 +256,48 @@ static void the_code_itself_is_kept_nowhere(void **state)
     assert_null(strstr(desk_last_event(&desk), g.code));
 }
 
+static int64_t now_us(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const int64_t *x = a;
+    const int64_t *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* The times are told and held against a bound that no noise of a machine reaches: order and kind of
+ * the work are the code's to keep equal. */
+static void a_refusal_takes_as_long_whoever_is_asked_about(void **state)
+{
+    (void)state;
+    enum { RUNS = 100, KINDS = 3 };
+    static const char *const what[KINDS] = {"nobody", "no code", "wrong code"};
+    static int64_t us[KINDS][RUNS];
+    struct given g;
+    get(&g);
+    for (size_t i = 0; i < RUNS; i++) {
+        for (size_t k = 0; k < KINDS; k++) {
+            const char *party = k == 1 ? "other" : "vpn";
+            int64_t begun = now_us();
+            enum b_code r = use_for(party, k == 0 ? "nobody" : badge.holder_ref, "22222222");
+            us[k][i] = now_us() - begun;
+            assert_true(r == B_E_TAP_CODE || (k == 2 && r == B_E_TAP_CODE_LOCKED));
+        }
+    }
+    for (size_t k = 0; k < KINDS; k++) {
+        qsort(us[k], RUNS, sizeof(us[k][0]), by_size);
+        print_message("# %s: median %lld us, ratio %.2f\n", what[k], (long long)us[k][RUNS / 2],
+                      (double)us[k][RUNS / 2] / (double)us[0][RUNS / 2]);
+        assert_true(us[k][RUNS / 2] < 10 * us[0][RUNS / 2] &&
+                    us[0][RUNS / 2] < 10 * us[k][RUNS / 2]);
+    }
+}
+
 #define EACH(test) cmocka_unit_test_setup_teardown(test, open_desk, close_desk)
 
 int main(void)
@@ -271,6 +315,7 @@ int main(void)
         EACH(a_holder_suspended_between_tap_and_code_is_not_let_in),
         EACH(a_code_that_wants_a_pin_comes_of_no_tap_without),
         EACH(the_code_itself_is_kept_nowhere),
+        EACH(a_refusal_takes_as_long_whoever_is_asked_about),
     };
     return cmocka_run_group_tests_name("codes from taps", tests, desk_make_place, desk_drop_place);
 }
