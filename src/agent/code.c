@@ -16,8 +16,8 @@ static enum b_code take(struct remote *r, const char *challenge, json_t **ret, s
     return code;
 }
 
-enum b_code agent_code(const struct agent_home *home, const char *party, const struct agent_say *say,
-                       char ret[static AGENT_CODE], struct b_err *err)
+enum b_code agent_code(const struct agent_home *home, const char *party,
+                       const struct agent_say *say, char ret[static AGENT_CODE], struct b_err *err)
 {
     struct remote *r = NULL;
     json_t *asked = NULL;

@@ -174,24 +174,16 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
     enum { JSON = 256, ASK_PIN, COUNT, VERSION, READER };
     struct agent_options *o = &a->options;
     const char **const texts[] = {&o->config, &o->state,    &o->server, &o->identity, &o->ca,
-                                  &a->code,   &o->language, &o->socket, &o->hooks,
-                                  &a->party};
-    static const struct option options[] = {{"config", required_argument, NULL, 0},
-                                            {"state", required_argument, NULL, 1},
-                                            {"server", required_argument, NULL, 2},
-                                            {"identity", required_argument, NULL, 3},
-                                            {"ca", required_argument, NULL, 4},
-                                            {"code", required_argument, NULL, 5},
-                                            {"language", required_argument, NULL, 6},
-                                            {"socket", required_argument, NULL, 7},
-                                            {"hooks", required_argument, NULL, 8},
-                                            {"for", required_argument, NULL, 9},
-                                            {"reader", required_argument, NULL, READER},
-                                            {"json", no_argument, NULL, JSON},
-                                            {"ask-pin", no_argument, NULL, ASK_PIN},
-                                            {"count", required_argument, NULL, COUNT},
-                                            {"version", no_argument, NULL, VERSION},
-                                            {0}};
+                                  &a->code,   &o->language, &o->socket, &o->hooks,    &a->party};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 0},      {"state", required_argument, NULL, 1},
+        {"server", required_argument, NULL, 2},      {"identity", required_argument, NULL, 3},
+        {"ca", required_argument, NULL, 4},          {"code", required_argument, NULL, 5},
+        {"language", required_argument, NULL, 6},    {"socket", required_argument, NULL, 7},
+        {"hooks", required_argument, NULL, 8},       {"for", required_argument, NULL, 9},
+        {"reader", required_argument, NULL, READER}, {"json", no_argument, NULL, JSON},
+        {"ask-pin", no_argument, NULL, ASK_PIN},     {"count", required_argument, NULL, COUNT},
+        {"version", no_argument, NULL, VERSION},     {0}};
     for (int k = 0; (k = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (k >= 0 && (size_t)k < B_COUNT(texts))
             *texts[k] = optarg;

@@ -35,7 +35,8 @@ static const struct oidc_client *caller(struct signon_call *c)
     const struct oidc_client *client =
         oidc_client_authenticate(c->clients, authorization, &c->form, &why);
     if (client == NULL) {
-        signon_json(c, 403, json_pack("{s:s, s:s}", "error", "invalid_client", "error_description", why));
+        signon_json(c, 403,
+                    json_pack("{s:s, s:s}", "error", "invalid_client", "error_description", why));
         return NULL;
     }
     if (!client->has_callouts) {
@@ -74,10 +75,8 @@ static bool is_right(struct signon_call *c, const char *field, const char *by,
         answer(c, 429, false, NULL);
         return false;
     }
-    const struct service_tap_code_use use = {.party = client->id,
-                                             .holder_ref = user,
-                                             .code = oidc_form_text(&c->form, field),
-                                             .by = by};
+    const struct service_tap_code_use use = {
+        .party = client->id, .holder_ref = user, .code = oidc_form_text(&c->form, field), .by = by};
     enum b_code r = service_tap_code_take(&c->service, &use, ret, &err);
     *ret_is_said = http_status_of(r) >= 500;
     if (*ret_is_said)

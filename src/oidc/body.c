@@ -14,7 +14,8 @@ static enum b_code take(json_t *o, struct oidc_form *ret, struct b_err *err)
     const char *name = NULL;
     json_t *value = NULL;
     struct b_wr w = b_wr_from(ret->text, sizeof(ret->text));
-    json_object_foreach(o, name, value) {
+    json_object_foreach(o, name, value)
+    {
         if (json_is_object(value) || json_is_array(value))
             return b_err_set(err, B_E_BAD_INPUT, 0, "the body is an object of texts");
         if (!json_is_string(value)) /* a flag or a number, which nothing here reads */

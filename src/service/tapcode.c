@@ -86,7 +86,8 @@ enum b_code service_tap_code_give(struct service *sv, const char *challenge, int
 /* --- from a code to a yes ----------------------------------------------------------------------
  */
 
-struct using {
+struct using
+{
     const struct service_tap_code_use *asked;
     char code[SERVICE_TAP_CODE];
     struct store_tap_code *found; /* id 0: there is none */

@@ -1,8 +1,8 @@
 #include "store/driver.h"
 #include "store/store.h"
 
-#define TAP_CODE                                                                            \
-    "party, holder_ref, salt, digest, assertion, badge_id, station, has_pin, tapped_at,"    \
+#define TAP_CODE                                                                         \
+    "party, holder_ref, salt, digest, assertion, badge_id, station, has_pin, tapped_at," \
     " expires_at, used_at, tries"
 
 enum b_code store_tap_code_put(struct store *s, struct store_tap_code *c, struct b_err *err)

@@ -1,5 +1,5 @@
-/* Bodies of callouts: what is taken from an object in JSON is what jansson has there, and nothing of
- * it is lost or cut; and a form of it says the same again. */
+/* Bodies of callouts: what is taken from an object in JSON is what jansson has there, and nothing
+ * of it is lost or cut; and a form of it says the same again. */
 #include <jansson.h>
 #include <string.h>
 

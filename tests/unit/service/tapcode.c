@@ -71,8 +71,8 @@ static void tap(void)
 {
     static struct service_verdict verdict;
     char name[SERVICE_TAP_NAME];
-    MUST(desk_station_tap(&desk, &card, taps, &here, (struct service_tap_first){0}, name,
-                          &verdict));
+    MUST(
+        desk_station_tap(&desk, &card, taps, &here, (struct service_tap_first){0}, name, &verdict));
 }
 
 /* A code of the holder for "vpn". */
@@ -235,9 +235,9 @@ static void a_code_that_wants_a_pin_comes_of_no_tap_without(void **state)
     static struct service_verdict verdict;
     char name[SERVICE_TAP_NAME];
     MUST(service_tap_code_ask(&desk.sv, "vpn", here.id, true, &k, &desk_err));
-    desk_expect(desk_station_tap(&desk, &card, taps, &here, (struct service_tap_first){0}, name,
-                                 &verdict),
-                B_E_PIN_MISSING);
+    desk_expect(
+        desk_station_tap(&desk, &card, taps, &here, (struct service_tap_first){0}, name, &verdict),
+        B_E_PIN_MISSING);
     desk_expect(service_tap_code_give(&desk.sv, k.name, here.id, g.code, &g.row, &desk_err),
                 B_E_TAP_AWAITED);
 }
