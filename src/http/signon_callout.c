@@ -48,16 +48,23 @@ static const struct oidc_client *caller(struct signon_call *c)
     return client;
 }
 
-/* The name as it was sent, so that one that is nobody's is slowed down like any other. */
-static bool is_too_often(struct signon_call *c, const struct oidc_client *client, const char *user)
+/* The name as it was sent, so that one that is nobody's is slowed down like any other. Of one name
+ * that comes too often the journal is told, since no more of that comes than PARTY_PER_SECOND. */
+static bool is_too_often(struct signon_call *c, const struct service_tap_code_use *use,
+                         const char *user)
 {
     uint8_t party[32];
     uint8_t name[32];
+    struct b_err ignored;
     static_assert(sizeof(party) == HTTP_WHO, "a digest says who");
-    crypto_sha256_two("party", 6, client->id, strlen(client->id), party);
+    crypto_sha256_two("party", 6, use->party, strlen(use->party), party);
     crypto_sha256_two(party, sizeof(party), user, strlen(user), name);
-    return !http_rate_take(c->server->codes, party, true, PARTY_PER_SECOND) ||
-           !http_rate_take(c->server->codes, name, false, NAME_PER_SECOND);
+    if (!http_rate_take(c->server->codes, party, true, PARTY_PER_SECOND))
+        return true;
+    if (http_rate_take(c->server->codes, name, false, NAME_PER_SECOND))
+        return false;
+    (void)!service_tap_code_refuse(&c->service, use, B_E_TOO_OFTEN, &ignored);
+    return true;
 }
 
 /* Whether the code is that person's; what is not a plain yes or no is answered, and *ret_is_said.
@@ -71,12 +78,15 @@ static bool is_right(struct signon_call *c, const char *field, const char *by,
     *ret_is_said = true;
     if (client == NULL)
         return false;
-    if (strlen(user) >= STORE_NAME_MAX || is_too_often(c, client, user)) {
+    const struct service_tap_code_use use = {.party = client->id,
+                                             .holder_ref =
+                                                 strlen(user) < STORE_NAME_MAX ? user : "",
+                                             .code = oidc_form_text(&c->form, field),
+                                             .by = by};
+    if (is_too_often(c, &use, user)) {
         answer(c, 429, false, NULL);
         return false;
     }
-    const struct service_tap_code_use use = {
-        .party = client->id, .holder_ref = user, .code = oidc_form_text(&c->form, field), .by = by};
     enum b_code r = service_tap_code_take(&c->service, &use, ret, &err);
     *ret_is_said = http_status_of(r) >= 500;
     if (*ret_is_said)

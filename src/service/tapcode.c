@@ -94,6 +94,18 @@ struct using
     enum b_code outcome;
 };
 
+static enum b_code tell(struct service_change *c, const struct using *k, struct b_err *err)
+{
+    json_t *detail = json_pack("{s:s, s:s}", "party", k->asked->party, "by", k->asked->by);
+    return service_log(c,
+                       (struct service_entry){.kind = "callout",
+                                              .outcome = k->outcome,
+                                              .detail = detail,
+                                              .badge_id = k->found->badge_id,
+                                              .station_id = k->found->station},
+                       err);
+}
+
 static enum b_code why_not(const struct using *k, const uint8_t digest[static 32], int64_t now)
 {
     const struct store_tap_code *f = k->found;
@@ -123,14 +135,7 @@ static enum b_code note_used(struct service_change *c, void *ctx, struct b_err *
     }
     if (r != B_OK)
         return r;
-    json_t *detail = json_pack("{s:s, s:s}", "party", k->asked->party, "by", k->asked->by);
-    return service_log(c,
-                       (struct service_entry){.kind = "callout",
-                                              .outcome = k->outcome,
-                                              .detail = detail,
-                                              .badge_id = f->badge_id,
-                                              .station_id = f->station},
-                       err);
+    return tell(c, k, err);
 }
 
 enum b_code service_tap_code_take(struct service *sv, const struct service_tap_code_use *use,
@@ -143,4 +148,17 @@ enum b_code service_tap_code_take(struct service *sv, const struct service_tap_c
     enum b_code r = service_change(sv, note_used, &k, err);
     b_wipe(k.code, sizeof(k.code));
     return r == B_OK && k.outcome != B_OK ? b_err_set(err, k.outcome, 0, "for %s", use->party) : r;
+}
+
+static enum b_code note_refused(struct service_change *c, void *ctx, struct b_err *err)
+{
+    return tell(c, ctx, err);
+}
+
+enum b_code service_tap_code_refuse(struct service *sv, const struct service_tap_code_use *use,
+                                    enum b_code why, struct b_err *err)
+{
+    struct store_tap_code none = {.id = 0};
+    struct using k = {.asked = use, .found = &none, .outcome = why};
+    return service_change(sv, note_refused, &k, err);
 }

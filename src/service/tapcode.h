@@ -38,5 +38,9 @@ struct service_tap_code_use {
 B_NODISCARD enum b_code service_tap_code_take(struct service *sv,
                                               const struct service_tap_code_use *use,
                                               struct store_tap_code *ret, struct b_err *err);
+/* Tells the journal of one that was not looked at. */
+B_NODISCARD enum b_code service_tap_code_refuse(struct service *sv,
+                                                const struct service_tap_code_use *use,
+                                                enum b_code why, struct b_err *err);
 
 #endif

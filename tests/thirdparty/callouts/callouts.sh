@@ -148,7 +148,7 @@ too_often() {
     local i
     for ((i = 0; i < 15; i++)); do ask password '{"user":"whoever","password":"22222222"}' >"$work/answer"; done
     cat "$work/answer"
-    grep -q '^429' "$work/answer" && says "$no" password '{"user":"other","password":"22222222"}'
+    grep -q '^429' "$work/answer" && journal_says too-often && says "$no" password '{"user":"other","password":"22222222"}'
 }
 check "who tries one name often is slowed down, for a name that is nobody's too" too_often
 
@@ -164,7 +164,7 @@ bad_bodies() {
         ask password "$body" | tee "$work/answer" | head -c 60
         grep -qE '^4(00|13)' "$work/answer" || return 1
     done
-    says "$no" password "{\"user\":\"$(printf 'a%.0s' {1..60})\",\"password\":\"\"}" && ask password '{"user":1,"password":true}' | grep '"result":false'
+    says "$no" password "{\"user\":\"$(printf 'a%.0s' {1..600})\",\"password\":\"\"}" && ask password '{"user":1,"password":true}' | grep '"result":false'
 }
 check "bodies that are none are refused" bad_bodies
 
