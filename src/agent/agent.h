@@ -115,10 +115,16 @@ void agent_rekey(struct remote *r, struct channel *ch, const struct agent_outcom
  */
 
 enum { AGENT_CODE = 17 };
-/* A code from the next tap on this station, for a relying party; say is told what to do. */
-B_NODISCARD enum b_code agent_code(const struct agent_home *home, const char *party,
-                                   const struct agent_say *say, char ret[static AGENT_CODE],
-                                   struct b_err *err);
+struct agent_code_wish {
+    const char *party;                            /* the relying party that the code is for */
+    const char *user;                             /* whose badge it must be; "": anybody's */
+    void (*say)(void *ctx, const char *sentence); /* told what to do */
+    bool (*is_stopped)(void *ctx);
+    void *ctx;
+};
+/* A code from the next tap on this station. B_E_TAP_AWAITED when nobody tapped. */
+B_NODISCARD enum b_code agent_code(const struct agent_home *home, const struct agent_code_wish *w,
+                                   char ret[static AGENT_CODE], struct b_err *err);
 
 /* --- readers (readers.c) -----------------------------------------------------------------------
  */

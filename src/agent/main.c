@@ -156,14 +156,14 @@ static int usage(void)
         "       tessere-agent [--config FILE] [--state DIR] [--server URL] [--identity PREFIX]\n"
         "                     [--ca FILE] [--reader PATTERN]... [--language fr|en]\n"
         "                     [--socket PATH] [--hooks DIR] [--json] [--ask-pin] [--count N] run\n"
-        "       tessere-agent [--config FILE] [--state DIR] code --for RELYING-PARTY\n",
+        "       tessere-agent [--config FILE] [--state DIR] code --for CLIENT [--user REF]\n",
         stderr);
     return 2;
 }
 
 struct arguments {
     struct agent_options options;
-    const char *code, *party, *command;
+    const char *code, *party, *user, *command;
     unsigned count;
     bool is_json, asks_pin, wants_version;
 };
@@ -173,17 +173,26 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
 {
     enum { JSON = 256, ASK_PIN, COUNT, VERSION, READER };
     struct agent_options *o = &a->options;
-    const char **const texts[] = {&o->config, &o->state,    &o->server, &o->identity, &o->ca,
-                                  &a->code,   &o->language, &o->socket, &o->hooks,    &a->party};
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 0},      {"state", required_argument, NULL, 1},
-        {"server", required_argument, NULL, 2},      {"identity", required_argument, NULL, 3},
-        {"ca", required_argument, NULL, 4},          {"code", required_argument, NULL, 5},
-        {"language", required_argument, NULL, 6},    {"socket", required_argument, NULL, 7},
-        {"hooks", required_argument, NULL, 8},       {"for", required_argument, NULL, 9},
-        {"reader", required_argument, NULL, READER}, {"json", no_argument, NULL, JSON},
-        {"ask-pin", no_argument, NULL, ASK_PIN},     {"count", required_argument, NULL, COUNT},
-        {"version", no_argument, NULL, VERSION},     {0}};
+    const char **const texts[] = {&o->config, &o->state, &o->server,   &o->identity,
+                                  &o->ca,     &a->code,  &o->language, &o->socket,
+                                  &o->hooks,  &a->party, &a->user};
+    static const struct option options[] = {{"config", required_argument, NULL, 0},
+                                            {"state", required_argument, NULL, 1},
+                                            {"server", required_argument, NULL, 2},
+                                            {"identity", required_argument, NULL, 3},
+                                            {"ca", required_argument, NULL, 4},
+                                            {"code", required_argument, NULL, 5},
+                                            {"language", required_argument, NULL, 6},
+                                            {"socket", required_argument, NULL, 7},
+                                            {"hooks", required_argument, NULL, 8},
+                                            {"for", required_argument, NULL, 9},
+                                            {"user", required_argument, NULL, 10},
+                                            {"reader", required_argument, NULL, READER},
+                                            {"json", no_argument, NULL, JSON},
+                                            {"ask-pin", no_argument, NULL, ASK_PIN},
+                                            {"count", required_argument, NULL, COUNT},
+                                            {"version", no_argument, NULL, VERSION},
+                                            {0}};
     for (int k = 0; (k = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (k >= 0 && (size_t)k < B_COUNT(texts))
             *texts[k] = optarg;
@@ -253,14 +262,17 @@ static enum b_code code(const struct arguments *a, struct b_err *err)
     static struct agent_config config;
     static struct agent_home home;
     char text[AGENT_CODE] = "";
-    const struct agent_say say = {.say = say_status};
+    const struct agent_code_wish wish = {.party = a->party,
+                                         .user = a->user != NULL ? a->user : "",
+                                         .say = say_status,
+                                         .is_stopped = is_stopped};
     if (a->party == NULL)
         return b_err_set(err, B_E_USAGE, 0, "code: --for is needed: the relying party's id");
     enum b_code r = agent_config_load(&a->options, &config, err);
     if (r == B_OK)
         r = agent_home_open(&config, &home, err);
     if (r == B_OK)
-        r = agent_code(&home, a->party, &say, text, err);
+        r = agent_code(&home, &wish, text, err);
     if (r == B_OK && (puts(text) < 0 || fflush(stdout) != 0))
         r = b_err_set(err, B_E_SYSTEM, 0, "the code could not be written");
     b_wipe(text, sizeof(text));

@@ -1,4 +1,5 @@
 /* A code for a tap, which a person on this station asked for: docs/api.md. */
+#include <stdio.h>
 #include <string.h>
 
 #include "http/signon.h"
@@ -16,13 +17,18 @@ static void say(struct http_call *c, enum b_code code)
 enum b_code http_code_ask(struct http_call *c, struct b_err *err)
 {
     const char *party = NULL;
-    bool needs_pin = false;
-    struct store_challenge k;
+    const char *user = NULL;
+    struct store_challenge k = {.station = c->station.id};
     enum b_code r = http_text(c, "for", OIDC_ID_MAX - 1, &party, err);
-    if (r == B_OK && !http_book_callouts(c->server, party, &needs_pin))
-        r = b_err_set(err, B_E_NOT_PERMITTED, 0, "%s: no relying party with callouts: true", party);
     if (r == B_OK)
-        r = service_tap_code_ask(&c->service, party, c->station.id, needs_pin, &k, err);
+        r = http_optional(c, "user", sizeof(k.holder_ref) - 1, &user, err);
+    if (r == B_OK && !http_book_callouts(c->server, party, &k.needs_pin))
+        r = b_err_set(err, B_E_NOT_PERMITTED, 0, "%s: no relying party with callouts: true", party);
+    if (r != B_OK)
+        return r;
+    (void)snprintf(k.party, sizeof(k.party), "%s", party);
+    (void)snprintf(k.holder_ref, sizeof(k.holder_ref), "%s", user);
+    r = service_tap_code_ask(&c->service, &k, err);
     if (r != B_OK)
         return r;
     c->status = 201;

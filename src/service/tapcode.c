@@ -3,19 +3,16 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "service/relay.h"
 
 /* --- from a tap to a code ----------------------------------------------------------------------
  */
 
-enum b_code service_tap_code_ask(struct service *sv, const char *party, int64_t station,
-                                 bool needs_pin, struct store_challenge *ret, struct b_err *err)
+enum b_code service_tap_code_ask(struct service *sv, struct store_challenge *io, struct b_err *err)
 {
-    *ret = (struct store_challenge){.station = station, .needs_pin = needs_pin};
-    size_t n = strlen(party);
-    b_check(n < sizeof(ret->party));
-    memcpy(ret->party, party, n + 1);
-    enum b_code r = service_challenge_open(sv, ret, NULL, err);
-    return r == B_OK ? service_challenge_choose(sv, ret->name, station, err) : r;
+    io->expires_at = service_now() + SERVICE_TAP_CODE_SECONDS;
+    enum b_code r = service_challenge_open(sv, io, NULL, err);
+    return r == B_OK ? service_challenge_choose(sv, io->name, io->station, err) : r;
 }
 
 struct giving {

@@ -19,10 +19,10 @@ enum {
     SERVICE_TAP_CODE = SERVICE_PAIR_CODE, /* 8 characters and a NUL */
 };
 
-/* The station begins: a challenge of this relying party, which the next tap on the station answers
- * before others, since somebody there asked for it. Nobody but the station can take it. */
-B_NODISCARD enum b_code service_tap_code_ask(struct service *sv, const char *party, int64_t station,
-                                             bool needs_pin, struct store_challenge *ret,
+/* The station begins: io says party, station, factors and perhaps a holder, and gets the rest. For
+ * a minute the next tap on the station (of that holder) answers it before others, since somebody
+ * there asked for it. Nobody but the station can take it. */
+B_NODISCARD enum b_code service_tap_code_ask(struct service *sv, struct store_challenge *io,
                                              struct b_err *err);
 /* Takes the tap that answers it, as service_challenge_take, and draws the code; the person's last
  * one for this relying party ends. ret: whose it is and until when. */

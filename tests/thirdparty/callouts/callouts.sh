@@ -180,6 +180,19 @@ same_answer() { # a name that is nobody's, a person without a code, and one with
 }
 check "nothing in the answer says whether a name is somebody's" same_answer
 
+given_up() { # nobody waits for the code any more: the next tap is not for it
+    local pid
+    : >"$work/code.log"
+    "$TESSERE_AGENT" --state "$work/st" --language en code --for vpn --user anne >"$work/code" 2>"$work/code.log" </dev/null &
+    pid=$!
+    for ((i = 0; i < 100; i++)); do grep -q reader "$work/code.log" && break; sleep 0.1; done
+    sqlite3 "$home/store.db" "SELECT count(*) FROM challenge WHERE state = 0 AND holder_ref = 'anne'" | grep -qx 1 || return 1
+    kill $pid
+    ! wait $pid && cat "$work/code.log" && [ ! -s "$work/code" ] &&
+        sqlite3 "$home/store.db" "SELECT count(*) FROM challenge WHERE state = 0 AND holder_ref = 'anne'" | grep -qx 0
+}
+check "a code that nobody waits for any more takes nobody's tap" given_up
+
 # --- FreeRADIUS --------------------------------------------------------------------------------
 
 start_radius() {

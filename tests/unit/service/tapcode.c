@@ -78,8 +78,8 @@ static void tap(void)
 /* A code of the holder for "vpn". */
 static void get(struct given *g)
 {
-    struct store_challenge k;
-    MUST(service_tap_code_ask(&desk.sv, "vpn", here.id, false, &k, &desk_err));
+    struct store_challenge k = {.party = "vpn", .station = here.id};
+    MUST(service_tap_code_ask(&desk.sv, &k, &desk_err));
     tap();
     MUST(service_tap_code_give(&desk.sv, k.name, here.id, g->code, &g->row, &desk_err));
 }
@@ -125,8 +125,8 @@ static void there_is_no_code_before_the_tap_nor_on_another_station(void **state)
 {
     (void)state;
     struct given g;
-    struct store_challenge k;
-    MUST(service_tap_code_ask(&desk.sv, "vpn", here.id, false, &k, &desk_err));
+    struct store_challenge k = {.party = "vpn", .station = here.id};
+    MUST(service_tap_code_ask(&desk.sv, &k, &desk_err));
     desk_expect(service_tap_code_give(&desk.sv, k.name, here.id, g.code, &g.row, &desk_err),
                 B_E_TAP_AWAITED);
     tap();
@@ -135,6 +135,17 @@ static void there_is_no_code_before_the_tap_nor_on_another_station(void **state)
     MUST(service_tap_code_give(&desk.sv, k.name, here.id, g.code, &g.row, &desk_err));
     desk_expect(service_tap_code_give(&desk.sv, k.name, here.id, g.code, &g.row, &desk_err),
                 B_E_TAP_USED);
+}
+
+static void a_code_for_one_person_comes_of_nobody_else_s_tap(void **state)
+{
+    (void)state;
+    struct given g;
+    struct store_challenge k = {.party = "vpn", .station = here.id, .holder_ref = "80000000002"};
+    MUST(service_tap_code_ask(&desk.sv, &k, &desk_err));
+    tap();
+    desk_expect(service_tap_code_give(&desk.sv, k.name, here.id, g.code, &g.row, &desk_err),
+                B_E_TAP_AWAITED);
 }
 
 /* Of a browser, and of a relying party that has something confirmed. */
@@ -231,10 +242,10 @@ static void a_code_that_wants_a_pin_comes_of_no_tap_without(void **state)
 {
     (void)state;
     struct given g;
-    struct store_challenge k;
+    struct store_challenge k = {.party = "vpn", .station = here.id, .needs_pin = true};
     static struct service_verdict verdict;
     char name[SERVICE_TAP_NAME];
-    MUST(service_tap_code_ask(&desk.sv, "vpn", here.id, true, &k, &desk_err));
+    MUST(service_tap_code_ask(&desk.sv, &k, &desk_err));
     desk_expect(
         desk_station_tap(&desk, &card, taps, &here, (struct service_tap_first){0}, name, &verdict),
         B_E_PIN_MISSING);
@@ -306,6 +317,7 @@ int main(void)
         EACH(a_code_from_a_tap_is_good_once),
         EACH(a_code_is_typed_as_people_type),
         EACH(there_is_no_code_before_the_tap_nor_on_another_station),
+        EACH(a_code_for_one_person_comes_of_nobody_else_s_tap),
         EACH(the_station_turns_no_other_login_into_a_code),
         EACH(a_code_is_of_one_person_and_one_relying_party),
         EACH(a_code_that_was_guessed_at_five_times_counts_no_more),
