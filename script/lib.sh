@@ -16,6 +16,7 @@ declare -A packages=(
     [test]="pamtester vlock login sudo openssh-server openssh-client locales dbus python3-dbusmock openssl zstd curl testssl.sh libfaketime sqlite3 opensc pcsc-tools libfreefare-bin mandoc systemd golang-go golang-golang-x-mod-dev
         swtpm tpm2-tools libtpm2-pkcs11-1 libtss2-tcti-swtpm0
         zbar-tools librsvg2-bin python3-cryptography slapd ldap-utils"
+    [callouts]="freeradius freeradius-rest freeradius-utils liblemonldap-ng-portal-perl libplack-perl libstring-random-perl libcrypt-openssl-bignum-perl libgd-securityimage-perl perlmagick"
     [node]="nodejs npm"
     [chromium]="chromium"
     [apache]="apache2-bin libapache2-mod-auth-openidc"
@@ -28,6 +29,7 @@ declare -A reasons=(
     [build]="to compile Tessere"
     [run]="a PKCS#11 token, and the PC/SC service with a virtual reader"
     [test]="other people's programs, which judge ours"
+    [callouts]="others that ask whether a password is right"
     [node]="other people's programs in JavaScript, which judge ours"
     [chromium]="a browser, to look at pages as people do"
     [apache]="a web server that signs people on by us"

@@ -4,6 +4,7 @@
  *
  *   tap.c      the two messages of a tap (docs/api.md)
  *   desk.c     the desk's order for a card on a reader here
+ *   code.c     a code from a tap, to be typed as a password
  *   enrol.c    from a one-time code to a certificate; renewal
  *   readers.c  every reader of the station, as they come and go
  *   config.c   agent.yaml; live.c, the one that holds now
@@ -110,6 +111,21 @@ bool agent_takeover(struct remote *r, struct channel *ch, const struct agent_say
 /* After a granted tap, once the person was told: re-keys the badge when ret->rekey says so. What
  * does not succeed is the server's affair, and is tried again at the next tap. */
 void agent_rekey(struct remote *r, struct channel *ch, const struct agent_outcome *o);
+
+/* --- a code (code.c) ---------------------------------------------------------------------------
+ */
+
+enum { AGENT_CODE = 17 };
+struct agent_code_wish {
+    const char *party;                            /* the relying party that the code is for */
+    const char *user;                             /* whose badge it must be; "": anybody's */
+    void (*say)(void *ctx, const char *sentence); /* told what to do */
+    bool (*is_stopped)(void *ctx);
+    void *ctx;
+};
+/* A code from the next tap on this station. B_E_TAP_AWAITED when nobody tapped. */
+B_NODISCARD enum b_code agent_code(const struct agent_home *home, const struct agent_code_wish *w,
+                                   char ret[static AGENT_CODE], struct b_err *err);
 
 /* --- readers (readers.c) -----------------------------------------------------------------------
  */

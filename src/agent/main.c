@@ -156,14 +156,15 @@ static int usage(void)
         "       tessere-agent [--config FILE] [--state DIR] [--server URL] [--identity PREFIX]\n"
         "                     [--ca FILE] [--reader PATTERN]... [--language fr|en]\n"
         "                     [--socket PATH] [--hooks DIR] [--json] [--ask-pin] [--count N] run\n"
-        "       tessere-agent [--config FILE] [--socket PATH] [--json] browser|pair\n",
+        "       tessere-agent [--config FILE] [--socket PATH] [--json] browser|pair\n"
+        "       tessere-agent [--config FILE] [--state DIR] code --for CLIENT [--user REF]\n",
         stderr);
     return 2;
 }
 
 struct arguments {
     struct agent_options options;
-    const char *code, *command;
+    const char *code, *party, *user, *command;
     unsigned count;
     bool is_json, asks_pin, wants_version;
 };
@@ -173,8 +174,9 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
 {
     enum { JSON = 256, ASK_PIN, COUNT, VERSION, READER };
     struct agent_options *o = &a->options;
-    const char **const texts[] = {&o->config, &o->state,    &o->server, &o->identity, &o->ca,
-                                  &a->code,   &o->language, &o->socket, &o->hooks};
+    const char **const texts[] = {&o->config, &o->state, &o->server,   &o->identity,
+                                  &o->ca,     &a->code,  &o->language, &o->socket,
+                                  &o->hooks,  &a->party, &a->user};
     static const struct option options[] = {{"config", required_argument, NULL, 0},
                                             {"state", required_argument, NULL, 1},
                                             {"server", required_argument, NULL, 2},
@@ -184,6 +186,8 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
                                             {"language", required_argument, NULL, 6},
                                             {"socket", required_argument, NULL, 7},
                                             {"hooks", required_argument, NULL, 8},
+                                            {"for", required_argument, NULL, 9},
+                                            {"user", required_argument, NULL, 10},
                                             {"reader", required_argument, NULL, READER},
                                             {"json", no_argument, NULL, JSON},
                                             {"ask-pin", no_argument, NULL, ASK_PIN},
@@ -266,6 +270,28 @@ static enum b_code enrol(const struct arguments *a, struct b_err *err)
     return r == B_OK ? agent_enrol(config.state, config.server, a->code, err) : r;
 }
 
+static enum b_code code(const struct arguments *a, struct b_err *err)
+{
+    static struct agent_config config;
+    static struct agent_home home;
+    char text[AGENT_CODE] = "";
+    const struct agent_code_wish wish = {.party = a->party,
+                                         .user = a->user != NULL ? a->user : "",
+                                         .say = say_status,
+                                         .is_stopped = is_stopped};
+    if (a->party == NULL)
+        return b_err_set(err, B_E_USAGE, 0, "code: --for is needed: the relying party's id");
+    enum b_code r = agent_config_load(&a->options, &config, err);
+    if (r == B_OK)
+        r = agent_home_open(&config, &home, err);
+    if (r == B_OK)
+        r = agent_code(&home, &wish, text, err);
+    if (r == B_OK && (puts(text) < 0 || fflush(stdout) != 0))
+        r = b_err_set(err, B_E_SYSTEM, 0, "the code could not be written");
+    b_wipe(text, sizeof(text));
+    return r;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments a = {.code = NULL};
@@ -292,6 +318,8 @@ int main(int argc, char **argv)
         r = join(&a, AGENT_BROWSER, &err);
     else if (strcmp(a.command, "pair") == 0)
         r = join(&a, AGENT_PAIR, &err);
+    else if (strcmp(a.command, "code") == 0)
+        r = code(&a, &err);
     else
         return usage();
     return r == B_OK ? 0 : fail(&err);

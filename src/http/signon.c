@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "oidc/body.h"
 #include "oidc/file.h"
 #include "service/home.h"
 
@@ -277,6 +278,18 @@ void http_book_alg(struct http_server *s, const char *client, char *ret, size_t 
         give_book_back(b);
 }
 
+bool http_book_callouts(struct http_server *s, const char *client, bool *ret_needs_pin)
+{
+    struct http_book *b = borrow_book(s);
+    const struct oidc_client *found = b != NULL ? oidc_client_find(&b->clients, client) : NULL;
+    bool may = found != NULL && found->has_callouts;
+    if (may)
+        *ret_needs_pin = found->needs_pin;
+    if (b != NULL)
+        give_book_back(b);
+    return may;
+}
+
 void http_book_set(struct http_server *s, struct http_book *next)
 {
     (void)pthread_mutex_lock(&book_lock);
@@ -329,6 +342,16 @@ static bool is_from_us(const struct signon_call *c)
     return site != NULL ? strcmp(site, "same-origin") == 0 && (is_ours || is_silent) : is_ours;
 }
 
+/* Products that call out send JSON, or a form. */
+static bool may_be_json(const struct signon_call *c)
+{
+    static const char callout[] = "/callout/";
+    static const char type[] = "application/json";
+    const char *is = c->request->content_type;
+    return is != NULL && strncmp(is, type, sizeof(type) - 1) == 0 &&
+           strncmp(c->route->path, callout, sizeof(callout) - 1) == 0;
+}
+
 static enum b_code read_forms(struct signon_call *c, struct b_err *err)
 {
     static const char type[] = "application/x-www-form-urlencoded";
@@ -339,6 +362,8 @@ static enum b_code read_forms(struct signon_call *c, struct b_err *err)
         return code;
     if (r->body == NULL)
         return b_err_set(err, B_E_TOO_LARGE, 0, "a body holds at most %d bytes", OIDC_FORM_MAX);
+    if (may_be_json(c))
+        return oidc_body_parse(b_rd_from(r->body, r->body_len), &c->form, err);
     if (r->body_len > 0 &&
         (r->content_type == NULL || strncmp(r->content_type, type, sizeof(type) - 1) != 0))
         return b_err_set(err, B_E_MEDIA_TYPE, 0, "%s is needed", type);

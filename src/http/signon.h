@@ -10,6 +10,7 @@
  *   signon_join.c       a browser and its station
  *   signon_token.c      codes for tokens; userinfo
  *   signon_ciba.c       a tap that is asked for without a browser
+ *   signon_callout.c    a code from a tap, asked about as a password
  *   signon_logout.c     the end of a session
  *   signon_tell.c       tokens for those who are told of it
  *   signon_meta.c       discovery, keys, style and script
@@ -120,10 +121,8 @@ bool signon_take_request(struct signon_call *c);
 void signon_give(struct signon_call *c, const struct oidc_request *q, int64_t signon);
 void signon_deny(struct signon_call *c, const struct oidc_request *q, const char *error,
                  const char *text);
-/* Which relying party asks at an endpoint for them; NULL: it has not proved it, and that is
- * answered.
- */
-const struct oidc_client *signon_authenticate(struct signon_call *c);
+/* Which relying party asks at an endpoint for them; NULL: it has not proved it, and why. */
+const struct oidc_client *signon_authenticate(struct signon_call *c, const char **why);
 /* What a relying party that asked without a browser is given, once there is a tap; false: not yet
  * or never, and that is answered. token: SERVICE_SECRET characters. */
 bool signon_ciba_redeem(struct signon_call *c, const struct oidc_client *client,
@@ -141,6 +140,8 @@ void http_book_free(struct http_book **b);
 bool http_book_config(struct http_server *s, struct http_signon_config *ret);
 /* The algorithm of a relying party's tokens; *ret stays as it is when it is not known. */
 void http_book_alg(struct http_server *s, const char *client, char *ret, size_t cap);
+/* Whether a relying party may ask about codes from taps, and whether those need a PIN. */
+bool http_book_callouts(struct http_server *s, const char *client, bool *ret_needs_pin);
 /* Signs what src/events sends. */
 struct events_signer http_token_signer(struct http_server *s);
 /* Takes next over, in the place of what there is. */

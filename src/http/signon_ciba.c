@@ -117,14 +117,17 @@ void signon_ciba(struct signon_call *c)
 {
     struct store_challenge k = {.id = 0};
     struct b_err err = {.code = B_OK};
-    const struct oidc_client *client = signon_authenticate(c);
-    if (client == NULL)
+    const char *why = NULL;
+    const struct oidc_client *client = signon_authenticate(c, &why);
+    if (client == NULL) {
+        refuse(c, 401, "invalid_client", why);
         return;
+    }
     if (!client->has_ciba) {
         refuse(c, 400, "unauthorized_client", "ciba: its file does not say so");
         return;
     }
-    const char *why = read_hint(c);
+    why = read_hint(c);
     if (why == NULL)
         why = read_request(c, client, &k);
     if (why != NULL) {

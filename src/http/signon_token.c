@@ -72,9 +72,8 @@ static void trade(struct signon_call *c, const struct oidc_client *client, redee
     b_wipe(jwt, sizeof(jwt));
 }
 
-const struct oidc_client *signon_authenticate(struct signon_call *c)
+const struct oidc_client *signon_authenticate(struct signon_call *c, const char **why)
 {
-    const char *why = NULL;
     struct oidc_once once;
     struct b_err err;
     const struct oidc_proof proof = {.authorization =
@@ -82,14 +81,12 @@ const struct oidc_client *signon_authenticate(struct signon_call *c)
                                      .form = &c->form,
                                      .issuer = c->config->issuer,
                                      .now = time(NULL)};
-    const struct oidc_client *client = oidc_client_authenticate(c->clients, &proof, &once, &why);
+    const struct oidc_client *client = oidc_client_authenticate(c->clients, &proof, &once, why);
     if (client != NULL && once.until != 0 &&
         service_oidc_once(&c->service, client->id, &once, &err) != B_OK) {
         client = NULL;
-        why = "a client assertion that was used already";
+        *why = "a client assertion that was used already";
     }
-    if (client == NULL)
-        refuse(c, 401, "invalid_client", why);
     return client;
 }
 
@@ -100,10 +97,11 @@ void signon_token(struct signon_call *c)
         refuse(c, 400, "invalid_request", "parameters belong into the body");
         return;
     }
-    const struct oidc_client *client = signon_authenticate(c);
+    const char *why = NULL;
+    const struct oidc_client *client = signon_authenticate(c, &why);
     if (client == NULL)
-        return;
-    if (strcmp(grant, "authorization_code") == 0)
+        refuse(c, 401, "invalid_client", why);
+    else if (strcmp(grant, "authorization_code") == 0)
         trade(c, client, redeem);
     else if (strcmp(grant, OIDC_GRANT_CIBA) == 0 && client->has_ciba)
         trade(c, client, signon_ciba_redeem);

@@ -29,6 +29,7 @@ struct oidc_client {
     bool has_secret; /* without it and without a key it is public, and proves itself by PKCE */
     bool needs_no_pkce;
     bool has_ciba;               /* it may ask for a tap without a browser */
+    bool has_callouts;           /* it may ask about codes from taps */
     char ping_uri[OIDC_URI_MAX]; /* and is told here that one has come; "": it asks */
     bool needs_pin;              /* a badge alone is never enough for it */
     bool is_loopback;            /* a program of the workstation: any port of its redirect URIs */

@@ -17,7 +17,7 @@ struct names {
 struct client {
     char *id, *secret_sha256, *secret_file, *key_file, *alg, *pkce, *acr, *backchannel, *ping;
     struct names *name;
-    bool is_public, is_loopback, has_ciba;
+    bool is_public, is_loopback, has_ciba, has_callouts;
     char **redirects, **logouts;
     uint32_t redirects_count, logouts_count;
 };
@@ -50,6 +50,7 @@ static const cyaml_schema_field_t client_fields[] = {
     OPTIONAL(struct client, "public-key-file", key_file, PATH_LENGTH_MAX - 1),
     CYAML_FIELD_BOOL("public", CYAML_FLAG_OPTIONAL, struct client, is_public),
     CYAML_FIELD_BOOL("ciba", CYAML_FLAG_OPTIONAL, struct client, has_ciba),
+    CYAML_FIELD_BOOL("callouts", CYAML_FLAG_OPTIONAL, struct client, has_callouts),
     CYAML_FIELD_BOOL("loopback", CYAML_FLAG_OPTIONAL, struct client, is_loopback),
     OPTIONAL(struct client, "alg", alg, 7),
     OPTIONAL(struct client, "pkce", pkce, 16),
@@ -214,7 +215,8 @@ static enum b_code take_client(const struct place *p, const struct client *f,
         return wrong(p, "name", "text on one line that shows as it is written");
     c->is_loopback = f->is_loopback;
     c->has_ciba = f->has_ciba;
-    if (f->redirects_count == 0 && !c->has_ciba)
+    c->has_callouts = f->has_callouts;
+    if (f->redirects_count == 0 && !c->has_ciba && !c->has_callouts)
         return wrong(p, "redirect-uris", "one or more; without them a client can ask for nothing");
     if (f->ping != NULL && (!c->has_ciba || !oidc_is_uri(f->ping, false)))
         return wrong(p, "ciba-ping-uri",
@@ -222,6 +224,8 @@ static enum b_code take_client(const struct place *p, const struct client *f,
     take_text(c->ping_uri, sizeof(c->ping_uri), f->ping, "");
     if (c->has_ciba && f->is_public)
         return wrong(p, "ciba", "not for a public client: it must prove who asks");
+    if (c->has_callouts && f->is_public)
+        return wrong(p, "callouts", "not for a public client: it must prove who asks");
     enum b_code r = take_secret(p, f, c);
     if (r == B_OK)
         r = take_words(p, f, c);

@@ -7,7 +7,7 @@
 /* No vowels that make words, nothing that looks like something else: 32 of them. */
 static const char letters[] = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 
-static void draw_code(char ret[static SERVICE_PAIR_CODE])
+void service_code_draw(char ret[static SERVICE_PAIR_CODE])
 {
     uint8_t bytes[SERVICE_PAIR_CODE - 1];
     static_assert(sizeof(letters) == 33, "five bits a character");
@@ -39,8 +39,7 @@ static char capital(char c)
     return large[at - small];
 }
 
-/* As it was drawn, from how it was typed. False: no code is so long. */
-static bool tidy_code(const char *text, char ret[static SERVICE_PAIR_CODE])
+bool service_code_tidy(const char *text, char ret[static SERVICE_PAIR_CODE])
 {
     size_t n = 0;
     for (; *text != '\0'; text++) {
@@ -75,7 +74,7 @@ enum b_code service_join_offer(struct service *sv, int64_t station, enum store_b
 {
     struct store_browser b = {.kind = kind, .station = station};
     if (kind == STORE_BROWSER_CODE)
-        draw_code(ret);
+        service_code_draw(ret);
     else
         draw_secret(ret);
     digest_of(ret, b.digest);
@@ -128,7 +127,7 @@ enum b_code service_join_take(struct service *sv, enum store_browser_kind kind, 
     char code[SERVICE_PAIR_CODE];
     struct taking k = {.kind = kind, .text = text, .station = ret};
     if (kind == STORE_BROWSER_CODE) {
-        if (!tidy_code(text, code))
+        if (!service_code_tidy(text, code))
             return b_err_set(err, B_E_JOIN, 0, "a code has %d characters", SERVICE_PAIR_CODE - 1);
         k.text = code;
     }

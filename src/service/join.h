@@ -22,6 +22,11 @@ enum {
     SERVICE_PAIR_CODE = 9, /* 8 characters and a NUL */
 };
 
+/* 40 bits by chance, in letters and digits that nobody mistakes. */
+void service_code_draw(char ret[static SERVICE_PAIR_CODE]);
+/* As it was drawn, from how it was typed. False: no code is so long. */
+B_NODISCARD bool service_code_tidy(const char *text, char ret[static SERVICE_PAIR_CODE]);
+
 /* ret: SERVICE_SECRET characters; of a code SERVICE_PAIR_CODE, and the station's last one ends. */
 B_NODISCARD enum b_code service_join_offer(struct service *sv, int64_t station,
                                            enum store_browser_kind kind, char *ret,

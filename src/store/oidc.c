@@ -140,7 +140,8 @@ enum b_code store_oidc_forget(struct store *s, int64_t before, struct b_err *err
 {
     static const char *const sql[] = {"DELETE FROM browser WHERE expires_at < ?",
                                       "DELETE FROM code_grant WHERE token_expires < ?",
-                                      "DELETE FROM once WHERE until < ?"};
+                                      "DELETE FROM once WHERE until < ?",
+                                      "DELETE FROM tap_code WHERE expires_at < ?"};
     for (size_t i = 0; i < B_COUNT(sql); i++) {
         struct statement *st = NULL;
         enum b_code r = store_prepare(s, sql[i], &st, err);

@@ -75,7 +75,7 @@ B_NODISCARD enum b_code store_signon_each_told(struct store *s, int64_t signon,
                                                bool (*fn)(void *ctx, const struct store_told *t),
                                                void *ctx, struct b_err *err);
 
-/* Forgets browsers and grants that ended before then. */
+/* Forgets browsers, grants and codes of taps that ended before then. */
 B_NODISCARD enum b_code store_oidc_forget(struct store *s, int64_t before, struct b_err *err);
 
 #endif

@@ -36,6 +36,7 @@
 #include "store/signon.h"
 #include "store/stock.h"
 #include "store/stored.h"
+#include "store/tapcode.h"
 
 struct store;
 

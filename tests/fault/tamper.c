@@ -514,7 +514,7 @@ static void the_untouched_store_verifies(void **state)
  * forgotten then (store/signon.h, store/oidc.h). */
 static const char *const apart[] = {"schema",    "event",      "letter", "subscription",
                                     "challenge", "assertion",  "signon", "signon_party",
-                                    "browser",   "code_grant", "once"};
+                                    "browser",   "code_grant", "once",   "tap_code"};
 
 static void no_table_is_left_out(void **state)
 {
