@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "agent/agent.h"
+#include "agent/follow.h"
 #include "agent/hooks.h"
 #include "agent/local.h"
 
@@ -45,6 +46,7 @@ struct station {
     struct agent_live *live;
     struct agent_local *local;
     struct agent_hooks *hooks;
+    struct agent_follow *follow;
 };
 
 static void say_status(void *ctx, const char *line)
@@ -132,6 +134,13 @@ static void say_lifted(void *ctx, const struct agent_self *self, const char *rea
     o->is_lifted = true;
     o->assertion[0] = '\0';
     agent_hooks_run(st->hooks, self->name, reader, o);
+}
+
+static void say_challenge(void *ctx, const char *station, const json_t *challenge)
+{
+    const struct station *st = ctx;
+    agent_hooks_challenge(st->hooks, station, remote_text(challenge, "challenge"),
+                          remote_text(challenge, "party"), remote_text(challenge, "text"));
 }
 
 /* One line of the standard input: whoever shows the sentence types there. */
@@ -233,11 +242,15 @@ static enum b_code run(const struct arguments *a, struct b_err *err)
         r = agent_local_new(&config.socket, &st.local, err);
     if (r == B_OK)
         r = agent_hooks_new(&config.hooks, say_hook, &st.hooks, err);
+    if (r == B_OK)
+        r = agent_follow_start(st.live, st.local, &(struct agent_news){say_challenge, &st},
+                               &st.follow, err);
     watch.local = st.local;
     if (r == B_OK) {
         r = agent_run(st.live, &watch, a->count, err);
         (void)sd_notify(0, "STOPPING=1");
     }
+    agent_follow_stop(&st.follow);
     agent_local_free(&st.local);
     agent_hooks_free(&st.hooks);
     agent_live_free(&st.live);

@@ -18,7 +18,17 @@ enum {
     AGENT_PIN_MAX = 12,
 };
 
-enum agent_ask { AGENT_STATUS, AGENT_TAP, AGENT_PIN, AGENT_CANCEL, AGENT_KEYS };
+enum agent_ask {
+    AGENT_STATUS,
+    AGENT_TAP,
+    AGENT_PIN,
+    AGENT_CANCEL,
+    AGENT_KEYS,
+    AGENT_CHALLENGES,
+    AGENT_CHOOSE,
+    AGENT_REFUSE,
+    AGENT_LEAVE,
+};
 
 struct agent_message {
     enum agent_ask ask;
