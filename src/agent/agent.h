@@ -10,6 +10,7 @@
  *   local.c    the socket for PAM and other programs of the station; message.c, what they may say
  *   waiting.c  the same socket: what waits for a tap here, and what people say to it
  *   follow.c   the server's list of that, followed; choosing, refusing and leaving, carried out
+ *   confirm.c  a person at a terminal who is asked
  *   hooks.c    programs that run after each tap
  *   main.c     the command line
  */

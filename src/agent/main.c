@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "agent/agent.h"
+#include "agent/confirm.h"
 #include "agent/follow.h"
 #include "agent/hooks.h"
 #include "agent/local.h"
@@ -164,7 +165,8 @@ static int usage(void)
         "usage: tessere-agent [--config FILE] [--state DIR] enrol --server URL --code CODE\n"
         "       tessere-agent [--config FILE] [--state DIR] [--server URL] [--identity PREFIX]\n"
         "                     [--ca FILE] [--reader PATTERN]... [--language fr|en]\n"
-        "                     [--socket PATH] [--hooks DIR] [--json] [--ask-pin] [--count N] run\n",
+        "                     [--socket PATH] [--hooks DIR] [--json] [--ask-pin] [--count N] run\n"
+        "       tessere-agent [--config FILE] [--socket PATH] [--language fr|en] confirm\n",
         stderr);
     return 2;
 }
@@ -266,6 +268,15 @@ static enum b_code enrol(const struct arguments *a, struct b_err *err)
     return r == B_OK ? agent_enrol(config.state, config.server, a->code, err) : r;
 }
 
+static enum b_code confirm(const struct arguments *a, struct b_err *err)
+{
+    static struct agent_config config;
+    enum b_code r = agent_config_load(&a->options, &config, err);
+    if (r == B_OK && config.socket.path[0] == '\0')
+        r = b_err_set(err, B_E_USAGE, 0, "confirm: the agent's socket is not configured");
+    return r == B_OK ? agent_confirm(&config, a->options.language, err) : r;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments a = {.code = NULL};
@@ -288,6 +299,8 @@ int main(int argc, char **argv)
         r = enrol(&a, &err);
     else if (strcmp(a.command, "run") == 0)
         r = run(&a, &err);
+    else if (strcmp(a.command, "confirm") == 0)
+        r = confirm(&a, &err);
     else
         return usage();
     return r == B_OK ? 0 : fail(&err);

@@ -1,7 +1,7 @@
 // The station's side: its agent's socket shows what waits, and says what the person chose.
 import * as oidc from "openid-client";
 import { spawn } from "node:child_process";
-import { readFileSync, openSync } from "node:fs";
+import { openSync, readFileSync, writeFileSync } from "node:fs";
 import { ask, browserAt, check, fields, finish, form, has, is, issuer, sleep, tap, work } from "./station.mjs";
 
 const secret = process.env.SECRET;
@@ -47,6 +47,13 @@ class Program {
         this.p.kill();
     }
 }
+const until = async (what, seconds = 30) => {
+    for (let i = 0; i < seconds * 10; i++) {
+        if (await what()) return;
+        await sleep(100);
+    }
+    throw new Error("it never came");
+};
 const leave = async () => {
     const p = new Program().say({ do: "leave" });
     await p.says("left");
@@ -141,15 +148,114 @@ await check("whoever leaves has no session any more", async () => {
     has((await b.follow(await url({ prompt: "none" }))).location, "error=login_required");
 });
 
+// --- people ---------------------------------------------------------------------------------------
+
+// A program that a person types at: what it shows, as it comes.
+class Typed {
+    shown = "";
+    constructor(command, args, env = {}) {
+        this.p = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
+        for (const from of [this.p.stdout, this.p.stderr]) from.on("data", part => { this.shown += part; });
+    }
+    async sees(part) {
+        for (let i = 0; i < 500; i++) {
+            const at = this.shown.indexOf(part);
+            if (at >= 0) {
+                const before = this.shown.slice(0, at);
+                this.shown = this.shown.slice(at + part.length);
+                return before;
+            }
+            await sleep(20);
+        }
+        throw new Error(`no ${part} in: ${this.shown}`);
+    }
+    types(line) {
+        this.p.stdin.write(line + "\n");
+    }
+}
+const confirm = language => new Typed(process.env.TESSERE_AGENT, ["--state", work, "--socket", `${work}/socket0`, "--language", language, "confirm"],
+    { TESSERE_LOCALEDIR: process.env.FRENCH });
+await check("tessere-agent confirm shows it, takes choice and PIN, and says the outcome", async () => {
+    const asked = await begin({ acr_values: "urn:tessere:acr:badge+pin" });
+    const p = confirm("en");
+    await p.sees("prescriptions asks:");
+    await p.sees(text);
+    await p.sees("A PIN is needed for it.");
+    await p.sees("c: choose it, r: refuse it");
+    p.types("c");
+    await p.sees("Tap your badge.");
+    const done = tap("anne");
+    await p.sees("Tapez votre code.");
+    p.types("135790");
+    await p.sees("Confirmed.");
+    is((await done).outcome, "ok");
+    is(await look(asked.auth_req_id), "ok");
+    p.types("q");
+    is(await new Promise(resolve => p.p.on("exit", resolve)), 0);
+    is(p.shown.includes("135790"), false);
+});
+await check("in French, one after the other: later, refused, somebody else's badge", async () => {
+    const first = await begin({ binding_message: "ordonnance 1" });
+    const second = await begin({ binding_message: "ordonnance 2" });
+    const p = confirm("fr");
+    await p.sees("ordonnance 1");
+    await p.sees("r : refuser");
+    p.types("");
+    await p.sees("ordonnance 2");
+    p.types("r");
+    await p.sees("Refusé.");
+    await p.sees("Rien n'attend de badge.");
+    is(await look(second.auth_req_id), "access_denied");
+    p.types("q");
+    const q = confirm("fr");
+    await q.sees("ordonnance 1");
+    q.types("c");
+    await q.sees("Présentez votre badge.");
+    await tap("bruno");
+    await q.sees("Ce badge n'y répond pas.");
+    await tap("anne");
+    await q.sees("Confirmé.");
+    is(await look(first.auth_req_id), "ok");
+    q.types("q");
+});
+await check("at a terminal the PIN is not shown as it is typed", async () => {
+    const asked = await begin({ acr_values: "urn:tessere:acr:badge+pin" });
+    const p = new Typed("/usr/bin/python3", [process.env.TERMINAL, process.env.TESSERE_AGENT, "--state", work, "--socket", `${work}/socket0`,
+        "--language", "en", "confirm", "--", "?c: choose", "c", "?Tap your badge", "?Tapez votre code", "135790", "?Confirmed", "q"]);
+    await p.sees("Tap your badge.");
+    is((await tap("anne")).outcome, "ok");
+    const after = await p.sees("Confirmed.");
+    is(after.includes("135790"), false);
+    is(await new Promise(resolve => p.p.on("exit", resolve)), 0);
+    is(await look(asked.auth_req_id), "ok");
+});
+await check("what expires or is taken elsewhere while it is shown is shown no more", async () => {
+    const asked = await begin();
+    const p = confirm("en");
+    await p.sees(text);
+    const other = new Program().say({ do: "refuse", challenge: asked.auth_req_id });
+    await other.says("refused");
+    other.end();
+    await p.sees("It does not wait any more.");
+    p.types("q");
+});
+await check("the desktop's example shows, chooses and says the outcome", async () => {
+    const asked = await begin();
+    for (const [name, code] of [["zenity", "echo \"zenity $*\" >>\"$SAID\"; case $* in *--question*) exit 0;; esac"], ["notify-send", "echo \"notify $*\" >>\"$SAID\""]])
+        writeFileSync(`${work}/${name}`, `#!/bin/sh\n${code}\n`, { mode: 0o755 });
+    const said = `${work}/said`;
+    const p = new Typed(process.env.DESKTOP, [`${work}/socket0`], { PATH: `${work}:${process.env.PATH}`, SAID: said });
+    const told = () => { try { return readFileSync(said, "utf8"); } catch { return ""; } };
+    await until(() => told().includes("notify "));
+    has(told(), text);
+    await tap("anne");
+    await until(() => told().split("\n").filter(l => l.startsWith("notify ")).length >= 2);
+    is(await look(asked.auth_req_id), "ok");
+    p.p.kill();
+});
+
 // --- what dies meanwhile -------------------------------------------------------------------------
 
-const until = async (what, seconds = 30) => {
-    for (let i = 0; i < seconds * 10; i++) {
-        if (await what()) return;
-        await sleep(100);
-    }
-    throw new Error("it never came");
-};
 await check("the server is restarted while a program is subscribed: the list goes and comes back", async () => {
     const p = await subscribed();
     const asked = await begin({ requested_expiry: "300" });

@@ -91,7 +91,7 @@ quiet openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days
 ln -s "$MODULES/node_modules" "$work/node_modules"
 cp "$here"/*.mjs "$here"/*.py "$work"
 export SHOTS=${SHOTS:-$PWD/signon-pages} WORK=$work ISSUER=https://localhost:$pages API=https://localhost:$port SECRET=$secret NODE_EXTRA_CA_CERTS=$home/pki/ca.pem
-export CLIENTS=$home/clients.yaml PAGE_BLOCK=$here/../../support/page-block RUNG_PORT=$((pages + 1)) SERVER_CERT=$home/pki/server.pem SERVER_KEY=$home/pki/server.key
+export CLIENTS=$home/clients.yaml TERMINAL=$here/../../support/terminal.py PAGE_BLOCK=$here/../../support/page-block RUNG_PORT=$((pages + 1)) SERVER_CERT=$home/pki/server.pem SERVER_KEY=$home/pki/server.key
 export HOSPITAL=$home SERVER_PID=$server_pid AGENT_PID=${agents[0]}
 node "$work/$1" "${@:2}"
 status=$?
