@@ -92,12 +92,21 @@ static const json_t *find(const struct person *p, const char *name)
     return NULL;
 }
 
+/* A text that cannot be shown whole is not asked for: nobody confirms what they do not see. */
+static bool can_be_shown(const json_t *o)
+{
+    const char *raw = json_string_value(json_object_get(o, "text"));
+    const char *name = pam_answer_text(o, "challenge");
+    return name[0] != '\0' && strlen(name) <= AGENT_CHALLENGE_MAX && raw != NULL &&
+           strcmp(raw, pam_answer_text(o, "text")) == 0;
+}
+
 static const json_t *next_item(const struct person *p)
 {
     for (size_t i = 0; i < json_array_size(p->items); i++) {
         const json_t *o = json_array_get(p->items, i);
         const char *name = pam_answer_text(o, "challenge");
-        if (name[0] != '\0' && strlen(name) <= AGENT_CHALLENGE_MAX && !is_for_later(p, name))
+        if (can_be_shown(o) && !is_for_later(p, name))
             return o;
     }
     return NULL;
@@ -113,11 +122,12 @@ static void show_next(struct person *p)
         p->is_told_nothing = true;
         return;
     }
+    const char *text = pam_answer_text(o, "text");
     bool has_pin = json_is_true(json_object_get(o, "needs_pin"));
     p->is_told_nothing = false;
     (void)snprintf(p->shown, sizeof(p->shown), "%s", pam_answer_text(o, "challenge"));
     (void)printf(_("\n%s asks:\n\n    %s\n\n"), pam_answer_text(o, "party"),
-                 pam_answer_text(o, "text"));
+                 text[0] != '\0' ? text : _("to sign in at this station"));
     if (has_pin)
         (void)puts(_("A PIN is needed for it."));
     (void)puts(json_is_true(json_object_get(o, "is_offered"))

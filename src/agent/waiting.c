@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/state.h"
+#include "base/text.h"
 
 enum { LIST_MAX = 16, TEXT_MAX = 256, CHOSEN_SECONDS = 120, CHOSEN_SECONDS_MAX = 600 };
 
@@ -26,11 +27,7 @@ static int64_t expiry_of(const json_t *item)
 
 static bool is_shown_as_written(const char *text)
 {
-    size_t n = strlen(text);
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)text[i] < ' ' || text[i] == 0x7F)
-            return false;
-    return n < TEXT_MAX;
+    return text[0] == '\0' || (strlen(text) < TEXT_MAX && b_text_is_name(text));
 }
 
 /* What can be shown and has room, and of that the fields that are ours to tell. */

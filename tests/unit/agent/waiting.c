@@ -1,6 +1,8 @@
 /* The agent's socket: what waits for a tap on the station, who is told, and what is said to it. */
 #include "talk.h"
 
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 static char news[256];
@@ -83,6 +85,9 @@ static void a_text_that_shows_otherwise_than_it_is_written_is_not_shown(void **s
     expect(fd, "\"items\":[]");
     list("A", "10 mg\x1b[2K");
     expect(fd, "\"server\":true,\"items\":[]");
+    list("B", "10 mg\xe2\x80\xaegm 01"); /* right to left from there on */
+    list("C", "10 mg");
+    expect(fd, "\"items\":[{\"challenge\":\"C\"");
     (void)close(fd);
 }
 
@@ -169,6 +174,31 @@ static void deeds_come_back_with_what_the_server_says_one_at_a_time(void **state
     agent_local_done(l, &d, B_OK, "");
 }
 
+static void leaving_is_for_the_agents_user_root_and_who_sits_there(void **state)
+{
+    (void)state;
+    enum { NOBODY = 65534 };
+    struct agent_socket_config other = config;
+    int status = 1;
+    if (geteuid() != 0)
+        skip(); /* only root can be somebody else */
+    other.mode = 0666;
+    assert_int_equal(agent_local_set(l, &other, &err), B_OK);
+    assert_int_equal(chmod(dir, 0755), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool is_other = setuid(NOBODY) == 0;
+        int fd = join();
+        tell(fd, "{\"do\":\"leave\"}");
+        bool is_refused = strstr(hear(fd), "not-permitted") != NULL;
+        tell(fd, "{\"do\":\"status\"}");
+        _exit(is_other && is_refused && strstr(hear(fd), "status") != NULL ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_false(agent_local_deed(l, 10, &(struct agent_deed){.number = 0}));
+}
+
 static void a_name_that_is_no_name_of_a_challenge_reaches_no_server(void **state)
 {
     (void)state;
@@ -193,6 +223,7 @@ int main(void)
         EACH(the_tap_that_answers_what_was_chosen_is_told_without_person_or_assertion),
         EACH(who_asks_for_a_tap_has_it_before_who_chose),
         EACH(deeds_come_back_with_what_the_server_says_one_at_a_time),
+        EACH(leaving_is_for_the_agents_user_root_and_who_sits_there),
         EACH(a_name_that_is_no_name_of_a_challenge_reaches_no_server),
     };
     if (mkdtemp(dir) == NULL || b_secret_init(16384, false, &err) != B_OK)
