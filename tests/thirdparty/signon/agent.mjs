@@ -155,6 +155,7 @@ class Typed {
     shown = "";
     constructor(command, args, env = {}) {
         this.p = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
+        this.ended = new Promise(resolve => this.p.on("exit", resolve));
         for (const from of [this.p.stdout, this.p.stderr]) from.on("data", part => { this.shown += part; });
     }
     async sees(part) {
@@ -191,7 +192,7 @@ await check("tessere-agent confirm shows it, takes choice and PIN, and says the 
     is((await done).outcome, "ok");
     is(await look(asked.auth_req_id), "ok");
     p.types("q");
-    is(await new Promise(resolve => p.p.on("exit", resolve)), 0);
+    is(await p.ended, 0);
     is(p.shown.includes("135790"), false);
 });
 await check("in French, one after the other: later, refused, somebody else's badge", async () => {
@@ -226,7 +227,7 @@ await check("at a terminal the PIN is not shown as it is typed", async () => {
     is((await tap("anne")).outcome, "ok");
     const after = await p.sees("Confirmed.");
     is(after.includes("135790"), false);
-    is(await new Promise(resolve => p.p.on("exit", resolve)), 0);
+    is(await p.ended, 0);
     is(await look(asked.auth_req_id), "ok");
 });
 await check("what expires or is taken elsewhere while it is shown is shown no more", async () => {
