@@ -70,7 +70,8 @@ static bool one(struct load *l, struct remote *r, const struct agent_self *self)
         return is_done;
     }
     struct channel *ch = fleet_channel(l->fleet, l->at);
-    enum b_code code = agent_tap(r, self, ch, (struct agent_wish){"", ""}, &no_pin, &outcome, &err);
+    enum b_code code = agent_tap(r, self, ch, (struct agent_wish){.challenge = "", .reader = ""},
+                                 &no_pin, &outcome, &err);
     channel_free(&ch);
     return code == B_OK;
 }

@@ -10,6 +10,9 @@
  *   config.c   agent.yaml; live.c, the one that holds now
  *   local.c    the socket for PAM and other programs of the station; message.c, what they may say
  *   join.c     joins browsers to this station
+ *   waiting.c  the same socket: what waits for a tap here, and what people say to it
+ *   follow.c   the server's list of that, followed; choosing, refusing and leaving, carried out
+ *   confirm.c  a person at a terminal who is asked
  *   hooks.c    programs that run after each tap
  *   main.c     the command line
  */
@@ -47,6 +50,10 @@ B_NODISCARD enum b_code agent_renew(const struct agent_home *home, struct remote
                                     bool *ret_is_new, struct b_err *err);
 B_NODISCARD enum b_code agent_connect(const struct agent_home *home, struct remote **ret,
                                       struct b_err *err);
+/* The same for calls of up to half a minute, which are cut once is_stopped says so. */
+B_NODISCARD enum b_code agent_connect_long(const struct agent_home *home,
+                                           bool (*is_stopped)(void *ctx), void *ctx,
+                                           struct remote **ret, struct b_err *err);
 
 /* --- a tap (tap.c) -----------------------------------------------------------------------------
  */
@@ -71,7 +78,9 @@ struct agent_outcome {
     char sentence[AGENT_TEXT_MAX];
     char holder_ref[64], holder_name[128];
     int64_t badge;
-    char rekey[64]; /* the tap, when its badge is to be re-keyed while it lies there; else "" */
+    bool is_answer;   /* of a login or a confirmation that waits at the server */
+    char answers[64]; /* which; "": none, or the person has still to choose */
+    char rekey[64];   /* the tap, when its badge is to be re-keyed while it lies there; else "" */
     char assertion[AGENT_ASSERTION_MAX];
 };
 /* Asks the person for a PIN, up to 12 digits, into pin (zero padded); false: none was given. */
@@ -82,6 +91,9 @@ struct agent_pin {
 struct agent_wish {
     const char *challenge; /* of whoever asked for the tap, or "" */
     const char *reader;    /* on which the card lies, or "" */
+    /* NULL, or told of challenges of no station yet that wait for whoever tapped; an array */
+    void (*offer)(void *ctx, const json_t *challenges);
+    void *ctx;
 };
 /* Authenticates the card. The outcome is filled in for refusals too. B_E_PIN_REQUIRED: a PIN is
  * missing, or is typed into the login that the tap is for. */

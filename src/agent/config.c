@@ -23,7 +23,7 @@ struct socket_file {
 struct hooks_file {
     char **directories;
     uint32_t directories_count, seconds;
-    bool lifted;
+    bool lifted, challenges;
 };
 struct file {
     char *state, *server, *identity, *ca, *language;
@@ -52,6 +52,7 @@ static const cyaml_schema_field_t hooks_fields[] = {
     LIST(struct hooks_file, "directories", directories, AGENT_HOOK_DIRS_MAX),
     CYAML_FIELD_UINT("seconds", CYAML_FLAG_OPTIONAL, struct hooks_file, seconds),
     CYAML_FIELD_BOOL("lifted", CYAML_FLAG_OPTIONAL, struct hooks_file, lifted),
+    CYAML_FIELD_BOOL("challenges", CYAML_FLAG_OPTIONAL, struct hooks_file, challenges),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t fields[] = {
@@ -171,6 +172,7 @@ static enum b_code take_hooks(const struct place *p, const struct hooks_file *f,
         take_text(c->directories[c->count++], sizeof(c->directories[0]), f->directories[i]);
     }
     c->tells_lifted = f->lifted;
+    c->tells_challenges = f->challenges;
     return take_seconds(p, "seconds", f->seconds, &c->seconds);
 }
 

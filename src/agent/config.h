@@ -31,8 +31,9 @@ struct agent_socket_config {
 struct agent_hooks_config {
     char directories[AGENT_HOOK_DIRS_MAX][AGENT_PATH_MAX];
     size_t count;
-    unsigned seconds;  /* that a hook may take */
-    bool tells_lifted; /* hooks run also when a badge that was granted is lifted */
+    unsigned seconds;      /* that a hook may take */
+    bool tells_lifted;     /* hooks run also when a badge that was granted is lifted */
+    bool tells_challenges; /* and for what comes to wait for a tap here */
 };
 
 struct agent_config {

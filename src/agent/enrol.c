@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "pki/pki.h"
 
-enum { TIMEOUT_MS = 10000 };
+enum { TIMEOUT_MS = 10000, LONG_MS = 30000 };
 
 static enum b_code name_files(const char *dir, struct agent_home *ret, struct b_err *err)
 {
@@ -188,15 +188,29 @@ static const char *key_file(const struct agent_home *home)
     return is_one ? home->cert : home->key;
 }
 
+static struct remote_config config_of(const struct agent_home *home)
+{
+    return (struct remote_config){.url = home->url,
+                                  .ca = home->ca,
+                                  .cert = home->cert,
+                                  .key = key_file(home),
+                                  .language = home->language[0] != '\0' ? home->language : "fr",
+                                  .timeout_ms = TIMEOUT_MS};
+}
+
 enum b_code agent_connect(const struct agent_home *home, struct remote **ret, struct b_err *err)
 {
-    const struct remote_config config = {.url = home->url,
-                                         .ca = home->ca,
-                                         .cert = home->cert,
-                                         .key = key_file(home),
-                                         .language =
-                                             home->language[0] != '\0' ? home->language : "fr",
-                                         .timeout_ms = TIMEOUT_MS};
+    const struct remote_config config = config_of(home);
+    return remote_open(&config, ret, err);
+}
+
+enum b_code agent_connect_long(const struct agent_home *home, bool (*is_stopped)(void *ctx),
+                               void *ctx, struct remote **ret, struct b_err *err)
+{
+    struct remote_config config = config_of(home);
+    config.timeout_ms = LONG_MS;
+    config.is_stopped = is_stopped;
+    config.ctx = ctx;
     return remote_open(&config, ret, err);
 }
 

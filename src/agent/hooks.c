@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS = 16, VARIABLES = 8, VARIABLE = 192, LINE = AGENT_PATH_MAX + 256, LAST_SECONDS = 10 };
+enum { JOBS = 16, VARIABLES = 11, VARIABLE = 288, LINE = AGENT_PATH_MAX + 256, LAST_SECONDS = 10 };
 
 /* One outcome: the environment and the standard input of its hooks. */
 struct job {
@@ -244,42 +244,67 @@ static void *work(void *arg)
 /* --- for readers' threads ----------------------------------------------------------------------
  */
 
-static void fill(struct job *j, const char *station, const char *reader,
-                 const struct agent_outcome *o)
-{
-    const char *how = o->code == B_OK ? "granted" : "refused";
-    if (o->is_desk)
-        how = o->code == B_OK ? "desk-done" : "desk-failed";
-    if (o->is_lifted)
-        how = "lifted";
-    const char *values[VARIABLES][2] = {{"PATH", "/usr/local/bin:/usr/bin:/bin"},
-                                        {"LANG", "C.UTF-8"},
-                                        {"TESSERE_OUTCOME", how},
-                                        {"TESSERE_CODE", b_code_name(o->code)},
-                                        {"TESSERE_SUBJECT", o->holder_ref},
-                                        {"TESSERE_WAITED", o->is_waited_for ? "yes" : "no"},
-                                        {"TESSERE_STATION", station},
-                                        {"TESSERE_READER", reader}};
-    for (size_t i = 0; i < VARIABLES; i++)
-        (void)snprintf(j->variables[i], VARIABLE, "%s=%s", values[i][0], values[i][1]);
-    (void)snprintf(j->assertion, sizeof(j->assertion), "%s", o->assertion);
-}
+#define OF_ALL                                \
+    {"PATH", "/usr/local/bin:/usr/bin:/bin"}, \
+    {                                         \
+        "LANG", "C.UTF-8"                     \
+    }
 
-void agent_hooks_run(struct agent_hooks *h, const char *station, const char *reader,
-                     const struct agent_outcome *o)
+/* is_of_kind: of the kinds that are configured; NULL: of all. */
+static void run(struct agent_hooks *h, const bool *is_of_kind,
+                const char *const values[VARIABLES][2], const char *assertion)
 {
     (void)pthread_mutex_lock(&h->lock);
-    bool is_wanted =
-        h->config.count > 0 && !h->is_ending && (h->config.tells_lifted || !o->is_lifted);
+    bool is_wanted = h->config.count > 0 && !h->is_ending && (is_of_kind == NULL || *is_of_kind);
     bool has_room = h->count < JOBS;
     if (is_wanted && has_room) {
-        fill(&h->jobs[(h->first + h->count) % JOBS], station, reader, o);
+        struct job *j = &h->jobs[(h->first + h->count) % JOBS];
+        for (size_t i = 0; i < VARIABLES; i++)
+            (void)snprintf(j->variables[i], VARIABLE, "%s=%s", values[i][0], values[i][1]);
+        (void)snprintf(j->assertion, sizeof(j->assertion), "%s", assertion);
         h->count++;
         (void)pthread_cond_signal(&h->changed);
     }
     (void)pthread_mutex_unlock(&h->lock);
     if (is_wanted && !has_room)
         h->say("the hooks are too slow: those of one tap are not run");
+}
+
+void agent_hooks_run(struct agent_hooks *h, const char *station, const char *reader,
+                     const struct agent_outcome *o)
+{
+    const char *how = o->code == B_OK ? "granted" : "refused";
+    if (o->is_desk)
+        how = o->code == B_OK ? "desk-done" : "desk-failed";
+    if (o->is_lifted)
+        how = "lifted";
+    const char *const values[VARIABLES][2] = {OF_ALL,
+                                              {"TESSERE_OUTCOME", how},
+                                              {"TESSERE_CODE", b_code_name(o->code)},
+                                              {"TESSERE_SUBJECT", o->holder_ref},
+                                              {"TESSERE_WAITED", o->is_waited_for ? "yes" : "no"},
+                                              {"TESSERE_STATION", station},
+                                              {"TESSERE_READER", reader},
+                                              {"TESSERE_CHALLENGE", o->answers},
+                                              {"TESSERE_PARTY", ""},
+                                              {"TESSERE_TEXT", ""}};
+    run(h, o->is_lifted ? &h->config.tells_lifted : NULL, values, o->assertion);
+}
+
+void agent_hooks_challenge(struct agent_hooks *h, const char *station, const char *challenge,
+                           const char *party, const char *text)
+{
+    const char *const values[VARIABLES][2] = {OF_ALL,
+                                              {"TESSERE_OUTCOME", "challenge"},
+                                              {"TESSERE_CODE", b_code_name(B_OK)},
+                                              {"TESSERE_SUBJECT", ""},
+                                              {"TESSERE_WAITED", "no"},
+                                              {"TESSERE_STATION", station},
+                                              {"TESSERE_READER", ""},
+                                              {"TESSERE_CHALLENGE", challenge},
+                                              {"TESSERE_PARTY", party},
+                                              {"TESSERE_TEXT", text}};
+    run(h, &h->config.tells_challenges, values, "");
 }
 
 void agent_hooks_set(struct agent_hooks *h, const struct agent_hooks_config *c)

@@ -18,6 +18,9 @@ void agent_hooks_set(struct agent_hooks *h, const struct agent_hooks_config *c);
 /* Never waits: when too many outcomes are before it, this one is dropped and said so. */
 void agent_hooks_run(struct agent_hooks *h, const char *station, const char *reader,
                      const struct agent_outcome *o);
+/* The same of what waits for a tap here, which no person is named in. */
+void agent_hooks_challenge(struct agent_hooks *h, const char *station, const char *challenge,
+                           const char *party, const char *text);
 /* Outcomes that wait still have their hooks run, for ten seconds at most. */
 void agent_hooks_free(struct agent_hooks **h);
 

@@ -9,7 +9,44 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/local.h"
+#include "agent/state.h"
+
+/* --- joins of browsers -------------------------------------------------------------------------
+ */
+
+bool agent_local_next_join(struct agent_local *l, struct agent_join *ret)
+{
+    (void)pthread_mutex_lock(&l->lock);
+    ret->number = 0;
+    while (!l->is_ending && ret->number == 0) {
+        for (size_t i = 0; i < CLIENTS && ret->number == 0; i++) {
+            struct client *c = &l->clients[i];
+            if (c->fd < 0 || c->join == 0 || c->is_join_begun)
+                continue;
+            c->is_join_begun = true;
+            *ret = (struct agent_join){.number = c->join, .by = c->join_by};
+        }
+        if (ret->number == 0)
+            (void)pthread_cond_wait(&l->changed, &l->lock);
+    }
+    (void)pthread_mutex_unlock(&l->lock);
+    return ret->number != 0;
+}
+
+void agent_local_joined(struct agent_local *l, uint64_t number, json_t *answer)
+{
+    (void)pthread_mutex_lock(&l->lock);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        struct client *c = &l->clients[i];
+        if (c->fd < 0 || c->join != number)
+            continue;
+        c->join = 0;
+        c->heard_ms = local_now_ms();
+        local_say(c, json_incref(answer));
+    }
+    (void)pthread_mutex_unlock(&l->lock);
+    json_decref(answer);
+}
 
 /* --- the agent's side --------------------------------------------------------------------------
  */

@@ -1,4 +1,4 @@
-#include "agent/local.h"
+#include "agent/state.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -11,57 +11,16 @@
 #include <unistd.h>
 
 enum {
-    CLIENTS = 64,
     CLIENTS_OF_ROOT = 8, /* that nobody else can use up */
     CLIENTS_OF_USER = 8,
     MESSAGES_A_SECOND = 20,
     IDLE_MS = 10000, /* a connection that says nothing and waits for nothing */
     PIN_MS = 55000,  /* the server waits 60 s */
     TICK_MS = 250,
-    READERS = 16,
     KEYS = 8, /* of some 200 bytes each */
 };
 
-enum pin_state { PIN_NONE, PIN_WANTED, PIN_GIVEN };
-
-struct client {
-    int fd; /* -1: a free place */
-    uid_t uid;
-    bool is_dead; /* to be closed by the thread that listens */
-    int64_t heard_ms;
-    int64_t second;
-    unsigned messages; /* in that second */
-    uint64_t wait;     /* for a tap; 0: none */
-    bool is_taken_up;  /* a card is being read for it */
-    int64_t until_ms;
-    struct agent_message wanted;
-    enum pin_state pin_state;
-    char *pin;     /* secret memory, AGENT_PIN_MAX + 1 */
-    uint64_t join; /* that the server is asked for; 0: none */
-    bool is_join_begun;
-    enum agent_ask join_by;
-};
-
-struct agent_local {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    pthread_t thread;
-    bool is_ending;
-    int wake, listener;
-    uint64_t waits; /* numbers of them */
-    struct agent_socket_config config;
-    struct client clients[CLIENTS];
-    uint8_t *packet; /* secret memory, AGENT_MESSAGE_MAX + 1 */
-    char station[64];
-    bool is_server_reached;
-    char readers[READERS][AGENT_READER_MAX + 1];
-    enum b_code last_code;
-    int64_t last_at; /* 0: no tap yet */
-    char last_reader[AGENT_READER_MAX + 1];
-    json_t *keys; /* of assertions, as the server published them last; an array */
-};
-
-static int64_t now_ms(void)
+int64_t local_now_ms(void)
 {
     struct timespec t;
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
@@ -76,8 +35,7 @@ static void wake(struct agent_local *l)
 /* --- answers -----------------------------------------------------------------------------------
  */
 
-/* Steals answer. Who does not take it in at once is not waited for. */
-static void say(struct client *c, json_t *answer)
+void local_say(struct client *c, json_t *answer)
 {
     char *text = answer != NULL ? json_dumps(answer, JSON_COMPACT) : NULL;
     size_t n = text != NULL ? strlen(text) : 0;
@@ -89,10 +47,10 @@ static void say(struct client *c, json_t *answer)
     json_decref(answer);
 }
 
-static void say_error(struct client *c, enum b_code code, const char *sentence)
+void local_say_error(struct client *c, enum b_code code, const char *sentence)
 {
-    say(c, json_pack("{s:s, s:s, s:s}", "answer", "error", "code", b_code_name(code), "sentence",
-                     sentence));
+    local_say(c, json_pack("{s:s, s:s, s:s}", "answer", "error", "code", b_code_name(code),
+                           "sentence", sentence));
 }
 
 static void say_status(struct agent_local *l, struct client *c)
@@ -105,17 +63,18 @@ static void say_status(struct agent_local *l, struct client *c)
     if (l->last_at != 0)
         last = json_pack("{s:s, s:s, s:I}", "outcome", b_code_name(l->last_code), "reader",
                          l->last_reader, "at", (json_int_t)l->last_at);
-    say(c, json_pack("{s:s, s:s, s:b, s:o, s:o}", "answer", "status", "station", l->station,
-                     "server", (int)l->is_server_reached, "readers", readers, "last", last));
+    local_say(c, json_pack("{s:s, s:s, s:b, s:o, s:o}", "answer", "status", "station", l->station,
+                           "server", (int)l->is_server_reached, "readers", readers, "last", last));
 }
 
 /* --- waits -------------------------------------------------------------------------------------
  */
 
-static void end_wait(struct agent_local *l, struct client *c)
+void local_end_wait(struct agent_local *l, struct client *c)
 {
     c->wait = 0;
     c->is_taken_up = false;
+    c->chosen[0] = '\0';
     c->pin_state = PIN_NONE;
     b_wipe(c->pin, AGENT_PIN_MAX + 1);
     (void)pthread_cond_broadcast(&l->changed);
@@ -131,30 +90,31 @@ static bool wants_reader(const struct client *c, const char *reader)
 static void start_wait(struct agent_local *l, struct client *c, const struct agent_message *m)
 {
     if (c->wait != 0) {
-        say_error(c, B_E_READER_TAKEN, "this connection waits for a tap already");
+        local_say_error(c, B_E_READER_TAKEN, "this connection waits for a tap already");
         return;
     }
     for (size_t i = 0; i < CLIENTS; i++) {
         struct client *k = &l->clients[i];
-        if (k->fd < 0 || k->is_dead || k->wait == 0 || !wants_reader(k, m->reader))
+        if (k->fd < 0 || k->is_dead || k->wait == 0 || k->chosen[0] != '\0' ||
+            !wants_reader(k, m->reader))
             continue;
         if (c->uid != 0 || k->uid == 0 || k->is_taken_up) {
-            say_error(c, B_E_READER_TAKEN, b_code_text(B_E_READER_TAKEN));
+            local_say_error(c, B_E_READER_TAKEN, b_code_text(B_E_READER_TAKEN));
             return;
         }
-        say_error(k, B_E_READER_TAKEN, b_code_text(B_E_READER_TAKEN));
-        end_wait(l, k);
+        local_say_error(k, B_E_READER_TAKEN, b_code_text(B_E_READER_TAKEN));
+        local_end_wait(l, k);
     }
     c->wanted = *m;
     c->wait = ++l->waits;
-    c->until_ms = now_ms() + (int64_t)m->seconds * 1000;
-    say(c, json_pack("{s:s, s:i}", "answer", "waiting", "seconds", (int)m->seconds));
+    c->until_ms = local_now_ms() + (int64_t)m->seconds * 1000;
+    local_say(c, json_pack("{s:s, s:i}", "answer", "waiting", "seconds", (int)m->seconds));
 }
 
 static void take_pin(struct agent_local *l, struct client *c, const struct agent_message *m)
 {
     if (c->pin_state != PIN_WANTED) {
-        say_error(c, B_E_BAD_INPUT, "no PIN was asked for");
+        local_say_error(c, B_E_BAD_INPUT, "no PIN was asked for");
         return;
     }
     memcpy(c->pin, m->pin.p, m->pin.left);
@@ -176,12 +136,20 @@ static void act(struct agent_local *l, struct client *c, const struct agent_mess
         take_pin(l, c, m);
         return;
     case AGENT_CANCEL:
-        end_wait(l, c);
-        say(c, json_pack("{s:s}", "answer", "cancelled"));
+        local_end_wait(l, c);
+        local_say(c, json_pack("{s:s}", "answer", "cancelled"));
         return;
     case AGENT_KEYS:
-        say(c, json_pack("{s:s, s:O}", "answer", "keys", "keys", l->keys));
-        break;
+        local_say(c, json_pack("{s:s, s:O}", "answer", "keys", "keys", l->keys));
+        return;
+    case AGENT_CHALLENGES:
+        local_subscribe(l, c);
+        return;
+    case AGENT_CHOOSE:
+    case AGENT_REFUSE:
+    case AGENT_LEAVE:
+        local_want_deed(l, c, m);
+        return;
     case AGENT_BROWSER:
     case AGENT_PAIR:
         c->join = ++l->waits;
@@ -192,49 +160,12 @@ static void act(struct agent_local *l, struct client *c, const struct agent_mess
     }
 }
 
-/* --- joins of browsers -------------------------------------------------------------------------
- */
-
-bool agent_local_next_join(struct agent_local *l, struct agent_join *ret)
-{
-    (void)pthread_mutex_lock(&l->lock);
-    ret->number = 0;
-    while (!l->is_ending && ret->number == 0) {
-        for (size_t i = 0; i < CLIENTS && ret->number == 0; i++) {
-            struct client *c = &l->clients[i];
-            if (c->fd < 0 || c->join == 0 || c->is_join_begun)
-                continue;
-            c->is_join_begun = true;
-            *ret = (struct agent_join){.number = c->join, .by = c->join_by};
-        }
-        if (ret->number == 0)
-            (void)pthread_cond_wait(&l->changed, &l->lock);
-    }
-    (void)pthread_mutex_unlock(&l->lock);
-    return ret->number != 0;
-}
-
-void agent_local_joined(struct agent_local *l, uint64_t number, json_t *answer)
-{
-    (void)pthread_mutex_lock(&l->lock);
-    for (size_t i = 0; i < CLIENTS; i++) {
-        struct client *c = &l->clients[i];
-        if (c->fd < 0 || c->join != number)
-            continue;
-        c->join = 0;
-        c->heard_ms = now_ms();
-        say(c, json_incref(answer));
-    }
-    (void)pthread_mutex_unlock(&l->lock);
-    json_decref(answer);
-}
-
 /* --- connections -------------------------------------------------------------------------------
  */
 
 static void close_client(struct agent_local *l, struct client *c)
 {
-    end_wait(l, c);
+    local_end_wait(l, c);
     (void)close(c->fd);
     b_secret_free(c->pin);
     *c = (struct client){.fd = -1};
@@ -261,7 +192,7 @@ static struct client *find_place(struct agent_local *l, uid_t uid)
         }
         others += k->uid != 0;
         own += k->uid == uid;
-        if (k->uid == uid && k->wait == 0 && (silent == NULL || k->heard_ms < silent->heard_ms))
+        if (k->uid == uid && local_is_idle(k) && (silent == NULL || k->heard_ms < silent->heard_ms))
             silent = k;
     }
     if (own >= CLIENTS_OF_USER) {
@@ -287,11 +218,11 @@ static void admit(struct agent_local *l, int fd)
     }
     char *pin = c != NULL ? b_secret_alloc(AGENT_PIN_MAX + 1) : NULL;
     if (pin == NULL) {
-        say_error(&refused, r, b_code_text(r));
+        local_say_error(&refused, r, b_code_text(r));
         (void)close(fd);
         return;
     }
-    *c = (struct client){.fd = fd, .uid = who.uid, .pin = pin, .heard_ms = now_ms()};
+    *c = (struct client){.fd = fd, .uid = who.uid, .pin = pin, .heard_ms = local_now_ms()};
 }
 
 static void accept_some(struct agent_local *l)
@@ -317,7 +248,7 @@ static void hear(struct agent_local *l, struct client *c)
         c->is_dead = true;
         return;
     }
-    c->heard_ms = now_ms();
+    c->heard_ms = local_now_ms();
     if (c->heard_ms / 1000 != c->second)
         c->messages = 0;
     c->second = c->heard_ms / 1000;
@@ -330,7 +261,7 @@ static void hear(struct agent_local *l, struct client *c)
     if (r == B_OK) {
         act(l, c, &m);
     } else {
-        say_error(c, r, err.msg);
+        local_say_error(c, r, err.msg);
         c->is_dead = true;
     }
     b_wipe(l->packet, AGENT_MESSAGE_MAX + 1);
@@ -339,17 +270,17 @@ static void hear(struct agent_local *l, struct client *c)
 /* What time alone ends. */
 static void tick(struct agent_local *l)
 {
-    int64_t now = now_ms();
+    int64_t now = local_now_ms();
     for (size_t i = 0; i < CLIENTS; i++) {
         struct client *c = &l->clients[i];
         if (c->fd < 0)
             continue;
         if (c->wait != 0 && !c->is_taken_up && now > c->until_ms) {
-            say_error(c, B_E_NO_CARD, b_code_text(B_E_NO_CARD));
-            end_wait(l, c);
+            local_say_error(c, B_E_NO_CARD, b_code_text(B_E_NO_CARD));
+            local_end_wait(l, c);
             c->heard_ms = now;
         }
-        if (c->is_dead || (c->wait == 0 && c->join == 0 && now - c->heard_ms > IDLE_MS))
+        if (c->is_dead || (local_is_idle(c) && now - c->heard_ms > IDLE_MS))
             close_client(l, c);
     }
 }
@@ -415,10 +346,15 @@ enum b_code agent_local_new(const struct agent_socket_config *c, struct agent_lo
     struct agent_local *l = calloc(1, sizeof(*l));
     uint8_t *packet = b_secret_alloc(AGENT_MESSAGE_MAX + 1);
     json_t *keys = json_array();
+    json_t *list = json_array();
+    json_t *offered = json_array();
     int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (l == NULL || packet == NULL || keys == NULL || event < 0) {
+    if (l == NULL || packet == NULL || keys == NULL || list == NULL || offered == NULL ||
+        event < 0) {
         free(l);
         json_decref(keys);
+        json_decref(list);
+        json_decref(offered);
         b_secret_free(packet);
         if (event >= 0)
             (void)close(event);
@@ -431,6 +367,8 @@ enum b_code agent_local_new(const struct agent_socket_config *c, struct agent_lo
     (void)pthread_condattr_destroy(&attributes);
     l->packet = packet;
     l->keys = keys;
+    l->list = list;
+    l->offered = offered;
     l->wake = event;
     for (size_t i = 0; i < CLIENTS; i++)
         l->clients[i].fd = -1;
@@ -442,6 +380,8 @@ enum b_code agent_local_new(const struct agent_socket_config *c, struct agent_lo
         (void)close(event);
         b_secret_free(packet);
         json_decref(keys);
+        json_decref(list);
+        json_decref(offered);
         free(l);
         return r;
     }
@@ -476,6 +416,8 @@ void agent_local_free(struct agent_local **pl)
     (void)close(l->wake);
     b_secret_free(l->packet);
     json_decref(l->keys);
+    json_decref(l->list);
+    json_decref(l->offered);
     (void)pthread_cond_destroy(&l->changed);
     (void)pthread_mutex_destroy(&l->lock);
     free(l);
@@ -551,8 +493,8 @@ static bool ask_pin(void *ctx, const char *sentence, char pin[static 16])
     struct client *c = find_wait(l, t->wait);
     if (c != NULL) {
         c->pin_state = PIN_WANTED;
-        say(c, json_pack("{s:s, s:s, s:i}", "answer", "pin", "sentence", sentence, "seconds",
-                         PIN_MS / 1000));
+        local_say(c, json_pack("{s:s, s:s, s:i}", "answer", "pin", "sentence", sentence, "seconds",
+                               PIN_MS / 1000));
     }
     int waited = 0;
     while (waited == 0 && !l->is_ending && (c = find_wait(l, t->wait)) != NULL &&
@@ -570,15 +512,30 @@ static bool ask_pin(void *ctx, const char *sentence, char pin[static 16])
     return is_given;
 }
 
+/* Who asked for a tap goes before who chose what the next tap is for, and that one's tap is
+ * nobody's but the server's. */
+static struct client *find_taker(struct agent_local *l, const char *reader)
+{
+    struct client *chooser = NULL;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        struct client *c = &l->clients[i];
+        if (c->fd < 0 || c->is_dead || c->wait == 0 || c->is_taken_up || !wants_reader(c, reader))
+            continue;
+        if (c->chosen[0] == '\0')
+            return c;
+        if (chooser == NULL || c->wait > chooser->wait)
+            chooser = c;
+    }
+    return chooser;
+}
+
 void agent_turn_begin(struct agent_local *l, const char *reader, const struct agent_pin *otherwise,
                       struct agent_turn *ret)
 {
     *ret = (struct agent_turn){.local = l, .pin = *otherwise};
     (void)pthread_mutex_lock(&l->lock);
-    for (size_t i = 0; i < CLIENTS && ret->wait == 0; i++) {
-        struct client *c = &l->clients[i];
-        if (c->fd < 0 || c->is_dead || c->wait == 0 || c->is_taken_up || !wants_reader(c, reader))
-            continue;
+    struct client *c = find_taker(l, reader);
+    if (c != NULL) {
         c->is_taken_up = true;
         ret->wait = c->wait;
         ret->pin = (struct agent_pin){.ask = ask_pin, .ctx = ret};
@@ -612,10 +569,12 @@ void agent_turn_end(struct agent_turn *t, const char *reader, const struct agent
     struct client *c = find_wait(l, t->wait);
     if (c != NULL && o->is_desk) {
         c->is_taken_up = false; /* the card was the desk's: it waits for the next */
-    } else if (c != NULL) {
-        say(c, outcome_of(c, reader, o));
-        c->heard_ms = now_ms();
-        end_wait(l, c);
+    } else if (c == NULL || c->chosen[0] != '\0') {
+        local_tell_chosen(l, c, reader, o);
+    } else {
+        local_say(c, outcome_of(c, reader, o));
+        c->heard_ms = local_now_ms();
+        local_end_wait(l, c);
     }
     l->last_code = o->code;
     l->last_at = (int64_t)time(NULL);

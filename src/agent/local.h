@@ -61,6 +61,31 @@ void agent_joiner_stop(struct agent_joiner **j);
 /* The other side of the socket, for a person at a terminal: asks, and shows or opens what comes. */
 B_NODISCARD enum b_code agent_join_here(const struct agent_socket_config *c, enum agent_ask by,
                                         bool is_shown, struct b_err *err);
+/* --- what waits for a tap here (waiting.c) -----------------------------------------------------
+ */
+
+/* Whether a program wants to know of it. Waits for one, ms at most. */
+bool agent_local_is_watched(struct agent_local *l, unsigned ms);
+/* items: as the server's list has them; NULL: it cannot be known now. Each that was not in the list
+ * before is told to news. */
+struct agent_news {
+    void (*tell)(void *ctx, const char *station, const json_t *challenge);
+    void *ctx;
+};
+void agent_local_list(struct agent_local *l, const json_t *items, const struct agent_news *news);
+/* ctx: the agent_local. What waits on no station for whoever tapped now; an array or NULL. */
+void agent_local_offered(void *ctx, const json_t *challenges);
+
+/* What a program asked for, to be carried out at the server. */
+struct agent_deed {
+    uint64_t number;
+    enum agent_ask ask; /* AGENT_CHOOSE, AGENT_REFUSE or AGENT_LEAVE */
+    char challenge[AGENT_CHALLENGE_MAX + 1];
+};
+/* The one that waits longest. False: none came within ms. */
+bool agent_local_deed(struct agent_local *l, unsigned ms, struct agent_deed *ret);
+void agent_local_done(struct agent_local *l, const struct agent_deed *d, enum b_code code,
+                      const char *sentence);
 
 /* --- a tap -------------------------------------------------------------------------------------
  */

@@ -9,6 +9,8 @@
 #include <time.h>
 
 #include "agent/agent.h"
+#include "agent/confirm.h"
+#include "agent/follow.h"
 #include "agent/hooks.h"
 #include "agent/local.h"
 
@@ -45,6 +47,7 @@ struct station {
     struct agent_live *live;
     struct agent_local *local;
     struct agent_hooks *hooks;
+    struct agent_follow *follow;
 };
 
 static void say_status(void *ctx, const char *line)
@@ -134,6 +137,13 @@ static void say_lifted(void *ctx, const struct agent_self *self, const char *rea
     agent_hooks_run(st->hooks, self->name, reader, o);
 }
 
+static void say_challenge(void *ctx, const char *station, const json_t *challenge)
+{
+    const struct station *st = ctx;
+    agent_hooks_challenge(st->hooks, station, remote_text(challenge, "challenge"),
+                          remote_text(challenge, "party"), remote_text(challenge, "text"));
+}
+
 /* One line of the standard input: whoever shows the sentence types there. */
 static bool ask_pin(void *ctx, const char *sentence, char pin[static 16])
 {
@@ -157,7 +167,8 @@ static int usage(void)
         "                     [--ca FILE] [--reader PATTERN]... [--language fr|en]\n"
         "                     [--socket PATH] [--hooks DIR] [--json] [--ask-pin] [--count N] run\n"
         "       tessere-agent [--config FILE] [--socket PATH] [--json] browser|pair\n"
-        "       tessere-agent [--config FILE] [--state DIR] code --for CLIENT [--user REF]\n",
+        "       tessere-agent [--config FILE] [--state DIR] code --for CLIENT [--user REF]\n"
+        "       tessere-agent [--config FILE] [--socket PATH] [--language fr|en] confirm\n",
         stderr);
     return 2;
 }
@@ -239,6 +250,9 @@ static enum b_code run(const struct arguments *a, struct b_err *err)
         r = agent_local_new(&config.socket, &st.local, err);
     if (r == B_OK)
         r = agent_hooks_new(&config.hooks, say_hook, &st.hooks, err);
+    if (r == B_OK)
+        r = agent_follow_start(st.live, st.local, &(struct agent_news){say_challenge, &st},
+                               &st.follow, err);
     watch.local = st.local;
     if (r == B_OK)
         r = agent_joiner_start(st.local, st.live, &joiner, err);
@@ -247,6 +261,7 @@ static enum b_code run(const struct arguments *a, struct b_err *err)
         (void)sd_notify(0, "STOPPING=1");
     }
     agent_joiner_stop(&joiner);
+    agent_follow_stop(&st.follow);
     agent_local_free(&st.local);
     agent_hooks_free(&st.hooks);
     agent_live_free(&st.live);
@@ -292,6 +307,15 @@ static enum b_code code(const struct arguments *a, struct b_err *err)
     return r;
 }
 
+static enum b_code confirm(const struct arguments *a, struct b_err *err)
+{
+    static struct agent_config config;
+    enum b_code r = agent_config_load(&a->options, &config, err);
+    if (r == B_OK && config.socket.path[0] == '\0')
+        r = b_err_set(err, B_E_USAGE, 0, "confirm: the agent's socket is not configured");
+    return r == B_OK ? agent_confirm(&config, a->options.language, err) : r;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments a = {.code = NULL};
@@ -320,6 +344,8 @@ int main(int argc, char **argv)
         r = join(&a, AGENT_PAIR, &err);
     else if (strcmp(a.command, "code") == 0)
         r = code(&a, &err);
+    else if (strcmp(a.command, "confirm") == 0)
+        r = confirm(&a, &err);
     else
         return usage();
     return r == B_OK ? 0 : fail(&err);

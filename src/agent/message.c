@@ -13,11 +13,16 @@
  *   {"do":"keys"}
  *   {"do":"browser"}
  *   {"do":"pair"}
+ *   {"do":"challenges"}
+ *   {"do":"choose", "challenge":name}
+ *   {"do":"refuse", "challenge":name}
+ *   {"do":"leave"}
  */
 static const char *const asks[] = {
-    [AGENT_STATUS] = "status", [AGENT_TAP] = "tap",   [AGENT_PIN] = "pin",
-    [AGENT_CANCEL] = "cancel", [AGENT_KEYS] = "keys", [AGENT_BROWSER] = "browser",
-    [AGENT_PAIR] = "pair"};
+    [AGENT_STATUS] = "status",   [AGENT_TAP] = "tap",       [AGENT_PIN] = "pin",
+    [AGENT_CANCEL] = "cancel",   [AGENT_KEYS] = "keys",     [AGENT_CHALLENGES] = "challenges",
+    [AGENT_CHOOSE] = "choose",   [AGENT_REFUSE] = "refuse", [AGENT_LEAVE] = "leave",
+    [AGENT_BROWSER] = "browser", [AGENT_PAIR] = "pair"};
 
 static bool is_printable(const char *text)
 {
@@ -47,6 +52,16 @@ static enum b_code take_seconds(const json_t *value, unsigned *to, struct b_err 
     return B_OK;
 }
 
+/* It becomes part of a path. */
+static enum b_code take_name(const json_t *value, struct agent_message *m, struct b_err *err)
+{
+    static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    enum b_code r = take_text("challenge", value, m->challenge, sizeof(m->challenge), err);
+    if (r == B_OK && strspn(m->challenge, good) != strlen(m->challenge))
+        r = b_err_set(err, B_E_BAD_INPUT, 0, "field challenge: letters and digits alone");
+    return r;
+}
+
 static enum b_code take_field(const char *name, const json_t *value, struct agent_message *m,
                               struct b_err *err)
 {
@@ -60,6 +75,8 @@ static enum b_code take_field(const char *name, const json_t *value, struct agen
         return take_text(name, value, m->reader, sizeof(m->reader), err);
     if (m->ask == AGENT_TAP && strcmp(name, "challenge") == 0)
         return take_text(name, value, m->challenge, sizeof(m->challenge), err);
+    if ((m->ask == AGENT_CHOOSE || m->ask == AGENT_REFUSE) && strcmp(name, "challenge") == 0)
+        return take_name(value, m, err);
     return b_err_set(err, B_E_BAD_INPUT, 0, "field %.32s: not known in %s",
                      is_printable(name) ? name : "?", asks[m->ask]);
 }
@@ -73,8 +90,7 @@ static enum b_code take_object(const json_t *o, struct agent_message *m, struct 
     while (word != NULL && i < B_COUNT(asks) && strcmp(asks[i], word) != 0)
         i++;
     if (word == NULL || i == B_COUNT(asks))
-        return b_err_set(err, B_E_BAD_INPUT, 0,
-                         "field do: status, tap, pin, cancel, keys, browser or pair");
+        return b_err_set(err, B_E_BAD_INPUT, 0, "field do: not known");
     m->ask = (enum agent_ask)i;
     enum b_code r = B_OK;
     /* the iteration lends the object without const; nothing is changed */
@@ -110,6 +126,9 @@ enum b_code agent_message_parse(struct b_rd packet, struct agent_message *ret, s
     enum b_code r = json_is_object(o) ? take_object(o, ret, err)
                                       : b_err_set(err, B_E_BAD_INPUT, 0, "a JSON object is needed");
     json_decref(o);
+    bool is_named = ret->challenge[0] != '\0';
+    if (r == B_OK && (ret->ask == AGENT_CHOOSE || ret->ask == AGENT_REFUSE) && !is_named)
+        r = b_err_set(err, B_E_BAD_INPUT, 0, "field challenge: its name is needed");
     if (r != B_OK)
         return r;
     if (end != NULL)

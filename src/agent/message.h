@@ -24,6 +24,10 @@ enum agent_ask {
     AGENT_PIN,
     AGENT_CANCEL,
     AGENT_KEYS,
+    AGENT_CHALLENGES,
+    AGENT_CHOOSE,
+    AGENT_REFUSE,
+    AGENT_LEAVE,
     AGENT_BROWSER, /* an address that joins a browser to this station */
     AGENT_PAIR     /* a code that does */
 };

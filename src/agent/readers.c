@@ -170,13 +170,16 @@ static enum b_code serve_card(struct reader *me, struct remote *r, const struct 
     struct agent_turn turn;
     struct b_err err;
     agent_turn_begin(watch->local, me->name, &watch->pin, &turn);
-    const struct agent_wish wish = {.challenge = turn.challenge, .reader = me->name};
+    const struct agent_wish wish = {.challenge = turn.challenge,
+                                    .reader = me->name,
+                                    .offer = agent_local_offered,
+                                    .ctx = watch->local};
     if (agent_tap(r, self, ch, wish, &turn.pin, outcome, &err) != B_OK)
         (void)!agent_desk(r, ch, outcome, &err);
     if (agent_takeover(r, ch, &say, outcome))
         (void)!agent_tap(r, self, ch, wish, &turn.pin, outcome, &err);
     enum b_code code = outcome->code;
-    outcome->is_waited_for = turn.wait != 0;
+    outcome->is_waited_for = turn.wait != 0 || outcome->is_answer;
     agent_turn_end(&turn, me->name, outcome);
     tell_outcome(me->run, self, me->name, outcome);
     if (code == B_OK)

@@ -211,9 +211,17 @@ static void take_text(char *to, size_t cap, const json_t *o, const char *name)
     (void)snprintf(to, cap, "%s", text != NULL ? text : "");
 }
 
-static void take_outcome(const json_t *answer, struct agent_outcome *ret)
+static void take_outcome(const json_t *answer, const struct agent_wish *wish,
+                         struct agent_outcome *ret)
 {
     const json_t *holder = json_object_get(answer, "holder");
+    if (wish->offer != NULL && strcmp(remote_text(answer, "outcome"), "granted") == 0)
+        wish->offer(wish->ctx, json_object_get(answer, "challenges"));
+    const json_t *answers = json_object_get(answer, "answers");
+    ret->is_answer = json_array_size(answers) > 0;
+    const char *only =
+        json_array_size(answers) == 1 ? json_string_value(json_array_get(answers, 0)) : NULL;
+    (void)snprintf(ret->answers, sizeof(ret->answers), "%s", only != NULL ? only : "");
     take_text(ret->holder_ref, sizeof(ret->holder_ref), holder, "ref");
     take_text(ret->holder_name, sizeof(ret->holder_name), holder, "name");
     take_text(ret->sentence, sizeof(ret->sentence), answer, "sentence");
@@ -224,9 +232,8 @@ static void take_outcome(const json_t *answer, struct agent_outcome *ret)
 }
 
 /* Third messages: the PIN, sealed for the vault; typed again when it was wrong. */
-static enum b_code pin_messages(const struct agent_self *self, struct remote *r, const char *name,
-                                const struct agent_pin *pin, struct agent_outcome *ret,
-                                struct b_err *err)
+static enum b_code pin_messages(const struct tap *t, struct remote *r, const char *name,
+                                struct agent_outcome *ret, struct b_err *err)
 {
     enum { TEXT = 16, BOX = TEXT + CRYPTO_HPKE_OVERHEAD, SECRETS = 4096 };
     const struct crypto_hpke context = {b_rd_from("tessere-pin/v1", 14),
@@ -241,9 +248,10 @@ static enum b_code pin_messages(const struct agent_self *self, struct remote *r,
         char *text = b_secret_alloc(TEXT);
         uint8_t box[BOX];
         json_t *answer = NULL;
-        bool is_given = text != NULL && pin->ask != NULL && pin->ask(pin->ctx, ret->sentence, text);
+        bool is_given =
+            text != NULL && t->pin->ask != NULL && t->pin->ask(t->pin->ctx, ret->sentence, text);
         bool is_sealed =
-            is_given && crypto_hpke_seal(self->pin_key, &context, b_rd_from(text, TEXT), box);
+            is_given && crypto_hpke_seal(t->self->pin_key, &context, b_rd_from(text, TEXT), box);
         b_secret_free(text);
         if (!is_sealed)
             return b_err_set(err, B_E_PIN_REQUIRED, 0, "no PIN was given");
@@ -253,7 +261,7 @@ static enum b_code pin_messages(const struct agent_self *self, struct remote *r,
         json_decref(m);
         (void)snprintf(ret->sentence, sizeof(ret->sentence), "%s", remote_sentence(r));
         if (code == B_OK)
-            take_outcome(answer, ret);
+            take_outcome(answer, &t->wish, ret);
         json_decref(answer);
     }
     return code;
@@ -276,7 +284,7 @@ static enum b_code second_message(const struct tap *t, struct remote *r, const c
     json_decref(m);
     if (code != B_OK)
         return code;
-    take_outcome(answer, ret);
+    take_outcome(answer, &t->wish, ret);
     bool needs_pin = strcmp(remote_text(answer, "outcome"), "pin") == 0;
     *ret_is_elsewhere = strcmp(remote_text(answer, "asked"), "browser") == 0;
     json_decref(answer);
@@ -297,9 +305,7 @@ static enum b_code authenticate(struct tap *t, struct remote *r, struct agent_ou
         code = ask(t->ch, 0xAF, b_rd_from(frame, sizeof(frame)), &t->answer, ret_status, err);
     if (code == B_OK)
         code = second_message(t, r, name, *ret_status, ret, &is_elsewhere, err);
-    return code == B_E_PIN_REQUIRED && !is_elsewhere
-               ? pin_messages(t->self, r, name, t->pin, ret, err)
-               : code;
+    return code == B_E_PIN_REQUIRED && !is_elsewhere ? pin_messages(t, r, name, ret, err) : code;
 }
 
 enum b_code agent_tap(struct remote *r, const struct agent_self *self, struct channel *ch,

@@ -12,7 +12,7 @@ struct takeover {
 };
 
 struct signon {
-    char *issuer, *address, *certificate, *key, *clients, *station_url;
+    char *issuer, *address, *certificate, *key, *clients, *station_url, *ca;
     uint16_t port;
     uint32_t session_hours;
     bool keeps_on_second_tap;
@@ -51,6 +51,7 @@ static const cyaml_schema_field_t signon_fields[] = {
     CYAML_FIELD_UINT("port", CYAML_FLAG_OPTIONAL, struct signon, port),
     SIGNON("certificate", certificate, CYAML_FLAG_OPTIONAL, HTTP_PATH_MAX),
     SIGNON("key", key, CYAML_FLAG_OPTIONAL, HTTP_PATH_MAX),
+    SIGNON("ca", ca, CYAML_FLAG_OPTIONAL, HTTP_PATH_MAX),
     SIGNON("station-url", station_url, CYAML_FLAG_OPTIONAL, OIDC_ISSUER_MAX),
     CYAML_FIELD_UINT("session-hours", CYAML_FLAG_OPTIONAL, struct signon, session_hours),
     CYAML_FIELD_BOOL("keeps-on-second-tap", CYAML_FLAG_OPTIONAL, struct signon,
@@ -106,6 +107,7 @@ static void take_signon(const struct signon *f, struct http_config *c)
     take_text(to->certificate, sizeof(to->certificate), f->certificate, c->certificate);
     take_text(to->key, sizeof(to->key), f->key, c->key);
     take_text(to->clients, sizeof(to->clients), f->clients, "");
+    take_text(to->ca, sizeof(to->ca), f->ca, "");
     take_text(to->station_url, sizeof(to->station_url), f->station_url, "");
     to->session_hours = or_else(f->session_hours, HOURS);
     to->keeps_on_second_tap = f->keeps_on_second_tap;

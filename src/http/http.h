@@ -48,6 +48,7 @@ struct http_signon_config {
     char address[64];
     uint16_t port;
     char certificate[HTTP_PATH_MAX], key[HTTP_PATH_MAX], clients[HTTP_PATH_MAX];
+    char ca[HTTP_PATH_MAX]; /* of relying parties that are told of logouts and taps, or "" */
     char station_url[OIDC_ISSUER_MAX]; /* of the API, for browsers with a machine's certificate */
     unsigned session_hours;
     bool keeps_on_second_tap;

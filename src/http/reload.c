@@ -94,14 +94,17 @@ static enum b_code read_events(const struct http_server *s, const struct http_co
                                struct b_err *err)
 {
     char path[SERVICE_PATH_MAX];
+    enum b_code r = B_OK;
+    bool has_file = c->events[0] != '\0';
     told = (struct events_config){.count = 0};
-    if (c->events[0] == '\0')
-        return B_OK;
-    enum b_code r = path_of(s, c->events, path, sizeof(path), err);
-    if (r == B_OK)
+    if (has_file)
+        r = path_of(s, c->events, path, sizeof(path), err);
+    if (has_file && r == B_OK)
         r = events_config_read(s->home, path, &told, err);
-    if (r == B_OK)
+    if (has_file && r == B_OK)
         r = check_signer(s, path, err);
+    if (r == B_OK && c->signon.ca[0] != '\0') /* relying parties are told without that file too */
+        r = path_of(s, c->signon.ca, told.ca, sizeof(told.ca), err);
     if (r != B_OK)
         b_wipe(&told, sizeof(told));
     return r;

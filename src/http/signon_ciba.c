@@ -131,7 +131,7 @@ void signon_ciba(struct signon_call *c)
     if (why == NULL)
         why = read_request(c, client, &k);
     if (why != NULL) {
-        refuse(c, 400, why, "see docs/integration/openid.md");
+        refuse(c, 400, why, "see docs/integration/ciba.md");
         return;
     }
     enum b_code r = service_challenge_open(&c->service, &k, NULL, &err);

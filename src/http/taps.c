@@ -96,6 +96,17 @@ static void answer_challenges(struct http_call *c, const struct service_verdict 
     json_decref(items);
 }
 
+/* What the tap was for: with several, the person has still to choose. */
+static void answer_wanted(struct http_call *c, const struct service_verdict *v)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < v->wanted.count; i++)
+        (void)json_array_append_new(names, json_string(v->wanted.names[i]));
+    if (json_array_size(names) > 0)
+        (void)json_object_set(c->out, "answers", names);
+    json_decref(names);
+}
+
 static void answer_verdict(struct http_call *c, const struct service_verdict *v)
 {
     (void)json_object_set_new(c->out, "outcome", json_string("granted"));
@@ -106,6 +117,7 @@ static void answer_verdict(struct http_call *c, const struct service_verdict *v)
     (void)json_object_set_new(c->out, "generation", json_integer(v->generation));
     answer_sentence(c, B_OK, v->badge.holder_name);
     answer_challenges(c, v);
+    answer_wanted(c, v);
     if (v->is_rekeyed) {
         (void)json_object_set_new(c->out, "tap", json_string(c->params[0]));
         (void)json_object_set_new(c->out, "rekey", json_true());

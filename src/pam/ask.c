@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "pam/pam.h"
 
-enum { ANSWER_MAX = 4096 };
+enum { ANSWER_MAX = 16384 };
 
 /* It is looked at alone: the signal stays for the program that it was for. */
 static int watch_signals(void)

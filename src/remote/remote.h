@@ -19,6 +19,8 @@ struct remote_config {
     const char *key;
     const char *language; /* "fr" or "en" */
     long timeout_ms;
+    bool (*is_stopped)(void *ctx); /* NULL, or asked once a second: a call under way is cut */
+    void *ctx;
 };
 B_NODISCARD enum b_code remote_open(const struct remote_config *config, struct remote **ret,
                                     struct b_err *err);

@@ -13,7 +13,7 @@ enum { TEXT_MAX = 65536, DEBOUNCE_MS = 1500, DEBOUNCE_MOST_MS = 60000 };
 struct file {
     uint32_t *debounce_ms;
     bool card_stays;
-    char *kiosk, *map, *seat, *state;
+    char *kiosk, *map, *seat, *socket, *state;
 };
 
 #define TEXT(name, field, max)                                                                    \
@@ -27,6 +27,7 @@ static const cyaml_schema_field_t fields[] = {
     TEXT("kiosk", kiosk, SESSION_USER_MAX),
     TEXT("map", map, SESSION_PATH_MAX - 1),
     TEXT("seat", seat, SESSION_ID_MAX),
+    TEXT("socket", socket, SESSION_PATH_MAX - 1),
     TEXT("state", state, SESSION_PATH_MAX - 1),
     CYAML_FIELD_END,
 };
@@ -48,6 +49,7 @@ static enum b_code take(const char *path, const struct file *f, struct session_c
     take_text(c->kiosk, sizeof(c->kiosk), f->kiosk);
     take_text(c->map, sizeof(c->map), f->map);
     take_text(c->seat, sizeof(c->seat), f->seat);
+    take_text(c->socket, sizeof(c->socket), f->socket);
     take_text(c->state, sizeof(c->state), f->state);
     if (c->debounce_ms > DEBOUNCE_MOST_MS)
         return b_err_set(err, B_E_CONFIG, 0, "%s: debounce-ms: 0 to %d", path, DEBOUNCE_MOST_MS);
@@ -67,6 +69,7 @@ enum b_code session_config_load(const char *path, struct session_config *ret, st
     *ret = (struct session_config){.debounce_ms = DEBOUNCE_MS,
                                    .map = "identity",
                                    .seat = "seat0",
+                                   .socket = "/run/tessere-agent/socket",
                                    .state = "/run/tessere-session"};
     if (access(path, F_OK) != 0 && errno == ENOENT)
         return B_OK;

@@ -49,3 +49,12 @@ enum session_act session_decide(const struct session_config *c, const struct ses
         return SESSION_SWITCH;
     return has_front && !f->is_greeter_active ? SESSION_GREETER : SESSION_NOTHING;
 }
+
+bool session_leaves(const struct session_config *c, const struct session_facts *f,
+                    enum session_act act)
+{
+    bool has_front = f->active.id[0] != '\0';
+    if (act == SESSION_LOCK || act == SESSION_KIOSK_END)
+        return true;
+    return f->is_lifted && c->card_stays && (!has_front || is(f->user, f->active.user));
+}

@@ -94,6 +94,28 @@ static enum b_code tell_identity(const struct session_config *c, enum session_ac
 /* --- one tap -----------------------------------------------------------------------------------
  */
 
+/* Browsers' sessions end as the server's rules have it where the agent has no socket. */
+static enum b_code leave(const struct session_config *c, struct b_err *err)
+{
+    enum { ANSWER_S = 3 }; /* a hook's time is short */
+    struct pam_ask ask;
+    json_t *answer = NULL;
+    if (access(c->socket, F_OK) != 0 && errno == ENOENT)
+        return B_OK;
+    enum b_code r = pam_ask_open(c->socket, geteuid(), &ask, err);
+    if (r != B_OK)
+        return r;
+    r = pam_ask_say(&ask, json_pack("{s:s}", "do", "leave"), err);
+    if (r == B_OK)
+        r = pam_ask_hear(&ask, ANSWER_S, &answer, err);
+    if (r == B_OK && strcmp(pam_answer_text(answer, "answer"), "left") != 0)
+        r = b_err_set(err, B_E_SERVER_GONE, 0, "sessions of browsers did not end: %s",
+                      pam_answer_text(answer, "code"));
+    json_decref(answer);
+    pam_ask_close(&ask);
+    return r;
+}
+
 static enum b_code act_on(const struct session_config *c, struct session_facts *f,
                           struct b_err *err)
 {
@@ -110,7 +132,11 @@ static enum b_code act_on(const struct session_config *c, struct session_facts *
     if (r != B_OK && act == SESSION_KIOSK_BEGIN) /* it did not open: nobody's turn */
         (void)!tell_identity(c, SESSION_KIOSK_END, f->subject, NULL);
     session_bus_free(&bus);
-    return r;
+    struct b_err why = {0};
+    enum b_code left = session_leaves(c, f, act) ? leave(c, &why) : B_OK;
+    if (r == B_OK && left != B_OK)
+        *err = why;
+    return r == B_OK ? left : r;
 }
 
 static enum b_code run(struct b_err *err)

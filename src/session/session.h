@@ -21,7 +21,8 @@ struct session_config {
     char kiosk[SESSION_USER_MAX + 1]; /* the account that all share; "": none */
     char map[SESSION_PATH_MAX];       /* as pam_tessere's map= */
     char seat[SESSION_ID_MAX + 1];
-    char state[SESSION_PATH_MAX]; /* directory of what is remembered */
+    char state[SESSION_PATH_MAX];  /* directory of what is remembered */
+    char socket[SESSION_PATH_MAX]; /* of the agent, who is told that somebody left */
 };
 /* A file of root's; one that is missing gives the defaults. B_E_CONFIG names file and field. */
 B_NODISCARD enum b_code session_config_load(const char *path, struct session_config *ret,
@@ -59,6 +60,10 @@ enum session_act {
     SESSION_KIOSK_END,
 };
 enum session_act session_decide(const struct session_config *c, const struct session_facts *f);
+/* Whether their sessions in browsers end too: they are of the station, so not while somebody else
+ * is in front of it. */
+bool session_leaves(const struct session_config *c, const struct session_facts *f,
+                    enum session_act act);
 
 /* --- logind.c ----------------------------------------------------------------------------------
  */

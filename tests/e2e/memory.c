@@ -44,7 +44,8 @@ static void *tap(void *arg)
                "connecting", err.msg);
     while (!atomic_load(&is_over)) {
         struct channel *ch = fleet_channel(&fleet, at);
-        if (agent_tap(r, &self, ch, (struct agent_wish){"", ""}, &pin, &outcome, &err) == B_OK)
+        if (agent_tap(r, &self, ch, (struct agent_wish){.challenge = "", .reader = ""}, &pin,
+                      &outcome, &err) == B_OK)
             atomic_fetch_add(&granted, 1);
         channel_free(&ch);
     }

@@ -66,7 +66,7 @@ set_up() {
         tessere server setup --hosts DNS:localhost,IP:127.0.0.1 --address 127.0.0.1 --port $port &&
         tessere person add alice --roles administrator,operator --out "$work/alice" || return 1
     printf 'rules: [{group: "", factor: badge}]\n' >"$home/policy.yaml"
-    start_server && enrol_badge ev2 04A1B2C3D4E1F6 anne 10001 Anne && enrol_badge ev2 04A1B2C3D4E2F6 bruno 10002 Bruno &&
+    echo "log-requests: true" >>"$home/server.yaml" && start_server && enrol_badge ev2 04A1B2C3D4E1F6 anne 10001 Anne && enrol_badge ev2 04A1B2C3D4E2F6 bruno 10002 Bruno &&
         enrol_badge ev2 04A1B2C3D4E3F6 carla 10003 Carla
 }
 
@@ -86,6 +86,7 @@ start_station() {
 mark() { marked=$(wc -l <"$work/calls"); }
 calls() { tail -n +$((marked + 1)) "$work/calls" | sed 's/^[0-9.]* //' | grep -E '^(Lock|Unlock|Activate)Session' | tr '\n' ' '; }
 asked() { [ "$(calls)" = "$1" ]; }
+left_times() { [ "$(grep -c '/v1/station/leave' "$work/server.log")" = "$1" ]; }
 # does CALLS IMAGE: a tap of this badge, and what logind was asked for
 does() {
     mark
@@ -113,6 +114,7 @@ check "Anne's session is in front, Bruno's behind" people
 
 check "Anne taps: it is locked" does 'LockSession "1" ' anne
 logind put 1 locked=yes
+check "and her sessions in browsers end" until_so left_times 1
 check "her second tap within the time is none" does '' anne
 rested
 check "then she taps: it is unlocked" does 'UnlockSession "1" ' anne
@@ -172,6 +174,15 @@ stays_and_goes() {
     until_so asked 'UnlockSession "1" LockSession "1" '
 }
 check "card-stays: the badge opens while it lies there, and lifting it locks" stays_and_goes
+left=$(grep -c '/v1/station/leave' "$work/server.log")
+logind put 1 locked=yes
+lifted_again() { # locked already, by its own time
+    rested
+    insert 0 "$work/anne" && until_so asked 'UnlockSession "1" LockSession "1" UnlockSession "1" ' || return 1
+    remove 0
+    until_so left_times $((left + 1))
+}
+check "card-stays: lifting it ends sessions in browsers, also where the screen is locked already" lifted_again
 
 # --- the kiosk
 block kiosk >/etc/tessere/session.yaml

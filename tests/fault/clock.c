@@ -45,7 +45,8 @@ static enum b_code tap(void)
         code = agent_self(r, &self, &err);
     if (code == B_OK) {
         struct channel *ch = fleet_channel(&fleet, 0);
-        code = agent_tap(r, &self, ch, (struct agent_wish){"", ""}, &no_pin, &outcome, &err);
+        code = agent_tap(r, &self, ch, (struct agent_wish){.challenge = "", .reader = ""}, &no_pin,
+                         &outcome, &err);
         channel_free(&ch);
     }
     remote_free(&r);

@@ -56,7 +56,8 @@ static void *tap(void *arg)
         }
         struct channel *ch = fleet_channel(&fleet, c->at);
         enum b_code code =
-            agent_tap(r, &self, ch, (struct agent_wish){"", ""}, &no_pin, &outcome, &err);
+            agent_tap(r, &self, ch, (struct agent_wish){.challenge = "", .reader = ""}, &no_pin,
+                      &outcome, &err);
         channel_free(&ch);
         c->answered += code == B_OK;
         c->lost += code == B_E_SERVER_GONE;

@@ -35,8 +35,9 @@ static enum b_code tap(size_t card)
     static struct agent_outcome outcome;
     struct channel *ch = fleet_channel(&fleet, card);
     err = (struct b_err){0};
-    enum b_code r = agent_tap(remotes[card], &selves[card], ch, (struct agent_wish){"", ""},
-                              &no_pin, &outcome, &err);
+    enum b_code r =
+        agent_tap(remotes[card], &selves[card], ch,
+                  (struct agent_wish){.challenge = "", .reader = ""}, &no_pin, &outcome, &err);
     channel_free(&ch);
     return r;
 }

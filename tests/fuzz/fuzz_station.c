@@ -38,8 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (agent_self(NULL, &self, &err) != B_OK)
         return 0;
     b_check(channel_card_new(&ops, &kind, &seen, &ch) == B_OK);
-    enum b_code r =
-        agent_tap(NULL, &self, ch, (struct agent_wish){"", ""}, &no_pin, &outcome, &err);
+    enum b_code r = agent_tap(NULL, &self, ch, (struct agent_wish){.challenge = "", .reader = ""},
+                              &no_pin, &outcome, &err);
     if (r != B_OK)
         r = agent_desk(NULL, ch, &outcome, &err);
     b_check(r == outcome.code && memchr(outcome.sentence, 0, sizeof(outcome.sentence)) != NULL);

@@ -137,7 +137,8 @@ static void tap(size_t i)
     }
     struct channel *ch = sim_channel(i);
     enum b_code r = sim.last =
-        agent_tap(NULL, &self, ch, (struct agent_wish){"", ""}, &no_pin, &outcome, &err);
+        agent_tap(NULL, &self, ch, (struct agent_wish){.challenge = "", .reader = ""}, &no_pin,
+                  &outcome, &err);
     judge_tap(i, r, was_welcome, cuts);
     sim.channel = ch;
     outcome.code = r;

@@ -17,9 +17,11 @@ static enum b_code lie_there(struct remote *r, const struct agent_self *self, st
                              struct b_err *err)
 {
     static _Thread_local struct agent_outcome outcome;
-    enum b_code code = agent_tap(r, self, ch, (struct agent_wish){"", ""}, &no_pin, &outcome, err);
+    enum b_code code = agent_tap(r, self, ch, (struct agent_wish){.challenge = "", .reader = ""},
+                                 &no_pin, &outcome, err);
     if (agent_takeover(r, ch, NULL, &outcome))
-        code = agent_tap(r, self, ch, (struct agent_wish){"", ""}, &no_pin, &outcome, err);
+        code = agent_tap(r, self, ch, (struct agent_wish){.challenge = "", .reader = ""}, &no_pin,
+                         &outcome, err);
     if (code == B_OK)
         agent_rekey(r, ch, &outcome);
     return outcome.code;

@@ -30,6 +30,7 @@ sign-on:
   port: $pages
   clients: clients.yaml
   station-url: https://localhost:$port
+  ca: pki/ca.pem
 Y
 digest=$(printf %s "$secret" | sha256sum | cut -c 1-64)
 openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/signed.key" 2>/dev/null
@@ -116,12 +117,14 @@ for i in 0 1; do
 done
 quiet openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=rp.example -keyout "$work/rp.key" -out "$work/rp.pem"
 ln -s "$MODULES/node_modules" "$work/node_modules"
-cp "$here"/*.mjs "$work"
+cp "$here"/*.mjs "$here"/*.py "$work"
 export CLIENTS=$home/clients.yaml SERVER_PID=$server_pid LISTENER=$listener SERVER_CERT=$home/pki/server.pem SERVER_KEY=$home/pki/server.key
 export SHOTS=${SHOTS:-$PWD/signon-pages} WORK=$work ISSUER=https://localhost:$pages API=https://localhost:$port SECRET=$secret NODE_EXTRA_CA_CERTS=$home/pki/ca.pem
+export CLIENTS=$home/clients.yaml TERMINAL=$here/../../support/terminal.py PAGE_BLOCK=$here/../../support/page-block RUNG_PORT=$((pages + 1)) SERVER_CERT=$home/pki/server.pem SERVER_KEY=$home/pki/server.key
+export HOSPITAL=$home SERVER_PID=$server_pid AGENT_PID=${agents[0]}
 node "$work/$1" "${@:2}"
 status=$?
 [ $status = 0 ] || { sed "s/^/# server: /" "$work/server.log" | tail -20; [ ! -e "${party:-}/log" ] || sed "s/^/# party: /" "$party/log" | tail -20; tessere outbox list 2>&1 | sed "s/^/# /"; }
-kill "${agents[@]}" "$server_pid"
+kill "${agents[@]}" "$server_pid" 2>/dev/null
 wait
 exit $status

@@ -144,6 +144,23 @@ static void a_badge_that_is_lifted_is_told_to_those_who_want_it(void **state)
     assert_string_equal(get("seen"), "granted yes\nlifted no\n");
 }
 
+static void what_waits_for_a_tap_is_told_to_those_who_want_it_and_names_nobody(void **state)
+{
+    (void)state;
+    static struct agent_hooks_config wants;
+    put("tell", 0755,
+        "echo "
+        "\"$TESSERE_OUTCOME|$TESSERE_SUBJECT|$TESSERE_CHALLENGE|$TESSERE_PARTY|$TESSERE_TEXT\" "
+        ">>\"$(dirname \"$0\")/seen\"");
+    wants = config;
+    wants.tells_challenges = true;
+    agent_hooks_challenge(h, "w", "0", "p", "not wanted");
+    agent_hooks_set(h, &wants);
+    agent_hooks_challenge(h, "w", "4F1C", "prescriptions", "10 mg $(id)");
+    finish();
+    assert_string_equal(get("seen"), "challenge||4F1C|prescriptions|10 mg $(id)\n");
+}
+
 static void hooks_run_in_the_order_of_their_names_and_odd_names_never(void **state)
 {
     (void)state;
@@ -276,6 +293,7 @@ int main(void)
         EACH(a_hook_gets_the_outcome_in_its_environment_and_the_assertion_as_input),
         EACH(a_refusal_and_the_desks_work_are_told_apart),
         EACH(a_badge_that_is_lifted_is_told_to_those_who_want_it),
+        EACH(what_waits_for_a_tap_is_told_to_those_who_want_it_and_names_nobody),
         EACH(hooks_run_in_the_order_of_their_names_and_odd_names_never),
         EACH(a_hook_that_hangs_is_killed_with_what_it_started),
         EACH(a_reader_never_waits_for_hooks),

@@ -125,6 +125,31 @@ static void a_second_tap_of_the_same_person_too_soon_is_none(void **state)
     assert_int_equal(session_decide(&config, &f), SESSION_LOCK);
 }
 
+static void who_is_locked_or_lifts_a_badge_that_stays_leaves_and_nobody_elses_sessions_end(
+    void **state)
+{
+    (void)state;
+    static const struct tap mine = {.front = "a", .own = "", .user = "anne", .identity = ""};
+    static const struct tap empty = {.front = "0", .own = "", .user = "anne", .identity = ""};
+    static const struct tap anothers = {.front = "A", .own = "", .user = "bruno", .identity = ""};
+    struct session_facts f = facts(&mine);
+    config.card_stays = false;
+    assert_true(session_leaves(&config, &f, SESSION_LOCK));
+    assert_true(session_leaves(&config, &f, SESSION_KIOSK_END));
+    assert_false(session_leaves(&config, &f, SESSION_UNLOCK));
+    assert_false(session_leaves(&config, &f, SESSION_SWITCH)); /* the next person has tapped */
+    f.is_lifted = true;
+    assert_false(session_leaves(&config, &f, SESSION_NOTHING));
+    config.card_stays = true;
+    assert_true(session_leaves(&config, &f, SESSION_NOTHING));
+    f = facts(&empty);
+    f.is_lifted = true;
+    assert_true(session_leaves(&config, &f, SESSION_NOTHING));
+    f = facts(&anothers);
+    f.is_lifted = true;
+    assert_false(session_leaves(&config, &f, SESSION_NOTHING));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +157,8 @@ int main(void)
         cmocka_unit_test(a_badge_that_is_lifted_locks_its_holders_session_and_no_other),
         cmocka_unit_test(a_tap_that_a_program_waits_for_is_that_programs),
         cmocka_unit_test(a_second_tap_of_the_same_person_too_soon_is_none),
+        cmocka_unit_test(
+            who_is_locked_or_lifts_a_badge_that_stays_leaves_and_nobody_elses_sessions_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
