@@ -22,9 +22,7 @@ quiet() {
 quiet tessere init --finess 750712184 --name Hospital
 quiet tessere server setup --hosts DNS:localhost,IP:127.0.0.1 --address 127.0.0.1 --port $port
 quiet tessere person add alice --roles administrator,operator --out "$work/alice"
-echo "ca: pki/ca.pem" >"$home/events.yaml"
 cat >>"$home/server.yaml" <<Y
-events: events.yaml
 sign-on:
   issuer: https://localhost:$pages
   port: $pages
