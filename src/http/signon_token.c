@@ -133,18 +133,21 @@ static const char *bearer(const struct signon_call *c)
 
 /* The one place that says what is told of a person besides the reference. */
 static void describe(struct signon_call *c, const struct store_grant *g, struct oidc_person *p,
-                     struct store_holder *h)
+                     struct store_holder *h, struct store_user *u)
 {
     struct b_err ignored;
     if (!g->is_profile || store_holder_by_ref(c->service.store, p->ref, h, &ignored) != B_OK)
         return;
     p->name = h->name;
+    if (store_user_by_id(c->service.store, h->id, u, &ignored) == B_OK)
+        p->rpps = u->national;
 }
 
 void signon_userinfo(struct signon_call *c)
 {
     static _Thread_local struct store_grant g;
     static _Thread_local struct store_signon v;
+    static _Thread_local struct store_user u;
     struct store_holder h;
     struct b_err err;
     if (service_oidc_whose(c->service.store, bearer(c), time(NULL), &g, &v, &err) != B_OK) {
@@ -157,6 +160,6 @@ void signon_userinfo(struct signon_call *c)
                             .sid = v.sid,
                             .has_pin = v.has_pin,
                             .tapped_at = v.tapped_at};
-    describe(c, &g, &p, &h);
+    describe(c, &g, &p, &h, &u);
     signon_json(c, 200, oidc_person_claims(&p));
 }

@@ -201,4 +201,29 @@ await check("a badge that is suspended ends its sessions", async () => {
     is((await ask(`${issuer}/userinfo`, { headers: { Authorization: `Bearer ${tokens.access_token}` } })).status, 401);
     await ask(`${process.env.API}/v1/badges/1/reinstate`, { method: "POST", identity: "alice" });
 });
+const scim = (method, path, body) => ask(`${process.env.API}/scim/v2${path}`, { method, body: JSON.stringify(body),
+    headers: { Authorization: `Bearer ${readFileSync(`${process.env.WORK}/scim`, "utf8").trim()}`, "Content-Type": "application/scim+json" } });
+let person;
+await check("what the hospital's directory knows of her is told: her RPPS number", async () => {
+    const a = await scim("POST", "/Users", { schemas: ["urn:ietf:params:scim:schemas:core:2.0:User"], userName: "anne", externalId: "x-anne",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": { employeeNumber: "10001" },
+        "urn:tessere:params:scim:schemas:extension:badge:2.0:User": { nationalId: "10000123454" } });
+    is(a.status, 201, a.text);
+    person = JSON.parse(a.text).id;
+    const tokens = await tokensOf(rp, { prompt: "login" }, "anne");
+    is((await oidc.fetchUserInfo(rp, tokens.access_token, "10001")).rpps, "10000123454");
+});
+await check("she leaves: from the directory's answer on her tap is refused, and her session has ended everywhere", async () => {
+    const { sid } = (await tokensOf(rp, { prompt: "login" }, "anne")).claims();
+    const begun = performance.now();
+    const a = await scim("PATCH", `/Users/${person}`, { schemas: ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        Operations: [{ op: "replace", path: "active", value: false }] });
+    const answered = performance.now() - begun;
+    is(a.status, 200, a.text);
+    await hears("ehr", "RS256", sid);
+    console.log(`# the directory was answered after ${Math.round(answered)} ms, the relying party told after ${Math.round(performance.now() - begun)} ms`);
+    is((await tap("anne")).outcome, "holder-suspended");
+    const want = await begin(rp, { prompt: "none" });
+    has((await b.go(want.url)).location, "error=login_required");
+});
 finish();

@@ -105,6 +105,7 @@ quiet enrol_badge ev2 04A1B2C3D4E2F6 bruno 10002 bruno
 quiet enrol_badge ev2 04A1B2C3D4E3F6 stopped 10003 stopped
 quiet call alice POST /v1/badges/3/suspend '{"reason":"forgotten"}'
 echo 135790 | quiet "$TESSERE" holder pin 10001 --server "https://localhost:$port" --identity "$work/alice" --ca "$home/pki/ca.pem"
+tessere scim token add idm --rights scim:read,scim:write | tail -1 >"$work/scim"
 echo "language: fr" >"$work/agent.yaml"
 for i in 0 1; do
     "$TESSERE_AGENT" --state "$work/st$i.d" --reader "Tessere 00 0$i*" --socket "$work/socket$i" --json run >"$work/agent$i.out" 2>"$work/agent$i.log" </dev/null &
