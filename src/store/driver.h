@@ -54,6 +54,9 @@ B_NODISCARD enum b_code store_prepare(struct store *s, const char *sql, struct s
                                       struct b_err *err);
 /* Steps a statement that gives no rows, and finishes it. */
 B_NODISCARD enum b_code store_run(struct statement **st, struct b_err *err);
+/* Runs statements that remove what is older than a time, their one parameter. */
+B_NODISCARD enum b_code store_forget(struct store *s, const char *const *sql, size_t count,
+                                     int64_t before, struct b_err *err);
 /* All zero is none: NULL. */
 void store_bind_digest(struct statement *st, int at, const uint8_t digest[static 32]);
 B_NODISCARD enum b_code store_migrate(struct store *s, struct b_err *err);

@@ -142,15 +142,5 @@ enum b_code store_oidc_forget(struct store *s, int64_t before, struct b_err *err
                                       "DELETE FROM code_grant WHERE token_expires < ?",
                                       "DELETE FROM once WHERE until < ?",
                                       "DELETE FROM tap_code WHERE expires_at < ?"};
-    for (size_t i = 0; i < B_COUNT(sql); i++) {
-        struct statement *st = NULL;
-        enum b_code r = store_prepare(s, sql[i], &st, err);
-        if (r != B_OK)
-            return r;
-        driver_bind_int(st, 1, before);
-        r = store_run(&st, err);
-        if (r != B_OK)
-            return r;
-    }
-    return B_OK;
+    return store_forget(s, sql, B_COUNT(sql), before, err);
 }

@@ -438,15 +438,5 @@ enum b_code store_signon_forget(struct store *s, int64_t before, struct b_err *e
         "DELETE FROM signon_party WHERE signon IN (SELECT id FROM signon WHERE expires_at < ?)",
         "DELETE FROM signon WHERE expires_at < ?",
     };
-    for (size_t i = 0; i < B_COUNT(sql); i++) {
-        struct statement *st = NULL;
-        enum b_code r = store_prepare(s, sql[i], &st, err);
-        if (r != B_OK)
-            return r;
-        driver_bind_int(st, 1, before);
-        r = store_run(&st, err);
-        if (r != B_OK)
-            return r;
-    }
-    return B_OK;
+    return store_forget(s, sql, B_COUNT(sql), before, err);
 }

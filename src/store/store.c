@@ -21,6 +21,21 @@ enum b_code store_prepare(struct store *s, const char *sql, struct statement **r
     return driver_prepare(s->driver, sql, ret, err);
 }
 
+enum b_code store_forget(struct store *s, const char *const *sql, size_t count, int64_t before,
+                         struct b_err *err)
+{
+    enum b_code r = B_OK;
+    for (size_t i = 0; r == B_OK && i < count; i++) {
+        struct statement *st = NULL;
+        r = store_prepare(s, sql[i], &st, err);
+        if (r != B_OK)
+            break;
+        driver_bind_int(st, 1, before);
+        r = store_run(&st, err);
+    }
+    return r;
+}
+
 enum b_code store_run(struct statement **st, struct b_err *err)
 {
     enum b_code r = driver_step(*st, err);
