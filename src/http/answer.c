@@ -19,3 +19,13 @@ void http_answer_free_headers(struct http_answer *a)
     }
     a->header_count = 0;
 }
+
+enum b_code http_check_origin(const struct http_request *r, struct b_err *err)
+{
+    const char *origin = r->header != NULL ? r->header(r->query_ctx, "Origin") : NULL;
+    const char *site = r->header != NULL ? r->header(r->query_ctx, "Sec-Fetch-Site") : NULL;
+    bool is_page = origin != NULL || (site != NULL && strcmp(site, "none") != 0);
+    return !is_page || strcmp(r->method, "GET") == 0
+               ? B_OK
+               : b_err_set(err, B_E_NOT_PERMITTED, 0, "a page may not ask for this");
+}

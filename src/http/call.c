@@ -574,7 +574,9 @@ void http_carry_out(struct http_server *s, struct http_peer *peer, const struct 
     enum b_code code = r->is_too_often
                            ? b_err_set(&err, B_E_TOO_OFTEN, 0, "more than %u requests a second",
                                        atomic_load(&s->requests_per_second))
-                           : find_route(&c, r, &err);
+                           : http_check_origin(r, &err);
+    if (code == B_OK)
+        code = find_route(&c, r, &err);
     if (code == B_OK)
         code = serve(&c, peer, r, ret, &err);
     if (code != B_OK) {

@@ -272,6 +272,9 @@ void http_carry_out_page(struct http_server *s, struct http_peer *peer,
 struct store *http_borrow_reader(struct http_server *s, bool is_for_people);
 /* *reader may be NULL. */
 void http_give_reader_back(struct http_server *s, struct store **reader);
+/* A browser that has a certificate sends it with whatever another site's page posts to us: no page
+ * posts to this listener. B_E_NOT_PERMITTED. */
+B_NODISCARD enum b_code http_check_origin(const struct http_request *r, struct b_err *err);
 /* Gives the call's reader of the store back before the end, for a handler that waits long. */
 void http_return_reader(struct http_call *c);
 /* Whether a route could match, before a body is taken in. */

@@ -28,15 +28,20 @@ void signon_finish(struct signon_call *c)
     struct b_err err = {.code = B_OK};
     if (!read_act(c, &q, &w))
         return;
-    enum b_code r = service_challenge_take(&c->service, w.challenge.name, q.client->id, w.secret,
-                                           &answer, &begins, &err);
+    bool is_weaker = q.needs_pin && !w.challenge.needs_pin; /* not the form that was opened */
+    enum b_code r = B_OK;
+    if (is_weaker)
+        r = service_challenge_end(&c->service, w.challenge.name, &err);
+    if (is_weaker && r == B_OK)
+        r = b_err_set(&err, B_E_CHALLENGE_OTHER, 0, "of %s", q.client->id);
+    if (!is_weaker)
+        r = service_challenge_take(&c->service, w.challenge.name, q.client->id, w.secret, &answer,
+                                   &begins, &err);
     if (r == B_E_TAP_AWAITED || r == B_E_CHALLENGE_UNCHOSEN) {
         signon_go(c, "/signon", &c->query);
         return;
     }
     signon_stop_waiting(c, q.client->id);
-    if (r == B_OK && q.needs_pin && !v->has_pin) /* the form is not the one that was opened */
-        r = b_err_set(&err, B_E_CHALLENGE_OTHER, 0, "of %s", q.client->id);
     if (r != B_OK) {
         signon_refused(c, &err);
         return;

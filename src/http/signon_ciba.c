@@ -6,10 +6,12 @@
  * nobody confirms what they did not see. `station` is ours: the name of the station; without it,
  * the one where the person is signed in, else the one where they tap next and choose it.
  */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "crypto/crypto.h"
 #include "http/signon.h"
 
 enum {
@@ -163,10 +165,32 @@ static const char *error_of(struct signon_call *c, enum b_code code, const char 
     default:
         return "invalid_grant";
     }
-    bool is_refused = c->service.store != NULL &&
-                      store_challenge_by_name(c->service.store, name, &k, &ignored) == B_OK &&
+    bool is_refused = store_challenge_by_name(c->service.store, name, &k, &ignored) == B_OK &&
                       k.state == STORE_CHALLENGE_ENDED;
     return is_refused ? "access_denied" : "expired_token";
+}
+
+/* Whether it was asked for this one less than a second ago; the table forgets who shares a place.
+ */
+static bool is_too_soon(const char *name)
+{
+    enum { PLACES = 1024, FLOOR_MS = 1000 };
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static struct {
+        char name[STORE_RANDOM_NAME];
+        uint64_t at_ms;
+    } places[PLACES];
+    uint8_t digest[32];
+    crypto_sha256(name, strlen(name), digest);
+    uint64_t now = http_now_ms();
+    size_t at = (size_t)(digest[0] << 8 | digest[1]) % PLACES;
+    (void)pthread_mutex_lock(&lock);
+    bool is_same = strcmp(places[at].name, name) == 0;
+    bool is_soon = is_same && now - places[at].at_ms < FLOOR_MS;
+    (void)snprintf(places[at].name, sizeof(places[at].name), "%s", name);
+    places[at].at_ms = now;
+    (void)pthread_mutex_unlock(&lock);
+    return is_soon;
 }
 
 bool signon_ciba_redeem(struct signon_call *c, const struct oidc_client *client,
@@ -177,11 +201,19 @@ bool signon_ciba_redeem(struct signon_call *c, const struct oidc_client *client,
     struct b_err err = {.code = B_OK};
     service_await(c->service.bells, name, 0, 0, &ring);
     enum b_code r = service_oidc_ciba(&c->service, client, name, ret, ret_signon, token, &err);
+    if (r == B_E_TAP_AWAITED && is_too_soon(name)) {
+        refuse(c, 400, "slow_down", b_code_text(r));
+        return false;
+    }
     if (r == B_E_TAP_AWAITED) {
         atomic_store(&c->peer->is_idle, true); /* it has said all, and waits for us */
         http_give_reader_back(c->server, &c->service.store);
         service_await(c->service.bells, name, ring.number, HOLD_MS, &ring);
         c->service.store = http_borrow_reader(c->server, false);
+        if (c->service.store == NULL) { /* nothing is taken that could not be signed for */
+            refuse(c, 503, "temporarily_unavailable", b_code_text(B_E_VAULT_BUSY));
+            return false;
+        }
         r = service_oidc_ciba(&c->service, client, name, ret, ret_signon, token, &err);
     }
     if (r == B_OK)

@@ -1,5 +1,6 @@
 /* Codes for tokens (OpenID Connect Core §3.1.3), and whose they are (§5.3). */
 #include <string.h>
+#include <strings.h>
 
 #include "http/signon.h"
 #include "service/signer.h"
@@ -125,10 +126,7 @@ static const char *bearer(const struct signon_call *c)
     const char *h = c->request->header(c->request->query_ctx, "Authorization");
     if (h == NULL)
         return oidc_form_text(&c->form, "access_token");
-    for (size_t i = 0; i + 1 < sizeof(scheme); i++)
-        if ((h[i] | 0x20) != (scheme[i] | 0x20))
-            return "";
-    return h + sizeof(scheme) - 1;
+    return strncasecmp(h, scheme, sizeof(scheme) - 1) == 0 ? h + sizeof(scheme) - 1 : "";
 }
 
 /* The one place that says what is told of a person besides the reference. */

@@ -45,10 +45,10 @@ static bool is_right(const json_t *claims, const struct oidc_client *c, const st
     const char *jti = text_of(claims, "jti");
     const json_t *begins = json_object_get(claims, "nbf");
     crypto_sha256_two(c->id, strlen(c->id) + 1, jti, strlen(jti), once->digest);
-    once->until = until + SKEW;
-    return strcmp(text_of(claims, "sub"), c->id) == 0 &&
+    bool is_in_time = until > p->now - SKEW && until <= p->now + SECONDS_MAX;
+    once->until = is_in_time ? until + SKEW : 0;
+    return is_in_time && strcmp(text_of(claims, "sub"), c->id) == 0 &&
            is_for_us(json_object_get(claims, "aud"), p->issuer) && jti[0] != '\0' &&
-           until > p->now - SKEW && until <= p->now + SECONDS_MAX &&
            (begins == NULL || json_integer_value(begins) <= p->now + SKEW);
 }
 

@@ -1,6 +1,7 @@
 #include "oidc/client.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "crypto/crypto.h"
 
@@ -105,9 +106,8 @@ static bool read_basic(const char *authorization, char text[static CREDENTIAL_MA
     static const char scheme[] = "Basic ";
     struct b_wr w = b_wr_from(text, CREDENTIAL_MAX - 1);
     size_t n = sizeof(scheme) - 1;
-    for (size_t i = 0; i < n; i++)
-        if ((authorization[i] | 0x20) != (scheme[i] | 0x20))
-            return false;
+    if (strncasecmp(authorization, scheme, n) != 0)
+        return false;
     if (!b_unbase64(&w, authorization + n, strlen(authorization + n)) ||
         memchr(text, '\0', w.len) != NULL)
         return false;

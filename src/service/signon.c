@@ -7,7 +7,7 @@
 #include "service/outbox.h"
 #include "service/relay.h"
 
-enum { DOUBLE_TAP_SECONDS = 3, DAY = 86400 };
+enum { DOUBLE_TAP_SECONDS = 3, AT_ONCE = 200, DAY = 86400 };
 
 const struct service_signon_rules service_signon_default = {.session_seconds = 10 * 3600};
 
@@ -42,9 +42,18 @@ static bool count_challenge(void *ctx, const struct store_challenge *c)
     return true;
 }
 
+struct ready {
+    size_t count;
+    int64_t newest;
+};
+
 static bool count_ready(void *ctx, const struct store_challenge *c)
 {
-    *(size_t *)ctx += service_challenge_is_ready(c);
+    struct ready *k = ctx;
+    if (!service_challenge_is_ready(c))
+        return true;
+    k->count++;
+    k->newest = c->id;
     return true;
 }
 
@@ -134,8 +143,7 @@ static enum b_code note_chosen(struct service_change *c, void *ctx, struct b_err
     if (k->challenge.station != 0 && k->challenge.station != k->station)
         return b_err_set(err, B_E_CHALLENGE_OTHER, 0, "of %s", k->challenge.party);
     k->challenge.station = k->station;
-    k->challenge.chosen_at = c->now;
-    return store_challenge_put(c->store, &k->challenge, err);
+    return store_challenge_choose(c->store, &k->challenge, c->now, err);
 }
 
 enum b_code service_challenge_choose(struct service *sv, const char *name, int64_t station,
@@ -175,7 +183,7 @@ enum b_code service_challenge_look(struct store *s, const struct store_challenge
     struct store_assertion a;
     bool is_taken = false;
     int64_t now = service_now();
-    size_t waiting = 0;
+    struct ready waiting = {.count = 0};
     *ret = SERVICE_OVER;
     if (others != NULL)
         *others = 0;
@@ -185,14 +193,15 @@ enum b_code service_challenge_look(struct store *s, const struct store_challenge
     if (r != B_OK)
         return r;
     if (others != NULL)
-        *others = waiting > 0 ? waiting - 1 : 0;
-    *ret = waiting > 1 && c->chosen_at == 0 ? SERVICE_CHOOSE : SERVICE_WAITS;
+        *others = waiting.count > 0 ? waiting.count - 1 : 0;
+    bool is_chosen = c->chosen_at != 0 && waiting.newest <= c->chosen_over;
+    *ret = waiting.count > 1 && !is_chosen ? SERVICE_CHOOSE : SERVICE_WAITS;
     if (c->station == 0)
         return B_OK;
     r = store_assertion_newest(s, c, &a, &is_taken, err);
     /* A tap that answers none yet is this one's only once it is chosen. */
     bool is_mine = r == B_OK && !is_taken && a.at >= now - SERVICE_TAP_SECONDS &&
-                   (a.challenge == c->id || c->chosen_at != 0);
+                   (a.challenge == c->id || is_chosen);
     if (is_mine)
         *ret = SERVICE_TAPPED;
     return r == B_E_NOT_FOUND ? B_OK : r;
@@ -257,7 +266,8 @@ static enum b_code judge(struct service_change *c, struct taking *k, struct b_er
     if (r != B_OK)
         return r;
     /* A tap that is nobody's stays so until the person has chosen. */
-    bool is_open = ch->chosen_at != 0 && w.count == 1 && strcmp(w.first.name, ch->name) == 0;
+    bool is_open = ch->text[0] == '\0' && ch->chosen_at != 0 && w.count == 1 &&
+                   strcmp(w.first.name, ch->name) == 0;
     r = store_assertion_take(c->store, ch, is_open, c->now, SERVICE_TAP_SECONDS,
                              &k->answer->assertion, err);
     return r == B_E_NOT_FOUND ? find_why(c, k, is_open, err) : r;
@@ -283,12 +293,18 @@ static enum b_code begin_session(struct service_change *c, struct taking *k, str
     return r == B_OK ? store_signon_join(c->store, v->id, k->party, err) : r;
 }
 
+/* Not an answer yet, and asked for again and again. */
+static bool is_not_yet(enum b_code code)
+{
+    return code == B_E_TAP_AWAITED || code == B_E_TAP_LATE || code == B_E_CHALLENGE_UNCHOSEN;
+}
+
 static enum b_code note_taken(struct service_change *c, void *ctx, struct b_err *err)
 {
     struct taking *k = ctx;
     k->code = B_OK;
     enum b_code r = judge(c, k, err);
-    if (r != B_OK || k->code == B_E_TAP_AWAITED)
+    if (r != B_OK || is_not_yet(k->code))
         return r;
     struct store_challenge *ch = &k->answer->challenge;
     const struct store_assertion *a = &k->answer->assertion;
@@ -335,7 +351,8 @@ enum b_code service_challenge_take(struct service *sv, const char *name, const c
 
 struct listing {
     struct service_wanted *wanted;
-    int64_t chosen_at;
+    struct store_challenge chosen; /* id 0: none */
+    int64_t newest;                /* that waits without a text, or was shown */
 };
 
 static bool list_wanted(void *ctx, const struct store_challenge *c)
@@ -344,14 +361,11 @@ static bool list_wanted(void *ctx, const struct store_challenge *c)
     struct service_wanted *w = k->wanted;
     if (!service_challenge_is_ready(c))
         return true;
-    if (c->chosen_at != 0 && c->chosen_at >= k->chosen_at) { /* it alone counts */
-        k->chosen_at = c->chosen_at;
-        w->count = 0;
-    } else if (k->chosen_at != 0) {
-        return true;
-    }
+    k->newest = c->id;
+    if (c->chosen_at != 0)
+        k->chosen = *c;
     if (w->count == SERVICE_CHALLENGES_OF_STATION)
-        return false;
+        return true;
     memcpy(w->names[w->count], c->name, sizeof(c->name));
     if (w->count == 0)
         w->first = *c;
@@ -366,7 +380,14 @@ enum b_code service_wanted_of(struct store *s, int64_t station, const char *hold
     *ret = (struct service_wanted){.count = 0};
     if (station == 0)
         return B_OK;
-    return store_challenge_each(s, station, holder_ref, now, list_wanted, &k, err);
+    enum b_code r = store_challenge_each(s, station, holder_ref, now, list_wanted, &k, err);
+    /* A choice holds against those that waited when it was made: who had seen the later one? */
+    if (r == B_OK && k.chosen.id != 0 && k.newest <= k.chosen.chosen_over) {
+        ret->count = 1;
+        ret->first = k.chosen;
+        memcpy(ret->names[0], k.chosen.name, sizeof(k.chosen.name));
+    }
+    return r;
 }
 
 /* Whoever tapped is there, and nobody else. */
@@ -393,11 +414,14 @@ static enum b_code end_own(struct service_change *c, const struct store_assertio
                            struct b_err *err)
 {
     const struct store_signon_of mine = {.station = tap->station, .holder_ref = tap->holder_ref};
-    struct store_signon v;
-    enum b_code r = store_signon_next(c->store, &mine, 0, &v, err);
-    if (r == B_E_NOT_FOUND || (r == B_OK && c->now - v.tapped_at < DOUBLE_TAP_SECONDS))
-        return B_OK;
-    return r == B_OK ? service_signon_end(c, &mine, "tapped-out", err) : r;
+    struct store_signon v = {.id = 0};
+    int64_t last = 0;
+    enum b_code r = B_OK;
+    while ((r = store_signon_next(c->store, &mine, v.id, &v, err)) == B_OK)
+        last = v.tapped_at > last ? v.tapped_at : last;
+    if (r != B_E_NOT_FOUND || last == 0 || c->now - last < DOUBLE_TAP_SECONDS)
+        return r == B_E_NOT_FOUND ? B_OK : r;
+    return service_signon_end(c, &mine, "tapped-out", err);
 }
 
 enum b_code service_signon_tapped(struct service_change *c,
@@ -531,10 +555,13 @@ enum b_code service_signon_stopped(struct service_change *c, const struct servic
 
 static enum b_code note_swept(struct service_change *c, void *ctx, struct b_err *err)
 {
-    struct store_signon v = {.id = 0};
+    struct store_signon v;
     enum b_code r = B_OK;
     (void)ctx;
-    while ((r = store_signon_expired(c->store, c->now, v.id, &v, err)) == B_OK) {
+    for (int i = 0; i < AT_ONCE; i++) {
+        r = store_signon_expired(c->store, c->now, &v, err);
+        if (r != B_OK)
+            break;
         r = end_one(c, &v, "expired", err);
         if (r != B_OK)
             return r;

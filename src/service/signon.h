@@ -80,8 +80,8 @@ struct service_beginning {
 };
 /* Takes the tap that answers the challenge. party and secret (NULL: whoever opened it kept none)
  * must be those it was opened with. begins: NULL, or a session begins. Journalled, also when
- * refused: B_E_CHALLENGE_OVER, B_E_CHALLENGE_OTHER, B_E_CHALLENGE_UNCHOSEN, B_E_TAP_USED,
- * B_E_TAP_LATE, B_E_TAP_UNDONE; but not B_E_TAP_AWAITED. */
+ * refused: B_E_CHALLENGE_OVER, B_E_CHALLENGE_OTHER, B_E_TAP_USED, B_E_TAP_UNDONE; but not what may
+ * still come: B_E_TAP_AWAITED, B_E_TAP_LATE, B_E_CHALLENGE_UNCHOSEN. */
 B_NODISCARD enum b_code service_challenge_take(struct service *sv, const char *name,
                                                const char *party, const char *secret,
                                                struct service_answer *ret,

@@ -158,6 +158,16 @@ static enum b_code note_signon(struct service_change *c, const struct outcome *o
                                  o->place->first.challenge[0] != '\0', err);
 }
 
+/* What the vault was told that the tap is for, or what the PIN was typed for, is what it answers:
+ * whatever took its place since then waits for another tap. */
+static void keep_wanted(const struct place *p, struct service_wanted *w)
+{
+    bool is_same = w->count == 1 && strcmp(w->first.name, p->answers) == 0;
+    bool is_open = w->count > 1 && p->answers[0] == '\0';
+    if (!is_same && !is_open)
+        w->count = 0;
+}
+
 /* Decides and writes down in one transaction: what was acknowledged before it counts. */
 static enum b_code note_outcome(struct service_change *c, void *ctx, struct b_err *err)
 {
@@ -168,6 +178,7 @@ static enum b_code note_outcome(struct service_change *c, void *ctx, struct b_er
     if (r != B_OK)
         return r;
     if (o->code == B_OK) {
+        keep_wanted(o->place, &v->wanted);
         decide(o->policy, o->station, v, o->has_given_pin, c->now, &d);
         v->retry_at = d.retry_at;
         v->tries_left = o->policy->pin_tries > v->holder.pin_tries
@@ -222,12 +233,8 @@ static enum b_code conclude(struct service *sv, struct outcome *o, struct b_err 
     enum b_code r = service_change(sv, note_outcome, o, err);
     if (r != B_OK)
         return r;
-    const struct service_wanted *w = &o->verdict->wanted;
-    if (o->code == B_E_PIN_REQUIRED || o->code == B_E_PIN_WRONG) {
+    if (o->code == B_E_PIN_REQUIRED || o->code == B_E_PIN_WRONG)
         o->place->tries_left = o->verdict->tries_left;
-        memcpy(o->place->answers, w->count == 1 ? w->first.name : "",
-               w->count == 1 ? sizeof(o->place->answers) : 1);
-    }
     if (o->code != B_OK)
         *err = o->cause;
     return o->code;
@@ -367,6 +374,8 @@ static enum b_code prove(struct service *sv, struct place *p, const struct servi
         enum b_code r = find_parties(sv->store, p, v, err);
         if (r != B_OK)
             return r;
+        (void)snprintf(p->answers, sizeof(p->answers), "%s",
+                       v->wanted.count == 1 ? v->wanted.first.name : "");
         decide(service_policy(sv), station, v, false, service_now(), &d);
         claim(sv, p, station, v, &claims);
         proof.claims = d.verdict == POLICY_GRANT ? &claims : NULL;
@@ -440,6 +449,7 @@ enum b_code service_tap_pin(struct service *sv, struct service_taps *taps,
         o.code = b_err_set(err, B_E_PIN_THROTTLED, 0, "badge %lld", (long long)ret->badge.id);
     if (o.code == B_OK) /* as the PIN before left them */
         o.code = find_parties(sv->store, p, ret, err);
+    keep_wanted(p, &ret->wanted);
     /* A throttled or locked PIN is not even looked at: it says nothing about being right. */
     decide(o.policy, station, ret, false, service_now(), &d);
     ret->retry_at = o.code == B_E_PIN_THROTTLED ? service_now() + 1 : d.retry_at;

@@ -18,7 +18,7 @@ struct place {
     bool is_proven;                  /* waits for its PIN */
     int64_t trying;                  /* the holder whose PIN it has looked at, or 0 */
     int64_t badge;                   /* of a granted tap that is to be re-keyed */
-    char answers[STORE_RANDOM_NAME]; /* the challenge of a tap that waits for its PIN, or "" */
+    char answers[STORE_RANDOM_NAME]; /* the one challenge that waited when it was proved, or "" */
     uint32_t tries_left;
     struct service_tap_first first;
 };

@@ -33,7 +33,7 @@ static enum b_code one(struct statement **st, void (*read)(struct statement *st,
 
 #define CHALLENGE                                                                               \
     "name, party, station, holder_ref, needs_pin, text, secret, state, created_at, expires_at," \
-    " chosen_at, ping_url, ping_token"
+    " chosen_at, ping_url, ping_token, chosen_over"
 
 static void read_challenge(struct statement *st, void *ret)
 {
@@ -44,7 +44,8 @@ static void read_challenge(struct statement *st, void *ret)
                                   .state = (enum store_challenge_state)driver_int(st, 8),
                                   .created_at = driver_int(st, 9),
                                   .expires_at = driver_int(st, 10),
-                                  .chosen_at = driver_int(st, 11)};
+                                  .chosen_at = driver_int(st, 11),
+                                  .chosen_over = driver_int(st, 14)};
     driver_text(st, 1, c->name, sizeof(c->name));
     driver_text(st, 2, c->party, sizeof(c->party));
     driver_text(st, 4, c->holder_ref, sizeof(c->holder_ref));
@@ -57,9 +58,9 @@ static void read_challenge(struct statement *st, void *ret)
 enum b_code store_challenge_put(struct store *s, struct store_challenge *c, struct b_err *err)
 {
     static const char insert[] =
-        "INSERT INTO challenge (" CHALLENGE ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        "INSERT INTO challenge (" CHALLENGE ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     static const char update[] = "UPDATE challenge SET (" CHALLENGE
-                                 ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?";
+                                 ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?";
     struct binder b = {.at = 0};
     enum b_code r = store_prepare(s, c->id == 0 ? insert : update, &b.st, err);
     if (r != B_OK)
@@ -77,6 +78,7 @@ enum b_code store_challenge_put(struct store *s, struct store_challenge *c, stru
     bind_int(&b, c->chosen_at);
     bind_text(&b, c->ping_url);
     bind_text(&b, c->ping_token);
+    bind_int(&b, c->chosen_over);
     if (c->id != 0)
         bind_int(&b, c->id);
     r = store_run(&b.st, err);
@@ -150,6 +152,32 @@ enum b_code store_challenge_of_holder(struct store *s, const char *holder_ref, i
     return each_challenge(st, fn, ctx, err);
 }
 
+enum b_code store_challenge_choose(struct store *s, const struct store_challenge *c, int64_t now,
+                                   struct b_err *err)
+{
+    static const char others[] =
+        "UPDATE challenge SET chosen_at = 0 WHERE state = 0 AND station = ? AND id <> ?";
+    static const char this[] =
+        "UPDATE challenge SET station = ?1, chosen_at = ?3, chosen_over ="
+        " (SELECT max(id) FROM challenge WHERE state = 0 AND (station = ?1 OR id = ?2))"
+        " WHERE id = ?2";
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(s, others, &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_int(st, 1, c->station);
+    driver_bind_int(st, 2, c->id);
+    r = store_run(&st, err);
+    if (r == B_OK)
+        r = store_prepare(s, this, &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_int(st, 1, c->station);
+    driver_bind_int(st, 2, c->id);
+    driver_bind_int(st, 3, now);
+    return store_run(&st, err);
+}
+
 /* --- assertions --------------------------------------------------------------------------------
  */
 
@@ -203,7 +231,8 @@ static void bind_challenge(struct statement *st, const struct store_challenge *c
     driver_bind_int(st, 2, c->station);
     driver_bind_text(st, 3, c->holder_ref);
     driver_bind_int(st, 4, c->needs_pin);
-    driver_bind_int(st, 5, c->created_at);
+    /* What is to be confirmed was shown before the tap. */
+    driver_bind_int(st, 5, c->text[0] != '\0' ? c->chosen_at : c->created_at);
 }
 
 enum b_code store_assertion_take(struct store *s, const struct store_challenge *c, bool takes_open,
@@ -383,18 +412,17 @@ enum b_code store_signon_next(struct store *s, const struct store_signon_of *of,
     return one(&st, read_signon, ret, err);
 }
 
-enum b_code store_signon_expired(struct store *s, int64_t now, int64_t after_id,
-                                 struct store_signon *ret, struct b_err *err)
+enum b_code store_signon_expired(struct store *s, int64_t now, struct store_signon *ret,
+                                 struct b_err *err)
 {
     struct statement *st = NULL;
     enum b_code r = store_prepare(s,
                                   "SELECT id, " SIGNON " FROM signon WHERE ended_at = 0"
-                                  " AND expires_at <= ? AND id > ? ORDER BY id LIMIT 1",
+                                  " AND expires_at <= ? ORDER BY expires_at LIMIT 1",
                                   &st, err);
     if (r != B_OK)
         return r;
     driver_bind_int(st, 1, now);
-    driver_bind_int(st, 2, after_id);
     return one(&st, read_signon, ret, err);
 }
 

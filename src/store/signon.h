@@ -42,10 +42,14 @@ struct store_challenge {
     uint8_t secret[32]; /* SHA-256 of what whoever opened it keeps */
     enum store_challenge_state state;
     int64_t created_at, expires_at;
-    int64_t chosen_at; /* by the person, before others that wait on the station; 0: not */
+    int64_t chosen_at;   /* by the person, before others that wait on the station; 0: not */
+    int64_t chosen_over; /* the number of the newest that waited there then */
 };
 B_NODISCARD enum b_code store_challenge_put(struct store *s, struct store_challenge *c,
                                             struct b_err *err);
+/* It alone is chosen on c->station from now on, before those that wait there now. */
+B_NODISCARD enum b_code store_challenge_choose(struct store *s, const struct store_challenge *c,
+                                               int64_t now, struct b_err *err);
 B_NODISCARD enum b_code store_challenge_by_name(struct store *s, const char *name,
                                                 struct store_challenge *ret, struct b_err *err);
 /* Those that wait and that a tap of this holder on this station may answer, oldest first. A
@@ -122,9 +126,9 @@ struct store_signon_of {
 B_NODISCARD enum b_code store_signon_next(struct store *s, const struct store_signon_of *of,
                                           int64_t after_id, struct store_signon *ret,
                                           struct b_err *err);
-/* The oldest open session after the number whose time is over. B_E_NOT_FOUND (no message): none. */
-B_NODISCARD enum b_code store_signon_expired(struct store *s, int64_t now, int64_t after_id,
-                                             struct store_signon *ret, struct b_err *err);
+/* The open session whose time has been over for longest. B_E_NOT_FOUND (no message): none. */
+B_NODISCARD enum b_code store_signon_expired(struct store *s, int64_t now, struct store_signon *ret,
+                                             struct b_err *err);
 
 /* A relying party was told of the session; again is no error. */
 B_NODISCARD enum b_code store_signon_join(struct store *s, int64_t signon, const char *party,

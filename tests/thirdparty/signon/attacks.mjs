@@ -84,8 +84,20 @@ await check("two browsers on one station: neither gets the tap by chance", async
     }
     const chosen = await second.post("/signon/choose", fields(pages[1].text, "choose-form"));
     is(chosen.status, 303);
-    is((await second.post("/signon/finish", fields(pages[1].text, "finish-form"))).status, 303);
+    has((await second.post("/signon/finish", fields(pages[1].text, "finish-form"))).location, "code=");
     await b.post("/signon/cancel", fields(pages[0].text, "cancel-form"));
+});
+await check("a login that was chosen before another began opens nothing until the person chooses again", async () => {
+    const thief = await browserAt("st0"), victim = await browserAt("st0");
+    const theirs = await thief.follow(authorize());
+    is((await thief.post("/signon/choose", fields(theirs.text, "choose-form"))).status, 303);
+    const mine = await victim.follow(authorize());
+    await tap("anne");
+    const got = await thief.post("/signon/finish", fields(theirs.text, "finish-form"));
+    is(got.location?.includes("code="), false, got.text);
+    await victim.post("/signon/choose", fields(mine.text, "choose-form"));
+    has((await victim.post("/signon/finish", fields(mine.text, "finish-form"))).location, "code=");
+    await thief.post("/signon/cancel", fields(theirs.text, "cancel-form"));
 });
 await check("a session counts where it was begun: its cookie at another station asks for a tap", async () => {
     const page = await b.follow(authorize({ prompt: "login" }));
@@ -355,5 +367,14 @@ await check("relying parties follow a reload; a broken file changes nothing", as
     is(errorAt(await b.go(authorize({ client_id: "fresh", redirect_uri: "https://rp.example/fresh", scope: "x" }))), "invalid_scope");
     await reload(before);
     is((await b.go(authorize({ client_id: "fresh", redirect_uri: "https://rp.example/fresh" }))).status, 400);
+});
+await check("a page that a browser with the station's certificate has open asks the API for nothing", async () => {
+    for (const headers of [{ Origin: "https://evil.example" }, { "Sec-Fetch-Site": "cross-site" }, { Origin: "null" }])
+        for (const path of ["leave", "pair", "browser"])
+            is((await ask(`${api}/v1/station/${path}`, { method: "POST", identity: "st0", headers })).status, 403, path);
+});
+await check("a header that ends after its scheme is nobody's", async () => {
+    is((await token({ code: "x" }, { Authorization: "Basic" })).status, 401);
+    is((await ask(`${issuer}/userinfo`, { headers: { Authorization: "Bearer" } })).status, 401);
 });
 finish();

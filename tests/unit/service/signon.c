@@ -181,6 +181,46 @@ static void of_two_logins_on_a_station_none_is_first_until_the_person_chooses(vo
     desk_expect(take(&a), B_E_TAP_AWAITED); /* it was the other's: one more tap */
 }
 
+static void a_choice_does_not_hold_against_a_login_that_came_after_it(void **state)
+{
+    (void)state;
+    static struct login thief, victim;
+    begin(&thief, &here);
+    MUST(service_challenge_choose(&desk.sv, thief.challenge.name, here.id, &desk_err));
+    begin(&victim, &here);
+    assert_int_equal(look(&victim), SERVICE_CHOOSE);
+    assert_int_equal(look(&thief), SERVICE_CHOOSE);
+    MUST(tap(&card, &here));
+    desk_expect(take(&thief), B_E_CHALLENGE_UNCHOSEN);
+    MUST(service_challenge_choose(&desk.sv, victim.challenge.name, here.id, &desk_err));
+    MUST(take(&victim));
+}
+
+static void of_two_choices_the_later_one_holds(void **state)
+{
+    (void)state;
+    static struct login a, b;
+    begin(&a, &here);
+    begin(&b, &here);
+    MUST(service_challenge_choose(&desk.sv, b.challenge.name, here.id, &desk_err));
+    MUST(service_challenge_choose(&desk.sv, a.challenge.name, here.id, &desk_err));
+    MUST(tap(&card, &here));
+    MUST(take(&a));
+}
+
+static void a_tap_before_a_text_was_shown_does_not_confirm_it(void **state)
+{
+    (void)state;
+    static struct login l, a, b;
+    l = (struct login){.challenge = {.party = "ehr", .station = here.id, .text = "10 mg morphine"}};
+    MUST(service_challenge_open(&desk.sv, &l.challenge, l.secret, &desk_err));
+    begin(&a, &here);
+    begin(&b, &here);
+    MUST(tap(&card, &here)); /* it is nobody's */
+    MUST(service_challenge_choose(&desk.sv, l.challenge.name, here.id, &desk_err));
+    desk_expect(take(&l), B_E_CHALLENGE_UNCHOSEN);
+}
+
 static void a_login_cannot_be_chosen_on_another_station(void **state)
 {
     (void)state;
@@ -458,6 +498,9 @@ int main(void)
         EACH(a_tap_on_another_station_answers_nothing),
         EACH(another_relying_party_or_browser_takes_nothing),
         EACH(of_two_logins_on_a_station_none_is_first_until_the_person_chooses),
+        EACH(a_choice_does_not_hold_against_a_login_that_came_after_it),
+        EACH(of_two_choices_the_later_one_holds),
+        EACH(a_tap_before_a_text_was_shown_does_not_confirm_it),
         EACH(a_login_cannot_be_chosen_on_another_station),
         EACH(a_login_for_somebody_is_not_answered_by_another_badge),
         EACH(a_badge_revoked_between_tap_and_login_gets_no_session),
