@@ -89,6 +89,7 @@ struct taking {
     const char *text;
     struct store_browser cookie;
     struct store_station *station;
+    bool is_refused;
 };
 
 static enum b_code note_taken(struct service_change *c, void *ctx, struct b_err *err)
@@ -98,8 +99,17 @@ static enum b_code note_taken(struct service_change *c, void *ctx, struct b_err 
     uint8_t digest[32];
     digest_of(k->text, digest);
     enum b_code r = store_browser_find(c->store, k->kind, digest, c->now, &b, err);
-    if (r == B_E_NOT_FOUND)
-        return b_err_set(err, B_E_JOIN, 0, "used, wrong, or too old");
+    /* A wrong code is told, since codes can be guessed at; an address that is none costs nobody a
+     * row. */
+    k->is_refused = r == B_E_NOT_FOUND;
+    if (k->is_refused && k->kind == STORE_BROWSER_CODE)
+        return service_log(c,
+                           (struct service_entry){.kind = "browser-join",
+                                                  .outcome = B_E_JOIN,
+                                                  .detail = json_pack("{s:s}", "by", "code")},
+                           err);
+    if (k->is_refused)
+        return B_OK;
     if (r == B_OK)
         r = store_browser_drop(c->store, b.id, err);
     if (r == B_OK)
@@ -133,7 +143,8 @@ enum b_code service_join_take(struct service *sv, enum store_browser_kind kind, 
     }
     draw_secret(ret_cookie);
     digest_of(ret_cookie, k.cookie.digest);
-    return service_change(sv, note_taken, &k, err);
+    enum b_code r = service_change(sv, note_taken, &k, err);
+    return r == B_OK && k.is_refused ? b_err_set(err, B_E_JOIN, 0, "used, wrong, or too old") : r;
 }
 
 enum b_code service_join_station(struct store *s, const char *cookie, int64_t now,
