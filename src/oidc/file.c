@@ -106,10 +106,11 @@ static enum b_code read_beside(const struct place *p, const char *field, const c
     b_wr_bytes(&w, p->path, name[0] != '/' && slash != NULL ? (size_t)(slash - p->path) + 1 : 0);
     b_wr_bytes(&w, name, strlen(name));
     path[w.len] = '\0';
-    return b_file_read(path, max, ret, ret_n, p->err) == B_OK
+    struct b_err cause;
+    return b_file_read(path, max, ret, ret_n, &cause) == B_OK
                ? B_OK
-               : b_err_set(p->err, B_E_CONFIG, 0, "%s: client %s: %s: %.200s", p->path, p->id,
-                           field, path);
+               : b_err_set(p->err, B_E_CONFIG, 0, "%s: client %s: %s: %s", p->path, p->id, field,
+                           cause.msg);
 }
 
 /* The file's first line, without its end. */
@@ -268,9 +269,10 @@ enum b_code oidc_clients_read(const char *path, struct oidc_clients *ret, struct
 {
     char *text = NULL;
     size_t n = 0;
-    enum b_code r = b_file_read(path, FILE_MAX, &text, &n, err);
+    struct b_err cause;
+    enum b_code r = b_file_read(path, FILE_MAX, &text, &n, &cause);
     if (r != B_OK)
-        return b_err_set(err, B_E_CONFIG, 0, "%s: the relying parties' file cannot be read", path);
+        return b_err_set(err, B_E_CONFIG, 0, "the relying parties' file: %s", cause.msg);
     r = oidc_clients_parse(path, text, n, ret, err);
     free(text);
     return r;
