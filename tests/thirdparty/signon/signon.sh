@@ -121,6 +121,7 @@ export CLIENTS=$home/clients.yaml SERVER_PID=$server_pid LISTENER=$listener SERV
 export SHOTS=${SHOTS:-$PWD/signon-pages} WORK=$work ISSUER=https://localhost:$pages API=https://localhost:$port SECRET=$secret NODE_EXTRA_CA_CERTS=$home/pki/ca.pem
 export CLIENTS=$home/clients.yaml TERMINAL=$here/../../support/terminal.py PAGE_BLOCK=$here/../../support/page-block RUNG_PORT=$((pages + 1)) SERVER_CERT=$home/pki/server.pem SERVER_KEY=$home/pki/server.key
 export HOSPITAL=$home SERVER_PID=$server_pid AGENT_PID=${agents[0]}
+export NODE_OPTIONS=--experimental-global-webcrypto # Node 18, Debian 12's, has it behind this
 node "$work/$1" "${@:2}"
 status=$?
 [ $status = 0 ] || { sed "s/^/# server: /" "$work/server.log" | tail -20; [ ! -e "${party:-}/log" ] || sed "s/^/# party: /" "$party/log" | tail -20; tessere outbox list 2>&1 | sed "s/^/# /"; }
