@@ -277,8 +277,6 @@ void http_give_reader_back(struct http_server *s, struct store **reader);
 B_NODISCARD enum b_code http_check_origin(const struct http_request *r, struct b_err *err);
 /* Gives the call's reader of the store back before the end, for a handler that waits long. */
 void http_return_reader(struct http_call *c);
-/* Whether a route could match, before a body is taken in. */
-bool http_has_path(const char *url);
 int http_status_of(enum b_code code);
 /* scim.c: a failure as RFC 7644 §3.12 has it. NULL: out of memory. */
 json_t *http_scim_error(const struct b_err *err);

@@ -156,19 +156,3 @@ enum b_code service_join_station(struct store *s, const char *cookie, int64_t no
     enum b_code r = store_browser_find(s, STORE_BROWSER_COOKIE, digest, now, &b, err);
     return r == B_OK ? store_station_by_id(s, b.station, ret, err) : r;
 }
-
-static enum b_code note_left(struct service_change *c, void *ctx, struct b_err *err)
-{
-    struct store_browser b;
-    uint8_t digest[32];
-    digest_of(ctx, digest);
-    enum b_code r = store_browser_find(c->store, STORE_BROWSER_COOKIE, digest, c->now, &b, err);
-    if (r == B_OK)
-        r = store_browser_drop(c->store, b.id, err);
-    return r == B_E_NOT_FOUND ? B_OK : r;
-}
-
-enum b_code service_join_leave(struct service *sv, const char *cookie, struct b_err *err)
-{
-    return service_change(sv, note_left, (void *)(uintptr_t)cookie, err);
-}

@@ -39,7 +39,5 @@ B_NODISCARD enum b_code service_join_take(struct service *sv, enum store_browser
 /* The station of a browser's cookie. B_E_NOT_FOUND (no message). */
 B_NODISCARD enum b_code service_join_station(struct store *s, const char *cookie, int64_t now,
                                              struct store_station *ret, struct b_err *err);
-B_NODISCARD enum b_code service_join_leave(struct service *sv, const char *cookie,
-                                           struct b_err *err);
 
 #endif

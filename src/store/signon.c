@@ -438,26 +438,6 @@ enum b_code store_signon_join(struct store *s, int64_t signon, const char *party
     return store_run(&st, err);
 }
 
-enum b_code store_signon_each_party(struct store *s, int64_t signon,
-                                    bool (*fn)(void *ctx, const char *party), void *ctx,
-                                    struct b_err *err)
-{
-    char party[STORE_NAME_MAX];
-    struct statement *st = NULL;
-    enum b_code r = store_prepare(
-        s, "SELECT party FROM signon_party WHERE signon = ? ORDER BY party", &st, err);
-    if (r != B_OK)
-        return r;
-    driver_bind_int(st, 1, signon);
-    while ((r = driver_step(st, err)) == B_OK) {
-        driver_text(st, 0, party, sizeof(party));
-        if (!fn(ctx, party))
-            break;
-    }
-    driver_finish(&st);
-    return r == B_E_NOT_FOUND ? B_OK : r;
-}
-
 enum b_code store_signon_forget(struct store *s, int64_t before, struct b_err *err)
 {
     static const char *const sql[] = {

@@ -133,9 +133,6 @@ B_NODISCARD enum b_code store_signon_expired(struct store *s, int64_t now, struc
 /* A relying party was told of the session; again is no error. */
 B_NODISCARD enum b_code store_signon_join(struct store *s, int64_t signon, const char *party,
                                           struct b_err *err);
-B_NODISCARD enum b_code store_signon_each_party(struct store *s, int64_t signon,
-                                                bool (*fn)(void *ctx, const char *party), void *ctx,
-                                                struct b_err *err);
 
 /* Forgets challenges, assertions and sessions that ended before then. */
 B_NODISCARD enum b_code store_signon_forget(struct store *s, int64_t before, struct b_err *err);
