@@ -36,7 +36,9 @@ for vector in "$VECTORS"/*/; do
     cp "$vector/anne.card" "$vector/bruno.card" "$work/"
     check "$name: its badge taps" taps anne ok
     check "$name: the one that was revoked is refused" taps bruno badge-revoked
-    check "$name: its badge counts as handed over" bash -c "'$TESSERE' --home '$home' stock list --json | grep -q '\"issued\": 2'"
+    # Before 0.1.0 nothing told encoded from handed over, and those badges count as handed over.
+    case $name in schema*) issued=2 ;; *) issued=0 ;; esac
+    check "$name: $issued badges count as handed over" bash -c "'$TESSERE' --home '$home' stock list --json | grep -q '\"issued\": $issued'"
     "$TESSERE_CARD" new --ev ev2 --uid 04A1B2C3D4E5F8 "$work/new.card" >/dev/null
     check "$name: another is encoded" on new badge enrol --ref chloe --name Chloe --yes
     check "$name: and taps" taps new ok
