@@ -116,7 +116,7 @@ for i in 0 1; do
 done
 quiet openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=rp.example -keyout "$work/rp.key" -out "$work/rp.pem"
 ln -s "$MODULES/node_modules" "$work/node_modules"
-cp "$here"/*.mjs "$here"/*.py "$work"
+cp "$here"/*.mjs "$here"/*.py "$here"/../../../bench/*.mjs "$work"
 export CLIENTS=$home/clients.yaml SERVER_PID=$server_pid LISTENER=$listener SERVER_CERT=$home/pki/server.pem SERVER_KEY=$home/pki/server.key
 export SHOTS=${SHOTS:-$PWD/signon-pages} WORK=$work ISSUER=https://localhost:$pages API=https://localhost:$port SECRET=$secret NODE_EXTRA_CA_CERTS=$home/pki/ca.pem
 export CLIENTS=$home/clients.yaml TERMINAL=$here/../../support/terminal.py PAGE_BLOCK=$here/../../support/page-block RUNG_PORT=$((pages + 1)) SERVER_CERT=$home/pki/server.pem SERVER_KEY=$home/pki/server.key
