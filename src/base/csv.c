@@ -144,3 +144,14 @@ enum b_code b_csv_next(struct b_csv *c, struct b_csv_record *ret, struct b_err *
         pass_line_end(c, end);
     return r;
 }
+
+void b_csv_put(struct b_wr *w, const char *text)
+{
+    b_wr_u8(w, '"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"')
+            b_wr_u8(w, '"');
+        b_wr_u8(w, (uint8_t)*text);
+    }
+    b_wr_u8(w, '"');
+}

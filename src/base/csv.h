@@ -35,4 +35,7 @@ void b_csv_open(struct b_csv *c, const void *p, size_t n, enum b_csv_encoding en
  * the byte on in the line ("byte 7: ..."); ret says in which line and field. */
 B_NODISCARD enum b_code b_csv_next(struct b_csv *c, struct b_csv_record *ret, struct b_err *err);
 
+/* Writes text as one field, in quotes with those inside doubled. Whether it fits is w's. */
+void b_csv_put(struct b_wr *w, const char *text);
+
 #endif

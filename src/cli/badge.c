@@ -116,6 +116,27 @@ enum b_code cli_badge_takeover(struct cli *c, struct b_err *err)
 /* --- in the store
  * ------------------------------------------------------------------------------------------- */
 
+/* As `fleet import` takes it in, so that the badges can be adopted from it one day. */
+static bool list_row(const struct store_badge *b)
+{
+    static const char *const status[] = {[STORE_BADGE_ENROLLING] = "active",
+                                         [STORE_BADGE_ACTIVE] = "active",
+                                         [STORE_BADGE_SUSPENDED] = "suspended",
+                                         [STORE_BADGE_REVOKED] = "revoked"};
+    char uid[15], row[4 * STORE_TEXT_MAX + 64];
+    struct b_wr w = b_wr_from(row, sizeof(row));
+    static const uint8_t none[sizeof(b->uid)];
+    if (b->state == STORE_BADGE_BLANKED || memcmp(b->uid, none, sizeof(none)) == 0)
+        return true; /* nobody's, or torn before the card told its UID */
+    b_hex(uid, b->uid, sizeof(b->uid));
+    b_csv_put(&w, b->holder_ref);
+    b_wr_u8(&w, ',');
+    b_csv_put(&w, b->holder_name);
+    b_check(b_wr_ok(&w));
+    (void)printf("%s,%.*s,%s,%lld\r\n", uid, (int)w.len, row, status[b->state], (long long)b->id);
+    return !cli_is_stopped(NULL);
+}
+
 static bool list_one(void *ctx, const struct store_badge *b)
 {
     struct cli *c = ctx;
@@ -124,6 +145,8 @@ static bool list_one(void *ctx, const struct store_badge *b)
         (void)json_array_append_new(json_object_get(c->out, "badges"), cli_json_badge(b));
         return true;
     }
+    if (cli_has(c, CLI_OPT_CSV))
+        return list_row(b);
     static const enum cli_color colors[] = {CLI_YELLOW, CLI_GREEN, CLI_YELLOW, CLI_RED, CLI_PLAIN};
     b_hex(uid, b->uid, sizeof(b->uid));
     cli_time(b->tapped_at, at, sizeof(at));
@@ -163,8 +186,11 @@ enum b_code cli_badge_list(struct cli *c, struct b_err *err)
     if (c->out != NULL)
         (void)json_object_set_new(c->out, "badges", json_array());
     const char *state = _("state");
-    cli_say(c, CLI_BOLD, "%5s  %-14s  %-*s  %-19s  %s\n", _("badge"), "UID", cli_width(state, 10),
-            state, _("last tap"), _("holder"));
+    if (c->out == NULL && cli_has(c, CLI_OPT_CSV))
+        (void)printf("uid,ref,name,status,note\r\n");
+    else
+        cli_say(c, CLI_BOLD, "%5s  %-14s  %-*s  %-19s  %s\n", _("badge"), "UID",
+                cli_width(state, 10), state, _("last tap"), _("holder"));
     return cli_is_far(c) ? each_far(c, err)
                          : store_badge_each(c->service.store, 0, c->options[CLI_OPT_HOLDER],
                                             list_one, c, err);

@@ -98,18 +98,15 @@ struct line {
     int64_t badge, at;
 };
 
-/* A field that a spreadsheet would take for a formula is quoted as text. */
+/* A field that a spreadsheet would take for a formula is marked as text. */
 static void print_field(const char *text, const char *after)
 {
-    (void)putchar('"');
-    if (strchr("=+-@\t\r", text[0]) != NULL && text[0] != '\0')
-        (void)putchar('\'');
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
-            (void)putchar('"');
-        (void)putchar(*text);
-    }
-    (void)printf("\"%s", after);
+    char marked[STORE_TEXT_MAX + 1], field[2 * sizeof(marked) + 2];
+    struct b_wr w = b_wr_from(field, sizeof(field));
+    bool is_formula = text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
+    (void)snprintf(marked, sizeof(marked), "%s%s", is_formula ? "'" : "", text);
+    b_csv_put(&w, marked);
+    (void)printf("%.*s%s", (int)w.len, field, after);
 }
 
 static void print_csv(const struct line *l, const char *at)

@@ -96,18 +96,6 @@ void cli_labels_close(struct cli_labels *l)
     *l = (struct cli_labels){.fd = -1};
 }
 
-/* In quotes, with those inside doubled (RFC 4180). */
-static void quote(struct b_wr *w, const char *text)
-{
-    b_wr_u8(w, '"');
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
-            b_wr_u8(w, '"');
-        b_wr_u8(w, (uint8_t)*text);
-    }
-    b_wr_u8(w, '"');
-}
-
 enum b_code cli_labels_add(struct cli_labels *l, const struct store_badge *b, struct b_err *err)
 {
     char line[1024], uid[15], at[24], start[128];
@@ -119,9 +107,9 @@ enum b_code cli_labels_add(struct cli_labels *l, const struct store_badge *b, st
     int n = snprintf(start, sizeof(start), "%lld,%s,%.*s,", (long long)b->id, uid,
                      (int)b->serial_len, (const char *)b->serial);
     b_wr_bytes(&w, start, (size_t)n);
-    quote(&w, b->holder_ref);
+    b_csv_put(&w, b->holder_ref);
     b_wr_u8(&w, ',');
-    quote(&w, b->holder_name);
+    b_csv_put(&w, b->holder_name);
     b_wr_u8(&w, ',');
     b_wr_bytes(&w, at, strlen(at));
     b_wr_u8(&w, '\n');

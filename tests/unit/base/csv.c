@@ -144,6 +144,23 @@ static void what_is_too_long_is_refused(void **state)
     }
 }
 
+static void what_is_written_is_read_again(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"Martin", "a, b; \"c\"", "", "\"", "=1"};
+    char line[128];
+    for (size_t i = 0; i < B_COUNT(texts); i++) {
+        struct b_wr w = b_wr_from(line, sizeof(line));
+        b_csv_put(&w, texts[i]);
+        b_wr_bytes(&w, ",x\n", sizeof(",x\n")); /* with its NUL */
+        assert_true(b_wr_ok(&w));
+        read_text(line, B_CSV_UTF8);
+        assert_int_equal(b_csv_next(&csv, &record, &err), B_OK);
+        assert_int_equal(record.count, 2);
+        assert_string_equal(record.fields[0], texts[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +172,7 @@ int main(void)
         cmocka_unit_test(what_is_no_character_is_refused),
         cmocka_unit_test(quotes_that_do_not_fit_are_named),
         cmocka_unit_test(what_is_too_long_is_refused),
+        cmocka_unit_test(what_is_written_is_read_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
