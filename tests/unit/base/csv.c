@@ -147,7 +147,7 @@ static void what_is_too_long_is_refused(void **state)
 static void what_is_written_is_read_again(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"Martin", "a, b; \"c\"", "", "\"", "=1"};
+    static const char *const texts[] = {"Martin", "a, b: \"c\"", "", "\"", "=1"};
     char line[128];
     for (size_t i = 0; i < B_COUNT(texts); i++) {
         struct b_wr w = b_wr_from(line, sizeof(line));
