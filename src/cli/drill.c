@@ -193,6 +193,17 @@ static enum b_code tap(struct drill *d, struct b_err *err)
     return r;
 }
 
+/* After the time is taken: it proves the masters, and is no part of coming back. */
+static enum b_code sample(struct drill *d, struct b_err *err)
+{
+    enum b_code r = service_drill_sample(&d->c->service, &d->there.service, &d->result.sample, err);
+    if (r == B_OK && d->result.sample > 0)
+        cli_say(d->c, CLI_PLAIN,
+                _("  %u badges drawn: the masters that came back make their keys\n"),
+                d->result.sample);
+    return r;
+}
+
 /* --- the evidence ------------------------------------------------------------------------------
  */
 
@@ -217,10 +228,11 @@ static enum b_code tell(struct drill *d, struct b_err *err)
                 _("Without the masters: no badge was tried, and the RTO is that of the data."));
     if (c->out != NULL)
         (void)json_object_update_new(
-            c->out, json_pack("{s:s, s:f, s:I, s:I, s:i, s:b, s:I}", "backup", k->copy,
-                              "rto_seconds", rto, "rpo_seconds", (json_int_t)k->rpo_s,
-                              "rpo_entries", (json_int_t)k->rpo_entries, "masters", (int)k->masters,
-                              "tap", k->has_tapped, "entry", (json_int_t)entry));
+            c->out,
+            json_pack("{s:s, s:f, s:I, s:I, s:i, s:b, s:i, s:I}", "backup", k->copy, "rto_seconds",
+                      rto, "rpo_seconds", (json_int_t)k->rpo_s, "rpo_entries",
+                      (json_int_t)k->rpo_entries, "masters", (int)k->masters, "tap", k->has_tapped,
+                      "sample", (int)k->sample, "entry", (json_int_t)entry));
     return B_OK;
 }
 
@@ -262,6 +274,8 @@ enum b_code cli_drill_restore(struct cli *c, struct b_err *err)
     if (r == B_OK && has_masters)
         r = tap(&d, err);
     d.result.rto_ms = now_ms() - start;
+    if (r == B_OK && has_masters)
+        r = sample(&d, err);
     throw_away(&d);
     return r == B_OK ? tell(&d, err) : r;
 }
@@ -281,10 +295,10 @@ static bool list_one(void *ctx, const struct service_drill *k)
     if (c->out != NULL)
         (void)json_array_append_new(
             json_object_get(c->out, "drills"),
-            json_pack("{s:I, s:s, s:f, s:I, s:I, s:i, s:b}", "at", (json_int_t)k->at, "backup",
+            json_pack("{s:I, s:s, s:f, s:I, s:I, s:i, s:b, s:i}", "at", (json_int_t)k->at, "backup",
                       k->copy, "rto_seconds", (double)k->rto_ms / 1000, "rpo_seconds",
                       (json_int_t)k->rpo_s, "rpo_entries", (json_int_t)k->rpo_entries, "masters",
-                      (int)k->masters, "tap", k->has_tapped));
+                      (int)k->masters, "tap", k->has_tapped, "sample", (int)k->sample));
     return true;
 }
 

@@ -170,6 +170,18 @@ void crypto_cmac_final(struct crypto_cmac *c, uint8_t *out)
     copy_block(out, c->chain, block);
 }
 
+void crypto_kcv(const struct crypto_key *key, uint8_t out[static CRYPTO_KCV])
+{
+    static const uint8_t zeros[16];
+    struct crypto_cmac cmac;
+    uint8_t mac[16];
+    crypto_cmac_begin(&cmac, key, NULL);
+    crypto_cmac_update(&cmac, zeros, sizeof(zeros));
+    crypto_cmac_final(&cmac, mac);
+    b_wipe(&cmac, sizeof(cmac));
+    memcpy(out, mac, CRYPTO_KCV);
+}
+
 void crypto_cmac_two(const struct crypto_key *key, const uint8_t *m, uint8_t *out)
 {
     key->engine->mac_two(key, m, key->k1, out);

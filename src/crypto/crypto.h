@@ -58,6 +58,10 @@ void crypto_cmac_update(struct crypto_cmac *c, const void *p, size_t n);
 /* out gets a whole block (8 or 16 bytes). */
 void crypto_cmac_final(struct crypto_cmac *c, uint8_t *out);
 
+/* CMAC-0, by which people compare keys: the first three bytes of the CMAC of a block of zeros. */
+enum { CRYPTO_KCV = 3 };
+void crypto_kcv(const struct crypto_key *key, uint8_t out[static CRYPTO_KCV]);
+
 /* CMAC of exactly two blocks, out a whole block: what EV2 session keys are made of. */
 void crypto_cmac_two(const struct crypto_key *key, const uint8_t *m, uint8_t *out);
 

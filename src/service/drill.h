@@ -13,7 +13,13 @@ struct service_drill {
     uint64_t rpo_entries; /* of the journal that it lacked */
     unsigned masters; /* that came back from the shares, each with its check value; 0: not tried */
     bool has_tapped;  /* a badge was encoded and granted by them */
+    unsigned sample;  /* badges for which they make the key that the establishment's token makes */
 };
+/* Draws some badges of the restored establishment and compares the check value of the key by which
+ * each taps with what the live one's vault makes of it. *ret: how many could be compared; none
+ * where those keys stay in the token. B_E_KCV_DIFFERS names the first badge that differs. */
+B_NODISCARD enum b_code service_drill_sample(struct service *live, struct service *restored,
+                                             unsigned *ret, struct b_err *err);
 B_NODISCARD enum b_code service_drill_note(struct service *sv, const struct service_drill *d,
                                            uint64_t *ret_entry, struct b_err *err);
 /* All that were held, oldest first. fn returns false to end. */

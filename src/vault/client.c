@@ -143,23 +143,48 @@ void vault_session_close(struct vault *v, uint32_t session)
 
 /* --- taps ------------------------------------------------------------------------------------- */
 
+/* Whose key it is: what the rows tap_open and tap_check have in common. */
+static void put_facts(struct wire_out *o, const struct vault_tap *tap)
+{
+    const struct profile *p = tap->profile;
+    int key_no = profile_key_no(p, KEY_ROLE_AUTH);
+    b_check(key_no >= 0);
+    wire_put_string(o, p->diversification);
+    wire_put_u32(o, p->aid);
+    wire_put_u8(o, (uint8_t)key_no);
+    wire_put_bytes(o, tap->uid, tap->uid_len);
+    wire_put_bytes(o, tap->serial, tap->serial_len);
+    wire_put_bytes(o, p->system, p->system_len);
+}
+
+enum b_code vault_tap_check(struct vault *v, const struct vault_tap *tap,
+                            uint8_t ret[static CRYPTO_KCV], struct b_err *err)
+{
+    LANE *k = vault_lane_take(v);
+    struct wire_out o = vault_lane_begin(k, VAULT_MSG_TAP_CHECK);
+    struct wire_in in;
+    wire_put_u8(&o, tap->generation);
+    put_facts(&o, tap);
+    wire_put_bytes(&o, tap->stored, tap->stored_len);
+    enum b_code r = vault_lane_call(k, &o, &in, err);
+    if (r != B_OK)
+        return r;
+    struct b_rd kcv = wire_get_bytes(&in);
+    if (!wire_in_end(&in) || kcv.left != CRYPTO_KCV)
+        return vault_lane_misread(k, "tap_check", err);
+    b_rd_bytes(&kcv, ret, CRYPTO_KCV);
+    return B_OK;
+}
+
 enum b_code vault_tap_open(struct vault *v, const struct vault_tap *tap, uint32_t *ret_tap,
                            char *name, uint8_t frame[static 32], struct b_err *err)
 {
     LANE *k = vault_lane_take(v);
     struct wire_out o = vault_lane_begin(k, VAULT_MSG_TAP_OPEN);
     struct wire_in in;
-    const struct profile *p = tap->profile;
-    int key_no = profile_key_no(p, KEY_ROLE_AUTH);
-    b_check(key_no >= 0);
     wire_put_u8(&o, tap->how == DF_AUTH_AES ? 1 : 0);
     wire_put_u8(&o, tap->generation);
-    wire_put_string(&o, p->diversification);
-    wire_put_u32(&o, p->aid);
-    wire_put_u8(&o, (uint8_t)key_no);
-    wire_put_bytes(&o, tap->uid, tap->uid_len);
-    wire_put_bytes(&o, tap->serial, tap->serial_len);
-    wire_put_bytes(&o, p->system, p->system_len);
+    put_facts(&o, tap);
     wire_put_bytes(&o, tap->challenge, sizeof(tap->challenge));
     wire_put_string(&o, tap->place);
     wire_put_bytes(&o, tap->stored, tap->stored_len);

@@ -223,6 +223,41 @@ static void name_tap(struct vaultd *d, struct tap *t, const char *place)
     b_hex(t->name + strlen(t->name), random, sizeof(random));
 }
 
+/* Whose key, as the place is told it. */
+static enum b_code take_facts(struct tap *t, const struct vaultd_tap_facts *facts,
+                              struct b_err *err)
+{
+    struct b_wr input = b_wr_from(t->input, sizeof(t->input));
+    t->generation = facts->generation;
+    enum b_code r = crypto_div_input(facts->diversification, &facts->facts, &input, err);
+    t->input_len = (uint8_t)input.len;
+    return r;
+}
+
+enum b_code vaultd_tap_check(struct vaultd *d, const struct vaultd_tap_facts *facts,
+                             struct wire_out *answer, struct b_err *err)
+{
+    uint32_t id = 0;
+    struct tap *t = take_place(d, &id);
+    if (t == NULL)
+        return b_err_set(err, B_E_VAULT_BUSY, 0, "too many taps are under way");
+    uint8_t kcv[CRYPTO_KCV];
+    enum b_code r = take_facts(t, facts, err);
+    if (r == B_OK && stays_in_token(d, t))
+        r = b_err_set(err, B_E_REFUSED, 0, "a key that stays in the token has no check value here");
+    if (r == B_OK)
+        r = derive(d, t, facts, err);
+    if (r == B_OK) {
+        struct crypto_key key; /* the stack is overwritten after each message */
+        crypto_key_init(&key, CRYPTO_AES128, t->key);
+        crypto_kcv(&key, kcv);
+        crypto_key_drop(&key);
+        wire_put_bytes(answer, kcv, sizeof(kcv));
+    }
+    leave(d, t, TAP_FREE);
+    return r;
+}
+
 enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *facts,
                             struct wire_out *answer, struct b_err *err)
 {
@@ -231,18 +266,15 @@ enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *fac
     if (t == NULL)
         return b_err_set(err, B_E_VAULT_BUSY, 0, "too many taps are under way");
     uint8_t frame[DF_PROVE_TOKEN];
-    struct b_wr input = b_wr_from(t->input, sizeof(t->input));
     t->since_us = d->now_us();
     t->is_proven = false;
     t->wrong_pins = 0;
     name_tap(d, t, facts->place);
-    t->generation = facts->generation;
     if (facts->facts.serial_len > 0)
         b_hex(t->card, facts->facts.serial, facts->facts.serial_len);
     else
         b_hex(t->card, facts->facts.uid, facts->facts.uid_len);
-    enum b_code r = crypto_div_input(facts->diversification, &facts->facts, &input, err);
-    t->input_len = (uint8_t)input.len;
+    enum b_code r = take_facts(t, facts, err);
     if (r == B_OK)
         r = make_frame(d, t, facts, frame, err);
     if (r == B_OK) {

@@ -155,6 +155,11 @@ size_t vault_stored_badge(const struct crypto_div_profile *rule,
 B_NODISCARD enum b_code vault_tap_open(struct vault *v, const struct vault_tap *tap,
                                        uint32_t *ret_tap, char *name, uint8_t frame[static 32],
                                        struct b_err *err);
+/* The check value (CMAC-0) of the key that such a tap would be by: two vaults that give the same
+ * one have the same masters for this badge. how, is_guess, challenge and place are not used.
+ * B_E_REFUSED for a key that stays in the token. */
+B_NODISCARD enum b_code vault_tap_check(struct vault *v, const struct vault_tap *tap,
+                                        uint8_t ret[static CRYPTO_KCV], struct b_err *err);
 /* What an assertion is to say besides what the vault knows. Empty texts are left out. subject: the
  * holder's reference. */
 enum { VAULT_REF_MAX = 64 };

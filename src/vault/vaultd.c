@@ -197,39 +197,64 @@ static enum b_code handle_session_close(struct vaultd *d, struct wire_in *in, st
     return B_OK;
 }
 
-static enum b_code handle_tap_open(struct vaultd *d, struct wire_in *in, struct wire_out *out,
-                                   struct b_err *err)
+/* Whose key it is: what the rows tap_open and tap_check have in common. */
+static void take_facts(struct wire_in *in, struct vaultd_tap_facts *f)
 {
     char name[PROFILE_ID_MAX];
-    struct vaultd_tap_facts f = {.how = wire_get_u8(in) == 0 ? DF_AUTH_EV2_FIRST : DF_AUTH_AES};
-    f.generation = wire_get_u8(in);
     wire_get_string(in, name, sizeof(name));
+    f->diversification = crypto_div_find(name);
     df_aid aid = wire_get_u32(in);
-    f.facts.key_no = wire_get_u8(in);
+    f->facts.key_no = wire_get_u8(in);
     struct b_rd uid = wire_get_bytes(in);
     struct b_rd serial = wire_get_bytes(in);
     struct b_rd system = wire_get_bytes(in);
+    f->is_misread = aid > 0xFFFFFF || uid.left > sizeof(f->facts.uid) ||
+                    serial.left > sizeof(f->facts.serial) || system.left > sizeof(f->facts.system);
+    if (f->is_misread)
+        return;
+    struct b_wr wire_aid = b_wr_from(f->facts.aid, sizeof(f->facts.aid));
+    b_wr_le24(&wire_aid, aid);
+    f->facts.uid_len = (uint8_t)uid.left;
+    b_rd_bytes(&uid, f->facts.uid, uid.left);
+    f->facts.serial_len = (uint8_t)serial.left;
+    b_rd_bytes(&serial, f->facts.serial, serial.left);
+    f->facts.system_len = (uint8_t)system.left;
+    b_rd_bytes(&system, f->facts.system, system.left);
+}
+
+static enum b_code check_facts(const struct vaultd_tap_facts *f, struct b_err *err)
+{
+    return f->diversification != NULL
+               ? B_OK
+               : b_err_set(err, B_E_PROFILE_RULE, 0, "there is no such diversification profile");
+}
+
+static enum b_code handle_tap_open(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                   struct b_err *err)
+{
+    struct vaultd_tap_facts f = {.how = wire_get_u8(in) == 0 ? DF_AUTH_EV2_FIRST : DF_AUTH_AES};
+    f.generation = wire_get_u8(in);
+    take_facts(in, &f);
     f.challenge = wire_get_bytes(in);
     wire_get_string(in, f.place, sizeof(f.place));
     f.stored = wire_get_bytes(in);
     f.is_guess = wire_get_bool(in);
-    if (!wire_in_end(in) || f.challenge.left != DF_PROVE_BLOCK || aid > 0xFFFFFF ||
-        uid.left > sizeof(f.facts.uid) || serial.left > sizeof(f.facts.serial) ||
-        system.left > sizeof(f.facts.system))
+    if (!wire_in_end(in) || f.is_misread || f.challenge.left != DF_PROVE_BLOCK)
         return broken(err);
-    struct b_wr wire_aid = b_wr_from(f.facts.aid, sizeof(f.facts.aid));
-    b_wr_le24(&wire_aid, aid);
-    f.facts.uid_len = (uint8_t)uid.left;
-    b_rd_bytes(&uid, f.facts.uid, uid.left);
-    f.facts.serial_len = (uint8_t)serial.left;
-    b_rd_bytes(&serial, f.facts.serial, serial.left);
-    f.facts.system_len = (uint8_t)system.left;
-    b_rd_bytes(&system, f.facts.system, system.left);
-    f.diversification = crypto_div_find(name);
-    if (f.diversification == NULL)
-        return b_err_set(err, B_E_PROFILE_RULE, 0, "there is no diversification profile %.32s",
-                         name);
-    return vaultd_tap_open(d, &f, out, err);
+    enum b_code r = check_facts(&f, err);
+    return r == B_OK ? vaultd_tap_open(d, &f, out, err) : r;
+}
+
+static enum b_code handle_tap_check(struct vaultd *d, struct wire_in *in, struct wire_out *out,
+                                    struct b_err *err)
+{
+    struct vaultd_tap_facts f = {.generation = wire_get_u8(in)};
+    take_facts(in, &f);
+    f.stored = wire_get_bytes(in);
+    if (!wire_in_end(in) || f.is_misread)
+        return broken(err);
+    enum b_code r = check_facts(&f, err);
+    return r == B_OK ? vaultd_tap_check(d, &f, out, err) : r;
 }
 
 static enum b_code handle_tap_prove(struct vaultd *d, struct wire_in *in, struct wire_out *out,

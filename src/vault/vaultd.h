@@ -214,9 +214,13 @@ struct vaultd_tap_facts {
     struct b_rd stored;          /* the wrapped key, where the generation is stored */
     bool is_guess;               /* the card has not told the generation */
     char place[VAULT_TAP_PLACE]; /* how the tap's name begins */
+    bool is_misread;             /* a field of the message did not fit */
 };
 enum b_code vaultd_tap_open(struct vaultd *d, const struct vaultd_tap_facts *facts,
                             struct wire_out *answer, struct b_err *err);
+/* The check value of the key that such a tap would be by. challenge and place are not used. */
+enum b_code vaultd_tap_check(struct vaultd *d, const struct vaultd_tap_facts *facts,
+                             struct wire_out *answer, struct b_err *err);
 /* claims: NULL, or what to assert. keeps: the tap goes on with its PIN. */
 struct vaultd_proof {
     struct b_rd bytes;

@@ -289,7 +289,7 @@ check "its evidence has RTO and RPO as numbers" python3 -c "
 import json
 d = json.load(open('$work/drill.json'))
 assert 0 < d['rto_seconds'] < 120 and 0 <= d['rpo_seconds'] < 600 and d['rpo_entries'] > 0, d
-assert d['tap'] is True and d['masters'] >= 6, d"
+assert d['tap'] is True and d['masters'] >= 6 and d['sample'] > 0, d"
 check "the journal has them, and is whole" bash -c "
     '$TESSERE' --home '$home' --json journal prove \$(python3 -c \"import json; print(json.load(open('$work/drill.json'))['entry'])\") | grep -q rto_ms &&
         '$TESSERE' --home '$home' journal verify"

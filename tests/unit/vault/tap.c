@@ -175,6 +175,29 @@ static enum b_code open_tap(uint32_t *ret, uint8_t frame[static 32])
     return B_OK;
 }
 
+static enum b_code check_value(const uint8_t of[static 7], uint8_t ret[static CRYPTO_KCV])
+{
+    struct request q;
+    struct wire_in in;
+    struct wire_out *o = begin(&q, VAULT_MSG_TAP_CHECK);
+    wire_put_u8(o, 1);
+    wire_put_string(o, "uid-aid-system");
+    wire_put_u32(o, 0xF51234);
+    wire_put_u8(o, 1);
+    wire_put_bytes(o, of, 7);
+    wire_put_bytes(o, NULL, 0);
+    wire_put_bytes(o, "TESS", 4);
+    wire_put_bytes(o, NULL, 0);
+    enum b_code r = finish(&q, VAULT_MSG_TAP_CHECK, &in);
+    if (r != B_OK)
+        return r;
+    struct b_rd kcv = wire_get_bytes(&in);
+    assert_int_equal(kcv.left, CRYPTO_KCV);
+    b_rd_bytes(&kcv, ret, CRYPTO_KCV);
+    assert_true(wire_in_end(&in));
+    return B_OK;
+}
+
 /* What the card answers to a frame: it checks its own random number first. */
 static void card_answers(const uint8_t frame[static 32], uint8_t proof[static 32])
 {
@@ -997,6 +1020,28 @@ static void the_same_master_gives_the_same_keys_again(void **state)
     assert_memory_not_equal(id->assertion_public, id->pin_public, 65);
 }
 
+static void the_check_value_is_that_of_the_key_that_the_card_has(void **state)
+{
+    (void)state;
+    static const uint8_t another[7] = {4, 1, 2, 3, 4, 5, 7};
+    uint8_t told[CRYPTO_KCV], ours[CRYPTO_KCV], theirs[CRYPTO_KCV];
+    make_card();
+    crypto_kcv(&card_key, ours);
+    assert_int_equal(check_value(uid, told), B_OK);
+    assert_memory_equal(told, ours, sizeof(ours));
+    assert_int_equal(check_value(another, theirs), B_OK);
+    assert_memory_not_equal(theirs, ours, sizeof(ours));
+    keyring.fails = B_E_TOKEN_FAILED;
+    assert_int_equal(check_value(uid, told), B_E_TOKEN_FAILED);
+}
+
+static void no_check_value_is_told_of_a_key_that_stays_in_the_token(void **state)
+{
+    (void)state;
+    uint8_t told[CRYPTO_KCV];
+    assert_int_equal(check_value(uid, told), B_E_REFUSED);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 static void a_new_pin_has_as_many_digits_as_the_policy_asks(void **state)
@@ -1033,6 +1078,9 @@ int main(void)
             a_tap_in_the_token_is_proved_there_and_its_key_is_nowhere_here, start_in_token, stop),
         TEST(a_tap_that_is_not_in_the_token_has_its_key_while_it_lasts),
         cmocka_unit_test_setup_teardown(a_token_that_fails_in_the_middle_of_a_tap_ends_it,
+                                        start_in_token, stop),
+        TEST(the_check_value_is_that_of_the_key_that_the_card_has),
+        cmocka_unit_test_setup_teardown(no_check_value_is_told_of_a_key_that_stays_in_the_token,
                                         start_in_token, stop),
         cmocka_unit_test_setup_teardown(a_tap_by_a_stored_key_is_proved, start_storing,
                                         stop_storing),
