@@ -47,6 +47,15 @@ static void list_keys(struct cli *c, const struct vault_key *keys, size_t count)
     json_decref(list);
 }
 
+/* At night somebody reads this and no manual. */
+static void tell_lost(const struct cli *c)
+{
+    cli_say(c, CLI_YELLOW, "%s",
+            _("What the database alone had is lost: which badges were suspended or revoked, "
+              "stations, people, PINs, the journal. Where there is a backup, put it back instead "
+              "(tessere backup restore, docs/backup.md).\n"));
+}
+
 /* What the lost database alone had: whoever goes on without it knows what that costs. */
 static void tell_stored(struct cli *c)
 {
@@ -88,6 +97,7 @@ enum b_code cli_adopt(struct cli *c, struct b_err *err)
         return r;
     cli_establishment(c, &e);
     list_keys(c, keys, count);
+    tell_lost(c);
     tell_stored(c);
     if (!cli_ask(c, _("Compare these with the ones you have in writing. Make a new database for "
                       "them? [y/N] ")))

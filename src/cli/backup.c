@@ -320,7 +320,9 @@ static void say_steps(const struct cli *c, const struct service_manifest *m)
     cli_say(c, CLI_PLAIN,
             _("  tessere --home %s journal accept, where the token has signed more since\n"
               "  tessere --home %s journal verify; tessere --home %s doctor\n"
-              "  erase again whoever was erased since; give the PIN file of another token back\n"),
+              "  revoke again every badge that was revoked since: it is active here; erase again "
+              "whoever was erased since\n"
+              "  give the PIN file of another token back\n"),
             c->home, c->home, c->home);
 }
 

@@ -339,12 +339,30 @@ static enum b_code take_share(struct ceremony *k, char *line, unsigned *given, s
     }
 }
 
+/* Whom to call, and which paper to look for. */
+static void say_custodians(const struct ceremony *k)
+{
+    char id[SERVICE_CEREMONY_HEX];
+    char at[24];
+    b_hex(id, k->backup.ceremony.id, sizeof(k->backup.ceremony.id));
+    cli_time(k->backup.at, at, sizeof(at));
+    cli_say(k->c, CLI_PLAIN, _("Ceremony %s of %s: %u of these people give their share:\n"), id, at,
+            k->backup.ceremony.threshold);
+    for (unsigned i = 0; i < k->backup.ceremony.shares; i++)
+        cli_say(k->c, CLI_PLAIN,
+                k->backup.custodians[i].is_sealed ? _("  share %u: %s, sealed for a certificate\n")
+                                                  : _("  share %u: %s, in words on paper\n"),
+                i + 1, k->backup.custodians[i].name);
+}
+
 enum b_code ceremony_take_in(struct ceremony *k, struct b_err *err)
 {
     unsigned given = 0;
     char *line = b_secret_alloc(SHARE_LINE);
     enum b_code r = line != NULL ? vault_ceremony_resume(k->vault, &k->backup.ceremony, err)
                                  : b_err_set(err, B_E_NO_MEMORY, 0, "a share");
+    if (r == B_OK)
+        say_custodians(k);
     while (r == B_OK && given < k->backup.ceremony.threshold)
         r = take_share(k, line, &given, err);
     if (r == B_OK)
@@ -366,10 +384,11 @@ static bool ask_name(struct ceremony *k, size_t which)
     return name[0] != '\0';
 }
 
-static enum b_code two_people(const struct ceremony *k, bool is_there, struct b_err *err)
+static enum b_code two_people(const struct ceremony *k, bool is_there, enum b_code otherwise,
+                              struct b_err *err)
 {
     if (!is_there || strcmp(k->confirmers[0], k->confirmers[1]) == 0)
-        return b_err_set(err, B_E_CANCELLED, 0, "%s",
+        return b_err_set(err, otherwise, 0, "%s",
                          _("two people confirm the check values: --confirmed-by NAME,NAME"));
     return B_OK;
 }
@@ -382,7 +401,7 @@ enum b_code ceremony_confirmers(struct ceremony *k, struct b_err *err)
         return B_OK; /* asked when they have heard the values */
     for (size_t i = 0; is_there && i < SERVICE_CONFIRMERS; i++)
         is_there = take_item(&list, k->confirmers[i], STORE_NAME_MAX);
-    return two_people(k, is_there, err);
+    return two_people(k, is_there, B_E_USAGE, err);
 }
 
 bool ceremony_is_about(const struct ceremony *k, const struct vault_backup *key)
@@ -410,5 +429,5 @@ enum b_code ceremony_confirm(struct ceremony *k, struct b_err *err)
         is_there = k->confirmers[i][0] != '\0' || ask_name(k, i);
         k->told.confirmers[i] = k->confirmers[i];
     }
-    return two_people(k, is_there, err);
+    return two_people(k, is_there, B_E_CANCELLED, err);
 }

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char setting[] = "drill"; /* when the last was held: the journal need not be read */
+static const char setting[] =
+    "drill"; /* when the last whole one was held: the journal need not be read */
 
 struct noted {
     const struct service_drill *d;
@@ -18,7 +19,7 @@ static enum b_code note(struct service_change *c, void *ctx, struct b_err *err)
     const struct service_drill *d = n->d;
     char at[24];
     (void)snprintf(at, sizeof(at), "%" PRId64, c->now);
-    enum b_code r = service_setting_put(c, setting, at, strlen(at), err);
+    enum b_code r = d->is_partial ? B_OK : service_setting_put(c, setting, at, strlen(at), err);
     if (r != B_OK)
         return r;
     json_t *detail =
