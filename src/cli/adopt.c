@@ -1,6 +1,9 @@
 /* tessere adopt: the store anew from the token, when the database is lost. */
 
 #include "service/adopt.h"
+
+#include <stdlib.h>
+
 #include "cli/cli.h"
 #include "profile/file.h"
 #include "service/journal.h"
@@ -28,6 +31,14 @@ static enum b_code open_home(struct cli *c, struct b_err *err)
     if (r == B_OK)
         r = cli_open_store(c, path, true, err);
     return r == B_OK ? cli_open_vault(c, err) : r;
+}
+
+/* A token lists them in any order; the minutes, with which people compare, by role. */
+static int by_role(const void *a, const void *b)
+{
+    const struct vault_key *one = a, *two = b;
+    return one->role != two->role ? (int)one->role - (int)two->role
+                                  : (int)one->generation - (int)two->generation;
 }
 
 static void list_keys(struct cli *c, const struct vault_key *keys, size_t count)
@@ -95,6 +106,7 @@ enum b_code cli_adopt(struct cli *c, struct b_err *err)
         r = vault_key_list(c->service.vault, keys, B_COUNT(keys), &count, err);
     if (r != B_OK)
         return r;
+    qsort(keys, count, sizeof(keys[0]), by_role);
     cli_establishment(c, &e);
     list_keys(c, keys, count);
     tell_lost(c);
