@@ -52,37 +52,69 @@ static enum b_code wrong(struct reading *k, const char *what)
                      (size_t)(c->in.p - c->line_start) + 1, what);
 }
 
+/* A byte of ISO 8859-1 or, where that has a control character, of Windows-1252: what calls itself
+ * the one is often the other. 0: of neither. */
+static uint32_t character(uint8_t byte)
+{
+    static const uint16_t windows[32] = {
+        0x20AC, 0,      0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
+        0x2039, 0x0152, 0,      0x017D, 0,      0,      0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
+        0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0,      0x017E, 0x0178};
+    return byte >= 0x80 && byte < 0xA0 ? windows[byte - 0x80] : byte;
+}
+
+/* v, from 0x80 to 0xFFFF. */
+static void put_utf8(struct b_wr *w, uint32_t v)
+{
+    if (v < 0x800) {
+        b_wr_u8(w, (uint8_t)(0xC0 | v >> 6));
+    } else {
+        b_wr_u8(w, (uint8_t)(0xE0 | v >> 12));
+        b_wr_u8(w, (uint8_t)(0x80 | (v >> 6 & 0x3F)));
+    }
+    b_wr_u8(w, (uint8_t)(0x80 | (v & 0x3F)));
+}
+
 /* Takes one character over, in UTF-8. */
 static enum b_code take(struct reading *k)
 {
     struct b_csv *c = k->csv;
     struct b_rd at = c->in;
-    uint32_t v = c->encoding == B_CSV_LATIN1 ? b_rd_u8(&at) : b_rd_utf8(&at);
+    uint32_t v = c->encoding == B_CSV_LATIN1 ? character(b_rd_u8(&at)) : b_rd_utf8(&at);
     if (!b_rd_ok(&at))
-        return wrong(k, "not UTF-8; where the file is ISO 8859-1, --encoding latin1 reads it");
+        return wrong(k, "not UTF-8; where the file is ISO 8859-1 or Windows-1252, --encoding "
+                        "latin1 reads it");
     if (v < 0x20 || (v >= 0x7F && v < 0xA0))
-        return wrong(k, "a control character");
-    if (c->encoding == B_CSV_LATIN1 && v >= 0x80) {
-        b_wr_u8(&k->text, (uint8_t)(0xC0 | v >> 6));
-        b_wr_u8(&k->text, (uint8_t)(0x80 | (v & 0x3F)));
-    } else {
+        return wrong(k, v == '\t' ? "a tab, where a comma or a semicolon separates fields"
+                                  : "a control character");
+    if (c->encoding == B_CSV_LATIN1 && v >= 0x80)
+        put_utf8(&k->text, v);
+    else
         b_wr_bytes(&k->text, c->in.p, c->in.left - at.left);
-    }
     if (!b_wr_ok(&k->text))
         return wrong(k, too_long);
     c->in = at;
     return B_OK;
 }
 
-/* After the opening quote, to the closing one. An end of line becomes a space. */
+/* What is wrong is where the quote was opened, which may be many lines before. */
+static enum b_code wrong_from(struct reading *k, const struct b_csv *opened, const char *what)
+{
+    *k->csv = *opened;
+    return wrong(k, what);
+}
+
+/* From the opening quote to the closing one. An end of line becomes a space. */
 static enum b_code take_quoted(struct reading *k)
 {
     struct b_csv *c = k->csv;
+    const struct b_csv opened = *c;
     enum b_code r = B_OK;
+    b_rd_skip(&c->in, 1);
     while (r == B_OK) {
         size_t end = line_end(c);
         if (c->in.left == 0)
-            return wrong(k, "the file ends inside quotes");
+            return wrong_from(k, &opened, "the quote that opens here is not closed");
         if (is_at(c, '"') && !(c->in.left > 1 && c->in.p[1] == '"'))
             break;
         if (is_at(c, '"'))
@@ -95,7 +127,7 @@ static enum b_code take_quoted(struct reading *k)
         }
     }
     if (r != B_OK)
-        return r;
+        return b_wr_ok(&k->text) ? r : wrong_from(k, &opened, too_long);
     b_rd_skip(&c->in, 1);
     if (c->in.left > 0 && !is_at(c, c->separator) && line_end(c) == 0)
         return wrong(k, "text after the closing quote");
@@ -110,10 +142,8 @@ static enum b_code take_field(struct reading *k)
     if (record->count == B_CSV_FIELDS_MAX)
         return wrong(k, "more than 32 fields");
     const char *field = (const char *)k->text.p + k->text.len;
-    if (is_at(c, '"')) {
-        b_rd_skip(&c->in, 1);
+    if (is_at(c, '"'))
         r = take_quoted(k);
-    }
     while (r == B_OK && c->in.left > 0 && !is_at(c, c->separator) && line_end(c) == 0)
         r = is_at(c, '"') ? wrong(k, "a quote inside a field that has none around it") : take(k);
     b_wr_u8(&k->text, '\0');

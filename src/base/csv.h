@@ -12,7 +12,7 @@
 
 enum { B_CSV_FIELDS_MAX = 32, B_CSV_RECORD_MAX = 4096 };
 
-enum b_csv_encoding { B_CSV_UTF8, B_CSV_LATIN1 };
+enum b_csv_encoding { B_CSV_UTF8, B_CSV_LATIN1 /* and Windows-1252 */ };
 
 struct b_csv {
     struct b_rd in;

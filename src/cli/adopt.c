@@ -1,6 +1,9 @@
 /* tessere adopt: the store anew from the token, when the database is lost. */
 
 #include "service/adopt.h"
+
+#include <stdlib.h>
+
 #include "cli/cli.h"
 #include "profile/file.h"
 #include "service/journal.h"
@@ -30,6 +33,14 @@ static enum b_code open_home(struct cli *c, struct b_err *err)
     return r == B_OK ? cli_open_vault(c, err) : r;
 }
 
+/* A token lists them in any order; the minutes, with which people compare, by role. */
+static int by_role(const void *a, const void *b)
+{
+    const struct vault_key *one = a, *two = b;
+    return one->role != two->role ? (int)one->role - (int)two->role
+                                  : (int)one->generation - (int)two->generation;
+}
+
 static void list_keys(struct cli *c, const struct vault_key *keys, size_t count)
 {
     json_t *list = json_array();
@@ -45,6 +56,15 @@ static void list_keys(struct cli *c, const struct vault_key *keys, size_t count)
     if (c->out != NULL)
         (void)json_object_set(c->out, "keys", list);
     json_decref(list);
+}
+
+/* At night somebody reads this and no manual. */
+static void tell_lost(const struct cli *c)
+{
+    cli_say(c, CLI_YELLOW, "%s",
+            _("What the database alone had is lost: which badges were suspended or revoked, "
+              "stations, people, PINs, the journal. Where there is a backup, put it back instead "
+              "(tessere backup restore, docs/backup.md).\n"));
 }
 
 /* What the lost database alone had: whoever goes on without it knows what that costs. */
@@ -86,8 +106,10 @@ enum b_code cli_adopt(struct cli *c, struct b_err *err)
         r = vault_key_list(c->service.vault, keys, B_COUNT(keys), &count, err);
     if (r != B_OK)
         return r;
+    qsort(keys, count, sizeof(keys[0]), by_role);
     cli_establishment(c, &e);
     list_keys(c, keys, count);
+    tell_lost(c);
     tell_stored(c);
     if (!cli_ask(c, _("Compare these with the ones you have in writing. Make a new database for "
                       "them? [y/N] ")))

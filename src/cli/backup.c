@@ -172,7 +172,9 @@ static void tell_one(struct cli *c, const struct service_copy_config *conf, cons
     enum b_code r = service_copy_check(path, &any, &m, &found);
     cli_time(service_copy_time(name), at, sizeof(at));
     cli_say(c, r == B_OK ? CLI_PLAIN : CLI_RED, "%s  %s  %llu  %s\n", at, name,
-            (unsigned long long)m.size, r == B_OK ? "" : _(b_code_text(r)));
+            (unsigned long long)m.size, r == B_OK ? _("whole") : _(b_code_text(r)));
+    if (r == B_OK && m.base[0] != '\0')
+        cli_say(c, CLI_PLAIN, _("  adds to %s\n"), m.base);
     (void)json_array_append_new(all, json_pack("{s:s, s:I, s:I, s:I, s:s}", "name", name, "at",
                                                (json_int_t)service_copy_time(name), "size",
                                                (json_int_t)m.size, "entries", (json_int_t)m.entries,
@@ -320,7 +322,9 @@ static void say_steps(const struct cli *c, const struct service_manifest *m)
     cli_say(c, CLI_PLAIN,
             _("  tessere --home %s journal accept, where the token has signed more since\n"
               "  tessere --home %s journal verify; tessere --home %s doctor\n"
-              "  erase again whoever was erased since; give the PIN file of another token back\n"),
+              "  revoke again every badge that was revoked since: it is active here; erase again "
+              "whoever was erased since\n"
+              "  give the PIN file of another token back\n"),
             c->home, c->home, c->home);
 }
 

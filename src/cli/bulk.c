@@ -375,6 +375,15 @@ static enum b_code check_use(const struct cli *c, struct b_err *err)
     return B_OK;
 }
 
+/* One that nobody received is told before the first card, not by every card. */
+static enum b_code check_batch(const struct cli *c, struct b_err *err)
+{
+    struct store_batch batch;
+    int64_t id = 0;
+    enum b_code r = cli_batch(c, &id, err);
+    return r == B_OK && id != 0 ? store_batch_by_id(c->service.store, id, &batch, err) : r;
+}
+
 enum b_code cli_badge_bulk(struct cli *c, struct b_err *err)
 {
     static struct run run = {.labels = {.fd = -1}};
@@ -391,6 +400,8 @@ enum b_code cli_badge_bulk(struct cli *c, struct b_err *err)
     c->threads = (unsigned)run.count;
     if (r == B_OK)
         r = cli_open(c, true, err);
+    if (r == B_OK)
+        r = check_batch(c, err);
     if (r == B_OK)
         r = resume(&run, err);
     if (r == B_OK)

@@ -128,6 +128,31 @@ static bool take_item(const char **list, char *item, size_t cap)
     return true;
 }
 
+/* Before anybody gives or gets a share: a certificate that is not there is found at once, and who
+ * had two shares would be a quorum of one. */
+static enum b_code check_custodians(const struct ceremony *k, struct b_err *err)
+{
+    static char text[VAULT_SEALED_MAX];
+    uint8_t digests[VAULT_SHARES_MAX][32];
+    for (size_t i = 0; i < k->backup.ceremony.shares; i++) {
+        const struct service_custodian *who = &k->backup.custodians[i];
+        size_t n = 0;
+        enum b_code r = who->is_sealed
+                            ? service_read_file(k->certificates[i], text, sizeof(text), &n, err)
+                            : B_OK;
+        if (r != B_OK)
+            return b_err_wrap(err, "%s", who->name);
+        crypto_sha256(text, n, digests[i]);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(k->backup.custodians[j].name, who->name) == 0 ||
+                (n > 0 && memcmp(digests[j], digests[i], sizeof(digests[i])) == 0))
+                return b_err_set(err, B_E_USAGE, 0,
+                                 _("--custodians: %s and %s are one person, who holds one share"),
+                                 k->backup.custodians[j].name, who->name);
+    }
+    return B_OK;
+}
+
 enum b_code ceremony_custodians(struct ceremony *k, struct b_err *err)
 {
     char item[CLI_PATH_MAX + STORE_NAME_MAX];
@@ -156,7 +181,7 @@ enum b_code ceremony_custodians(struct ceremony *k, struct b_err *err)
                          VAULT_SHARES_MAX);
     k->backup.ceremony.shares = count;
     k->backup.ceremony.threshold = (uint8_t)threshold;
-    return B_OK;
+    return check_custodians(k, err);
 }
 
 static enum b_code seal(struct ceremony *k, uint8_t share, struct b_err *err)
@@ -314,12 +339,30 @@ static enum b_code take_share(struct ceremony *k, char *line, unsigned *given, s
     }
 }
 
+/* Whom to call, and which paper to look for. */
+static void say_custodians(const struct ceremony *k)
+{
+    char id[SERVICE_CEREMONY_HEX];
+    char at[24];
+    b_hex(id, k->backup.ceremony.id, sizeof(k->backup.ceremony.id));
+    cli_time(k->backup.at, at, sizeof(at));
+    cli_say(k->c, CLI_PLAIN, _("Ceremony %s of %s: %u of these people give their share:\n"), id, at,
+            k->backup.ceremony.threshold);
+    for (unsigned i = 0; i < k->backup.ceremony.shares; i++)
+        cli_say(k->c, CLI_PLAIN,
+                k->backup.custodians[i].is_sealed ? _("  share %u: %s, sealed for a certificate\n")
+                                                  : _("  share %u: %s, in words on paper\n"),
+                i + 1, k->backup.custodians[i].name);
+}
+
 enum b_code ceremony_take_in(struct ceremony *k, struct b_err *err)
 {
     unsigned given = 0;
     char *line = b_secret_alloc(SHARE_LINE);
     enum b_code r = line != NULL ? vault_ceremony_resume(k->vault, &k->backup.ceremony, err)
                                  : b_err_set(err, B_E_NO_MEMORY, 0, "a share");
+    if (r == B_OK)
+        say_custodians(k);
     while (r == B_OK && given < k->backup.ceremony.threshold)
         r = take_share(k, line, &given, err);
     if (r == B_OK)
@@ -341,6 +384,26 @@ static bool ask_name(struct ceremony *k, size_t which)
     return name[0] != '\0';
 }
 
+static enum b_code two_people(const struct ceremony *k, bool is_there, enum b_code otherwise,
+                              struct b_err *err)
+{
+    if (!is_there || strcmp(k->confirmers[0], k->confirmers[1]) == 0)
+        return b_err_set(err, otherwise, 0, "%s",
+                         _("two people confirm the check values: --confirmed-by NAME,NAME"));
+    return B_OK;
+}
+
+enum b_code ceremony_confirmers(struct ceremony *k, struct b_err *err)
+{
+    const char *list = k->c->options[CLI_OPT_CONFIRMED_BY];
+    bool is_there = true;
+    if (list == NULL && isatty(STDIN_FILENO) != 0 && k->c->out == NULL)
+        return B_OK; /* asked when they have heard the values */
+    for (size_t i = 0; is_there && i < SERVICE_CONFIRMERS; i++)
+        is_there = take_item(&list, k->confirmers[i], STORE_NAME_MAX);
+    return two_people(k, is_there, B_E_USAGE, err);
+}
+
 bool ceremony_is_about(const struct ceremony *k, const struct vault_backup *key)
 {
     const struct vault_backup *only = k->told.key;
@@ -349,7 +412,6 @@ bool ceremony_is_about(const struct ceremony *k, const struct vault_backup *key)
 
 enum b_code ceremony_confirm(struct ceremony *k, struct b_err *err)
 {
-    const char *list = k->c->options[CLI_OPT_CONFIRMED_BY];
     bool is_there = true;
     if (k->backup.ceremony.is_rehearsal)
         cli_say(k->c, CLI_RED, "%s\n", _("REHEARSAL: these keys are used by nothing."));
@@ -364,12 +426,8 @@ enum b_code ceremony_confirm(struct ceremony *k, struct b_err *err)
                 key_role_name(b->role), b->generation, kcv, b->kcv_method);
     }
     for (size_t i = 0; is_there && i < SERVICE_CONFIRMERS; i++) {
-        is_there = list != NULL ? take_item(&list, k->confirmers[i], STORE_NAME_MAX)
-                                : isatty(STDIN_FILENO) != 0 && k->c->out == NULL && ask_name(k, i);
+        is_there = k->confirmers[i][0] != '\0' || ask_name(k, i);
         k->told.confirmers[i] = k->confirmers[i];
     }
-    if (!is_there || strcmp(k->confirmers[0], k->confirmers[1]) == 0)
-        return b_err_set(err, B_E_CANCELLED, 0, "%s",
-                         _("two people confirm the check values: --confirmed-by NAME,NAME"));
-    return B_OK;
+    return two_people(k, is_there, B_E_CANCELLED, err);
 }

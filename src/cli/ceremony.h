@@ -20,7 +20,7 @@ struct ceremony {
     bool is_in_use; /* from the first master that the token keeps: there is no way back */
 };
 
-/* Reads --custodians and --quorum. */
+/* Reads --custodians and --quorum, and sees that the certificates are there. */
 B_NODISCARD enum b_code ceremony_custodians(struct ceremony *k, struct b_err *err);
 /* Makes the ceremony's directory, and gives every custodian their share: a sealed file, or words
  * that are shown to them alone. */
@@ -37,6 +37,8 @@ B_NODISCARD enum b_code ceremony_card(struct ceremony *k, unsigned share, unsign
                                       struct b_err *err);
 /* A rotation, an import and an export are about one key, the others about all of the backup. */
 bool ceremony_is_about(const struct ceremony *k, const struct vault_backup *key);
+/* Reads --confirmed-by, so that what is wrong with it ends a ceremony before it begins. */
+B_NODISCARD enum b_code ceremony_confirmers(struct ceremony *k, struct b_err *err);
 /* Whom the check values were read to: asked at the terminal, or --confirmed-by. */
 B_NODISCARD enum b_code ceremony_confirm(struct ceremony *k, struct b_err *err);
 /* HOME/ceremony/<id>. */
@@ -46,7 +48,8 @@ B_NODISCARD enum b_code ceremony_remove(const struct ceremony *k, struct b_err *
 /* A line of the standard input into secret memory, without echo. False at its end. */
 bool ceremony_line(char *line, size_t cap, size_t *ret_n);
 
-/* ceremony_acts.c. The beginning and the end that all acts have; close gives r back. */
+/* ceremony_acts.c. The beginning, with those who confirm, and the end that all acts have; close
+ * gives r back. */
 B_NODISCARD enum b_code ceremony_open(struct ceremony *k, struct cli *c, struct b_err *err);
 enum b_code ceremony_close(struct ceremony *k, enum b_code r);
 /* Everything is tried before anything is kept: in the backup's file, then in the token, then in the

@@ -34,10 +34,8 @@ static enum b_code open_rehearsal(struct ceremony *k, struct b_err *err)
     return r;
 }
 
-enum b_code ceremony_open(struct ceremony *k, struct cli *c, struct b_err *err)
+static enum b_code open_all(struct ceremony *k, struct cli *c, struct b_err *err)
 {
-    memset(k, 0, sizeof(*k));
-    k->c = c;
     c->keeps_in_token = true; /* masters are made for what in-token: says */
     enum b_code r = b_secret_init(SECRETS, false, err);
     if (r == B_OK)
@@ -54,6 +52,19 @@ enum b_code ceremony_open(struct ceremony *k, struct cli *c, struct b_err *err)
         return B_OK;
     k->vault = NULL;
     return open_rehearsal(k, err);
+}
+
+static void begin(struct ceremony *k, struct cli *c)
+{
+    memset(k, 0, sizeof(*k));
+    k->c = c;
+}
+
+enum b_code ceremony_open(struct ceremony *k, struct cli *c, struct b_err *err)
+{
+    begin(k, c);
+    enum b_code r = ceremony_confirmers(k, err);
+    return r == B_OK ? open_all(k, c, err) : r;
 }
 
 /* What came to nothing leaves nothing: shares of a backup key that wraps no key in use. */
@@ -117,8 +128,11 @@ static void answer(struct ceremony *k)
     struct cli *c = k->c;
     b_hex(id, k->backup.ceremony.id, sizeof(k->backup.ceremony.id));
     cli_say(c, CLI_GREEN,
-            _("Ceremony %s: done, entry %llu of the journal. Minutes and backup: %s\n"), id,
-            (unsigned long long)k->told.entry, k->dir);
+            strcmp(k->told.kind, "destroy") == 0
+                ? _("Ceremony %s: its backup is destroyed, entry %llu of the journal. Minutes: "
+                    "%s\n")
+                : _("Ceremony %s: done, entry %llu of the journal. Minutes and backup: %s\n"),
+            id, (unsigned long long)k->told.entry, k->dir);
     if (k->backup.ceremony.is_rehearsal)
         cli_say(c, CLI_RED, "%s\n", _("REHEARSAL: these keys are used by nothing."));
     if (c->out != NULL)
@@ -133,10 +147,17 @@ enum b_code ceremony_tell(struct ceremony *k, struct b_err *err)
 {
     struct service *sv = &k->c->service;
     enum b_code r = service_ceremony_note(sv, &k->told, err);
-    if (r == B_OK)
-        r = service_journal_checkpoint(sv, k->c->home, err);
+    if (r != B_OK)
+        return r;
+    r = service_journal_checkpoint(sv, k->c->home, err);
     if (r == B_OK)
         r = service_minutes(sv, &k->told, k->dir, err);
+    if (r == B_E_KEY_MISSING && k->backup.ceremony.is_rehearsal) {
+        cli_say(k->c, CLI_YELLOW, "%s\n",
+                _("Before the first ceremony there is no key that signs: a rehearsal has no "
+                  "minutes then."));
+        r = B_OK;
+    }
     if (r == B_OK)
         answer(k);
     return r;
@@ -192,6 +213,18 @@ static enum b_code make_one(struct ceremony *k, enum key_role role, unsigned gen
 }
 
 /* The vault's own secrets are those of the first seal, which has a backup or has none. */
+static enum b_code check_first(struct ceremony *k, struct b_err *err)
+{
+    unsigned generation = 0;
+    enum b_code r = ceremony_next(k, KEY_ROLE_SEAL, &generation, err);
+    return r == B_OK && generation > 1
+               ? b_err_set(err, B_E_KEY_EXISTS, 0,
+                           _("what has a backup goes to other custodians by tessere ceremony "
+                             "share; what has none cannot leave the token: set up anew by tessere "
+                             "init --ceremony"))
+               : r;
+}
+
 static enum b_code make_all(struct ceremony *k, struct b_err *err)
 {
     enum b_code r = B_OK;
@@ -199,10 +232,6 @@ static enum b_code make_all(struct ceremony *k, struct b_err *err)
         unsigned generation = 1;
         if (!k->backup.ceremony.is_rehearsal)
             r = ceremony_next(k, (enum key_role)i, &generation, err);
-        if (r == B_OK && i == KEY_ROLE_SEAL && generation > 1)
-            r = b_err_set(err, B_E_KEY_EXISTS, 0,
-                          _("the masters here were made without a backup, and cannot leave the "
-                            "token: set up anew by tessere init --ceremony"));
         if (r == B_OK)
             r = make_one(k, (enum key_role)i, generation, err);
         if (r == B_OK && !k->backup.keys[k->backup.count - 1].is_inside)
@@ -218,6 +247,8 @@ enum b_code cli_ceremony_init(struct cli *c, struct b_err *err)
     enum b_code r = ceremony_open(&k, c, err);
     if (r == B_OK)
         r = ceremony_custodians(&k, err);
+    if (r == B_OK && !k.backup.ceremony.is_rehearsal)
+        r = check_first(&k, err);
     if (r == B_OK && !k.backup.ceremony.is_rehearsal)
         r = service_ceremony_allow(&c->service, "init", err);
     if (r == B_OK)
@@ -268,13 +299,15 @@ enum b_code cli_ceremony_share(struct cli *c, struct b_err *err)
     static struct ceremony k;
     enum b_code r = ceremony_open(&k, c, err);
     if (r == B_OK)
+        r = ceremony_custodians(&k, err); /* before anybody types a share in vain */
+    if (r == B_OK)
         r = ceremony_find(&k, err);
     if (r == B_OK && !k.backup.ceremony.is_rehearsal)
         r = service_ceremony_allow(&c->service, "share", err);
     if (r == B_OK)
         r = ceremony_take_in(&k, err);
     if (r == B_OK)
-        r = ceremony_custodians(&k, err);
+        r = ceremony_custodians(&k, err); /* in the place of those of the former backup */
     if (r == B_OK)
         r = vault_ceremony_renew(k.vault, &k.backup.ceremony, err);
     k.backup.at = service_now();
@@ -378,11 +411,14 @@ enum b_code cli_ceremony_destroy(struct cli *c, struct b_err *err)
     char name[64];
     char dir[CLI_PATH_MAX];
     uint8_t digest[32];
-    enum b_code r = ceremony_open(&k, c, err);
+    begin(&k, c);
+    enum b_code r = open_all(&k, c, err);
     (void)snprintf(what, sizeof(what), "destroy %.40s", c->operand);
     (void)snprintf(name, sizeof(name), "ceremony/%.40s", c->operand);
     if (r == B_OK && strspn(c->operand, "0123456789ABCDEFrehasl-") != strlen(c->operand))
-        r = b_err_set(err, B_E_USAGE, 0, "%.40s", c->operand);
+        r = b_err_set(err, B_E_USAGE, 0,
+                      _("no ceremony \"%.40s\": they are named as their directories are"),
+                      c->operand);
     if (r == B_OK)
         r = cli_path(c, name, dir, sizeof(dir), err);
     c->options[CLI_OPT_BACKUP] = dir;

@@ -348,6 +348,15 @@ static enum b_code check_drill(struct cli *c, struct b_err *err)
     return r;
 }
 
+/* Nobody is reminded of a backup who never heard of one. */
+static enum b_code check_backups(struct cli *c, struct b_err *err)
+{
+    return has_file(c, "backup.yaml")
+               ? B_OK
+               : b_err_set(err, B_E_BACKUP_DUE, 0, "%s",
+                           _("none was ever made; the first says for whom: --recipients"));
+}
+
 /* --- other systems -----------------------------------------------------------------------------
  */
 
@@ -440,6 +449,7 @@ static const struct check {
     {"master-keys", N_("the token has every master key, unchanged"), STORE | VAULT, 0,
      cli_check_keys},
     {"certificate", N_("the server's certificate is in date"), HOME | SERVER, 0, check_certificate},
+    {"backups", N_("backups are made"), CONFIG, ADVICE, check_backups},
     {"backup", N_("the newest backup is recent"), HOME | CONFIG | BACKUPS, 0, check_backup},
     {"drill", N_("a drill was held in time"), STORE | BACKUPS, 0, check_drill},
     {"outbox", N_("other systems are told what happens"), STORE, 0, check_outbox},

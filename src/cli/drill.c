@@ -226,6 +226,8 @@ static enum b_code tell(struct drill *d, struct b_err *err)
     if (!k->has_tapped)
         cli_say(c, CLI_YELLOW, "%s\n",
                 _("Without the masters: no badge was tried, and the RTO is that of the data."));
+    if (k->is_partial)
+        cli_say(c, CLI_YELLOW, "%s\n", _("The next drill stays due: these masters have shares."));
     if (c->out != NULL)
         (void)json_object_update_new(
             c->out,
@@ -269,6 +271,7 @@ enum b_code cli_drill_restore(struct cli *c, struct b_err *err)
     if (r == B_OK)
         r = restore(&d, err);
     bool has_masters = d.m.has_masters && !cli_has(c, CLI_OPT_WITHOUT_MASTERS);
+    d.result.is_partial = d.m.has_masters && !has_masters;
     if (r == B_OK && has_masters)
         r = bring_masters(&d, err);
     if (r == B_OK && has_masters)

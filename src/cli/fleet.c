@@ -70,7 +70,10 @@ enum b_code cli_fleet_forget(struct cli *c, struct b_err *err)
     say_list(c, &list);
     if (!cli_ask(c, _("Forget this list and the holders that it names? [y/N] ")))
         return b_err_set(err, B_E_CANCELLED, 0, "%s", list.name);
-    return service_fleet_forget(&c->service, id, &list, err);
+    r = service_fleet_forget(&c->service, id, &list, err);
+    if (r == B_OK)
+        cli_say(c, CLI_GREEN, _("List %lld is forgotten.\n"), id);
+    return r;
 }
 
 enum b_code cli_fleet_check(struct cli *c, struct b_err *err)
@@ -230,7 +233,7 @@ static void say_figures(const struct cli *c, const struct service_fleet_figures 
     for (size_t i = 0; i < STORE_FOUND_COUNT; i++)
         say_count(c, found_texts[i].color, _(found_texts[i].text), lists->found[i]);
     cli_say(c, CLI_BOLD, "%s\n", _("All in all"));
-    say_count(c, CLI_PLAIN, _("in use"), total);
+    say_count(c, CLI_PLAIN, _("badges in use"), total);
     say_count(c, CLI_RED, _("known to have a forbidden key"), forbidden);
     say_count(c, CLI_YELLOW, _("remaining"), total - f->conform);
     if (total > 0)

@@ -58,8 +58,8 @@ enum b_code service_note_campaign(struct service_change *c, enum key_role role, 
                                .generation = generation,
                                .pause_percent = SERVICE_CAMPAIGN_PAUSE_PERCENT,
                                .started_at = c->now};
-    if (role >= KEY_ROLE_COUNT)
-        return B_OK; /* on no card */
+    if (role >= KEY_ROLE_COUNT || generation <= 1)
+        return B_OK; /* on no card; the first, to which nothing is brought */
     enum b_code r = find_open(c->store, role, &old, err);
     if (r == B_OK) {
         k.pace = old.pace;
@@ -108,6 +108,8 @@ static enum b_code note_start(struct service_change *c, void *ctx, struct b_err 
                          (long long)k->ret->id, key_role_name(k->role));
     if (r == B_E_NOT_FOUND)
         r = service_generations_of(&sv, k->role, &gs, err);
+    if (r == B_OK && gs.target <= 1)
+        return b_err_set(err, B_E_REFUSED, 0, "role %s was never rotated", key_role_name(k->role));
     if (r == B_OK)
         r = service_note_campaign(c, k->role, gs.target, err);
     return r == B_OK ? find_open(c->store, k->role, k->ret, err) : r;

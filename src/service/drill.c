@@ -8,7 +8,8 @@
 #include "crypto/crypto.h"
 #include "service/relay.h"
 
-static const char setting[] = "drill"; /* when the last was held: the journal need not be read */
+static const char setting[] =
+    "drill"; /* when the last whole one was held: the journal need not be read */
 
 struct noted {
     const struct service_drill *d;
@@ -21,7 +22,7 @@ static enum b_code note(struct service_change *c, void *ctx, struct b_err *err)
     const struct service_drill *d = n->d;
     char at[24];
     (void)snprintf(at, sizeof(at), "%" PRId64, c->now);
-    enum b_code r = service_setting_put(c, setting, at, strlen(at), err);
+    enum b_code r = d->is_partial ? B_OK : service_setting_put(c, setting, at, strlen(at), err);
     if (r != B_OK)
         return r;
     json_t *detail = json_pack("{s:s, s:I, s:I, s:I, s:i, s:b, s:i}", "backup", d->copy, "rto_ms",

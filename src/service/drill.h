@@ -14,6 +14,7 @@ struct service_drill {
     unsigned masters; /* that came back from the shares, each with its check value; 0: not tried */
     bool has_tapped;  /* a badge was encoded and granted by them */
     unsigned sample;  /* badges for which they make the key that the establishment's token makes */
+    bool is_partial;  /* the copy has masters, which were left out: the next drill stays due */
 };
 /* Draws some badges of the restored establishment and compares the check value of the key by which
  * each taps with what the live one's vault makes of it. *ret: how many could be compared; none
@@ -26,7 +27,7 @@ B_NODISCARD enum b_code service_drill_note(struct service *sv, const struct serv
 typedef bool service_drill_fn(void *ctx, const struct service_drill *d);
 B_NODISCARD enum b_code service_drill_each(struct store *s, service_drill_fn *fn, void *ctx,
                                            struct b_err *err);
-/* When the last one was held; 0: never. */
+/* When the last one that left nothing out was held; 0: never. */
 B_NODISCARD enum b_code service_drill_last(struct store *s, int64_t *ret, struct b_err *err);
 
 #endif

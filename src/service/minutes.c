@@ -139,7 +139,7 @@ static const char *const phrases[2][PHRASES] = {
         [CUSTODIANS] = "Custodians",
         [CERTIFICATE] = "sealed for a certificate",
         [WORDS] = "on paper, in words",
-        [CONFIRMED] = "Check values read aloud and confirmed by",
+        [CONFIRMED] = "Check values read aloud and confirmed by:",
         [KEYS] = "Master keys",
         [KEYS_HEAD] = "<th>Role<th>Generation<th>Check value<th>Made<th>SHA-256 of the backup",
         [IN_TOKEN] = "in the token",
@@ -160,7 +160,7 @@ static const char *const phrases[2][PHRASES] = {
         [CUSTODIANS] = "Porteurs de secret",
         [CERTIFICATE] = "scellée pour un certificat",
         [WORDS] = "sur papier, en mots",
-        [CONFIRMED] = "Valeurs de contrôle lues à voix haute et confirmées par",
+        [CONFIRMED] = "Valeurs de contrôle lues à voix haute et confirmées par :",
         [KEYS] = "Clés maîtresses",
         [KEYS_HEAD] =
             "<th>Rôle<th>Génération<th>Valeur de contrôle<th>Créée<th>SHA-256 de la sauvegarde",
@@ -208,7 +208,7 @@ static void put_people(FILE *f, const json_t *o, const char *const *t)
         (void)fprintf(f, " (%s)\n",
                       t[strcmp(text_of(who, "how"), "words") == 0 ? WORDS : CERTIFICATE]);
     }
-    (void)fprintf(f, "</ol>\n<p>%s :", t[CONFIRMED]);
+    (void)fprintf(f, "</ol>\n<p>%s", t[CONFIRMED]);
     json_array_foreach(json_object_get(o, "confirmed_by"), i, who)
     {
         (void)fputs(i == 0 ? " " : ", ", f);
@@ -239,6 +239,32 @@ static void put_keys(FILE *f, const json_t *o, const char *const *t)
     (void)fputs("</table>\n", f);
 }
 
+static const struct {
+    const char *kind;
+    const char *names[2]; /* English, French */
+} acts[] = {
+    {"init", {"master keys were made", "création des clés maîtresses"}},
+    {"share", {"custodians received shares of a new backup key", "remise de nouvelles parts"}},
+    {"rotate", {"a new generation was made", "nouvelle génération"}},
+    {"restore", {"master keys were put in a token", "restauration dans un jeton"}},
+    {"import", {"a master key from elsewhere was taken in", "import d'une clé maîtresse"}},
+    {"export", {"a master key was given out", "export d'une clé maîtresse"}},
+};
+
+/* What was done, in words, as the command calls it, and to which key. */
+static void put_act(FILE *f, const json_t *o, bool is_french)
+{
+    char text[160];
+    const char *kind = text_of(o, "kind");
+    const char *name = "";
+    for (size_t i = 0; i < B_COUNT(acts); i++)
+        if (strcmp(acts[i].kind, kind) == 0)
+            name = acts[i].names[is_french ? 1 : 0];
+    (void)snprintf(text, sizeof(text), "%s (%.20s%s%.40s)", name, kind,
+                   text_of(o, "key")[0] != '\0' ? " " : "", text_of(o, "key"));
+    put_row(f, phrases[is_french ? 1 : 0][KIND], text);
+}
+
 static void put_page(FILE *f, const json_t *o, bool is_french)
 {
     const char *const *t = phrases[is_french ? 1 : 0];
@@ -254,8 +280,7 @@ static void put_page(FILE *f, const json_t *o, bool is_french)
     if (!json_is_false(json_object_get(o, "rehearsal")))
         (void)fprintf(f, "<p class=\"r\">%s\n", t[REHEARSAL]);
     (void)fputs("<table>\n", f);
-    (void)snprintf(figures, sizeof(figures), "%.20s %.40s", text_of(o, "kind"), text_of(o, "key"));
-    put_row(f, t[KIND], figures);
+    put_act(f, o, is_french);
     put_row(f, t[CEREMONY], text_of(o, "ceremony"));
     put_row(f, t[ESTABLISHMENT], text_of(establishment, "name"));
     put_row(f, "FINESS", text_of(establishment, "finess"));

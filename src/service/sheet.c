@@ -65,6 +65,8 @@ enum b_code service_sheet_open(struct service_sheet *s, const void *text, size_t
 {
     bool has[B_CSV_FIELDS_MAX] = {false};
     s->count = 0;
+    if (n > 1 && (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0))
+        return b_err_set(err, B_E_BAD_INPUT, 0, "%s:1: UTF-16: save it as CSV in UTF-8", s->name);
     b_csv_open(&s->csv, text, n, encoding);
     enum b_code r = next(s, err);
     if (r == B_E_NOT_FOUND)

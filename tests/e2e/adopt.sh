@@ -47,7 +47,8 @@ rm -f "$home"/store.db*
 check "without its database nothing is known" bash -c "! '$TESSERE' --home '$home' badge list"
 check "nothing is made anew without approval" bash -c "! '$TESSERE' --home '$home' adopt </dev/null"
 start=$(date +%s%N)
-check "the database is made anew from the token" tessere adopt --name Hospital --yes
+check "the database is made anew from the token" bash -c "set -o pipefail; '$TESSERE' --home '$home' adopt --name Hospital --yes </dev/null | tee '$work/adopted'"
+check "its keys are listed as minutes list them" bash -c "grep -o 'key [a-z]*' '$work/adopted' | uniq | tr -d '\n' | grep -x 'key picckey appkey authkey readkey writekey seal'"
 tessere key list --json | python3 -c 'import json,sys; print(sorted([k["role"], k["generation"], k["state"], k["kcv"]] for k in json.load(sys.stdin)["keys"]))' >"$work/keys.after"
 check "each key, generation and check value is as it was" diff "$work/keys.before" "$work/keys.after"
 check "twice is refused" refused initialised tessere adopt --yes

@@ -283,6 +283,8 @@ check "the doctor misses a drill, and no backup" bash -c "$(declare -f doctor_sa
 check "with too few shares no drill is written down" bash -c "
     ! head -1 '$work/shares' | '$TESSERE' --home '$home' drill restore --custodian '$work/alice.key' &&
         '$TESSERE' --home '$home' --json drill list | grep -q '\"drills\": \[\]'"
+check "a drill that leaves the masters out does not put the next one off" bash -c "$(declare -f doctor_says tessere); home='$home'
+    tessere drill restore --custodian '$work/alice.key' --without-masters | grep 'stays due' && doctor_says drill drill-due"
 drill() { with_shares --json --pin-file "$home/token/pin" drill restore --custodian "$work/alice.key" >"$work/drill.json"; }
 check "a drill restores, opens the masters, and taps a badge" drill
 check "its evidence has RTO and RPO as numbers" python3 -c "

@@ -93,6 +93,14 @@ custodian sign -newkey rsa:2048 -addext keyUsage=digitalSignature
 check "an establishment is set up without masters" says 'tessere ceremony init' tessere init --finess 750712184 --ceremony "$@"
 check "nobody confirms: no ceremony, and nothing is left of it" refused 'two people' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/bert.pem"
 check "one person twice is not two" refused 'two people' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/bert.pem" --confirmed-by Alice,Alice
+check "one custodian under two names would be a quorum of one" refused 'one person' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/alice.pem" --confirmed-by Alice,Bert
+check "nor has one name two shares" refused 'one person' tessere ceremony init --custodians Alice,Alice --confirmed-by Alice,Bert
+rehearse_first() {
+    tessere ceremony init --rehearsal --custodians Xavier,Yves --confirmed-by Alice,Bert >"$work/first.out" 2>&1 || { cat "$work/first.out"; return 1; }
+    words_of "$work/first.out" >"$work/first"
+    given "$work/first" ceremony restore --rehearsal && tessere ceremony destroy "$(basename "$home"/ceremony/rehearsal-*)" --yes
+}
+check "before the first ceremony one can be rehearsed, and its shares given back" rehearse_first
 check "a certificate for signing alone is refused" refused 'not for encipherment' tessere ceremony init --custodians "alice=$work/alice.pem,sign=$work/sign.pem" --confirmed-by Alice,Bert
 check "a quorum of one is refused" refused 'quorum 2 or more' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/bert.pem" --quorum 1 --confirmed-by Alice,Bert
 init() {
@@ -103,13 +111,15 @@ check "a ceremony makes the masters, and three shares of which two are needed" i
 check "every master is in the token" says 'seal' tessere key list
 check "no share lies beside the home but sealed" eval '! grep -rqlf "$work/carla.share" "$home"'
 check "a second ceremony of that kind is refused" refused 'tessere init --ceremony' tessere ceremony init --custodians "a=$work/alice.pem,b=$work/bert.pem" --confirmed-by Alice,Bert
+check "before anybody was shown a share" eval '! grep -q share.2 "$work/refused"'
+check "a first generation begins no campaign, as no badge has a former one" eval '[ -z "$(tessere campaign list)" ]'
 check "alice opens her share by openssl" opens 1 alice
 check "bert, with a key on a curve, too" opens 2 bert
 check "the minutes verify by openssl" minutes_verify "$(minutes_of init)"
 check "altered minutes do not" altered_minutes_fail
 check "their entry is proved to be in the journal" minutes_in_journal
 check "their backup is the one that lies beside them" backup_is_that_of_minutes init
-check "they can be read in French" grep -q 'Procès-verbal' "$(minutes_of init | sed 's/json$/fr.html/')"
+check "they can be read in French" grep -q 'Acte<td>création des clés maîtresses (init)' "$(minutes_of init | sed 's/json$/fr.html/')"
 check "a badge is enrolled" eval '"$TESSERE_CARD" new --ev ev2 --uid 04A1B2C3D4E5F6 "$work/badge" && insert_once && tessere badge enrol --ref 10003456789 --name "Martin" --yes'
 check "it taps" tap_works
 
@@ -143,6 +153,8 @@ share() {
     given "$work/two" ceremony share --custodians "Eve=$work/eve.pem,Carla,Bert=$work/bert.pem" >"$work/share.out" 2>&1 || { cat "$work/share.out"; return 1; }
     opens 1 eve && words_of "$work/share.out" | cat "$work/eve.share" - >"$work/new"
 }
+check "a certificate that is not there is found before a share is asked for" refused 'nosuch.pem' given /dev/null ceremony share --custodians "Eve=$work/nosuch.pem,Carla"
+check "so is one who confirms alone" refused 'two people' tessere ceremony share --custodians "Eve=$work/eve.pem,Carla" --confirmed-by Alice
 check "the shares go over to other custodians" share
 check "shares of the former ceremony are of another one" refused 'of another ceremony' given "$work/two" ceremony restore
 check "the newest backup is not destroyed" refused 'no newer backup' tessere ceremony destroy "$(basename "$(newest)")" --yes

@@ -23,7 +23,7 @@ import json, sys
 checks = json.loads(sys.argv[3])["checks"]
 found = [(c["check"], c["code"]) for c in checks if c["result"] == "trouble"]
 wanted = [(sys.argv[1], sys.argv[2])] if sys.argv[1] else []
-sys.exit(found != wanted or len(checks) != 21)
+sys.exit(found != wanted or len(checks) != 22)
 PYTHON
     then
         result ok "$4"
@@ -44,6 +44,12 @@ if "$TESSERE" --json doctor 2>/dev/null | grep -q token-exposed; then
     result ok "a server that has the token is advised to give the vault a user of its own"
 else
     result "not ok" "a server that has the token is advised to give the vault a user of its own"
+fi
+
+if "$TESSERE" --json doctor 2>/dev/null | grep -A3 '"backups"' | grep -q advice; then
+    result ok "an establishment without backups is advised to make some"
+else
+    result "not ok" "an establishment without backups is advised to make some"
 fi
 
 chmod 644 "$home/pki/ca.key"

@@ -103,6 +103,13 @@ static void latin1_is_named_by_byte_or_read_on_demand(void **state)
     expect(2, "x|Ren\xC3\xA9");
 }
 
+static void latin1_is_windows_1252_too(void **state)
+{
+    (void)state;
+    read_text("Lec\x9Cur;l\x92\x80\xFF\n", B_CSV_LATIN1);
+    expect(1, "Lec\xC5\x93ur|l\xE2\x80\x99\xE2\x82\xAC\xC3\xBF");
+}
+
 static void what_is_no_character_is_refused(void **state)
 {
     (void)state;
@@ -112,7 +119,7 @@ static void what_is_no_character_is_refused(void **state)
         read_text(bad[i], B_CSV_UTF8);
         expect_bad(1, 0, "byte 1: ");
     }
-    read_text("\x85", B_CSV_LATIN1);
+    read_text("\x81", B_CSV_LATIN1);
     expect_bad(1, 0, "byte 1: a control character");
     b_csv_open(&csv, "a\0b", 3, B_CSV_UTF8);
     expect_bad(1, 0, "byte 2: a control character");
@@ -122,7 +129,14 @@ static void quotes_that_do_not_fit_are_named(void **state)
 {
     (void)state;
     read_text("a,\"b\nc\n", B_CSV_UTF8);
-    expect_bad(3, 1, "byte 1: the file ends inside quotes");
+    expect_bad(1, 1, "byte 3: the quote that opens here is not closed");
+    static char lines[2 * B_CSV_RECORD_MAX];
+    memset(lines, '\n', sizeof(lines) - 1);
+    memcpy(lines, "\na,\"b", 5);
+    for (size_t i = 5; i < sizeof(lines) - 1; i += 2)
+        lines[i] = 'x';
+    read_text(lines, B_CSV_UTF8);
+    expect_bad(2, 1, "byte 3: a record of more than");
     read_text("\"a\"b,c\n", B_CSV_UTF8);
     expect_bad(1, 0, "byte 4: text after the closing quote");
     read_text("a,b\"c\n", B_CSV_UTF8);
@@ -169,6 +183,7 @@ int main(void)
         cmocka_unit_test(quotes_hold_separators_quotes_and_ends_of_lines),
         cmocka_unit_test(a_byte_order_mark_is_passed_over),
         cmocka_unit_test(latin1_is_named_by_byte_or_read_on_demand),
+        cmocka_unit_test(latin1_is_windows_1252_too),
         cmocka_unit_test(what_is_no_character_is_refused),
         cmocka_unit_test(quotes_that_do_not_fit_are_named),
         cmocka_unit_test(what_is_too_long_is_refused),

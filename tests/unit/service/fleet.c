@@ -136,7 +136,8 @@ static void what_is_wrong_is_named_by_line_and_column(void **state)
         {"uid,ref,name\n04A10000000001,1\n", ":2: fields: fewer than the first line has"},
         {"uid,ref,name\n04A10000000001,1,A,B\n", ":2: fields: more than the first line has"},
         {"uid,ref,name,status\n04A10000000001,1,A,lost\n", ":2: status: active, suspended or"},
-        {"uid,ref,name\n04A10000000001,1,\"A\n", ":3: name: byte 1: the file ends inside quotes"},
+        {"uid,ref,name\n04A10000000001,1,\"A\n",
+         ":2: name: byte 18: the quote that opens here is not closed"},
     };
     for (size_t i = 0; i < B_COUNT(rows); i++)
         expect_refused(rows[i].text, rows[i].message);
