@@ -1,4 +1,5 @@
 /* tessere-agent: enrol this station, and serve its readers. */
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 #include "agent/confirm.h"
@@ -268,11 +270,24 @@ static enum b_code run(const struct arguments *a, struct b_err *err)
     return r;
 }
 
+/* For what the agent that runs here is asked. */
+static enum b_code load_with_socket(const struct arguments *a, struct agent_config *ret,
+                                    struct b_err *err)
+{
+    enum b_code r = agent_config_load(&a->options, ret, err);
+    if (r == B_OK && ret->socket.path[0] == '\0')
+        r = b_err_set(err, B_E_CONFIG, 0,
+                      "%s: the agent's socket is not named: write socket: path: into agent.yaml, "
+                      "or say --socket",
+                      a->command);
+    return r;
+}
+
 /* By the agent that runs here: its certificate is not this person's to use. */
 static enum b_code join(const struct arguments *a, enum agent_ask by, struct b_err *err)
 {
     static struct agent_config config;
-    enum b_code r = agent_config_load(&a->options, &config, err);
+    enum b_code r = load_with_socket(a, &config, err);
     return r == B_OK ? agent_join_here(&config.socket, by, a->is_json, err) : r;
 }
 
@@ -283,6 +298,17 @@ static enum b_code enrol(const struct arguments *a, struct b_err *err)
     if (r == B_OK && (config.server[0] == '\0' || a->code == NULL))
         r = b_err_set(err, B_E_USAGE, 0, "enrol: --server and --code are needed");
     return r == B_OK ? agent_enrol(config.state, config.server, a->code, err) : r;
+}
+
+/* Nobody's tap is read while no agent runs. One without a socket, or whose socket is not for this
+ * user, cannot be told from here. */
+static enum b_code check_runs(const struct agent_socket_config *c, struct b_err *err)
+{
+    int fd = -1;
+    enum b_code r = c->path[0] != '\0' ? agent_reach(c, &fd, err) : B_OK;
+    if (fd >= 0)
+        (void)close(fd);
+    return r == B_E_AGENT_GONE && err->aux == EACCES ? B_OK : r;
 }
 
 static enum b_code code(const struct arguments *a, struct b_err *err)
@@ -300,6 +326,8 @@ static enum b_code code(const struct arguments *a, struct b_err *err)
     if (r == B_OK)
         r = agent_home_open(&config, &home, err);
     if (r == B_OK)
+        r = check_runs(&config.socket, err);
+    if (r == B_OK)
         r = agent_code(&home, &wish, text, err);
     if (r == B_OK && (puts(text) < 0 || fflush(stdout) != 0))
         r = b_err_set(err, B_E_SYSTEM, 0, "the code could not be written");
@@ -310,9 +338,7 @@ static enum b_code code(const struct arguments *a, struct b_err *err)
 static enum b_code confirm(const struct arguments *a, struct b_err *err)
 {
     static struct agent_config config;
-    enum b_code r = agent_config_load(&a->options, &config, err);
-    if (r == B_OK && config.socket.path[0] == '\0')
-        r = b_err_set(err, B_E_USAGE, 0, "confirm: the agent's socket is not configured");
+    enum b_code r = load_with_socket(a, &config, err);
     return r == B_OK ? agent_confirm(&config, a->options.language, err) : r;
 }
 

@@ -109,7 +109,8 @@ static enum b_code leave(const struct session_config *c, struct b_err *err)
     if (r == B_OK)
         r = pam_ask_hear(&ask, ANSWER_S, &answer, err);
     if (r == B_OK && strcmp(pam_answer_text(answer, "answer"), "left") != 0)
-        r = b_err_set(err, B_E_SERVER_GONE, 0, "sessions of browsers did not end: %s",
+        r = b_err_set(err, b_code_of(pam_answer_text(answer, "code"), B_E_AGENT_GONE), 0,
+                      "the agent at %s: sessions of browsers did not end: %s", c->socket,
                       pam_answer_text(answer, "code"));
     json_decref(answer);
     pam_ask_close(&ask);
