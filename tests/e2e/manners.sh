@@ -35,6 +35,23 @@ says() {
     [ "$is" = ok ] || printf '%s\n' "exit status $got" "$out" | sed 's/^/# /'
 }
 
+# --- who asks is told, on the standard output
+quiet() { "$@" 2>/dev/null; }
+for program in "$TESSERE" "$TESSERED" "$TESSERE_AGENT" "$TESSERE_VAULT" "$TESSERE_TOKEN" "$TESSERE_STARTER" \
+    "$TESSERE_SESSION" "$TESSERE_CARD"; do
+    name=${program##*/}
+    for word in --help -h help; do
+        says 0 "$name $word shows how it is used" "usage: $name " -- quiet "$program" $word
+    done
+    says 0 "$name --version" "$name $VERSION" "!usage" -- quiet "$program" --version
+done
+for program in "$TESSERED" "$TESSERE_AGENT" "$TESSERE_STARTER" "$TESSERE_CARD"; do
+    name=${program##*/}
+    says 2 "$name --nonsense is refused, and shows how it is used" --nonsense "usage: $name " -- "$program" --nonsense
+done
+says 2 "tessered takes no other word" "usage: tessered " -- "$TESSERED" nonsense
+says 2 "tessere-agent names a command that does not exist" "no such command: nonsense" -- "$TESSERE_AGENT" nonsense
+
 # --- the agent's socket, without an agent
 mkdir "$work/station"
 echo '{"server": "https://localhost:1"}' >"$work/station/station.json"
