@@ -38,7 +38,7 @@ struct agent_home {
     char language[8];   /* "": fr */
     bool is_pki_theirs; /* the identity is of the hospital's own PKI, which also renews it */
 };
-/* B_E_NOT_INITIALISED: not enrolled, and the configuration does not say all three. */
+/* B_E_NOT_ENROLLED: the configuration does not say all three. */
 B_NODISCARD enum b_code agent_home_open(const struct agent_config *c, struct agent_home *ret,
                                         struct b_err *err);
 /* A key made here, a request, a certificate for the code. B_E_INITIALISED when there is one. */

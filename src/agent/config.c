@@ -198,21 +198,13 @@ static enum b_code take(const struct place *p, const struct file *f, struct agen
 enum b_code agent_config_parse(const char *path, const char *text, size_t n,
                                struct agent_config *ret, struct b_err *err)
 {
-    struct config_said said = {.text = ""};
-    cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
     const struct place p = {path, text, n, err};
     defaults(ret);
-    cyaml_err_t r =
-        cyaml_load_data((const uint8_t *)text, n, &config, &schema, (cyaml_data_t **)&f, NULL);
-    config_place(&said, text, n);
-    if (r != CYAML_OK)
-        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s(%s)", path, said.text,
-                         cyaml_strerror(r));
-    if (f == NULL)
-        return b_err_set(err, B_E_CONFIG, 0, "%s: the file is empty", path);
-    enum b_code code = take(&p, f, ret);
-    (void)cyaml_free(&config, &schema, f, 0);
+    enum b_code code = config_load(path, text, n, &schema, (cyaml_data_t **)&f, err);
+    if (code == B_OK)
+        code = take(&p, f, ret);
+    config_free(&schema, f);
     return code;
 }
 

@@ -30,12 +30,16 @@ static enum b_code read_station(struct agent_home *h, struct b_err *err)
 {
     char path[AGENT_PATH_MAX + 32];
     (void)snprintf(path, sizeof(path), "%s/station.json", h->dir);
+    if (access(path, R_OK) != 0 && errno == EACCES)
+        return b_err_set(err, B_E_SYSTEM, (uint32_t)errno,
+                         "%s: %s: the station's files are root's and the agent's user's", path,
+                         strerror(errno));
     json_t *o = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
     const char *url = json_string_value(json_object_get(o, "server"));
     enum b_code r = B_OK;
     if (url == NULL || strlen(url) >= sizeof(h->url))
-        r = b_err_set(err, B_E_NOT_INITIALISED, 0,
-                      "%s: this station is not enrolled: tessere-agent enrol", path);
+        r = b_err_set(err, B_E_NOT_ENROLLED, 0, "%s: %s", path,
+                      o == NULL ? "there is no such file, or it is no JSON" : "it names no server");
     else
         (void)snprintf(h->url, sizeof(h->url), "%s", url);
     json_decref(o);

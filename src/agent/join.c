@@ -127,36 +127,55 @@ void agent_joiner_stop(struct agent_joiner **pj)
 /* --- a person's side ---------------------------------------------------------------------------
  */
 
-static enum b_code ask_agent(const struct agent_socket_config *c, const char *word, json_t **ret,
-                             struct b_err *err)
+enum b_code agent_reach(const struct agent_socket_config *c, int *ret, struct b_err *err)
 {
-    enum { ANSWER_MAX = 2048, SECONDS = 20 };
-    char text[ANSWER_MAX];
+    enum { SECONDS = 20 };
+    const struct timeval most = {.tv_sec = SECONDS};
     struct sockaddr_un un = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    int n = snprintf(text, sizeof(text), "{\"do\":\"%s\"}", word);
     size_t length = strlen(c->path);
-    bool has_path = length > 0 && length < sizeof(un.sun_path);
-    memcpy(un.sun_path, c->path, has_path ? length : 0);
-    errno = ENOENT;
-    bool is_said = fd >= 0 && has_path &&
-                   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){.tv_sec = SECONDS},
-                              sizeof(struct timeval)) == 0 &&
-                   connect(fd, (const struct sockaddr *)&un, sizeof(un)) == 0 &&
-                   send(fd, text, (size_t)n, MSG_NOSIGNAL) == n;
-    ssize_t got = is_said ? recv(fd, text, sizeof(text), 0) : -1;
+    if (length >= sizeof(un.sun_path))
+        return b_err_set(err, B_E_CONFIG, 0, "%s: the path of a socket has at most %zu bytes",
+                         c->path, sizeof(un.sun_path) - 1);
+    memcpy(un.sun_path, c->path, length);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof(most)) == 0 &&
+        connect(fd, (const struct sockaddr *)&un, sizeof(un)) == 0) {
+        *ret = fd;
+        return B_OK;
+    }
     int cause = errno;
     if (fd >= 0)
         (void)close(fd);
+    return b_err_set(err, B_E_AGENT_GONE, (uint32_t)cause, "%s: %s", c->path, strerror(cause));
+}
+
+/* What the agent says to one word; B_OK: it is an answer to it. */
+static enum b_code ask_agent(const struct agent_socket_config *c, const char *word, json_t **ret,
+                             struct b_err *err)
+{
+    enum { ANSWER_MAX = 2048 };
+    char text[ANSWER_MAX];
+    int fd = -1;
+    int n = snprintf(text, sizeof(text), "{\"do\":\"%s\"}", word);
+    enum b_code r = agent_reach(c, &fd, err);
+    if (r != B_OK)
+        return r;
+    ssize_t got =
+        send(fd, text, (size_t)n, MSG_NOSIGNAL) == n ? recv(fd, text, sizeof(text), 0) : -1;
+    int cause = errno;
+    (void)close(fd);
     if (got <= 0)
-        return b_err_set(err, B_E_SERVER_GONE, (uint32_t)cause, "the agent's socket %.200s: %s",
-                         c->path[0] != '\0' ? c->path : "(none is configured)", strerror(cause));
+        return b_err_set(err, B_E_AGENT_GONE, got < 0 ? (uint32_t)cause : 0, "%s: %s", c->path,
+                         got == 0          ? "the agent hung up"
+                         : cause == EAGAIN ? "no answer comes"
+                                           : strerror(cause));
     *ret = json_loadb(text, (size_t)got, JSON_REJECT_DUPLICATES, NULL);
     b_wipe(text, sizeof(text));
     if (strcmp(remote_text(*ret, "answer"), word) == 0)
         return B_OK;
-    enum b_code r = b_err_set(err, B_E_SERVER_GONE, 0, "the agent says: %.200s (%.40s)",
-                              remote_text(*ret, "sentence"), remote_text(*ret, "code"));
+    const char *code = remote_text(*ret, "code");
+    r = b_err_set(err, b_code_of(code, B_E_AGENT_GONE), 0, "the agent at %s says: %.100s", c->path,
+                  code[0] != '\0' ? code : "what was not asked");
     json_decref(*ret);
     *ret = NULL;
     return r;

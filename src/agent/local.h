@@ -58,7 +58,11 @@ B_NODISCARD enum b_code agent_joiner_start(struct agent_local *l, struct agent_l
                                            struct agent_joiner **ret, struct b_err *err);
 void agent_joiner_stop(struct agent_joiner **j);
 
-/* The other side of the socket, for a person at a terminal: asks, and shows or opens what comes. */
+/* The other side of the socket, for a person at a terminal. agent_reach connects (*ret is the
+ * caller's to close): B_E_AGENT_GONE names the path, with the errno as its cause. agent_join_here
+ * asks, and shows or opens what comes; the agent's own refusals keep their codes. */
+B_NODISCARD enum b_code agent_reach(const struct agent_socket_config *c, int *ret,
+                                    struct b_err *err);
 B_NODISCARD enum b_code agent_join_here(const struct agent_socket_config *c, enum agent_ask by,
                                         bool is_shown, struct b_err *err);
 /* --- what waits for a tap here (waiting.c) -----------------------------------------------------

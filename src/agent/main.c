@@ -1,4 +1,5 @@
 /* tessere-agent: enrol this station, and serve its readers. */
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -7,12 +8,14 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 #include "agent/confirm.h"
 #include "agent/follow.h"
 #include "agent/hooks.h"
 #include "agent/local.h"
+#include "base/about.h"
 
 static volatile sig_atomic_t is_over, must_reload;
 
@@ -159,17 +162,27 @@ static bool ask_pin(void *ctx, const char *sentence, char pin[static 16])
     return n > 0 && n <= 12;
 }
 
-static int usage(void)
+static const char usage[] =
+    "usage: tessere-agent [--config FILE] [--state DIR] enrol --server URL --code CODE\n"
+    "       tessere-agent [--config FILE] [--state DIR] [--server URL] [--identity PREFIX]\n"
+    "                     [--ca FILE] [--reader PATTERN]... [--language fr|en]\n"
+    "                     [--socket PATH] [--hooks DIR] [--json] [--ask-pin] [--count N] run\n"
+    "       tessere-agent [--config FILE] [--socket PATH] [--json] browser|pair\n"
+    "       tessere-agent [--config FILE] [--state DIR] code --for CLIENT [--user REF]\n"
+    "       tessere-agent [--config FILE] [--socket PATH] [--language fr|en] confirm\n"
+    "       tessere-agent --help|--version\n"
+    "\n"
+    "The agent of a station, which serves its badge readers: tessere-agent(1).\n"
+    "\n"
+    "  enrol    make this station's key, and have its certificate for a one-time code\n"
+    "  run      serve every reader; systemd does it: systemctl start tessere-agent\n"
+    "  browser  join this person's browser to the station; pair: show a code that does\n"
+    "  code     a one-time password for CLIENT, from the next tap\n"
+    "  confirm  show what waits for a tap here, and ask for it at this terminal\n";
+
+static int misuse(void)
 {
-    (void)fputs(
-        "usage: tessere-agent [--config FILE] [--state DIR] enrol --server URL --code CODE\n"
-        "       tessere-agent [--config FILE] [--state DIR] [--server URL] [--identity PREFIX]\n"
-        "                     [--ca FILE] [--reader PATTERN]... [--language fr|en]\n"
-        "                     [--socket PATH] [--hooks DIR] [--json] [--ask-pin] [--count N] run\n"
-        "       tessere-agent [--config FILE] [--socket PATH] [--json] browser|pair\n"
-        "       tessere-agent [--config FILE] [--state DIR] code --for CLIENT [--user REF]\n"
-        "       tessere-agent [--config FILE] [--socket PATH] [--language fr|en] confirm\n",
-        stderr);
+    (void)fputs(usage, stderr);
     return 2;
 }
 
@@ -177,7 +190,7 @@ struct arguments {
     struct agent_options options;
     const char *code, *party, *user, *command;
     unsigned count;
-    bool is_json, asks_pin, wants_version;
+    bool is_json, asks_pin;
 };
 
 /* False: what was typed cannot be understood. */
@@ -188,23 +201,15 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
     const char **const texts[] = {&o->config, &o->state, &o->server,   &o->identity,
                                   &o->ca,     &a->code,  &o->language, &o->socket,
                                   &o->hooks,  &a->party, &a->user};
-    static const struct option options[] = {{"config", required_argument, NULL, 0},
-                                            {"state", required_argument, NULL, 1},
-                                            {"server", required_argument, NULL, 2},
-                                            {"identity", required_argument, NULL, 3},
-                                            {"ca", required_argument, NULL, 4},
-                                            {"code", required_argument, NULL, 5},
-                                            {"language", required_argument, NULL, 6},
-                                            {"socket", required_argument, NULL, 7},
-                                            {"hooks", required_argument, NULL, 8},
-                                            {"for", required_argument, NULL, 9},
-                                            {"user", required_argument, NULL, 10},
-                                            {"reader", required_argument, NULL, READER},
-                                            {"json", no_argument, NULL, JSON},
-                                            {"ask-pin", no_argument, NULL, ASK_PIN},
-                                            {"count", required_argument, NULL, COUNT},
-                                            {"version", no_argument, NULL, VERSION},
-                                            {0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 0},    {"state", required_argument, NULL, 1},
+        {"server", required_argument, NULL, 2},    {"identity", required_argument, NULL, 3},
+        {"ca", required_argument, NULL, 4},        {"code", required_argument, NULL, 5},
+        {"language", required_argument, NULL, 6},  {"socket", required_argument, NULL, 7},
+        {"hooks", required_argument, NULL, 8},     {"for", required_argument, NULL, 9},
+        {"user", required_argument, NULL, 10},     {"reader", required_argument, NULL, READER},
+        {"json", no_argument, NULL, JSON},         {"ask-pin", no_argument, NULL, ASK_PIN},
+        {"count", required_argument, NULL, COUNT}, {0}};
     for (int k = 0; (k = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (k >= 0 && (size_t)k < B_COUNT(texts))
             *texts[k] = optarg;
@@ -216,13 +221,11 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
             a->asks_pin = true;
         else if (k == COUNT)
             a->count = (unsigned)strtoul(optarg, NULL, 10);
-        else if (k == VERSION)
-            a->wants_version = true;
         else
             return false;
     }
     a->command = optind + 1 == argc ? argv[optind] : "";
-    return a->wants_version || a->command[0] != '\0';
+    return a->command[0] != '\0';
 }
 
 static enum b_code run(const struct arguments *a, struct b_err *err)
@@ -268,11 +271,24 @@ static enum b_code run(const struct arguments *a, struct b_err *err)
     return r;
 }
 
+/* For what the agent that runs here is asked. */
+static enum b_code load_with_socket(const struct arguments *a, struct agent_config *ret,
+                                    struct b_err *err)
+{
+    enum b_code r = agent_config_load(&a->options, ret, err);
+    if (r == B_OK && ret->socket.path[0] == '\0')
+        r = b_err_set(err, B_E_CONFIG, 0,
+                      "%s: the agent's socket is not named: write socket: path: into agent.yaml, "
+                      "or say --socket",
+                      a->command);
+    return r;
+}
+
 /* By the agent that runs here: its certificate is not this person's to use. */
 static enum b_code join(const struct arguments *a, enum agent_ask by, struct b_err *err)
 {
     static struct agent_config config;
-    enum b_code r = agent_config_load(&a->options, &config, err);
+    enum b_code r = load_with_socket(a, &config, err);
     return r == B_OK ? agent_join_here(&config.socket, by, a->is_json, err) : r;
 }
 
@@ -283,6 +299,17 @@ static enum b_code enrol(const struct arguments *a, struct b_err *err)
     if (r == B_OK && (config.server[0] == '\0' || a->code == NULL))
         r = b_err_set(err, B_E_USAGE, 0, "enrol: --server and --code are needed");
     return r == B_OK ? agent_enrol(config.state, config.server, a->code, err) : r;
+}
+
+/* Nobody's tap is read while no agent runs. One without a socket, or whose socket is not for this
+ * user, cannot be told from here. */
+static enum b_code check_runs(const struct agent_socket_config *c, struct b_err *err)
+{
+    int fd = -1;
+    enum b_code r = c->path[0] != '\0' ? agent_reach(c, &fd, err) : B_OK;
+    if (fd >= 0)
+        (void)close(fd);
+    return r == B_E_AGENT_GONE && err->aux == EACCES ? B_OK : r;
 }
 
 static enum b_code code(const struct arguments *a, struct b_err *err)
@@ -300,6 +327,8 @@ static enum b_code code(const struct arguments *a, struct b_err *err)
     if (r == B_OK)
         r = agent_home_open(&config, &home, err);
     if (r == B_OK)
+        r = check_runs(&config.socket, err);
+    if (r == B_OK)
         r = agent_code(&home, &wish, text, err);
     if (r == B_OK && (puts(text) < 0 || fflush(stdout) != 0))
         r = b_err_set(err, B_E_SYSTEM, 0, "the code could not be written");
@@ -310,9 +339,7 @@ static enum b_code code(const struct arguments *a, struct b_err *err)
 static enum b_code confirm(const struct arguments *a, struct b_err *err)
 {
     static struct agent_config config;
-    enum b_code r = agent_config_load(&a->options, &config, err);
-    if (r == B_OK && config.socket.path[0] == '\0')
-        r = b_err_set(err, B_E_USAGE, 0, "confirm: the agent's socket is not configured");
+    enum b_code r = load_with_socket(a, &config, err);
     return r == B_OK ? agent_confirm(&config, a->options.language, err) : r;
 }
 
@@ -322,10 +349,11 @@ int main(int argc, char **argv)
     struct b_err err = {0};
     const struct sigaction on_end = {.sa_handler = stop};
     const struct sigaction on_reload = {.sa_handler = reload_soon, .sa_flags = SA_RESTART};
+    int status = 0;
+    if (b_about(argc, argv, "tessere-agent", usage, &status))
+        return status;
     if (!read_arguments(argc, argv, &a))
-        return usage();
-    if (a.wants_version)
-        return puts("tessere-agent " TESSERE_VERSION) < 0;
+        return misuse();
     (void)setvbuf(stdin, NULL, _IONBF, 0); /* no buffer keeps a PIN */
     (void)umask(077);
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -347,6 +375,7 @@ int main(int argc, char **argv)
     else if (strcmp(a.command, "confirm") == 0)
         r = confirm(&a, &err);
     else
-        return usage();
+        r = b_err_set(&err, B_E_USAGE, 0, "no such command: %.40s; see tessere-agent --help",
+                      a.command);
     return r == B_OK ? 0 : fail(&err);
 }

@@ -5,6 +5,7 @@
  *   err.h     error codes with a class, a context, an exit status and a remedy
  *   walk.h    encoder and decoder of a structure in one
  *   text.h    text that people give
+ *   about.h   what a program says of itself
  *   secret.h  memory for keys: locked, kept out of dumps, wiped
  *
  * It owns nothing that outlives a call except the secret arena, uses libc alone, and must never

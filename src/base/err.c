@@ -91,6 +91,14 @@ int b_code_exit(enum b_code code)
     return rows[row_of(code)].exit_status;
 }
 
+enum b_code b_code_of(const char *name, enum b_code otherwise)
+{
+    for (unsigned i = 0; i < B_CODE_COUNT; i++)
+        if (strcmp(b_code_name((enum b_code)i), name) == 0)
+            return (enum b_code)i;
+    return otherwise;
+}
+
 void b_check_failed(const char *what, const char *file, int line)
 {
     (void)fprintf(stderr, "tessere: broken invariant at %s:%d: %s\n", file, line, what);

@@ -36,6 +36,8 @@ const char *b_code_name(enum b_code code);
 const char *b_code_text(enum b_code code);
 const char *b_code_remedy(enum b_code code);
 int b_code_exit(enum b_code code);
+/* The code of a stable name; `otherwise` where no code has it. */
+enum b_code b_code_of(const char *name, enum b_code otherwise);
 
 /* A broken invariant of our own, not a bad message: says where and aborts. Stays on in release. */
 #define b_check(x) ((x) ? (void)0 : b_check_failed(#x, __FILE__, __LINE__))

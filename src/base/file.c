@@ -94,7 +94,7 @@ enum b_code b_file_map(const char *path, struct b_rd *ret, struct b_err *err)
     struct stat st = {.st_size = 0};
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
-        errno = EINVAL;
+        errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
     bool is_good = fd >= 0 && S_ISREG(st.st_mode);
     size_t n = is_good ? (size_t)st.st_size : 0;
     const void *p = n > 0 ? mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0) : nothing;

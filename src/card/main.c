@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/about.h"
 #include "card/vpcd.h"
 #include "crypto/crypto.h"
 
@@ -14,7 +15,11 @@ static const char usage[] =
     "                        [--signature HEX] IMAGE\n"
     "       tessere-card run [--port PORT] [--host ADDRESS] [--wait SECONDS] [--pace]\n"
     "                        [--tear before:N[:INS]|after:N[:INS]] [--back MS] IMAGE\n"
-    "       tessere-card show IMAGE\n";
+    "       tessere-card show IMAGE\n"
+    "       tessere-card --help|--version\n"
+    "\n"
+    "A software DESFire card, kept in the file IMAGE, on the virtual reader of vpcd: "
+    "tessere-card(1).\n";
 
 enum option_id {
     OPT_EV = 256,
@@ -27,8 +32,7 @@ enum option_id {
     OPT_WAIT,
     OPT_PACE,
     OPT_TEAR,
-    OPT_BACK,
-    OPT_HELP
+    OPT_BACK
 };
 
 static const struct option options[] = {
@@ -43,7 +47,6 @@ static const struct option options[] = {
     {"pace", no_argument, NULL, OPT_PACE},
     {"tear", required_argument, NULL, OPT_TEAR},
     {"back", required_argument, NULL, OPT_BACK},
-    {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
 
@@ -244,11 +247,9 @@ int main(int argc, char **argv)
                        .tear = {.ins = -1},
                        .back_ms = -1};
     int id = 0;
+    if (b_about(argc, argv, "tessere-card", usage, &id))
+        return id;
     while ((id = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (id == OPT_HELP) {
-            (void)fputs(usage, stdout);
-            return 0;
-        }
         if (!read_option(id, optarg, &w)) {
             if (id != '?')
                 (void)fprintf(stderr, "tessere-card: --%s: not understood: %s\n",

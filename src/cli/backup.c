@@ -127,6 +127,29 @@ static enum b_code spread(const struct cli *c, struct created *k,
     return r;
 }
 
+/* What is said now is written down first, so that it is in the backup too; what no backup came of
+ * is taken back, or the next one would fail by it. */
+static enum b_code make(struct cli *c, struct created *k, struct service_copy_config *conf,
+                        struct service_manifest *m, struct b_err *err)
+{
+    static struct service_copy_config before;
+    char path[CLI_PATH_MAX];
+    struct b_err ignored;
+    bool is_new = cli_has(c, CLI_OPT_RECIPIENTS) || cli_has(c, CLI_OPT_TO) ||
+                  cli_has(c, CLI_OPT_COPY_TO) || cli_has(c, CLI_OPT_KEEP);
+    enum b_code had = service_copy_config_read(c->home, &before, &ignored);
+    enum b_code r = cli_path(c, "backup.yaml", path, sizeof(path), err);
+    if (r == B_OK && is_new)
+        r = service_copy_config_write(c->home, conf, err);
+    if (r == B_OK)
+        r = service_copy_make(&c->service, &k->copy, m, err);
+    if (r != B_OK && is_new && had == B_OK)
+        (void)!service_copy_config_write(c->home, &before, &ignored);
+    else if (r != B_OK && is_new && had == B_E_NOT_FOUND)
+        (void)unlink(path);
+    return r;
+}
+
 enum b_code cli_backup_create(struct cli *c, struct b_err *err)
 {
     static struct service_copy_config conf;
@@ -141,12 +164,8 @@ enum b_code cli_backup_create(struct cli *c, struct b_err *err)
     if (r == B_OK)
         r = service_recipients_read(conf.recipients, to, &k.copy.recipient_count, err);
     k.copy.full_days = cli_has(c, CLI_OPT_FULL) ? 0 : conf.full_days;
-    /* First, so that what was decided is in the backup too. */
-    if (r == B_OK && (cli_has(c, CLI_OPT_RECIPIENTS) || cli_has(c, CLI_OPT_TO) ||
-                      cli_has(c, CLI_OPT_COPY_TO) || cli_has(c, CLI_OPT_KEEP)))
-        r = service_copy_config_write(c->home, &conf, err);
     if (r == B_OK)
-        r = service_copy_make(&c->service, &k.copy, &m, err);
+        r = make(c, &k, &conf, &m, err);
     if (r != B_OK)
         return r;
     k.unsigned_why = *err;
@@ -219,10 +238,21 @@ enum b_code cli_backup_wanted(const struct cli *c, struct backup_wanted *w, stru
         w->is.signer = &w->signer;
     if (checkpoint == NULL || cli_has(c, CLI_OPT_OLDER))
         return B_OK;
+    struct journal_checkpoint point;
     enum b_code r = service_read_file(checkpoint, w->note, sizeof(w->note) - 1, &n, err);
-    w->note[n] = '\0';
+    w->note[r == B_OK ? n : 0] = '\0';
+    if (r == B_OK && !journal_checkpoint_parse(w->note, n, &point))
+        r = b_err_set(err, B_E_BAD_INPUT, 0, _("--checkpoint %.200s: this is no checkpoint"),
+                      checkpoint);
     w->is.checkpoint = w->note;
     return r;
+}
+
+enum b_code cli_backup_key_used(const struct cli *c, enum b_code r, struct b_err *err)
+{
+    return r == B_E_KEY_FILE || r == B_E_BACKUP_SEALED
+               ? b_err_wrap(err, "--custodian %s", c->options[CLI_OPT_CUSTODIAN])
+               : r;
 }
 
 /* Here, its establishment and the key of its journal are known; elsewhere what is said counts. */
@@ -282,6 +312,7 @@ static enum b_code open_in_scratch(const struct cli *c, const struct backup_want
         r = b_err_set(err, B_E_SYSTEM, 0, "%s", dir);
     if (r == B_OK) {
         r = service_copy_open(c->operand, key, &w->is, m, dir, err);
+        r = cli_backup_key_used(c, r, err);
         service_remove_tree(dir);
     }
     b_file_unmap(&key);
@@ -334,8 +365,9 @@ enum b_code cli_backup_restore(struct cli *c, struct b_err *err)
     static struct backup_wanted w;
     struct b_rd key;
     if (!cli_has(c, CLI_OPT_CUSTODIAN))
-        return b_err_set(err, B_E_USAGE, 0, "%s",
-                         _("--custodian names the private key of one it is sealed for"));
+        return b_err_set(
+            err, B_E_USAGE, 0, "%s",
+            _("--custodian FILE is needed: the private key of one for whom the backup is sealed"));
     enum b_code r = cli_backup_wanted(c, &w, err);
     if (r == B_OK)
         r = b_file_map(c->options[CLI_OPT_CUSTODIAN], &key, err);
@@ -346,7 +378,7 @@ enum b_code cli_backup_restore(struct cli *c, struct b_err *err)
         r = service_copy_restore(c->operand, key, &w.is, &m, c->home, err);
     b_file_unmap(&key);
     if (r != B_OK)
-        return r;
+        return cli_backup_key_used(c, r, err);
     cli_backup_say(c, &w, &m, true);
     say_steps(c, &m);
     return B_OK;

@@ -14,6 +14,8 @@ struct backup_wanted {
 /* What --finess, --key, --checkpoint and --older say. */
 B_NODISCARD enum b_code cli_backup_wanted(const struct cli *c, struct backup_wanted *w,
                                           struct b_err *err);
+/* The code r of what was done with --custodian; an error of that key names its file. */
+B_NODISCARD enum b_code cli_backup_key_used(const struct cli *c, enum b_code r, struct b_err *err);
 /* What was found of a copy that is well. */
 void cli_backup_say(const struct cli *c, const struct backup_wanted *w,
                     const struct service_manifest *m, bool is_opened);

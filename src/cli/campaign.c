@@ -101,16 +101,33 @@ static void say_figures(struct cli *c, const json_t *o)
         cli_say(c, CLI_PLAIN, _("Nothing needs the former generation: it can be retired.\n"));
 }
 
+static int64_t id_of(const struct cli *c)
+{
+    return strtoll(c->operand, NULL, 10);
+}
+
+static enum b_code check_id(const struct cli *c, struct b_err *err)
+{
+    char *end = NULL;
+    if (strtoll(c->operand, &end, 10) > 0 && *end == '\0')
+        return B_OK;
+    return b_err_set(err, B_E_USAGE, 0,
+                     _("a campaign is named by its number, not \"%.40s\": tessere campaign list"),
+                     c->operand);
+}
+
 static enum b_code figures(struct cli *c, json_t **ret, struct b_err *err)
 {
     char path[64];
     struct store_campaign k;
-    (void)snprintf(path, sizeof(path), "/v1/campaigns/%lld", strtoll(c->operand, NULL, 10));
-    if (cli_is_far(c))
+    enum b_code r = check_id(c, err);
+    (void)snprintf(path, sizeof(path), "/v1/campaigns/%lld", (long long)id_of(c));
+    if (r == B_OK && cli_is_far(c))
         return cli_far(c, "GET", path, NULL, ret, err);
-    enum b_code r = cli_open(c, false, err);
     if (r == B_OK)
-        r = store_campaign_by_id(c->service.store, strtoll(c->operand, NULL, 10), &k, err);
+        r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = store_campaign_by_id(c->service.store, id_of(c), &k, err);
     return r == B_OK ? service_campaign_figures(c->service.store, &k, ret, err) : r;
 }
 
@@ -160,12 +177,14 @@ enum b_code cli_campaign_badges(struct cli *c, struct b_err *err)
     struct lacking k = {.c = c};
     if (c->out != NULL)
         (void)json_object_set_new(c->out, "badges", json_array());
-    (void)snprintf(path, sizeof(path), "/v1/campaigns/%lld/badges", strtoll(c->operand, NULL, 10));
-    if (cli_is_far(c))
+    enum b_code r = check_id(c, err);
+    (void)snprintf(path, sizeof(path), "/v1/campaigns/%lld/badges", (long long)id_of(c));
+    if (r == B_OK && cli_is_far(c))
         return cli_far_each(c, path, badge_one, err);
-    enum b_code r = cli_open(c, false, err);
     if (r == B_OK)
-        r = store_campaign_by_id(c->service.store, strtoll(c->operand, NULL, 10), &k.campaign, err);
+        r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = store_campaign_by_id(c->service.store, id_of(c), &k.campaign, err);
     return r == B_OK ? store_badge_each(c->service.store, 0, NULL, badge_here, &k, err) : r;
 }
 
@@ -176,11 +195,6 @@ struct turn {
     const char *verb; /* of the API; "" to start one */
     enum b_code (*here)(struct cli *c, struct store_campaign *ret, struct b_err *err);
 };
-
-static int64_t id_of(const struct cli *c)
-{
-    return strtoll(c->operand, NULL, 10);
-}
 
 static const char *why_of(const struct cli *c)
 {
@@ -277,10 +291,10 @@ static enum b_code turn(struct cli *c, const struct turn *t, struct b_err *err)
 {
     struct store_campaign k = {.id = 0};
     json_t *o = NULL;
-    enum b_code r = B_OK;
-    if (cli_is_far(c)) {
+    enum b_code r = t->here != start ? check_id(c, err) : B_OK;
+    if (r == B_OK && cli_is_far(c)) {
         r = turn_far(c, t, &o, err);
-    } else {
+    } else if (r == B_OK) {
         r = cli_open(c, false, err);
         if (r == B_OK)
             r = t->here(c, &k, err);

@@ -85,6 +85,7 @@ static enum b_code restore(struct drill *d, struct b_err *err)
     }
     if (r == B_OK)
         r = service_copy_open(d->path, key, &d->wanted.is, &d->m, d->there.home, err);
+    r = cli_backup_key_used(d->c, r, err);
     b_file_unmap(&key);
     if (r == B_OK)
         r = cli_open(&d->there, false, err);
@@ -254,8 +255,9 @@ enum b_code cli_drill_restore(struct cli *c, struct b_err *err)
     static struct drill d;
     uint64_t start = now_ms();
     if (!cli_has(c, CLI_OPT_CUSTODIAN))
-        return b_err_set(err, B_E_USAGE, 0, "%s",
-                         _("--custodian names the private key of one it is sealed for"));
+        return b_err_set(
+            err, B_E_USAGE, 0, "%s",
+            _("--custodian FILE is needed: the private key of one for whom the backup is sealed"));
     enum b_code r = b_secret_init(SECRETS, false, err);
     if (r == B_OK)
         r = cli_open(c, true, err);

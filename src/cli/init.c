@@ -21,6 +21,18 @@ static enum b_code check_finess(const char *text, struct b_err *err)
     return B_OK;
 }
 
+/* errno says why not. */
+static bool make_one_dir(const char *path)
+{
+    struct stat st;
+    if (mkdir(path, 0700) == 0)
+        return true;
+    if (errno != EEXIST || stat(path, &st) != 0 || S_ISDIR(st.st_mode))
+        return errno == EEXIST;
+    errno = ENOTDIR;
+    return false;
+}
+
 enum b_code cli_make_dir(const char *path, struct b_err *err)
 {
     char part[CLI_PATH_MAX];
@@ -28,7 +40,7 @@ enum b_code cli_make_dir(const char *path, struct b_err *err)
         if (path[i] != '/' && path[i] != '\0')
             continue;
         (void)snprintf(part, sizeof(part), "%.*s", (int)i, path);
-        if (mkdir(part, 0700) != 0 && errno != EEXIST)
+        if (!make_one_dir(part))
             return b_err_set(err, B_E_CONFIG, (uint32_t)errno, "%s: %s", part, strerror(errno));
         if (path[i] == '\0')
             break;

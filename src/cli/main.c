@@ -123,8 +123,8 @@ static enum b_code parse(struct cli *c, int argc, char **argv, const struct cli_
     size_t n = 0;
     bool asks_help = false;
     for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0') {
-            bool is_help = strcmp(argv[i], "--help") == 0;
+        bool is_help = strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
+        if (is_help || (strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0')) {
             bool is_version = strcmp(argv[i], "--version") == 0;
             enum b_code r = is_help || is_version ? B_OK : take_option(c, argc, argv, &i, err);
             if (r != B_OK)

@@ -14,21 +14,41 @@ static bool is_on_topic(const struct cli_command *cmd, const char *topic)
     return strncmp(cmd->words, topic, words) == 0 && topic[words] == ' ';
 }
 
+/* The options that are shown, of all commands or of those on the topic. */
+static void list_options(const bool is_shown[static CLI_OPT_COUNT_OF], bool is_global)
+{
+    char left[64];
+    for (size_t i = 0; i < CLI_OPT_COUNT_OF; i++) {
+        if (cli_options[i].is_global != is_global || (!is_shown[i] && !is_global))
+            continue;
+        (void)snprintf(left, sizeof(left), "--%s %s", cli_options[i].name, cli_options[i].argument);
+        (void)printf("  %-22s %s\n", left, _(cli_options[i].help));
+    }
+}
+
 enum b_code cli_help(struct cli *c, struct b_err *err)
 {
     char left[64];
-    bool is_shown[CLI_OPT_COUNT_OF] = {false}, is_found = false;
+    bool is_shown[CLI_OPT_COUNT_OF] = {false}, has_own = false;
+    const struct cli_command *found = NULL;
+    size_t count = 0;
     for (size_t i = 0; i < cli_command_count; i++) {
         if (!is_on_topic(&cli_commands[i], c->topic))
             continue;
-        is_found = true;
+        found = &cli_commands[i];
+        count++;
         for (size_t o = 0; o < CLI_OPT_COUNT_OF; o++)
             is_shown[o] |=
                 c->topic[0] == '\0' || cli_is_listed(cli_commands[i].options, cli_options[o].name);
+        has_own |= c->topic[0] == '\0' || cli_commands[i].options[0] != '\0';
     }
-    if (!is_found)
+    if (found == NULL)
         return b_err_set(err, B_E_USAGE, 0, _("no such command: %.40s"), c->topic);
-    (void)printf("%s\n\n", _("usage: tessere COMMAND [OPTIONS]"));
+    if (count == 1)
+        (void)printf(_("usage: tessere %s%s%s [OPTIONS]\n\n"), found->words,
+                     found->operands[0] != '\0' ? " " : "", found->operands);
+    else
+        (void)printf("%s\n\n", _("usage: tessere COMMAND [OPTIONS]"));
     for (size_t i = 0; i < cli_command_count; i++) {
         const struct cli_command *cmd = &cli_commands[i];
         if (!is_on_topic(cmd, c->topic))
@@ -36,13 +56,12 @@ enum b_code cli_help(struct cli *c, struct b_err *err)
         (void)snprintf(left, sizeof(left), "%s %s", cmd->words, cmd->operands);
         (void)printf("  %-22s %s\n", left, _(cmd->help));
     }
-    (void)printf("\n%s\n", _("options:"));
-    for (size_t i = 0; i < CLI_OPT_COUNT_OF; i++) {
-        if (!is_shown[i] && !cli_options[i].is_global)
-            continue;
-        (void)snprintf(left, sizeof(left), "--%s %s", cli_options[i].name, cli_options[i].argument);
-        (void)printf("  %-22s %s\n", left, _(cli_options[i].help));
+    if (has_own) {
+        (void)printf("\n%s\n", _("options:"));
+        list_options(is_shown, false);
     }
+    (void)printf("\n%s\n", _("options of every command:"));
+    list_options(is_shown, true);
     return B_OK;
 }
 

@@ -1,26 +1,68 @@
 #include "config/yaml.h"
 
-#include <stdio.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* The last things that libcyaml says name field and line. */
-__attribute__((format(printf, 3, 0))) static void take(cyaml_log_t level, void *ctx,
-                                                       const char *fmt, va_list args)
+#include "base/file.h"
+#include "config/mistake.h"
+
+enum { FILE_MAX = 65536 };
+
+static const cyaml_config_t settings = {.mem_fn = cyaml_mem, .flags = CYAML_CFG_STYLE_BLOCK};
+
+enum b_code config_load(const char *path, const char *text, size_t n,
+                        const struct cyaml_schema_value *schema, cyaml_data_t **ret,
+                        struct b_err *err)
 {
-    struct config_said *said = ctx;
-    size_t used = strlen(said->text);
-    if (level < CYAML_LOG_ERROR || used + 2 >= sizeof(said->text))
-        return;
-    (void)vsnprintf(said->text + used, sizeof(said->text) - used, fmt, args);
-    char *end = strchr(said->text, '\n'); /* none where it was cut */
-    if (end != NULL)
-        *end = ' ';
+    struct config_mistake m;
+    cyaml_data_t *data = NULL;
+    if (config_find_mistake(text, n, schema, true, &m)) {
+        const char *colon = m.field[0] != '\0' ? ": " : "";
+        return m.line > 0
+                   ? b_err_set(err, B_E_CONFIG, 0, "%s: line %zu, column %zu: %s%s%s", path, m.line,
+                               m.column, m.field, colon, m.what)
+                   : b_err_set(err, B_E_CONFIG, 0, "%s: %s%s%s", path, m.field, colon, m.what);
+    }
+    cyaml_err_t why = cyaml_load_data((const uint8_t *)text, n, &settings, schema, &data, NULL);
+    if (why != CYAML_OK)
+        return b_err_set(err, why == CYAML_ERR_OOM ? B_E_NO_MEMORY : B_E_CONFIG, (uint32_t)why,
+                         "%s: %s", path, cyaml_strerror(why));
+    if (data == NULL)
+        return b_err_set(err, B_E_CONFIG, 0, "%s: the file is empty", path);
+    *ret = data;
+    return B_OK;
 }
 
-cyaml_config_t config_yaml(struct config_said *said)
+enum b_code config_load_file(const char *path, const struct cyaml_schema_value *schema,
+                             cyaml_data_t **ret, struct b_err *err)
 {
-    return (cyaml_config_t){
-        .log_fn = take, .log_ctx = said, .log_level = CYAML_LOG_ERROR, .mem_fn = cyaml_mem};
+    char *text = NULL;
+    size_t n = 0;
+    struct b_err cause;
+    if (b_file_read(path, FILE_MAX, &text, &n, &cause) != B_OK)
+        return b_err_set(err, B_E_CONFIG, cause.aux, "%s", cause.msg);
+    enum b_code r = config_load(path, text, n, schema, ret, err);
+    free(text);
+    return r;
+}
+
+void config_free(const struct cyaml_schema_value *schema, cyaml_data_t *data)
+{
+    (void)cyaml_free(&settings, schema, data, 0);
+}
+
+enum b_code config_save(const char *path, const struct cyaml_schema_value *schema,
+                        const cyaml_data_t *data, unsigned mode, struct b_err *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+    cyaml_err_t why = cyaml_save_data(&text, &n, &settings, schema, data, 0);
+    enum b_code r = why == CYAML_OK ? b_file_replace(path, text, n, mode, err)
+                                    : b_err_set(err, B_E_CONFIG, (uint32_t)why, "writing %s: %s",
+                                                path, cyaml_strerror(why));
+    free(text);
+    return r;
 }
 
 static bool names(const char *p, const char *end, const char *field, size_t len)
@@ -48,22 +90,4 @@ unsigned config_line_of(const char *text, size_t n, const char *field)
             return line;
     }
     return 0;
-}
-
-void config_place(struct config_said *said, const char *text, size_t n)
-{
-    static const char sign[] = "Unexpected key: ";
-    char old[CONFIG_SAID];
-    char key[64];
-    const char *at = strstr(said->text, sign);
-    if (at == NULL)
-        return;
-    at += strlen(sign);
-    size_t len = strcspn(at, " ");
-    len = len < sizeof(key) ? len : sizeof(key) - 1;
-    memcpy(key, at, len);
-    key[len] = '\0';
-    memcpy(old, said->text, sizeof(old));
-    (void)snprintf(said->text, sizeof(said->text), "line %u: %.160s", config_line_of(text, n, key),
-                   old);
 }

@@ -248,20 +248,12 @@ enum b_code events_config_parse(const char *dir, const char *path, const char *t
                                 struct events_config *ret, struct b_err *err)
 {
     const struct reading k = {.dir = dir, .path = path, .config = ret, .err = err};
-    struct config_said said = {.text = ""};
-    cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
     *ret = (struct events_config){.count = 0};
-    cyaml_err_t code =
-        cyaml_load_data((const uint8_t *)text, n, &config, &schema, (cyaml_data_t **)&f, NULL);
-    config_place(&said, text, n);
-    enum b_code r = B_OK;
-    if (code != CYAML_OK || f == NULL)
-        r = b_err_set(err, B_E_CONFIG, (uint32_t)code, "%s: %s(%s)", path, said.text,
-                      cyaml_strerror(code));
-    else
+    enum b_code r = config_load(path, text, n, &schema, (cyaml_data_t **)&f, err);
+    if (r == B_OK)
         r = take_file(&k, f);
-    (void)cyaml_free(&config, &schema, f, 0);
+    config_free(&schema, f);
     return r;
 }
 

@@ -163,17 +163,10 @@ static enum b_code check(const char *path, const char *text, size_t n, const str
 static enum b_code parse(const char *path, const char *text, size_t n, struct http_config *ret,
                          struct b_err *err)
 {
-    struct config_said said = {.text = ""};
-    cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
-    cyaml_err_t r =
-        cyaml_load_data((const uint8_t *)text, n, &config, &schema, (cyaml_data_t **)&f, NULL);
-    config_place(&said, text, n);
-    if (r != CYAML_OK)
-        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s(%s)", path, said.text,
-                         cyaml_strerror(r));
-    if (f == NULL)
-        return b_err_set(err, B_E_CONFIG, 0, "%s: the file is empty", path);
+    enum b_code code = config_load(path, text, n, &schema, (cyaml_data_t **)&f, err);
+    if (code != B_OK)
+        return code;
     *ret = (struct http_config){.port = f->port != 0 ? f->port : 8443,
                                 .vault_workers = or_else(f->vault_workers, 4),
                                 .auth_key_cache = f->auth_key_cache,
@@ -194,8 +187,8 @@ static enum b_code parse(const char *path, const char *text, size_t n, struct ht
     take_text(ret->fleet_keys, sizeof(ret->fleet_keys),
               f->takeover != NULL ? f->takeover->keys_file : NULL, "");
     take_signon(f->signon, ret);
-    (void)cyaml_free(&config, &schema, f, 0);
-    enum b_code code = check(path, text, n, ret, err);
+    config_free(&schema, f);
+    code = check(path, text, n, ret, err);
     return code == B_OK ? check_signon(path, text, n, &ret->signon, err) : code;
 }
 

@@ -14,6 +14,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "base/about.h"
 #include "http/http.h"
 #include "http/reload.h"
 #include "http/signon.h"
@@ -384,23 +385,39 @@ static void attend(const sigset_t *signals)
     }
 }
 
-int main(int argc, char **argv)
+static const char usage[] =
+    "usage: tessered [--home DIR]\n"
+    "       tessered --help|--version\n"
+    "\n"
+    "Serves the establishment in DIR (else $TESSERE_HOME, else /var/lib/tessere) over HTTPS, as "
+    "its\n"
+    "server.yaml says: tessered(8). `tessere server setup` makes that file.\n";
+
+/* NULL: what was typed cannot be understood. */
+static const char *read_home(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"home", required_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {0}};
+    static const struct option options[] = {{"home", required_argument, NULL, 'h'}, {0}};
     const char *home = getenv("TESSERE_HOME");
-    int o = 0;
-    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (o == 'v')
-            return puts("tessered " TESSERE_VERSION) < 0;
-        if (o != 'h') {
-            (void)fputs("usage: tessered [--home DIR]\n", stderr);
-            return 2;
-        }
+    for (int o = 0; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (o != 'h')
+            return NULL;
         home = optarg;
     }
-    if (home == NULL)
-        home = "/var/lib/tessere";
+    if (optind != argc)
+        return NULL;
+    return home != NULL ? home : "/var/lib/tessere";
+}
+
+int main(int argc, char **argv)
+{
+    int status = 0;
+    if (b_about(argc, argv, "tessered", usage, &status))
+        return status;
+    const char *home = read_home(argc, argv);
+    if (home == NULL) {
+        (void)fputs(usage, stderr);
+        return 2;
+    }
     struct b_err err = {0};
     struct rlimit files = {0};
     sigset_t signals;

@@ -246,22 +246,12 @@ static enum b_code take_client(const struct place *p, const struct client *f,
 enum b_code oidc_clients_parse(const char *path, const char *text, size_t n,
                                struct oidc_clients *ret, struct b_err *err)
 {
-    struct config_said said = {.text = ""};
-    cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
     ret->count = 0;
-    cyaml_err_t e =
-        cyaml_load_data((const uint8_t *)text, n, &config, &schema, (cyaml_data_t **)&f, NULL);
-    config_place(&said, text, n);
-    if (e != CYAML_OK)
-        return b_err_set(err, B_E_CONFIG, (uint32_t)e, "%s: %s(%s)", path, said.text,
-                         cyaml_strerror(e));
-    if (f == NULL)
-        return b_err_set(err, B_E_CONFIG, 0, "%s: the file is empty", path);
-    enum b_code r = B_OK;
+    enum b_code r = config_load(path, text, n, &schema, (cyaml_data_t **)&f, err);
     for (uint32_t i = 0; r == B_OK && i < f->clients_count; i++)
         r = take_client(&(struct place){path, f->clients[i].id, err}, &f->clients[i], ret);
-    (void)cyaml_free(&config, &schema, f, 0);
+    config_free(&schema, f);
     return r;
 }
 

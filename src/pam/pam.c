@@ -156,14 +156,6 @@ static enum b_code give_pin(const struct attempt *a, struct b_err *err)
 /* --- the tap -----------------------------------------------------------------------------------
  */
 
-static enum b_code code_of(const char *name)
-{
-    for (unsigned i = 0; i < B_CODE_COUNT; i++)
-        if (strcmp(b_code_name((enum b_code)i), name) == 0)
-            return (enum b_code)i;
-    return B_E_REFUSED;
-}
-
 /* One question that the agent answers by itself. */
 static enum b_code inquire(const struct attempt *a, const char *what, json_t **ret,
                            struct b_err *err)
@@ -173,7 +165,7 @@ static enum b_code inquire(const struct attempt *a, const char *what, json_t **r
         r = pam_ask_hear(&a->ask, ANSWER_S, ret, err);
     if (r != B_OK || strcmp(pam_answer_text(*ret, "answer"), what) == 0)
         return r;
-    r = code_of(pam_answer_text(*ret, "code"));
+    r = b_code_of(pam_answer_text(*ret, "code"), B_E_REFUSED);
     json_decref(*ret);
     *ret = NULL;
     return b_err_set(err, r == B_OK ? B_E_AGENT_GONE : r, 0, "the agent does not tell its %s",
@@ -229,7 +221,7 @@ static enum b_code take_end(struct attempt *a, const json_t *answer, struct b_er
 {
     bool is_outcome = strcmp(pam_answer_text(answer, "answer"), "outcome") == 0;
     const char *name = pam_answer_text(answer, is_outcome ? "outcome" : "code");
-    enum b_code r = code_of(name);
+    enum b_code r = b_code_of(name, B_E_REFUSED);
     if (r == B_OK && is_outcome)
         return B_OK;
     const char *sentence = pam_answer_text(answer, "sentence");

@@ -293,21 +293,14 @@ enum b_code policy_file_read(const char *path, const char *text, size_t n, struc
                              struct b_err *err)
 {
     const struct source s = {path, text, n};
-    struct config_said said = {.text = ""};
-    cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
-    cyaml_err_t r =
-        cyaml_load_data((const uint8_t *)text, n, &config, &schema, (cyaml_data_t **)&f, NULL);
-    config_place(&said, text, n);
-    if (r != CYAML_OK)
-        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s(%s)", path, said.text,
-                         cyaml_strerror(r));
-    if (f == NULL)
-        return b_err_set(err, B_E_CONFIG, 0, "%s: the file is empty", path);
+    enum b_code code = config_load(path, text, n, &schema, (cyaml_data_t **)&f, err);
+    if (code != B_OK)
+        return code;
     policy_default(ret);
     ret->rule_count = 0;
     bool has_default = false;
-    enum b_code code = take_pin(&s, f->pin, ret, err);
+    code = take_pin(&s, f->pin, ret, err);
     for (uint32_t i = 0; code == B_OK && i < f->rules_count; i++) {
         has_default |= f->rules[i].group[0] == '\0';
         code = take_rule(&s, &f->rules[i], ret, err);
@@ -322,6 +315,6 @@ enum b_code policy_file_read(const char *path, const char *text, size_t n, struc
                      "compromised-days: 0 to 365; 0 refuses such badges at once", err);
     if (code == B_OK)
         code = take_zone(&s, f->timezone, ret, err);
-    (void)cyaml_free(&config, &schema, f, 0);
+    config_free(&schema, f);
     return code;
 }

@@ -324,12 +324,8 @@ static enum b_code judge(const struct profile_schema *from, const struct profile
 enum b_code profile_file_read(const char *name, const char *text, size_t n, struct profile *ret,
                               struct b_err *err)
 {
-    struct profile_schema from = {.name = name,
-                                  .text = text,
-                                  .n = n,
-                                  .code = B_E_PROFILE_SYNTAX,
-                                  .expected = "this is not a badge profile",
-                                  .err = err};
+    struct profile_schema from = {
+        .name = name, .text = text, .n = n, .code = B_E_PROFILE_SYNTAX, .err = err};
     void *raw = NULL;
     enum b_code r = profile_schema_load(&from, &profile_value, &raw);
     if (r != B_OK)

@@ -128,12 +128,8 @@ static enum b_code check_apart(const struct profile_schema *from, const struct p
 enum b_code profile_fleet_read(const char *name, const char *text, size_t n,
                                struct profile_fleet *ret, struct b_err *err)
 {
-    struct profile_schema from = {.name = name,
-                                  .text = text,
-                                  .n = n,
-                                  .code = B_E_FLEET_FILE,
-                                  .expected = "this is not a fleet description",
-                                  .err = err};
+    struct profile_schema from = {
+        .name = name, .text = text, .n = n, .code = B_E_FLEET_FILE, .err = err};
     void *data = NULL;
     memset(ret, 0, sizeof(*ret));
     enum b_code r = profile_schema_load(&from, &fleet_value, &data);

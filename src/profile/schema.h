@@ -1,7 +1,7 @@
 /*
- * YAML against a schema. Every error says the line: libcyaml tells where it stopped through its
- * log; for what it cannot know (a value that does not convert, a broken rule) the line is looked up
- * by the field's path. Private to this folder.
+ * YAML against a schema. Every error says the line: config finds what is not as the schema has it;
+ * for what a schema cannot know (a value that does not convert, a broken rule) the line is looked
+ * up by the field's path. Private to this folder.
  */
 #ifndef TESSERE_PROFILE_SCHEMA_H
 #define TESSERE_PROFILE_SCHEMA_H
@@ -24,10 +24,8 @@ enum { PATH_MAX_LEN = 96 };
 struct profile_schema {
     const char *name, *text; /* the file's name for messages, and its bytes */
     size_t n;
-    enum b_code code;     /* of what is wrong in it */
-    const char *expected; /* "this is not a badge profile" */
+    enum b_code code; /* of what is wrong in it */
     struct b_err *err;
-    size_t stopped_at; /* line at which libcyaml stopped; 0: it did not */
 };
 
 /* Fills the structs of a schema; ended by profile_schema_free. */

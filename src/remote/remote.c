@@ -146,11 +146,10 @@ static enum b_code from_problem(struct remote *r, const json_t *problem, long st
     const char *sentence = json_string_value(json_object_get(problem, "sentence"));
     if (sentence != NULL && strlen(sentence) < sizeof(r->sentence))
         memcpy(r->sentence, sentence, strlen(sentence) + 1);
-    for (int code = B_OK + 1; name != NULL && code < B_CODE_COUNT; code++)
-        if (strcmp(name, b_code_name((enum b_code)code)) == 0)
-            return b_err_set(err, (enum b_code)code, (uint32_t)status, "%.300s",
-                             detail != NULL ? detail : "");
-    return b_err_set(err, B_E_SERVER_GONE, (uint32_t)status, "the server answers %ld", status);
+    enum b_code code = name != NULL ? b_code_of(name, B_OK) : B_OK;
+    if (code == B_OK)
+        return b_err_set(err, B_E_SERVER_GONE, (uint32_t)status, "the server answers %ld", status);
+    return b_err_set(err, code, (uint32_t)status, "%.300s", detail != NULL ? detail : "");
 }
 
 static enum b_code send_body(struct remote *r, const char *method, const char *path, char *text,

@@ -233,12 +233,13 @@ static enum b_code address_one(struct crypto_envelope *e, const struct service_r
     b_wr_bytes(&w, file.p, file.left);
     b_wr_u8(&w, '\0');
     r = b_wr_ok(&w) ? pki_cert_read(pem, &who, err)
-                    : b_err_set(err, B_E_CERT_BAD, 0, "%s: too long", to->certificate);
+                    : b_err_set(err, B_E_CERT_BAD, 0, "it is too long");
     if (r == B_OK)
         r = crypto_envelope_to(e, file, err);
     b_file_unmap(&file);
-    if (r == B_OK)
-        memcpy(ret->fingerprint, who.fingerprint, sizeof(ret->fingerprint));
+    if (r != B_OK)
+        return b_err_wrap(err, "%s", to->certificate);
+    memcpy(ret->fingerprint, who.fingerprint, sizeof(ret->fingerprint));
     return r;
 }
 

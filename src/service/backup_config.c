@@ -45,8 +45,6 @@ enum b_code service_copy_config_read(const char *home, struct service_copy_confi
                                      struct b_err *err)
 {
     char path[SERVICE_COPY_PATH];
-    struct config_said said = {.text = ""};
-    cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
     *ret = (struct service_copy_config){.keep = KEEP,
                                         .full_days = FULL_DAYS,
@@ -56,10 +54,9 @@ enum b_code service_copy_config_read(const char *home, struct service_copy_confi
     (void)snprintf(path, sizeof(path), "%s/backup.yaml", home);
     if (access(path, F_OK) != 0 && errno == ENOENT)
         return b_err_set(err, B_E_NOT_FOUND, 0, "%s", path);
-    cyaml_err_t r = cyaml_load_file(path, &config, &schema, (cyaml_data_t **)&f, NULL);
-    if (r != CYAML_OK || f == NULL)
-        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s (%s)", path, said.text,
-                         cyaml_strerror(r));
+    enum b_code r = config_load_file(path, &schema, (cyaml_data_t **)&f, err);
+    if (r != B_OK)
+        return r;
     (void)snprintf(ret->recipients, sizeof(ret->recipients), "%s", f->recipients);
     if (f->to != NULL)
         (void)snprintf(ret->dir, sizeof(ret->dir), "%s", f->to);
@@ -69,7 +66,7 @@ enum b_code service_copy_config_read(const char *home, struct service_copy_confi
     take_number(&ret->full_days, f->full_days);
     take_number(&ret->backup_hours, f->backup_hours);
     take_number(&ret->drill_days, f->drill_days);
-    (void)cyaml_free(&config, &schema, f, 0);
+    config_free(&schema, f);
     return B_OK;
 }
 
@@ -84,18 +81,8 @@ enum b_code service_copy_config_write(const char *home, struct service_copy_conf
                      .full_days = &config->full_days,
                      .backup_hours = &config->backup_hours,
                      .drill_days = &config->drill_days};
-    struct config_said said = {.text = ""};
-    cyaml_config_t settings = config_yaml(&said);
-    settings.flags = CYAML_CFG_STYLE_BLOCK;
-    char *text = NULL;
-    size_t n = 0;
     (void)snprintf(path, sizeof(path), "%s/backup.yaml", home);
-    cyaml_err_t code = cyaml_save_data(&text, &n, &settings, &schema, &f, 0);
-    enum b_code r = code == CYAML_OK ? b_file_replace(path, text, n, 0600, err)
-                                     : b_err_set(err, B_E_CONFIG, (uint32_t)code, "writing %s: %s",
-                                                 path, cyaml_strerror(code));
-    free(text);
-    return r;
+    return config_save(path, &schema, &f, 0600, err);
 }
 
 enum b_code service_recipients_read(const char *list, struct service_recipient *ret,

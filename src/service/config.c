@@ -1,10 +1,10 @@
 /* tessere.yaml, through libcyaml with a schema. */
 #include "service/config.h"
 
+#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <unistd.h>
 
-#include "base/file.h"
 #include "config/yaml.h"
 
 /* The file: everything is a string, absent ones are NULL. */
@@ -66,17 +66,12 @@ static char *or_absent(char *text)
 
 enum b_code service_config_read(const char *path, struct service_config *ret, struct b_err *err)
 {
-    struct config_said said = {.text = ""};
-    cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
-    cyaml_err_t r = cyaml_load_file(path, &config, &schema, (cyaml_data_t **)&f, NULL);
-    if (r == CYAML_ERR_FILE_OPEN)
+    if (access(path, F_OK) != 0 && errno == ENOENT)
         return b_err_set(err, B_E_NOT_INITIALISED, 0, "%s", path);
-    if (r != CYAML_OK)
-        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s (%s)", path, said.text,
-                         cyaml_strerror(r));
-    if (f == NULL)
-        return b_err_set(err, B_E_CONFIG, 0, "%s: the file is empty", path);
+    enum b_code r = config_load_file(path, &schema, (cyaml_data_t **)&f, err);
+    if (r != B_OK)
+        return r;
     *ret = (struct service_config){0};
     take(ret->finess, sizeof(ret->finess), f->finess);
     take(ret->token_uri, sizeof(ret->token_uri), f->token);
@@ -86,7 +81,7 @@ enum b_code service_config_read(const char *path, struct service_config *ret, st
     ret->stock_needs_two = f->stock_two_people != NULL && *f->stock_two_people;
     bool is_known = key_stay_read(f->in_token != NULL ? f->in_token : "", &ret->in_token);
     bool is_stored_known = key_stay_read(f->stored != NULL ? f->stored : "", &ret->stored);
-    (void)cyaml_free(&config, &schema, f, 0);
+    config_free(&schema, f);
     if (!is_known || !is_stored_known)
         return b_err_set(err, B_E_CONFIG, 0,
                          "%s: %s: takes roles with commas, such as auth or auth:2", path,
@@ -110,15 +105,5 @@ enum b_code service_config_write(const char *path, const struct service_config *
                      .in_token = or_absent(in_token),
                      .stock_two_people = copy.stock_needs_two ? &copy.stock_needs_two : NULL,
                      .stored = or_absent(stored)};
-    struct config_said said = {.text = ""};
-    cyaml_config_t settings = config_yaml(&said);
-    settings.flags = CYAML_CFG_STYLE_BLOCK;
-    char *text = NULL;
-    size_t n = 0;
-    cyaml_err_t code = cyaml_save_data(&text, &n, &settings, &schema, &f, 0);
-    enum b_code r = code == CYAML_OK ? b_file_replace(path, text, n, 0644, err)
-                                     : b_err_set(err, B_E_CONFIG, (uint32_t)code, "writing %s: %s",
-                                                 path, cyaml_strerror(code));
-    free(text);
-    return r;
+    return config_save(path, &schema, &f, 0644, err);
 }

@@ -159,24 +159,20 @@ enum b_code service_directory_config_read(const char *home, struct service_direc
                                           struct b_err *err)
 {
     char path[SERVICE_PATH_MAX];
-    struct config_said said = {.text = ""};
-    cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
     memset(ret, 0, sizeof(*ret));
     enum b_code code = service_home_path(home, "directory.yaml", path, sizeof(path), err);
     if (code != B_OK || (access(path, F_OK) != 0 && errno == ENOENT))
         return code;
-    cyaml_err_t r = cyaml_load_file(path, &config, &schema, (cyaml_data_t **)&f, NULL);
-    if (r != CYAML_OK || f == NULL)
-        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "%s: %s (%s)", path,
-                         f == NULL && r == CYAML_OK ? "the file is empty" : said.text,
-                         cyaml_strerror(r));
+    code = config_load_file(path, &schema, (cyaml_data_t **)&f, err);
+    if (code != B_OK)
+        return code;
     code = take_rules(path, f, &ret->rules, err);
     ret->has_ldap = f->ldap != NULL;
     if (code == B_OK && ret->has_ldap) {
         code = take_ldap(path, f->ldap, &ret->ldap, err);
         ret->least = f->ldap->least != 0 ? f->ldap->least : 1;
     }
-    (void)cyaml_free(&config, &schema, f, 0);
+    config_free(&schema, f);
     return code;
 }

@@ -80,10 +80,10 @@ enum b_code service_read_file(const char *path, char *ret, size_t cap, size_t *r
     if (f == NULL)
         return b_err_set(err, B_E_BAD_INPUT, (uint32_t)errno, "%s: %s", path, strerror(errno));
     *ret_n = fread(ret, 1, cap, f);
+    int cause = errno;
     bool is_good = ferror(f) == 0, is_whole = fgetc(f) == EOF;
     (void)fclose(f);
-    if (!is_good || !is_whole)
-        return b_err_set(err, B_E_BAD_INPUT, 0,
-                         is_good ? "%s: more than %zu bytes" : "%s: unreadable", path, cap);
-    return B_OK;
+    if (!is_good)
+        return b_err_set(err, B_E_BAD_INPUT, (uint32_t)cause, "%s: %s", path, strerror(cause));
+    return is_whole ? B_OK : b_err_set(err, B_E_BAD_INPUT, 0, "%s: more than %zu bytes", path, cap);
 }

@@ -115,7 +115,7 @@ static enum b_code read_manifest(const char *path, uint8_t digest[static 32],
     path_of(path, ".manifest", at);
     enum b_code r = b_file_map(at, &text, err);
     if (r != B_OK)
-        return r;
+        return b_err_wrap(err, "%s: this is no backup", path);
     crypto_sha256(text.p, text.left, digest);
     r = text.left < SERVICE_MANIFEST_MAX
             ? service_manifest_read((const char *)text.p, text.left, ret, err)
@@ -315,8 +315,10 @@ enum b_code service_copy_restore(const char *path, struct b_rd key,
         return r;
     if (mkdir(part, 0700) != 0) /* one that is there may be somebody's */
         return b_err_set(err, B_E_SYSTEM, (uint32_t)errno,
-                         "%s, left of a restoration that was cut, is to be removed: %s", part,
-                         strerror(errno));
+                         errno == EEXIST
+                             ? "%s, left of a restoration that was cut, is to be removed: %s"
+                             : "%s cannot be made: %s",
+                         part, strerror(errno));
     r = service_copy_open(path, key, w, m, part, err);
     if (r == B_OK)
         r = move_in(part, home, err);

@@ -62,8 +62,6 @@ static enum b_code take(const char *path, const struct file *f, struct session_c
 
 enum b_code session_config_load(const char *path, struct session_config *ret, struct b_err *err)
 {
-    struct config_said said = {.text = ""};
-    cyaml_config_t config = config_yaml(&said);
     struct file *f = NULL;
     char *text = NULL;
     *ret = (struct session_config){.debounce_ms = DEBOUNCE_MS,
@@ -76,17 +74,10 @@ enum b_code session_config_load(const char *path, struct session_config *ret, st
     enum b_code r = pam_file_read(path, TEXT_MAX, &text, err);
     if (r != B_OK)
         return r;
-    size_t n = strlen(text);
-    cyaml_err_t y =
-        cyaml_load_data((const uint8_t *)text, n, &config, &schema, (cyaml_data_t **)&f, NULL);
-    config_place(&said, text, n);
-    if (y != CYAML_OK || f == NULL)
-        r = b_err_set(err, B_E_CONFIG, (uint32_t)y, "%s: %s(%s)", path, said.text,
-                      y != CYAML_OK ? cyaml_strerror(y) : "the file is empty");
-    else
+    r = config_load(path, text, strlen(text), &schema, (cyaml_data_t **)&f, err);
+    if (r == B_OK)
         r = take(path, f, ret, err);
-    if (f != NULL)
-        (void)cyaml_free(&config, &schema, f, 0);
+    config_free(&schema, f);
     free(text);
     return r;
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/about.h"
 #include "base/file.h"
 #include "pam/pam.h"
 #include "session/session.h"
@@ -109,7 +110,8 @@ static enum b_code leave(const struct session_config *c, struct b_err *err)
     if (r == B_OK)
         r = pam_ask_hear(&ask, ANSWER_S, &answer, err);
     if (r == B_OK && strcmp(pam_answer_text(answer, "answer"), "left") != 0)
-        r = b_err_set(err, B_E_SERVER_GONE, 0, "sessions of browsers did not end: %s",
+        r = b_err_set(err, b_code_of(pam_answer_text(answer, "code"), B_E_AGENT_GONE), 0,
+                      "the agent at %s: sessions of browsers did not end: %s", c->socket,
                       pam_answer_text(answer, "code"));
     json_decref(answer);
     pam_ask_close(&ask);
@@ -171,9 +173,18 @@ static enum b_code run(struct b_err *err)
     return r == B_OK && !f.is_lifted ? remember_tap(&config, subject, err) : r;
 }
 
-int main(void)
+static const char usage[] = "usage: tessere-session --help|--version\n"
+                            "\n"
+                            "A hook of tessere-agent, which runs it after each tap, to unlock, "
+                            "lock and switch the sessions\n"
+                            "of this seat: tessere-session(8).\n";
+
+int main(int argc, char **argv)
 {
     struct b_err err;
+    int status = 0;
+    if (b_about(argc, argv, "tessere-session", usage, &status))
+        return status;
     enum b_code r = run(&err);
     if (r != B_OK)
         (void)fprintf(stderr, "tessere-session: %s: %s\n", b_code_text(r), err.msg);

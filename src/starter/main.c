@@ -22,6 +22,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "base/about.h"
 #include "service/config.h"
 #include "vault/process.h"
 #include "vault/starter.h"
@@ -220,14 +221,24 @@ static bool read_arguments(int argc, char **argv, struct arguments *ret)
     return optind == argc;
 }
 
+static const char usage[] =
+    "usage: tessere-starter [--home DIR] [--for USER] [--socket PATH]\n"
+    "       tessere-starter --help|--version\n"
+    "\n"
+    "Starts vaults for a tessered that runs as another user, USER: tessere-starter(8). DIR\n"
+    "(/var/lib/tessere-vault) has the tessere.yaml that names the token.\n";
+
 int main(int argc, char **argv)
 {
+    int status = 0;
+    if (b_about(argc, argv, "tessere-starter", usage, &status))
+        return status;
     struct arguments a;
     struct b_err err = {0};
     uid_t user = 0;
     int fd = -1;
     if (!read_arguments(argc, argv, &a)) {
-        (void)fputs("usage: tessere-starter [--home DIR] [--for USER] [--socket PATH]\n", stderr);
+        (void)fputs(usage, stderr);
         return 2;
     }
     (void)umask(077);

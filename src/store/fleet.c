@@ -60,7 +60,7 @@ enum b_code store_fleet_import_by_id(struct store *s, int64_t id, struct store_f
     driver_bind_int(st, 1, id);
     r = driver_step(st, err);
     if (r == B_E_NOT_FOUND)
-        (void)b_err_set(err, r, 0, "no such list");
+        (void)b_err_set(err, r, 0, "no list %lld", (long long)id);
     if (r == B_OK)
         read_import(st, ret);
     driver_finish(&st);

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/about.h"
 #include "crypto/crypto.h"
 #include "vault/token.h"
 #include "vault/vaultd.h"
@@ -177,10 +178,19 @@ static void take_given(struct vaultd *d)
         vaultd_give(d, token, establishment, pin_file != NULL ? pin_file : "");
 }
 
-int main(void)
+static const char usage[] = "usage: tessere-vault --help|--version\n"
+                            "\n"
+                            "Holds badge keys for tessere and tessered, which start it (or "
+                            "tessere-starter does); it is of\n"
+                            "no use by hand: tessere-vault(8).\n";
+
+int main(int argc, char **argv)
 {
+    int asked = 0;
+    if (b_about(argc, argv, "tessere-vault", usage, &asked))
+        return asked;
     if (!is_socket(VAULT_FD)) {
-        (void)fputs("tessere-vault is started by tessere; it is of no use by hand\n", stderr);
+        (void)fputs(usage, stderr);
         return 2;
     }
     struct b_err err = {0};

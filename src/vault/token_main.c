@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/about.h"
 #include "vault/token.h"
 
 struct server {
@@ -126,15 +127,24 @@ static enum b_code prepare(unsigned count, const struct key_stay *in_token, stru
     return r;
 }
 
+static const char usage[] =
+    "usage: tessere-token --help|--version\n"
+    "\n"
+    "Runs the token's PKCS#11 module for tessere-vault, which starts it; it is of no use by hand:\n"
+    "tessere-vault(8).\n";
+
 int main(int argc, char **argv)
 {
+    int asked = 0;
+    if (b_about(argc, argv, "tessere-token", usage, &asked))
+        return asked;
     struct b_err err = {0};
     struct key_stay in_token;
     unsigned count = 0;
     while (count < VAULT_WORKERS_MAX && is_lane(VAULT_TOKEN_FD + (int)count))
         count++;
     if (count == 0 || !read_arguments(argc, argv, &in_token)) {
-        (void)fputs("tessere-token is started by tessere-vault; it is of no use by hand\n", stderr);
+        (void)fputs(usage, stderr);
         return 2;
     }
     /* Also when a module hangs. A vault that ended before this line is seen on its lanes. */

@@ -169,9 +169,6 @@ bool wire_get_error(struct b_rd r, struct b_err *ret)
     wire_get_string(&in, name, sizeof(name));
     ret->aux = wire_get_u32(&in);
     wire_get_string(&in, ret->msg, sizeof(ret->msg));
-    ret->code = B_OK;
-    for (int code = B_OK + 1; code < B_CODE_COUNT; code++)
-        if (strcmp(name, b_code_name((enum b_code)code)) == 0)
-            ret->code = (enum b_code)code;
+    ret->code = b_code_of(name, B_OK);
     return wire_in_end(&in) && ret->code != B_OK;
 }

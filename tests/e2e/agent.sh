@@ -345,7 +345,7 @@ cp "$work/agent.yaml" "$work/good.yaml"
 lines=$(wc -l <"$work/agent.yaml")
 echo 'langage: fr' >>"$work/agent.yaml"
 check "a broken file changes nothing: file, line and field are said" \
-    hangup "the configuration stays as it was: $work/agent.yaml: line $((lines + 1)): Load: Unexpected key: langage"
+    hangup "the configuration stays as it was: $work/agent.yaml: line $((lines + 1)), column 1: langage: there is no such field; known: "
 check "taps go on" outcome ok anne
 sed "s|$sock|$work/none/socket|" "$work/good.yaml" >"$work/agent.yaml"
 check "a socket that cannot be made changes nothing" hangup "the configuration stays as it was: $work/none/socket"

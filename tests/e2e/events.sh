@@ -196,7 +196,7 @@ check "so is a password in an address" is_refused "no user, no password" '  - {n
 check "so is an event that is none" is_refused "badge.eaten is no event of webhook" '  - {name: x, url: "https://localhost/", delivery: webhook, secret-file: ehr.secret, events: [badge.eaten]}'
 check "so is a webhook without a secret" is_refused "a webhook needs a secret-file" '  - {name: x, url: "https://localhost/", delivery: webhook, events: [badge.revoked]}'
 check "so is a second one of that name" is_refused "two subscribers have this name" '  - {name: ehr, url: "https://localhost/", delivery: webhook, secret-file: ehr.secret, events: [badge.revoked]}'
-check "so is an unknown field, by its line" is_refused "line 10: Load: Unexpected key: password" '    password: x'
+check "so is an unknown field, by its line" is_refused "line 10, column 5: subscribers[1].password: there is no such field" '    password: x'
 echo "$WEBHOOK_SECRET" >"$home/open.secret"
 chmod 644 "$home/open.secret"
 check "so is a secret that others may read" is_refused "open.secret: others may read it" '  - {name: x, url: "https://localhost/", delivery: webhook, secret-file: open.secret, events: [badge.revoked]}'

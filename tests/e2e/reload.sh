@@ -133,7 +133,7 @@ broken() { # TEXT WORDS
     [ $status = 0 ] && answers
 }
 lines=$(wc -l <"$home/server.yaml")
-check "an unknown field is named by file and line" broken 'conections: 3' "line $((lines + 1)): Load: Unexpected key: conections"
+check "an unknown field is named by file and line" broken 'conections: 3' "line $((lines + 1)), column 1: conections: there is no such field"
 check "so is a value that cannot be" broken 'stall-seconds: 1000' "line $((lines + 1)): stall-seconds"
 check "so is what is no YAML" broken '{[' 'line'
 echo 'layouts: [{id: old, application: "F585C0", crypto: aes, proof-key: 0, diversification: shared, old-application: keep}]' >"$home/fleet.yaml"

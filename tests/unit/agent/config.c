@@ -97,9 +97,9 @@ static void a_mistake_is_named_by_file_line_and_field(void **state)
     static const struct {
         const char *text, *line, *field;
     } mistakes[] = {
-        {"language: fr\nlangage: en\n", "line 2: ", "langage"},
-        {"hooks:\n  seconds: soon\n", "line: 2", "seconds"},
-        {"language: fr\nlanguage: en\n", "line: 1", "already seen"},
+        {"language: fr\nlangage: en\n", "line 2, column 1: ", "langage"},
+        {"hooks:\n  seconds: soon\n", "line 2, column 12: ", "seconds"},
+        {"language: fr\nlanguage: en\n", "line 2, column 1: ", "language: it is there twice"},
         {"# language: x\n\nlanguage: de\n", "line 3", "language"},
         {"server: http://kms\n", "line 1", "server"},
         {"socket:\n  path: here\n", "line 2", "path"},

@@ -40,6 +40,15 @@ static void names_are_unique_and_of_lower_case_letters_digits_and_dashes(void **
     assert_string_equal(b_code_name(B_OK), "ok");
 }
 
+static void a_code_is_found_by_its_name(void **state)
+{
+    (void)state;
+    for (int i = 0; i < B_CODE_COUNT; i++)
+        assert_int_equal(b_code_of(b_code_name((enum b_code)i), B_E_INTERNAL), i);
+    assert_int_equal(b_code_of("token-lock", B_E_REFUSED), B_E_REFUSED);
+    assert_int_equal(b_code_of("", B_OK), B_OK);
+}
+
 static void an_error_says_what_happened_to_what(void **state)
 {
     (void)state;
@@ -107,6 +116,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_has_a_text_a_remedy_and_an_exit_status),
         cmocka_unit_test(names_are_unique_and_of_lower_case_letters_digits_and_dashes),
+        cmocka_unit_test(a_code_is_found_by_its_name),
         cmocka_unit_test(an_error_says_what_happened_to_what),
         cmocka_unit_test(context_goes_before_the_cause),
         cmocka_unit_test(a_long_message_is_cut_and_ends),

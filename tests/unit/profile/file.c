@@ -80,7 +80,7 @@ static const struct mistake {
 } mistakes[] = {
     {"revision: 7", "revision: x", B_E_PROFILE_SYNTAX, "bad.yaml:2: revision: "},
     {"revision: 7\n", "", B_E_PROFILE_SYNTAX, "lacks the field revision"},
-    {"revision: 7", "id: again", B_E_PROFILE_SYNTAX, "bad.yaml:1: id: it is there twice"},
+    {"revision: 7", "id: again", B_E_PROFILE_SYNTAX, "bad.yaml:2: id: it is there twice"},
     {"revision: 7", "revizion: 7", B_E_PROFILE_SYNTAX, "bad.yaml:2: revizion: there is no such"},
     {"ownership: owned", "ownership: mine", B_E_PROFILE_SYNTAX, "bad.yaml:4: card.ownership: not"},
     {"[master", "[mister", B_E_PROFILE_SYNTAX, "bad.yaml:5: card.settings"},
