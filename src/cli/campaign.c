@@ -78,11 +78,33 @@ static void say_campaign(struct cli *c, const json_t *o)
     }
 }
 
+static bool is_at(const json_t *part, enum store_campaign_place at)
+{
+    return strcmp(remote_text(part, "at"), store_campaign_place_name(at)) == 0;
+}
+
+/* Where they were done or tried, or tapped last: they add up to the lines above. */
+static void say_part(struct cli *c, const json_t *part)
+{
+    const char *group = remote_text(part, "group");
+    if (is_at(part, STORE_CAMPAIGN_NEVER))
+        cli_say(c, CLI_PLAIN, _("  never tapped:"));
+    else if (is_at(part, STORE_CAMPAIGN_DESK))
+        cli_say(c, CLI_PLAIN, _("  at the desk:"));
+    else if (group[0] == '\0')
+        cli_say(c, CLI_PLAIN, _("  stations without a group:"));
+    else
+        cli_say(c, CLI_PLAIN, _("  stations \"%s\":"), group);
+    cli_say(c, CLI_PLAIN, _(" %lld done, %lld seen, %lld not seen; %lld failed\n"),
+            number(part, "done"), number(part, "seen"), number(part, "not_seen"),
+            number(part, "failed"));
+}
+
 /* The figures that a person asks for: who is done, who is not, and why. */
 static void say_figures(struct cli *c, const json_t *o)
 {
     const json_t *f = json_object_get(o, "badges");
-    const json_t *g = NULL;
+    const json_t *part = NULL;
     size_t i = 0;
     long long all = number(f, "all");
     long long done = number(f, "done");
@@ -91,11 +113,7 @@ static void say_figures(struct cli *c, const json_t *o)
     cli_say(c, CLI_PLAIN, _("%lld tapped since, and are not done; of %lld the last try failed.\n"),
             number(f, "seen"), number(f, "failed"));
     cli_say(c, CLI_PLAIN, _("%lld have not tapped since it began.\n"), number(f, "not_seen"));
-    json_array_foreach(json_object_get(o, "groups"), i, g)
-    {
-        cli_say(c, CLI_PLAIN, _("  stations \"%s\": %lld done, %lld not\n"),
-                remote_text(g, "group"), number(g, "done"), number(g, "not_done"));
-    }
+    json_array_foreach(json_object_get(o, "groups"), i, part) say_part(c, part);
     say_limits(c, o);
     if (number(f, "all") == done)
         cli_say(c, CLI_PLAIN, _("Nothing needs the former generation: it can be retired.\n"));

@@ -44,6 +44,7 @@ enum b_code cli_scim_token_add(struct cli *c, struct b_err *err)
         return b_err_set(err, B_E_USAGE, 0, _("--rights takes scim:read, scim:write, or both"));
     if (day != NULL && !service_day_at(day, 1, &expires))
         return b_err_set(err, B_E_USAGE, 0, _("--%s takes a day: YYYY-MM-DD"), "expires");
+    expires -= day != NULL ? 1 : 0; /* the last second of that day, as of a badge's --until */
     enum b_code r = open_tokens(c, err);
     if (r == B_OK)
         r = service_token_add(&c->service, c->operand, rights, expires, &t, text, err);

@@ -174,6 +174,7 @@ static enum b_code begin_enrolment(void *ctx, struct service_work *w, bool is_ap
         e->badge.changed_at = service_now();
     e->badge.state = STORE_BADGE_ENROLLING;
     e->badge.tapped_at = 0; /* what was said of the holder before is not said of this one */
+    e->badge.tapped_station = 0;
     e->badge.reason[0] = '\0';
     (void)snprintf(e->badge.holder_ref, sizeof(e->badge.holder_ref), "%s", e->holder.ref);
     (void)snprintf(e->badge.holder_name, sizeof(e->badge.holder_name), "%s", e->holder.name);

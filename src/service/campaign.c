@@ -241,11 +241,19 @@ bool service_campaign_lacks(const struct store_campaign *k, const struct store_b
            b->generation[k->role] != k->generation;
 }
 
-static bool add_group(void *ctx, const struct store_group_progress *g)
+static json_t *counts(const struct store_progress *p)
 {
-    return json_array_append_new(ctx, json_pack("{s:s, s:I, s:I}", "group", g->group, "done",
-                                                (json_int_t)g->done, "not_done",
-                                                (json_int_t)g->failed)) == 0;
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "all", (json_int_t)p->badges, "done",
+                     (json_int_t)p->done, "seen", (json_int_t)p->seen, "not_seen",
+                     (json_int_t)p->not_seen, "failed", (json_int_t)p->failed);
+}
+
+static void add_part(void *ctx, const struct store_campaign_part *part)
+{
+    json_t *o = counts(&part->badges);
+    (void)json_object_set_new(o, "at", json_string(store_campaign_place_name(part->at)));
+    (void)json_object_set_new(o, "group", json_string(part->group));
+    (void)json_array_append_new(ctx, o);
 }
 
 enum b_code service_campaign_figures(struct store *s, const struct store_campaign *k, json_t **ret,
@@ -253,18 +261,13 @@ enum b_code service_campaign_figures(struct store *s, const struct store_campaig
 {
     struct store_progress p;
     json_t *groups = json_array();
-    enum b_code r = store_campaign_progress(s, k, &p, err);
-    if (r == B_OK)
-        r = store_campaign_groups(s, k, add_group, groups, err);
+    enum b_code r = store_campaign_progress(s, k, &p, add_part, groups, err);
     if (r != B_OK) {
         json_decref(groups);
         return r;
     }
     *ret = service_json_campaign(k);
-    json_t *badges = json_pack("{s:I, s:I, s:I, s:I, s:I}", "all", (json_int_t)p.badges, "done",
-                               (json_int_t)p.done, "seen", (json_int_t)p.seen, "not_seen",
-                               (json_int_t)p.not_seen, "failed", (json_int_t)p.failed);
-    (void)json_object_set_new(*ret, "badges", badges);
+    (void)json_object_set_new(*ret, "badges", counts(&p));
     (void)json_object_set_new(*ret, "groups", groups);
     return B_OK;
 }

@@ -54,6 +54,16 @@ B_NODISCARD enum b_code service_rekey(struct service *sv, struct channel *ch, in
                                       int64_t station_id, struct store_badge *ret_badge,
                                       struct b_err *err);
 
+/* A badge's try to follow campaigns at a station, and what came of it. */
+struct service_try {
+    int64_t badge_id, station_id;
+    uint8_t roles; /* bits 1 << role */
+    enum b_code code;
+};
+/* In a change; the entry that follows vouches for it. */
+B_NODISCARD enum b_code service_note_try(struct service_change *c, const struct service_try *k,
+                                         struct b_err *err);
+
 /* Whether a campaign has this badge still to do. */
 bool service_campaign_lacks(const struct store_campaign *k, const struct store_badge *b);
 /* The campaign with its figures, for people: docs/api.md, "Campaigns". A new reference. */

@@ -19,7 +19,7 @@
 /* --- digests of records ------------------------------------------------------------------------
  */
 
-/* tapped_at is not in it: it is the time of the last tap that the journal tells. */
+/* tapped_at and tapped_station are not in it: they are of the last tap that the journal tells. */
 void service_digest_badge(const struct store_badge *b, uint8_t out[static 32])
 {
     struct record k;

@@ -97,16 +97,17 @@ static enum b_code count_campaigns(struct service_change *c, const struct result
     return r;
 }
 
-static enum b_code put_try(struct service_change *c, const struct result *k, struct b_err *err)
+enum b_code service_note_try(struct service_change *c, const struct service_try *k,
+                             struct b_err *err)
 {
     struct store_rekey last = {.tries = 0};
-    enum b_code r = store_rekey_get(c->store, k->badge->id, &last, err);
+    enum b_code r = store_rekey_get(c->store, k->badge_id, &last, err);
     if (r != B_OK && r != B_E_NOT_FOUND)
         return r;
-    struct store_rekey now = {.badge_id = k->badge->id,
+    struct store_rekey now = {.badge_id = k->badge_id,
                               .roles = k->roles,
                               .tries = k->code == B_OK ? 0 : last.tries + 1,
-                              .station_id = k->station,
+                              .station_id = k->station_id,
                               .at = c->now};
     (void)snprintf(now.outcome, sizeof(now.outcome), "%s", b_code_name(k->code));
     r = store_rekey_put(c->store, &now, err);
@@ -117,6 +118,7 @@ static enum b_code put_try(struct service_change *c, const struct result *k, str
 static enum b_code note_result(struct service_change *c, void *ctx, struct b_err *err)
 {
     const struct result *k = ctx;
+    const struct service_try tried = {k->badge->id, k->station, k->roles, k->code};
     enum b_code r = store_badge_by_id(c->store, k->badge->id, k->badge, err);
     if (r == B_OK && k->code == B_OK)
         r = take_keys(c, k, err);
@@ -125,7 +127,7 @@ static enum b_code note_result(struct service_change *c, void *ctx, struct b_err
     if (r == B_OK && !is_torn(k->code))
         r = count_campaigns(c, k, err);
     if (r == B_OK && !is_torn(k->code))
-        r = put_try(c, k, err);
+        r = service_note_try(c, &tried, err);
     if (r != B_OK)
         return r;
     return service_log(

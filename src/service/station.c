@@ -168,6 +168,25 @@ static void keep_wanted(const struct place *p, struct service_wanted *w)
         w->count = 0;
 }
 
+/* What a granted tap says of the badge. A key that is newer than the store knew came from a re-key
+ * that was torn after its effect: it is done, and here. */
+static enum b_code note_granted(struct service_change *c, const struct outcome *o,
+                                struct b_err *err)
+{
+    struct store_badge *b = &o->verdict->badge;
+    const struct service_try done = {b->id, o->place->station, 1 << KEY_ROLE_AUTH, B_OK};
+    bool is_news = o->verdict->generation > b->generation[KEY_ROLE_AUTH];
+    b->tapped_at = c->now;
+    b->tapped_station = o->place->station;
+    b->generation[KEY_ROLE_AUTH] = o->verdict->generation;
+    enum b_code r = store_badge_put(c->store, b, err);
+    if (r == B_OK)
+        r = service_settle_tapped(c, o->profile, b, err);
+    if (r == B_OK && is_news)
+        r = service_note_try(c, &done, err);
+    return r == B_OK ? note_signon(c, o, err) : r;
+}
+
 /* Decides and writes down in one transaction: what was acknowledged before it counts. */
 static enum b_code note_outcome(struct service_change *c, void *ctx, struct b_err *err)
 {
@@ -197,15 +216,8 @@ static enum b_code note_outcome(struct service_change *c, void *ctx, struct b_er
         o->code = b_err_set(&o->cause, B_E_PIN_LOCKED, 0, "badge %lld", (long long)v->badge.id);
     if (is_holder)
         r = store_holder_put(c->store, &v->holder, err);
-    if (r == B_OK && o->code == B_OK) {
-        v->badge.tapped_at = c->now;
-        v->badge.generation[KEY_ROLE_AUTH] = v->generation;
-        r = store_badge_put(c->store, &v->badge, err);
-        if (r == B_OK)
-            r = service_settle_tapped(c, o->profile, &v->badge, err);
-        if (r == B_OK)
-            r = note_signon(c, o, err);
-    }
+    if (r == B_OK && o->code == B_OK)
+        r = note_granted(c, o, err);
     if (r != B_OK)
         return r;
     bool is_known = v->badge.id != 0;

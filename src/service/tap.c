@@ -78,6 +78,7 @@ static enum b_code note_tap(struct service_change *c, void *ctx, struct b_err *e
         return r;
     if (o->code == B_OK) {
         b->tapped_at = c->now;
+        b->tapped_station = 0;
         b->generation[KEY_ROLE_AUTH] = o->tap->generation;
         r = store_badge_put(c->store, b, err);
         if (r == B_OK)

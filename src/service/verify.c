@@ -14,7 +14,7 @@
 struct last {
     uint8_t (*digests)[32];
     bool *is_there;
-    int64_t *tapped_at; /* badges only */
+    int64_t (*tapped)[2]; /* badges only: when, and at which station */
     size_t cap;
 };
 
@@ -86,12 +86,12 @@ static bool reserve(struct last *l, size_t id)
     l->digests = digests != NULL ? digests : l->digests;
     bool *is_there = realloc(l->is_there, cap * sizeof(*is_there));
     l->is_there = is_there != NULL ? is_there : l->is_there;
-    int64_t *tapped = realloc(l->tapped_at, cap * sizeof(*tapped));
-    l->tapped_at = tapped != NULL ? tapped : l->tapped_at;
+    int64_t(*tapped)[2] = realloc(l->tapped, cap * sizeof(*tapped));
+    l->tapped = tapped != NULL ? tapped : l->tapped;
     if (digests == NULL || is_there == NULL || tapped == NULL)
         return false;
     memset(l->is_there + l->cap, 0, (cap - l->cap) * sizeof(*is_there));
-    memset(l->tapped_at + l->cap, 0, (cap - l->cap) * sizeof(*tapped));
+    memset(l->tapped + l->cap, 0, (cap - l->cap) * sizeof(*tapped));
     l->cap = cap;
     return true;
 }
@@ -232,7 +232,6 @@ static enum b_code take_receipt(struct replay *k, uint64_t index, const json_t *
 static enum b_code take_body(struct replay *k, const struct store_entry *e, const json_t *body)
 {
     json_int_t badge = json_integer_value(json_object_get(body, "badge"));
-    json_int_t at = json_integer_value(json_object_get(body, "at"));
     if (badge != e->badge_id)
         return broken(k, e->index, "it is filed under another badge");
     if (is_text(body, "kind", "erase")) {
@@ -261,7 +260,9 @@ static enum b_code take_body(struct replay *k, const struct store_entry *e, cons
     if ((is_tap || is_anew) && badge > 0) {
         if (!reserve(&k->last[BADGE], (size_t)badge))
             return k->code = b_err_set(k->err, B_E_NO_MEMORY, 0, "verifying the journal");
-        k->last[BADGE].tapped_at[badge] = is_tap ? at : 0;
+        int64_t *tapped = k->last[BADGE].tapped[badge];
+        tapped[0] = is_tap ? json_integer_value(json_object_get(body, "at")) : 0;
+        tapped[1] = is_tap ? json_integer_value(json_object_get(body, "station")) : 0;
     }
     enum b_code r = take_states(k, e->index, body);
     return r == B_OK ? take_personal(k, e, body) : r;
@@ -326,11 +327,10 @@ static bool take_badge(void *ctx, const struct store_badge *b)
     service_digest_badge(b, digest);
     if (!compare(k, BADGE, (size_t)b->id, digest))
         return false;
-    int64_t tapped = k->last[BADGE].tapped_at[b->id];
-    if (tapped != b->tapped_at && !(tapped == 0 && b->tapped_at == 0))
-        k->code =
-            b_err_set(k->err, B_E_JOURNAL_BROKEN, 0,
-                      "badge %lld: its last tap is not the one in the journal", (long long)b->id);
+    const int64_t *tapped = k->last[BADGE].tapped[b->id];
+    if (tapped[0] != b->tapped_at || tapped[1] != b->tapped_station)
+        k->code = b_err_set(k->err, B_E_JOURNAL_BROKEN, 0,
+                            "badge %lld: its last tap is not the journal's", (long long)b->id);
     return k->code == B_OK;
 }
 
@@ -593,7 +593,7 @@ enum b_code service_verify(struct store *s, const struct service_verify *what,
     for (size_t i = 0; i < KINDS; i++) {
         free(k->last[i].digests);
         free(k->last[i].is_there);
-        free(k->last[i].tapped_at);
+        free(k->last[i].tapped);
     }
     free(k);
     return r;

@@ -7,7 +7,7 @@
 #define COLUMNS                                                                          \
     "id, uid, serial, state, holder_ref, holder_name, profile_id, profile_revision, ev," \
     " generations, reason, created_at, changed_at, tapped_at, not_before, not_after,"    \
-    " is_temporary, salt, batch_id, is_in_office"
+    " is_temporary, salt, batch_id, is_in_office, tapped_station"
 
 const char *store_badge_state_name(enum store_badge_state st)
 {
@@ -35,7 +35,8 @@ static enum b_code read_badge(struct statement *st, struct store_badge *b, struc
                               .not_after = driver_int(st, 15),
                               .is_temporary = driver_int(st, 16) != 0,
                               .batch_id = driver_int(st, 18),
-                              .is_in_office = driver_int(st, 19) != 0};
+                              .is_in_office = driver_int(st, 19) != 0,
+                              .tapped_station = driver_int(st, 20)};
     (void)driver_blob(st, 17, b->salt, sizeof(b->salt));
     (void)driver_blob(st, 1, b->uid, sizeof(b->uid));
     b->serial_len = (uint8_t)driver_blob(st, 2, b->serial, sizeof(b->serial));
@@ -55,13 +56,14 @@ enum b_code store_badge_put(struct store *s, struct store_badge *b, struct b_err
     static const char insert[] =
         "INSERT INTO badge (uid, serial, state, holder_ref, holder_name, profile_id,"
         " profile_revision, ev, generations, reason, created_at, changed_at, tapped_at,"
-        " not_before, not_after, is_temporary, salt, batch_id, is_in_office)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        " not_before, not_after, is_temporary, salt, batch_id, is_in_office, tapped_station)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     static const char update[] =
         "UPDATE badge SET uid = ?, serial = ?, state = ?, holder_ref = ?, holder_name = ?,"
         " profile_id = ?, profile_revision = ?, ev = ?, generations = ?, reason = ?,"
         " created_at = ?, changed_at = ?, tapped_at = ?, not_before = ?, not_after = ?,"
-        " is_temporary = ?, salt = ?, batch_id = ?, is_in_office = ? WHERE id = ?";
+        " is_temporary = ?, salt = ?, batch_id = ?, is_in_office = ?, tapped_station = ?"
+        " WHERE id = ?";
     struct statement *st = NULL;
     enum b_code r = store_prepare(s, b->id == 0 ? insert : update, &st, err);
     if (r != B_OK)
@@ -85,8 +87,9 @@ enum b_code store_badge_put(struct store *s, struct store_badge *b, struct b_err
     driver_bind_blob(st, 17, b->salt, sizeof(b->salt));
     driver_bind_int(st, 18, b->batch_id);
     driver_bind_int(st, 19, b->is_in_office);
+    driver_bind_int(st, 20, b->tapped_station);
     if (b->id != 0)
-        driver_bind_int(st, 20, b->id);
+        driver_bind_int(st, 21, b->id);
     r = store_run(&st, err);
     if (r == B_E_DUPLICATE)
         (void)b_err_set(err, r, 0, "another badge has this UID or serial");

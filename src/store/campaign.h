@@ -62,23 +62,31 @@ B_NODISCARD enum b_code store_rekey_each(struct store *s,
 
 /* The badges of a campaign, counted. Those that were blanked or revoked need nothing. */
 struct store_progress {
-    uint64_t badges;   /* that count */
+    uint64_t badges;   /* that count: done + seen + not_seen */
     uint64_t done;     /* have the campaign's generation */
     uint64_t seen;     /* have not, though they tapped since it began */
     uint64_t not_seen; /* have not, and did not tap since */
-    uint64_t failed;   /* of those seen: the last try failed */
+    uint64_t failed;   /* of those that have not: the last try failed */
 };
-B_NODISCARD enum b_code store_campaign_progress(struct store *s, const struct store_campaign *c,
-                                                struct store_progress *ret, struct b_err *err);
-/* The badges tried since it began, by the group of the station where they were tried last. */
-struct store_group_progress {
-    char group[64];
-    uint64_t done, failed;
+
+/* Each badge is in one part: by where it was done or where its try failed, else by where it tapped
+ * last. */
+enum store_campaign_place {
+    STORE_CAMPAIGN_NEVER = -1, /* it never tapped */
+    STORE_CAMPAIGN_DESK,
+    STORE_CAMPAIGN_STATIONS, /* of a group */
 };
-B_NODISCARD enum b_code store_campaign_groups(struct store *s, const struct store_campaign *c,
-                                              bool (*fn)(void *ctx,
-                                                         const struct store_group_progress *g),
-                                              void *ctx, struct b_err *err);
+const char *store_campaign_place_name(enum store_campaign_place at);
+struct store_campaign_part {
+    enum store_campaign_place at;
+    char group[64]; /* of the stations; "": those that have none */
+    struct store_progress badges;
+};
+/* All of them, from one reading; and, where fn is given, each part that has any: stations in the
+ * order of their groups, then the desk, then those that never tapped. */
+B_NODISCARD enum b_code store_campaign_progress(
+    struct store *s, const struct store_campaign *c, struct store_progress *ret,
+    void (*fn)(void *ctx, const struct store_campaign_part *part), void *ctx, struct b_err *err);
 /* The numbers of the badges (neither blanked nor revoked) that have this generation of a role, in
  * their order: what keeps it from being retired. */
 B_NODISCARD enum b_code store_badges_of_generation(struct store *s, enum key_role role,

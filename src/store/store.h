@@ -138,6 +138,7 @@ struct store_badge {
     uint8_t generation[KEY_ROLE_COUNT]; /* last known on the card; the card is the truth */
     char reason[STORE_TEXT_MAX];        /* of the last suspension or revocation */
     int64_t created_at, changed_at, tapped_at;
+    int64_t tapped_station;        /* where that was; 0: at a desk, or never */
     int64_t not_before, not_after; /* 0: without limit */
     bool is_temporary;
     int64_t batch_id;  /* that its card is of; 0: not known */

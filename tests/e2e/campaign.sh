@@ -36,6 +36,20 @@ far() { # the same figures by the server
     "$TESSERE" --server "https://localhost:$port" --identity "$work/olga" --ca "$home/pki/ca.pem" "$@"
 }
 
+sums() { # what the groups say adds up to what is said of all
+    far --json campaign show "${number:-1}" | python3 -c '
+import json, sys
+o = json.load(sys.stdin)
+for k in ("all", "done", "seen", "not_seen", "failed"):
+    assert sum(g[k] for g in o["groups"]) == o["badges"][k], k
+assert all(g["done"] + g["seen"] + g["not_seen"] == g["all"] for g in o["groups"])'
+}
+
+move_to() { # STATE: the reader is another station's from now on
+    stop_agent
+    start_agent "$1"
+}
+
 same_figures() {
     diff <(tessere campaign show 1) <(far campaign show 1) && diff <(tessere campaign list) <(far campaign list) &&
         diff <(tessere campaign badges 1) <(far campaign badges 1)
@@ -50,6 +64,9 @@ check "the server starts" start_server
 call alice POST /v1/stations '{"name":"ward-1","group":"ward"}' >"$work/station.json"
 code=$(sed 's/.*"code":"\([^"]*\)".*/\1/' "$work/station.json")
 check "a station is enrolled" "$TESSERE_AGENT" --state "$work/st" enrol --server "https://localhost:$port" --code "$code"
+call alice POST /v1/stations '{"name":"lab-1","group":"lab"}' >"$work/station.json"
+code=$(sed 's/.*"code":"\([^"]*\)".*/\1/' "$work/station.json")
+check "and one of another group" "$TESSERE_AGENT" --state "$work/lab" enrol --server "https://localhost:$port" --code "$code"
 check "a badge for Anne, an EV2" enrol_badge ev2 04A1B2C3D4E501 anne 10001 "Anne Martin"
 check "one for Bruno, an EV1" enrol_badge ev1 04A1B2C3D4E502 bruno 10002 "Bruno Petit"
 check "one for Chloe" enrol_badge ev3 04A1B2C3D4E503 chloe 10003 "Chloe Roux"
@@ -59,6 +76,8 @@ check "Anne taps" outcome ok anne
 check "there is no campaign without a rotation" refused "no campaign 1" tessere campaign resume 1
 check "the key of taps is rotated: its badges follow" bash -c "'$TESSERE' --home '$home' --json key rotate auth --yes </dev/null | grep -q '\"generation\": 2'"
 check "nobody is done" campaign '0 of 4 badges are done'
+check "Anne's badge counts where it tapped last" campaign 'stations "ward": 0 done, 0 seen, 1 not seen; 0 failed'
+check "those of whom no station knows count apart" campaign 'never tapped: 0 done, 0 seen, 3 not seen; 0 failed'
 check "the old generation is needed" bash -c "! '$TESSERE' --home '$home' --json badge show 1 | grep -q '\"auth\": 2'"
 check "Anne taps and is let in" outcome ok anne
 check "her badge has its new key" campaign '1 of 4 badges are done'
@@ -70,14 +89,19 @@ check "she is not done, or nobody knows yet" campaign '[23] of 4 badges are done
 check "she is let in all the same" outcome ok chloe
 check "by her second tap the campaign has her" outcome ok chloe
 check "she is done, and nothing failed" campaign '3 of 4 badges are done'
-check "by stations" campaign 'stations "ward": [23] done, 0 not'
+check "all three in the ward, where they were" campaign 'stations "ward": 3 done, 0 seen, 0 not seen; 0 failed'
+check "which adds up" sums
 check "what the server tells is the same" same_figures
 check "Denis is who lacks" bash -c "'$TESSERE' --home '$home' campaign badges 1 | grep -c Faure | grep -qx 1"
 check "Olga may pause it" far campaign pause 1 --reason "lunch"
 check "it is paused" campaign 'paused: lunch'
 check "Olga may not resume it" refused 'role may not' far campaign resume 1
+check "the reader moves to the laboratory" move_to lab
 check "Denis is back, and taps" outcome ok denis
 check "his badge stays as it is" campaign '1 tapped since, and are not done'
+check "and counts in the laboratory" campaign 'stations "lab": 0 done, 1 seen, 0 not seen; 0 failed'
+check "that adds up too" sums
+check "and is the same by the server" same_figures
 check "it goes on" tessere campaign resume 1
 check "a pace is set" tessere campaign limit 1 --pace 600 --pause-at 30
 check "from now on two decide" tessere roster found
@@ -85,6 +109,10 @@ check "the old generation cannot be retired: Denis needs it" refused 'still need
 check "nor the one in use" refused 'still needed' by_both "retire auth 2"
 check "Denis taps" outcome ok denis
 check "all are done" campaign '4 of 4 badges are done'
+check "he in the laboratory" campaign 'stations "lab": 1 done, 0 seen, 0 not seen; 0 failed'
+check "the others in the ward" campaign 'stations "ward": 3 done, 0 seen, 0 not seen; 0 failed'
+check "and it adds up" sums
+check "the reader moves back to the ward" move_to st
 check "now it can be retired" by_both "retire auth 1"
 check "and with it the campaign has ended" campaign 'ended: the former generation is retired'
 check "Anne taps" outcome ok anne
@@ -95,6 +123,8 @@ number=2
 check "a campaign begins" campaign 'to generation 3, running'
 check "Anne taps, and is done" outcome ok anne
 check "the former generation is declared compromised" by_both "compromise auth 2"
+check "hers counts in the ward, and his not seen in the laboratory" campaign 'stations "lab": 0 done, 0 seen, 1 not seen; 0 failed'
+check "of two groups and with one done, it adds up" sums
 check "Bruno is refused, and told what to do" outcome generation-compromised bruno
 check "Anne is not" outcome ok anne
 printf 'compromised-days: 7\nrules: [{group: "", factor: badge}]\n' >"$work/policy.yaml"

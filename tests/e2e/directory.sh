@@ -132,6 +132,7 @@ check "a name that turns what stands beside it" status 400 POST /Users "$(user 7
 
 tessere scim token add reader --rights scim:read >"$work/reader"
 tessere scim token add old --rights scim:read --expires 2020-01-01 >"$work/old"
+check "a token's end is shown on its last day" bash -c "grep -q '2020-01-01 23:59:59' '$work/old' && '$TESSERE' --home '$home' scim token list | grep -q 'old.* 2020-01-01 23:59:59'"
 token=$(tail -1 "$work/reader")
 check "a token that may read reads" status 200 GET "/Users/$id"
 check "and changes nothing" status 403 DELETE "/Users/$id"

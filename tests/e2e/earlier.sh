@@ -6,7 +6,7 @@
 
 export LC_ALL=C.UTF-8
 unset LANGUAGE
-schema=$(grep -c '^STORE_MIGRATION' "$MIGRATIONS")
+schema=$(sed -n 's/^STORE_MIGRATION(\([0-9]*\),.*/\1/p' "$MIGRATIONS" | sort -n | tail -1)
 tessere() { "$TESSERE" --home "$home" --wait 5 "$@" </dev/null; }
 restored() {
     tessere backup restore "$vector"/*.backup --custodian "$vector/custodian.key" --key "$(cat "$vector/journal.key")" &&

@@ -22,7 +22,7 @@ static struct store_progress progress(void)
     struct store_progress p = {.badges = 0};
     struct b_err err;
     fleet_need(store_campaign_by_id(s, 1, &c, &err) == B_OK &&
-                   store_campaign_progress(s, &c, &p, &err) == B_OK,
+                   store_campaign_progress(s, &c, &p, NULL, NULL, &err) == B_OK,
                "the campaign", err.msg);
     store_free(&s);
     return p;

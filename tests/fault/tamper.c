@@ -74,6 +74,7 @@ static enum b_code add_tap(struct service_change *c, void *ctx, struct b_err *e)
     struct store_badge b;
     MUST(store_badge_by_id(c->store, *(int *)ctx, &b, e));
     b.tapped_at = c->now;
+    b.tapped_station = 1;
     MUST(store_badge_put(c->store, &b, e));
     return service_log(c, (struct service_entry){.kind = "tap", .badge = &b, .station_id = 1}, e);
 }

@@ -45,12 +45,17 @@ static void rotate(enum key_role role)
     MUST(service_rotate(&desk.sv, role, &g, &desk_err));
 }
 
-static enum b_code rekey(struct channel_fault fault)
+static enum b_code rekey_at(int64_t station, struct channel_fault fault)
 {
     struct channel *ch = desk_channel(&card, fault);
-    enum b_code r = service_rekey(&desk.sv, ch, badge.id, WARD, &badge, &desk_err);
+    enum b_code r = service_rekey(&desk.sv, ch, badge.id, station, &badge, &desk_err);
     channel_free(&ch);
     return r;
+}
+
+static enum b_code rekey(struct channel_fault fault)
+{
+    return rekey_at(WARD, fault);
 }
 
 static void reload_campaign(enum key_role role)
@@ -66,7 +71,7 @@ static void reload_campaign(enum key_role role)
 static struct store_progress progress(void)
 {
     struct store_progress p;
-    MUST(store_campaign_progress(desk.sv.store, &campaign, &p, &desk_err));
+    MUST(store_campaign_progress(desk.sv.store, &campaign, &p, NULL, NULL, &desk_err));
     return p;
 }
 
@@ -290,6 +295,112 @@ static void badges_that_need_a_generation_are_told_by_number(void **state)
     assert_int_equal(after.count, 0);
 }
 
+/* --- figures by groups of stations -------------------------------------------------------------
+ */
+
+static int64_t add_station(const char *name, const char *group)
+{
+    struct store_station t = {.state = STORE_PARTY_ACTIVE};
+    (void)snprintf(t.name, sizeof(t.name), "%s", name);
+    (void)snprintf(t.group, sizeof(t.group), "%s", group);
+    MUST(store_station_put(desk.sv.store, &t, &desk_err));
+    return t.id;
+}
+
+static void tapped(int64_t id, int64_t station, int64_t at)
+{
+    MUST(store_badge_by_id(desk.sv.store, id, &badge, &desk_err));
+    badge.tapped_at = at;
+    badge.tapped_station = station;
+    MUST(store_badge_put(desk.sv.store, &badge, &desk_err));
+}
+
+struct told {
+    char text[512];
+    struct store_progress sum;
+};
+
+static void tell(void *ctx, const struct store_campaign_part *part)
+{
+    struct told *k = ctx;
+    const struct store_progress *p = &part->badges;
+    size_t n = strlen(k->text);
+    (void)snprintf(k->text + n, sizeof(k->text) - n, "%s '%s': %d done %d seen %d not %d failed\n",
+                   store_campaign_place_name(part->at), part->group, (int)p->done, (int)p->seen,
+                   (int)p->not_seen, (int)p->failed);
+    assert_int_equal(p->badges, p->done + p->seen + p->not_seen);
+    k->sum.badges += p->badges;
+    k->sum.done += p->done;
+    k->sum.seen += p->seen;
+    k->sum.not_seen += p->not_seen;
+    k->sum.failed += p->failed;
+}
+
+static void figures_are(const char *wanted)
+{
+    struct told k = {.text = ""};
+    struct store_progress all;
+    reload_campaign(KEY_ROLE_AUTH);
+    MUST(store_campaign_progress(desk.sv.store, &campaign, &all, tell, &k, &desk_err));
+    assert_string_equal(k.text, wanted);
+    assert_memory_equal(&k.sum, &all, sizeof(all));
+}
+
+/* By a station, wherever it taps afterwards; or by the desk that repaired it. */
+static void follow_at(int64_t ward, int64_t lab)
+{
+    enrol(DF_EV2, 0xA0);
+    rotate(KEY_ROLE_AUTH);
+    reload_campaign(KEY_ROLE_AUTH);
+    MUST(rekey_at(ward, (struct channel_fault){0}));
+    tapped(badge.id, lab, campaign.started_at);
+    figures_are("stations 'ward': 1 done 0 seen 0 not 0 failed\n");
+    rotate(KEY_ROLE_AUTH);
+    miss();
+    MUST(desk_repair(&desk, &card, &badge));
+    figures_are("desk '': 1 done 0 seen 0 not 0 failed\n");
+    MUST(service_revoke(&desk.sv, badge.id, "lost", &desk_err));
+    figures_are("");
+}
+
+static void each_badge_counts_where_it_was_done_or_tried_or_tapped_last(void **state)
+{
+    (void)state;
+    enum { IN_WARD, IN_LAB, ALONE, DESKED, NOWHERE, REVOKED, COUNT };
+    static int64_t ids[COUNT];
+    int64_t lab = add_station("l1", "lab");
+    int64_t alone = add_station("x1", "");
+    int64_t ward = add_station("w1", "ward");
+    assert_int_equal(ward, WARD);
+    follow_at(ward, lab);
+    for (uint8_t i = 0; i < COUNT; i++) {
+        enrol(DF_EV2, (uint8_t)(0x80 + i));
+        ids[i] = badge.id;
+    }
+    MUST(service_revoke(&desk.sv, ids[REVOKED], "lost", &desk_err));
+    tapped(ids[IN_WARD], ward, 1);
+    tapped(ids[IN_LAB], lab, 1);
+    tapped(ids[ALONE], alone, 1);
+    tapped(ids[DESKED], 0, 1);
+    rotate(KEY_ROLE_AUTH);
+    figures_are("stations '': 0 done 0 seen 1 not 0 failed\n"
+                "stations 'lab': 0 done 0 seen 1 not 0 failed\n"
+                "stations 'ward': 0 done 0 seen 1 not 0 failed\n"
+                "desk '': 0 done 0 seen 1 not 0 failed\n"
+                "never '': 0 done 0 seen 1 not 0 failed\n");
+    int64_t now = campaign.started_at;
+    tapped(ids[ALONE], lab, now); /* went from there to the laboratory */
+    tapped(ids[IN_WARD], ward, now);
+    badge.id = ids[IN_WARD];
+    miss();
+    tapped(ids[IN_WARD], lab, now); /* left there too early: where its try failed is what counts */
+    enrol(DF_EV2, 0x90);            /* has the new key from the desk */
+    figures_are("stations 'lab': 0 done 1 seen 1 not 0 failed\n"
+                "stations 'ward': 0 done 1 seen 0 not 1 failed\n"
+                "desk '': 1 done 0 seen 1 not 0 failed\n"
+                "never '': 0 done 0 seen 1 not 0 failed\n");
+}
+
 #define AT_DESK(f) cmocka_unit_test_setup_teardown(f, open_desk, close_desk)
 int main(void)
 {
@@ -302,6 +413,7 @@ int main(void)
         AT_DESK(a_campaign_ends_with_the_next_and_keeps_its_limits),
         AT_DESK(a_role_is_not_rotated_away_from_badges_that_are_behind),
         AT_DESK(badges_that_need_a_generation_are_told_by_number),
+        AT_DESK(each_badge_counts_where_it_was_done_or_tried_or_tapped_last),
     };
     return cmocka_run_group_tests_name("campaigns", tests, desk_make_place, desk_drop_place);
 }

@@ -152,6 +152,55 @@ static void who_was_suspended_here_stays_so(void **state)
     assert_int_equal(user(id)->state, STORE_PARTY_SUSPENDED);
 }
 
+static enum b_code turn(const char *ref, enum store_party_state to)
+{
+    static const char *const kinds[] = {"holder-reinstate", "holder-suspend", "holder-leave"};
+    struct store_holder h;
+    return service_holder_state(&sv, ref, to, kinds[to], &h, &err);
+}
+
+static void who_has_left_is_not_suspended_and_does_not_come_back_that_way(void **state)
+{
+    (void)state;
+    int64_t id = join("anne");
+    MUST(turn("anne", STORE_PARTY_ENDED));
+    assert_int_equal(turn("anne", STORE_PARTY_SUSPENDED), B_E_BADGE_STATE);
+    assert_int_equal(turn("anne", STORE_PARTY_ACTIVE), B_E_BADGE_STATE);
+    assert_int_equal(turn("anne", STORE_PARTY_ENDED), B_E_BADGE_STATE);
+    assert_int_equal(user(id)->state, STORE_PARTY_ENDED);
+    journal_is_whole();
+}
+
+static void whom_the_directory_says_has_left_only_the_directory_brings_back(void **state)
+{
+    (void)state;
+    int64_t id = join("anne");
+    MUST(set_active(id, false));
+    assert_int_equal(turn("anne", STORE_PARTY_SUSPENDED), B_E_BADGE_STATE);
+    assert_int_equal(turn("anne", STORE_PARTY_ACTIVE), B_E_BADGE_STATE);
+    assert_int_equal(user(id)->state, STORE_PARTY_SUSPENDED);
+    MUST(set_active(id, true));
+    MUST(turn("anne", STORE_PARTY_SUSPENDED)); /* here first, and then she leaves */
+    MUST(set_active(id, false));
+    assert_int_equal(turn("anne", STORE_PARTY_ACTIVE), B_E_BADGE_STATE);
+    MUST(set_active(id, true));
+    MUST(turn("anne", STORE_PARTY_ACTIVE)); /* what was suspended here ends here */
+    assert_int_equal(user(id)->state, STORE_PARTY_ACTIVE);
+    journal_is_whole();
+}
+
+static void who_is_held_may_be_suspended_and_reinstated_here(void **state)
+{
+    (void)state;
+    int64_t id = join("anne");
+    sv.directory = (struct service_directory_rules){.holds_all = true};
+    MUST(set_active(id, false));
+    assert_int_equal(user(id)->state, STORE_PARTY_ACTIVE);
+    MUST(turn("anne", STORE_PARTY_SUSPENDED));
+    MUST(turn("anne", STORE_PARTY_ACTIVE));
+    assert_int_equal(user(id)->state, STORE_PARTY_ACTIVE);
+}
+
 static void who_is_deleted_comes_back_without_badges(void **state)
 {
     (void)state;
@@ -345,6 +394,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_leaver_is_suspended_and_comes_back),
         TEST(who_was_suspended_here_stays_so),
+        TEST(who_has_left_is_not_suspended_and_does_not_come_back_that_way),
+        TEST(whom_the_directory_says_has_left_only_the_directory_brings_back),
+        TEST(who_is_held_may_be_suspended_and_reinstated_here),
         TEST(who_is_deleted_comes_back_without_badges),
         TEST(a_badge_of_before_is_the_persons_and_its_end_too),
         TEST(revocation_waits_for_the_end_of_grace),

@@ -397,6 +397,51 @@ static void a_migration_that_fails_leaves_nothing_behind(void **state)
     driver_close(&d);
 }
 
+static void add_entry(struct store *s, int64_t badge_id, const char *body)
+{
+    static uint64_t index;
+    const struct store_entry e = {
+        .index = index++, .badge_id = badge_id, .body = body, .body_len = strlen(body)};
+    assert_int_equal(store_entry_add(s, &e, &err), B_OK);
+}
+
+static int64_t station_of(struct store *s, uint8_t n)
+{
+    struct store_badge got;
+    assert_int_equal(store_badge_by_uid(s, badge(n).uid, &got, &err), B_OK);
+    return got.tapped_station;
+}
+
+static void a_store_of_before_learns_from_its_journal_where_badges_tapped(void **state)
+{
+    (void)state;
+    static const char *const migrations[] = {
+#define STORE_MIGRATION(number, sql) [number] = sql,
+#include "store/migrations.def"
+#undef STORE_MIGRATION
+    };
+    struct store *s = open_store();
+    for (uint8_t n = 1; n <= 3; n++) {
+        struct store_badge b = badge(n);
+        b.tapped_at = n < 3 ? 9 : 0;
+        assert_int_equal(store_badge_put(s, &b, &err), B_OK);
+    }
+    add_entry(s, 1, "{\"kind\":\"tap\",\"outcome\":\"ok\",\"station\":7}");
+    add_entry(s, 1, "{\"kind\":\"tap\",\"outcome\":\"ok\",\"station\":8}");
+    add_entry(s, 1, "{\"kind\":\"tap\",\"outcome\":\"pin-wrong\",\"station\":9}");
+    add_entry(s, 1, "{\"kind\":\"rekey\",\"outcome\":\"ok\",\"station\":9}");
+    add_entry(s, 1, "damaged");
+    add_entry(s, 2, "{\"kind\":\"tap\",\"outcome\":\"ok\"}");
+    add_entry(s, 3, "{\"kind\":\"tap\",\"outcome\":\"ok\",\"station\":7}");
+    assert_int_equal(driver_exec(s->driver, "ALTER TABLE badge DROP COLUMN tapped_station", &err),
+                     B_OK);
+    assert_int_equal(driver_exec(s->driver, migrations[17], &err), B_OK);
+    assert_int_equal(station_of(s, 1), 8);
+    assert_int_equal(station_of(s, 2), 0); /* at a desk */
+    assert_int_equal(station_of(s, 3), 0); /* its card was given to another person since */
+    store_free(&s);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 
 int main(void)
@@ -421,6 +466,7 @@ int main(void)
         T(what_was_committed_outlives_a_killed_process_and_nothing_else_does),
         T(opening_again_changes_no_schema),
         T(a_migration_that_fails_leaves_nothing_behind),
+        T(a_store_of_before_learns_from_its_journal_where_badges_tapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
