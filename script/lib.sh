@@ -97,6 +97,13 @@ install_missing() {
     done
 }
 
+# all_tests: the jobs of which all tests together need the packages; npm and Chromium may be here from elsewhere
+all_tests() {
+    echo run test apache lemonldap callouts
+    command -v npm >/dev/null || echo node
+    command -v chromium >/dev/null || echo chromium
+}
+
 # npm_packages DIR: what DIR/package-lock.json names, installed as it says and without any script of
 # theirs; prints the folder whose node_modules has it, which is in the build tree. Tests that run side
 # by side ask for the same: one installs, the others wait.
