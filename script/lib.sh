@@ -33,7 +33,7 @@ declare -A reasons=(
     [node]="other people's programs in JavaScript, which judge ours"
     [chromium]="a browser, to look at pages as people do"
     [apache]="a web server that signs people on by us"
-    [lemonldap]="liblemonldap-ng-portal-perl libplack-perl libcrypt-openssl-bignum-perl libgd-securityimage-perl perlmagick"
+    [lemonldap]="a portal that signs people on by us"
     [clang]="the second compiler, its sanitizers and its fuzzer"
     [lint]="the checks of the sources"
     [format]="the layout of the sources"
@@ -62,10 +62,18 @@ is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
-# need JOB...: installs what these jobs lack, saying what and why
+# need JOB...: installs what these jobs lack, saying what and why. Tests that run side by side need the
+# same: one installs, the others wait.
 need() {
-    local job name missing=()
     command -v dpkg-query >/dev/null || die "this script installs Debian packages; elsewhere, see docs/dependencies.md"
+    {
+        flock 8
+        install_missing "$@"
+    } 8<"$top/script/lib.sh"
+}
+
+install_missing() {
+    local job name missing=()
     for job in "$@"; do
         local lacking=()
         for name in ${packages[$job]}; do
@@ -78,25 +86,45 @@ need() {
     [ ${#missing[@]} = 0 ] && return
     local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
     local install=("${apt[@]}" install -y --no-install-recommends "${missing[@]}")
-    if ! as_root "${install[@]}" </dev/null >/dev/null 2>&1; then
+    # not with the lock: what a package starts would keep it
+    if ! as_root "${install[@]}" </dev/null >/dev/null 2>&1 8<&-; then
         say "refreshing the list of packages"
-        as_root "${apt[@]}" update </dev/null >&2
-        as_root "${install[@]}" </dev/null >&2
+        as_root "${apt[@]}" update </dev/null >&2 8<&-
+        as_root "${install[@]}" </dev/null >&2 8<&-
     fi
     for name in "${missing[@]}"; do
         is_installed "$name" || die "$name could not be installed"
     done
 }
 
-# need_npm DIR: what DIR/package-lock.json names, in DIR/node_modules; no script of theirs is run
-need_npm() {
-    [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] && return
-    say "installing from npm, other people's programs, which judge ours: $1"
-    (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund </dev/null >&2) || die "npm ci in $1"
-    touch "$1/node_modules/.package-lock.json"
+# all_tests: the jobs of which all tests together need the packages; npm and Chromium may be here from elsewhere
+all_tests() {
+    echo run test apache lemonldap callouts
+    command -v npm >/dev/null || echo node
+    command -v chromium >/dev/null || echo chromium
 }
 
-# build_tree DIR [meson option...]: a configured and built tree; its output is shown only on failure
+# npm_packages DIR: what DIR/package-lock.json names, installed as it says and without any script of
+# theirs; prints the folder whose node_modules has it, which is in the build tree. Tests that run side
+# by side ask for the same: one installs, the others wait.
+npm_packages() {
+    local from=$1 to=$top/build/npm/${1##*/}
+    command -v npm >/dev/null || need node
+    mkdir -p "$to"
+    {
+        flock 8
+        if ! cmp -s "$from/package-lock.json" "$to/installed"; then
+            say "installing from npm, other people's programs, which judge ours: $from"
+            cp "$from/package.json" "$from/package-lock.json" "$to"
+            (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund </dev/null >&2) || die "npm cannot install what $from names"
+            cp "$from/package-lock.json" "$to/installed"
+        fi
+    } 8<"$to"
+    printf '%s\n' "$to"
+}
+
+# build_tree DIR [meson option...]: a configured and built tree, or $target alone of it; its output is
+# shown only on failure
 build_tree() {
     local dir=$1 out
     shift
@@ -107,7 +135,7 @@ build_tree() {
         meson setup "$dir" "$@" </dev/null >"$out" 2>&1 || { cat "$out" >&2; rm -f "$out"; die "cannot configure $dir"; }
     fi
     say "building $dir"
-    ninja -C "$dir" </dev/null >"$out" 2>&1 || { cat "$out" >&2; rm -f "$out"; die "cannot build $dir"; }
+    ninja -C "$dir" "${target:-all}" </dev/null >"$out" 2>&1 || { cat "$out" >&2; rm -f "$out"; die "cannot build $dir"; }
     rm -f "$out"
 }
 
@@ -128,18 +156,4 @@ ask_root() {
     [ "$(id -u)" = 0 ] && return
     command -v sudo >/dev/null || return 0
     sudo -n true 2>/dev/null || { say "sudo: $1"; sudo -v; }
-}
-
-# npm_packages DIR: what DIR/package-lock.json names, installed as it says; prints the folder whose
-# node_modules has it, which is in the build tree
-npm_packages() {
-    local from=$1 to=$top/build/npm/${1##*/}
-    command -v npm >/dev/null || need node
-    mkdir -p "$to"
-    if ! cmp -s "$from/package-lock.json" "$to/installed"; then
-        cp "$from/package.json" "$from/package-lock.json" "$to"
-        (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund </dev/null >&2) || die "npm cannot install what $from names"
-        cp "$from/package-lock.json" "$to/installed"
-    fi
-    printf '%s\n' "$to"
 }

@@ -140,7 +140,7 @@ static enum b_code offer_pin(struct custody *c, struct b_err *err)
     if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
         return B_OK;
     enum b_code r = custody_fail(c, rv, "logging in", err);
-    if (r == B_E_TOKEN_PIN_WRONG && c->pin != NULL)
+    if (r == B_E_TOKEN_PIN_WRONG && rv != CKR_USER_PIN_NOT_INITIALIZED && c->pin != NULL)
         note_refused(c->token.serial, c->pin);
     c->may_use_last_try = false; /* a leave to use the last try is for one try */
     return r;

@@ -406,13 +406,22 @@ static enum b_code no_work(struct custody *c, void *arg, struct b_err *err)
 }
 
 /* SoftHSM truncates a token's file before it writes it anew, at each login of any process: whoever
- * looks for tokens at that moment finds none. So a token that was never seen is looked for again.
+ * looks for tokens at that moment finds none, and whoever logs in one without a PIN. So a token
+ * that was never seen is looked for again.
  */
+static bool is_passing(enum b_code r, const struct b_err *err)
+{
+    return may_reinit(r) || (r == B_E_TOKEN_PIN_WRONG && err->aux == CKR_USER_PIN_NOT_INITIALIZED);
+}
+
 static enum b_code first_contact(struct custody *c, struct b_err *err)
 {
     enum { TRIES = 4, PAUSE_MS = 40 };
+    struct b_err own = {0};
+    if (err == NULL)
+        err = &own;
     enum b_code r = custody_run(c, no_work, NULL, err);
-    for (int i = 1; i < TRIES && may_reinit(r); i++) {
+    for (int i = 1; i < TRIES && is_passing(r, err); i++) {
         (void)nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
         r = custody_run(c, no_work, NULL, err);
     }

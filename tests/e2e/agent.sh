@@ -113,19 +113,26 @@ outcome() { # WANTED IMAGE [SLOT]
     grep -q "\"outcome\":\"$1\"" "$work/line"
 }
 
-# waits IMAGE WORDS MESSAGE...: a program waits for a tap, the badge comes; its last answer says so
-waits() {
-    local image=$1 words=$2 pid
-    shift 2
-    rm -f "$work/answers"
-    ask "$@" >"$work/answers" 2>&1 &
-    pid=$!
-    for ((i = 0; i < 50; i++)); do
-        grep -q waiting "$work/answers" && break
+# begins FILE MESSAGE...: a program waits for a tap; what it is answered goes to FILE, $asking is its process
+begins() {
+    local file=$1 i
+    shift
+    rm -f "$file"
+    ask "$@" >"$file" 2>&1 &
+    asking=$!
+    for ((i = 0; i < 100; i++)); do
+        grep -q waiting "$file" && break
         sleep 0.1
     done
+}
+
+# waits IMAGE WORDS MESSAGE...: a program waits for a tap, the badge comes; its last answer says so
+waits() {
+    local image=$1 words=$2
+    shift 2
+    begins "$work/answers" "$@"
     taps "$image" >/dev/null
-    wait "$pid"
+    wait "$asking"
     cat "$work/answers"
     tail -1 "$work/answers" | grep -qE -- "$words"
 }
@@ -246,12 +253,10 @@ check "Bruno's badge for Anne's session: refused, and nothing said of him" \
     waits bruno '"outcome":"other-holder","reader":"Tessere 00 00","sentence":"[^"]*"}$' "$tap" '?outcome|error'
 
 two_programs() { # the one that came first gets the tap; the other is told that the place is taken
-    ask '{"do":"tap"}' '?outcome|error' >"$work/first" 2>&1 &
-    local pid=$!
-    sleep 0.5
+    begins "$work/first" '{"do":"tap"}' '?outcome|error'
     ask '{"do":"tap"}' '?outcome|error' >"$work/second"
     taps anne >/dev/null
-    wait $pid
+    wait $asking
     cat "$work/first" "$work/second"
     grep -q reader-taken "$work/second" && ! grep -q assertion "$work/second" && grep -q '"subject":"10001"' "$work/first"
 }
@@ -306,14 +311,13 @@ time.sleep(float(sys.argv[2]))
 P
 sleep 1
 hostile() { # while a program waits, and a tap comes
-    ask "$tap" '?outcome|error' >"$work/answers" 2>&1 &
-    local waiting=$! hostile
-    sleep 0.5
+    local hostile
+    begins "$work/answers" "$tap" '?outcome|error'
     python3 "$work/hostile" "$sock" 4 >"$work/hostile.out" 2>&1 &
     hostile=$!
     sleep 1
     taps anne >/dev/null
-    wait $waiting
+    wait $asking
     cat "$work/answers"
     wait $hostile || { cat "$work/hostile.out"; return 1; }
     tail -1 "$work/answers" | grep -q '"outcome":"ok"'
@@ -383,11 +387,9 @@ check "taps are granted again" outcome ok anne
 
 # --- the end
 ends() {
-    ask '{"do":"tap"}' '?outcome|error' >"$work/answers" 2>&1 &
-    local pid=$!
-    sleep 0.5
+    begins "$work/answers" '{"do":"tap"}' '?outcome|error'
     stop_agent || return 1
-    wait $pid
+    wait $asking
     grep -q '"end"' "$work/answers" && ! [ -e "$sock" ]
 }
 check "the agent ends: who waited is let go, and the socket's file is gone" ends

@@ -63,7 +63,7 @@ check "an establishment with a ceremony" bash -c "
     '$TESSERE' --home '$home' init --finess 750712184 --name Hospital --ceremony &&
         '$TESSERE' --home '$home' ceremony init --custodians Xavier,Yves --confirmed-by Alice,Bert >'$work/words' </dev/null &&
         grep -E '^([a-z]{5} ){21}[a-z]{5}\$' '$work/words' >'$work/shares' &&
-        '$TESSERE' --home '$home' server setup --hosts DNS:localhost --address 127.0.0.1 --port $((20000 + RANDOM % 20000))"
+        '$TESSERE' --home '$home' server setup --hosts DNS:localhost --address 127.0.0.1 --port $(a_port)"
 enrol() { insert 0 "$work/badge" && tessere badge enrol --ref anne --name Anne --yes && remove 0; }
 check "its badge is encoded" enrol
 check "it taps" tap "$home"

@@ -98,16 +98,26 @@ check "a key used for two requests" bash -c "$(declare -f gets api); work='$work
 check "a one-time code is told once, and not kept" bash -c "$(declare -f gets api); work='$work' home='$home'
     gets 409 answer-lost admin -H 'Content-Type: application/json' -H 'Idempotency-Key: a' -d '{\"name\":\"x1\"}' '$url/v1/stations' &&
     ! sqlite3 '$home/store.db' 'SELECT body FROM reply' | grep -q code"
+rate() { # REQUESTS-PER-SECOND: from now on
+    local before i
+    before=$(grep -c 'taken up' "$work/log")
+    sed -i "s/^requests-per-second.*/requests-per-second: $1/" "$home/server.yaml"
+    kill -HUP "$server"
+    for ((i = 0; i < 50; i++)); do [ "$(grep -c 'taken up' "$work/log")" -gt "$before" ] && return 0; sleep 0.1; done
+    return 1
+}
 flood() { # more than one's rate, and at once again on a connection of its own
     local out
     out=$(api admin -K <(for ((i = 0; i < 260; i++)); do echo "url = \"$url/v1/healthz\""; done) -w '\n')
     grep -q '"code":"too-often"' <<<"$out" || return 1
     for ((i = 0; i < 20; i++)); do api admin "$url/v1/healthz" & done | grep -q '"code":"too-often"'
 }
+check "a rate that a busy machine exceeds too" rate 2
 check "who asks too often is told so, on whatever connections" flood
 check "others are not, nor strangers at the same address" bash -c "$(declare -f api); work='$work' home='$home'; api paul '$url/v1/badges' | grep -q items && api '' '$url/v1/healthz' | grep -q alive"
 
 # --- the desk
+rate 20
 sleep 2 # within the rate again
 check "an order of something else" gets 400 bad-input admin "${json[@]}" -d '{"what":"clone","uid":"04A1B2C3D4E5F6"}' "$url/v1/desk"
 check "an order for a card with half a UID" gets 400 bad-input admin "${json[@]}" -d '{"what":"scan","uid":"04A1"}' "$url/v1/desk"

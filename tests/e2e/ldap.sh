@@ -4,7 +4,7 @@
 # shellcheck source=tests/support/tap.sh
 . "$(dirname "$0")/../support/tap.sh"
 home=$work/home
-ldap_port=$((20000 + RANDOM % 10000)) tls_port=$((30000 + RANDOM % 10000))
+ldap_port=$(a_port) tls_port=$(a_port)
 slapd=''
 leave() {
     [ -z "$slapd" ] || kill "$slapd" 2>/dev/null

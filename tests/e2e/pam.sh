@@ -10,7 +10,7 @@ support=$(dirname "$0")/../support
 sshd_pid="" fake_pid="" other_pid=""
 end_all() {
     local pid
-    for pid in $agent_pid $server_pid $sshd_pid $fake_pid $other_pid; do kill "$pid" 2>/dev/null; done
+    for pid in $agent_pid $server_pid $sshd_pid $fake_pid $other_pid $(cat "$work/badge.pid" 2>/dev/null); do kill "$pid" 2>/dev/null; done
     umount -l "$work/own/pcscd" "$work/own/etc" 2>/dev/null
     leave
 }
@@ -20,16 +20,19 @@ block() { "$support/page-block" "$PAGES/pam.md" "$1"; }
 terminal() { "$support/terminal.py" "$@"; }
 
 # A person whose staff id is "root" has been enrolled, by an operator who means it ill.
-# A badge that comes for a moment, to be called while a program runs.
+# A badge that comes until the readers are cleared, to be called while a program runs.
 cat >"$work/badge" <<B
 #!/bin/sh
 image=\$1
 shift
-timeout \${stays:-2} "$TESSERE_CARD" run --port $TESSERE_CARD_PORT "\$@" "$work/\$image" >/dev/null 2>&1 &
+timeout 20 "$TESSERE_CARD" run --port $TESSERE_CARD_PORT "\$@" "$work/\$image" >/dev/null 2>&1 &
+echo \$! >"$work/badge.pid"
 B
 chmod +x "$work/badge"
 cleared() { # until the readers are empty, and the agent has seen it
     local i
+    [ ! -e "$work/badge.pid" ] || kill "$(cat "$work/badge.pid")" 2>/dev/null
+    rm -f "$work/badge.pid"
     for ((i = 0; i < 100; i++)); do
         is_present 0 || is_present 1 || { sleep 0.7; return 0; }
         sleep 0.1
@@ -148,7 +151,7 @@ check "pin=always: a badge without PIN is refused" ends "Insufficient credential
 service
 check "without it the policy decides" ends "account management done." anne "$present" "!$work/badge anne"
 check "a badge that is lifted too soon is put down again" ends "account management done." anne "$present" \
-    "!stays=4 $work/badge anne --tear after:1:71 --back 1000" "?Put it back and leave it."
+    "!$work/badge anne --tear after:1:71 --back 1000" "?Put it back and leave it."
 service timeout=2
 check "nobody taps: unavailable" ends "cannot retrieve authentication info" anne "?No badge was presented."
 taken() { # another program waits

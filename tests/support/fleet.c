@@ -192,7 +192,7 @@ void fleet_make(struct fleet *f, const char *dir, const char *tessere, size_t ca
     *f = (struct fleet){
         .server_pid = -1, .server_log = -1, .card_count = cards, .station_count = stations};
     (void)snprintf(f->home, sizeof(f->home), "%s/home", dir);
-    (void)snprintf(port, sizeof(port), "%u", 20000u + random % 20000u);
+    (void)snprintf(port, sizeof(port), "%u", 20000u + random % 12000u);
     (void)snprintf(f->url, sizeof(f->url), "https://localhost:%s", port);
     (void)snprintf(path, sizeof(path), "%s/admin", dir);
     run((const char *const[]){tessere, "--home", f->home, "init", "--finess", "750712184", NULL});

@@ -1,9 +1,12 @@
 # shellcheck shell=bash
-# A relying system that listens, and what it has heard. To be sourced after tap.sh; $LISTENER is
-# tests/thirdparty/events/listener.mjs, $LIB script/lib.sh.
-work=${work:?}
-MODULES=$(bash -c '. "$1"; npm_packages tests/thirdparty/events' - "$LIB") || exit 1
-export MODULES
+# A relying system that listens, and what it has heard. To be sourced; $LISTENER is
+# tests/thirdparty/events/listener.mjs, $LIB script/lib.sh, $work of tap.sh.
+# shellcheck disable=SC2154
+if [ -z "${MODULES:-}" ]; then
+    # shellcheck disable=SC2016
+    MODULES=$(bash -c '. "$1"; npm_packages tests/thirdparty/events' - "$LIB") || exit 1
+    export MODULES
+fi
 export WEBHOOK_SECRET=whsec_dGVzc2VyZS10ZXN0LXNlY3JldC1vZi0zMi1ieXRlcyE=
 declare -A listener_pid=()
 

@@ -20,6 +20,7 @@
  *   hang crash           C_GetSessionInfo never answers; it ends the process
  *   pin-locked final-try count-low      flags of the token
  *   login-locked         C_Login says that the PIN is locked
+ *   no-pin-once          ... that the token has none
  *   extractable          keys say that they can be extracted
  *   says-local           imported keys say that they were made in the token
  */
@@ -126,6 +127,8 @@ static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char *
     count(".logins");
     if (asked("login-locked"))
         return CKR_PIN_LOCKED;
+    if (asked("no-pin-once"))
+        return CKR_USER_PIN_NOT_INITIALIZED;
     return real->C_Login(session, user, pin, n);
 }
 

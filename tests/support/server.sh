@@ -5,7 +5,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 home=$work/home
-port=$((20000 + RANDOM % 20000))
+port=$(a_port)
 # shellcheck disable=SC2034 # for those who source this
 url=https://localhost:$port
 server=''

@@ -22,6 +22,11 @@ check() {
     return 0
 }
 
+# A port for a server of this test. Others run beside it; clients' own ports begin at 32768.
+a_port() {
+    echo $((20000 + RANDOM % 12000))
+}
+
 finish() {
     echo "1..$tests"
     [ "$failures" = 0 ]

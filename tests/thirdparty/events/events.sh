@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../../support/listener.sh"
 trap 'end_listeners; rm -rf "$work"' EXIT
 tell=$1
-port=$((20000 + RANDOM % 20000))
+port=$(a_port)
 export JWT_KEY=$work/key.pem JWT_ISSUER=https://kms.example JWT_AUDIENCE=https://receiver.example
 echo a.bearer.token >"$work/token"
 chmod 600 "$work/token"

@@ -427,6 +427,16 @@ static void a_locked_token_is_told(void **state)
     fault(NULL);
 }
 
+static void a_token_whose_file_is_just_written_is_logged_in_to_again(void **state)
+{
+    (void)state;
+    struct custody *c = NULL;
+    fault("no-pin-once");
+    assert_int_equal(open_as(uri, PIN, &c, NULL), B_OK);
+    custody_free(&c);
+    fault(NULL);
+}
+
 static void a_lost_session_is_taken_up_again(void **state)
 {
     (void)state;
@@ -533,6 +543,7 @@ int main(void)
         T(a_wrong_pin_is_told_and_not_tried_again),
         T(the_last_try_is_not_burnt_silently),
         T(a_locked_token_is_told),
+        T(a_token_whose_file_is_just_written_is_logged_in_to_again),
         T(a_lost_session_is_taken_up_again),
         T(a_failing_device_is_told),
         T(a_token_that_vanished_is_used_when_it_is_back),
