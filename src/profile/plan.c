@@ -365,6 +365,18 @@ static bool is_of_others(const struct profile_slot *s)
     return s->is_proven && (s->kind == PROFILE_KEY_GIVEN || s->kind == PROFILE_KEY_DERIVED);
 }
 
+/* The factory's key is everybody's: it proves the application of a fleet that is said to have it,
+ * by giving it as a key like any other. */
+static bool is_given_factory(const struct profile_run *run, const struct profile_slot *s)
+{
+    static const uint8_t zeros[DF_KEY_BYTES_MAX];
+    const struct profile_job *j = run->job;
+    bool is_given = false;
+    for (uint8_t i = 0; i < j->given_count; i++)
+        is_given |= j->given[i].type == s->type && b_ct_eq(j->given[i].bytes, zeros, sizeof(zeros));
+    return is_given && s->is_proven && s->kind == PROFILE_KEY_FACTORY;
+}
+
 /* A badge is taken over when it proves to be one of the fleet: its UID alone is no proof. One that
  * has keys of ours by now, after a tear, has proved it before. */
 static void check_takeover(struct profile_run *run)
@@ -372,7 +384,7 @@ static void check_takeover(struct profile_run *run)
     const struct profile_state *s = &run->state;
     const struct profile_layout *l = run_layout(run);
     bool is_theirs = l != NULL
-                         ? s->old.is_proven
+                         ? is_of_others(&s->old) || is_given_factory(run, &s->old)
                          : is_of_others(&s->card_key) || (s->has_app && is_of_others(&s->slots[0]));
     bool must_open = l != NULL && l->deletes;
     if (l != NULL && !is_theirs && (must_open || !has_own_keys(run)))
