@@ -128,6 +128,15 @@ static bool take_item(const char **list, char *item, size_t cap)
     return true;
 }
 
+/* Two shares of one name would be one person's. */
+static bool is_named_before(const struct ceremony *k, uint8_t count, const char *name)
+{
+    for (uint8_t i = 0; i < count; i++)
+        if (strcmp(k->backup.custodians[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 enum b_code ceremony_custodians(struct ceremony *k, struct b_err *err)
 {
     char item[CLI_PATH_MAX + STORE_NAME_MAX];
@@ -143,6 +152,10 @@ enum b_code ceremony_custodians(struct ceremony *k, struct b_err *err)
             *certificate++ = '\0';
         if (item[0] == '\0' || strlen(item) >= sizeof(who->name))
             break;
+        if (is_named_before(k, count, item))
+            return b_err_set(err, B_E_USAGE, 0,
+                             _("--custodians names %s twice: every share is another person's"),
+                             item);
         who->is_sealed = certificate != NULL;
         (void)snprintf(who->name, sizeof(who->name), "%.*s", (int)sizeof(who->name) - 1, item);
         (void)snprintf(k->certificates[count], CLI_PATH_MAX, "%.*s", CLI_PATH_MAX - 1,

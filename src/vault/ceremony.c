@@ -234,6 +234,7 @@ CEREMONY_HANDLER(ceremony_renew)
     if (r != B_OK)
         return r;
     c->former = c->now;
+    memset(c->sealed_for, 0, sizeof(c->sealed_for));
     make_key(&c->now, threshold, count);
     r = ceremony_succeed(d, &c->former, &c->now, err);
     if (r == B_OK)
@@ -273,6 +274,22 @@ static enum b_code write_share(struct vaultd_ceremony *c, uint8_t x, size_t *ret
     return B_OK;
 }
 
+/* Who has two shares is two of the quorum. */
+static enum b_code take_custodian(struct vaultd_ceremony *c, uint8_t x, struct b_rd certificate,
+                                  struct b_err *err)
+{
+    uint8_t key[CRYPTO_CMS_KEY];
+    enum b_code r = crypto_cms_key(certificate, key, err);
+    if (r != B_OK)
+        return r;
+    for (unsigned i = 0; i < c->now.count; i++)
+        if (i + 1 != x && b_ct_eq(c->sealed_for[i], key, sizeof(key)))
+            return b_err_set(err, B_E_CERT_BAD, 0, "share %u is sealed for this key already",
+                             i + 1);
+    memcpy(c->sealed_for[x - 1], key, sizeof(key));
+    return B_OK;
+}
+
 CEREMONY_HANDLER(ceremony_seal)
 {
     struct vaultd_ceremony *c = NULL;
@@ -284,8 +301,13 @@ CEREMONY_HANDLER(ceremony_seal)
     enum b_code r = ceremony_current(d, true, &c, err);
     if (r == B_OK)
         r = write_share(c, x, &n, err);
-    if (r != B_OK)
+    if (r == B_OK)
+        r = take_custodian(c, x, certificate, err);
+    if (r != B_OK) {
+        if (c != NULL)
+            b_wipe(c->text, sizeof(c->text));
         return r;
+    }
     size_t mark = wire_open_bytes(out);
     r = crypto_cms_seal(certificate, b_rd_from(c->text, n), out->w, err);
     wire_close_bytes(out, mark);

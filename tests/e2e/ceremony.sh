@@ -94,6 +94,9 @@ check "an establishment is set up without masters" says 'tessere ceremony init' 
 check "nobody confirms: no ceremony, and nothing is left of it" refused 'two people' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/bert.pem"
 check "one person twice is not two" refused 'two people' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/bert.pem" --confirmed-by Alice,Alice
 check "a certificate for signing alone is refused" refused 'not for encipherment' tessere ceremony init --custodians "alice=$work/alice.pem,sign=$work/sign.pem" --confirmed-by Alice,Bert
+check "one name twice is not two custodians" refused 'names alice twice' tessere ceremony init --custodians "alice=$work/alice.pem,alice=$work/bert.pem" --confirmed-by Alice,Bert
+openssl x509 -in "$work/alice.pem" -out "$work/again.pem"
+check "nor is one key" refused 'sealed for this key already' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/again.pem" --confirmed-by Alice,Bert
 check "a quorum of one is refused" refused 'quorum 2 or more' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/bert.pem" --quorum 1 --confirmed-by Alice,Bert
 init() {
     tessere ceremony init --custodians "Alice=$work/alice.pem,Bert=$work/bert.pem,Carla" --confirmed-by Alice,Bert >"$work/init.out" 2>&1 || { cat "$work/init.out"; return 1; }

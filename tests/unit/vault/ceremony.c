@@ -625,16 +625,32 @@ static void a_published_key_block_is_imported(void **state)
     assert_int_equal(import(KEY_ROLE_AUTH, "", block_kcv), B_E_KEY_LENGTH); /* 32 bytes */
 }
 
+/* What is left where one is given twice, or is of zeros, one person would know. */
+static void components_are_of_several_people(void **state)
+{
+    (void)state;
+    const uint8_t zeros[32] = {0};
+    const uint8_t parts[3][16] = {{1, 2, 3}, {4, 5, 6}, {1 ^ 4, 2 ^ 5, 3 ^ 6}};
+    hold();
+    assert_int_equal(give_part(zeros, 16), B_E_SHARE_TYPED);
+    assert_int_equal(give_part(parts[0], 16), B_OK);
+    assert_int_equal(give_part(parts[0], 16), B_E_SHARE_REPEATED);
+    assert_int_equal(give_part(parts[1], 16), B_OK);
+    assert_int_equal(give_part(parts[2], 16), B_OK);
+    assert_int_equal(import(KEY_ROLE_AUTH, "", block_kcv), B_E_KEY_UNSAFE);
+}
+
 static void components_are_several_and_of_one_length(void **state)
 {
     (void)state;
     const uint8_t part[32] = {1, 2, 3};
+    const uint8_t other[32] = {4, 5, 6};
     struct b_wr w;
     assert_int_equal(give_part(part, 16), B_E_CEREMONY_NONE);
     hold();
     assert_int_equal(give_part(part, 16), B_OK);
     assert_int_equal(import(KEY_ROLE_AUTH, "", block_kcv), B_E_SHARE_FEW);
-    assert_int_equal(give_part(part, 16), B_OK);
+    assert_int_equal(give_part(other, 16), B_OK);
     assert_int_equal(give_part(part, 32), B_E_KEY_LENGTH);
     struct wire_out o = begin(&w, VAULT_MSG_IMPORT_PART);
     wire_put_bytes(&o, part, 16);
@@ -710,6 +726,7 @@ int main(void)
         T(with_an_approved_share_nothing_comes_into_the_token),
         T(minutes_are_signed_once_and_are_nothing_else),
         T(a_published_key_block_is_imported),
+        T(components_are_of_several_people),
         T(components_are_several_and_of_one_length),
         T(with_a_roster_an_import_is_of_the_key_that_was_approved),
         T(what_is_exported_is_imported_again),
