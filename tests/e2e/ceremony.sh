@@ -127,6 +127,7 @@ check "half a share is told" refused '2 words, and a share has 22' given "$work/
 check "a repeated share is told" refused 'given already' given "$work/twice" ceremony restore
 check "too few are told" refused 'too few shares: 1 of 2' given "$work/one" ceremony restore
 
+check "two ceremonies at once are not held: one would write the other's masters out of the backup" refused 'another ceremony is being held' flock "$home/ceremony" "$TESSERE" --home "$home" ceremony restore --confirmed-by Alice,Bert
 check "rotation: the newest generation has a backup too" given "$work/two" ceremony rotate auth
 check "and is in use" says 'auth *2  in use' tessere key list
 check "the badge taps, on its former generation" tap_works
