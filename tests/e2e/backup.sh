@@ -283,6 +283,17 @@ check "the doctor misses a drill, and no backup" bash -c "$(declare -f doctor_sa
 check "with too few shares no drill is written down" bash -c "
     ! head -1 '$work/shares' | '$TESSERE' --home '$home' drill restore --custodian '$work/alice.key' &&
         '$TESSERE' --home '$home' --json drill list | grep -q '\"drills\": \[\]'"
+squatted() { # where the masters would lie in memory, something lies that cannot be removed
+    local place out=held
+    place=/dev/shm/tessere-drill-$(id -u)-750712184
+    mkdir -p "$place/no/way"
+    if [ "$(id -u)" = 0 ]; then mount -t tmpfs none "$place/no"; else chmod 0 "$place/no"; fi || { rm -rf "$place"; return 0; }
+    with_shares drill restore --custodian "$work/alice.key" >"$work/squatted" 2>&1 || out=refused
+    if [ "$(id -u)" = 0 ]; then umount "$place/no"; else chmod 700 "$place/no"; fi
+    rm -rf "$place"
+    [ "$out" = refused ] && grep -q 'is in the way' "$work/squatted" && [ ! -e "$home/drill.part" ]
+}
+check "masters do not go to a disk because somebody is in their place in memory" squatted
 drill() { with_shares --json --pin-file "$home/token/pin" drill restore --custodian "$work/alice.key" >"$work/drill.json"; }
 check "a drill restores, opens the masters, and taps a badge" drill
 check "its evidence has RTO and RPO as numbers" python3 -c "
