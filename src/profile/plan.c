@@ -219,11 +219,15 @@ static bool is_at_target(const struct profile_run *run, const struct profile_slo
 }
 
 /* Where each key changes itself, a change takes an authentication before it and one after it. For
- * more than one it is shorter to let key 0 change them all, and to set the settings again. */
+ * more than one it is shorter to let key 0 change them all, and to set the settings again. Where
+ * others left it to no key, or to one that is not there, nothing else will do. */
 static bool is_worth_opening(const struct profile_run *run, unsigned changes)
 {
     const struct profile_state *s = &run->state;
-    return changes > 1 && s->has_app_settings && s->app_settings.settings >> 4 == 0xE;
+    uint8_t right = s->app_settings.settings >> 4;
+    bool is_shut = right == 0xF || (right != 0xE && right >= s->slot_count);
+    return s->has_app && s->has_app_settings && changes > (is_shut ? 0u : 1u) &&
+           (is_shut || right == 0xE);
 }
 
 /* Slots other than 0 whose key is not of the target generation. True when the settings of the

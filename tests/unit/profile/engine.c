@@ -601,6 +601,29 @@ static void an_application_of_the_same_number_is_taken_over_in_place(void **stat
     desk_drop(d);
 }
 
+/* Others may have left the changing of keys to none of them, or to one that is not there. */
+static void keys_that_no_key_may_change_are_taken_over_all_the_same(void **state)
+{
+    (void)state;
+    static const uint8_t rights[] = {0xF, 0x9, 0x2, 0xE};
+    for (size_t i = 0; i < B_COUNT(rights); i++) {
+        struct desk *d = desk_new(DF_EV2, false, "uid-aid-system");
+        good(d, PROFILE_GOAL_REACH);
+        for (uint8_t n = 0; n < 4; n++)
+            memcpy(d->picc.mem.keys[desk_app(d)->first_key + n].bytes, shared.key.bytes, 16);
+        union {
+            const struct picc_app *in;
+            struct picc_app *out;
+        } app = {.in = desk_app(d)};
+        app.out->settings = (uint8_t)(rights[i] << 4 | 0x0B);
+        d->job.given_count = 1;
+        d->job.given[0] = shared.key;
+        good(d, PROFILE_GOAL_TAKEOVER);
+        good(d, PROFILE_GOAL_TAP);
+        desk_drop(d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -629,6 +652,7 @@ int main(void)
         cmocka_unit_test(a_factory_key_proves_a_fleet_only_where_it_was_given),
         cmocka_unit_test(what_a_takeover_cannot_end_it_does_not_begin),
         cmocka_unit_test(an_application_of_the_same_number_is_taken_over_in_place),
+        cmocka_unit_test(keys_that_no_key_may_change_are_taken_over_all_the_same),
         cmocka_unit_test(models_survive_their_wire_form),
         cmocka_unit_test(states_and_plans_survive_their_wire_form),
     };
