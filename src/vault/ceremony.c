@@ -234,7 +234,7 @@ CEREMONY_HANDLER(ceremony_renew)
     if (r != B_OK)
         return r;
     c->former = c->now;
-    memset(c->sealed_for, 0, sizeof(c->sealed_for));
+    memset(c->gone_to, 0, sizeof(c->gone_to));
     make_key(&c->now, threshold, count);
     r = ceremony_succeed(d, &c->former, &c->now, err);
     if (r == B_OK)
@@ -274,19 +274,22 @@ static enum b_code write_share(struct vaultd_ceremony *c, uint8_t x, size_t *ret
     return B_OK;
 }
 
-/* Who has two shares is two of the quorum. */
-static enum b_code take_custodian(struct vaultd_ceremony *c, uint8_t x, struct b_rd certificate,
-                                  struct b_err *err)
+/* A share goes to one person: what was sealed for them nobody is told in words as well, and who has
+ * two shares would be two of the quorum. */
+static const uint8_t paper[CRYPTO_CMS_KEY] = {'w', 'o', 'r', 'd', 's'};
+
+static enum b_code hand_over(struct vaultd_ceremony *c, uint8_t x,
+                             const uint8_t to[static CRYPTO_CMS_KEY], struct b_err *err)
 {
-    uint8_t key[CRYPTO_CMS_KEY];
-    enum b_code r = crypto_cms_key(certificate, key, err);
-    if (r != B_OK)
-        return r;
-    for (unsigned i = 0; i < c->now.count; i++)
-        if (i + 1 != x && b_ct_eq(c->sealed_for[i], key, sizeof(key)))
+    static const uint8_t nobody[CRYPTO_CMS_KEY];
+    uint8_t *gone_to = c->gone_to[x - 1];
+    for (unsigned i = 0; to != paper && i < c->now.count; i++)
+        if (i + 1 != x && b_ct_eq(c->gone_to[i], to, CRYPTO_CMS_KEY))
             return b_err_set(err, B_E_CERT_BAD, 0, "share %u is sealed for this key already",
                              i + 1);
-    memcpy(c->sealed_for[x - 1], key, sizeof(key));
+    if (!b_ct_eq(gone_to, nobody, sizeof(nobody)) && !b_ct_eq(gone_to, to, CRYPTO_CMS_KEY))
+        return b_err_set(err, B_E_REFUSED, 0, "share %u was given to somebody else", x);
+    memcpy(gone_to, to, CRYPTO_CMS_KEY);
     return B_OK;
 }
 
@@ -294,6 +297,7 @@ CEREMONY_HANDLER(ceremony_seal)
 {
     struct vaultd_ceremony *c = NULL;
     size_t n = 0;
+    uint8_t key[CRYPTO_CMS_KEY];
     uint8_t x = wire_get_u8(in);
     struct b_rd certificate = wire_get_bytes(in);
     if (!wire_in_end(in))
@@ -302,7 +306,9 @@ CEREMONY_HANDLER(ceremony_seal)
     if (r == B_OK)
         r = write_share(c, x, &n, err);
     if (r == B_OK)
-        r = take_custodian(c, x, certificate, err);
+        r = crypto_cms_key(certificate, key, err);
+    if (r == B_OK)
+        r = hand_over(c, x, key, err);
     if (r != B_OK) {
         if (c != NULL)
             b_wipe(c->text, sizeof(c->text));
@@ -325,6 +331,8 @@ CEREMONY_HANDLER(ceremony_words)
     enum b_code r = ceremony_current(d, true, &c, err);
     if (r == B_OK)
         r = write_share(c, x, &n, err);
+    if (r == B_OK)
+        r = hand_over(c, x, paper, err);
     if (r == B_OK)
         wire_put_bytes(out, c->text, n - 1);
     if (c != NULL)

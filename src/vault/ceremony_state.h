@@ -35,8 +35,8 @@ struct vaultd_ceremony {
     uint8_t parts[CRYPTO_KEYBLOCK_KEY]; /* XOR of the components of a key from elsewhere */
     size_t part_n, part_count;
     uint8_t part_kcvs[CEREMONY_PARTS_MAX][CEREMONY_PART_KCV];
-    uint8_t sealed_for[CRYPTO_SHARES_MAX]
-                      [CRYPTO_CMS_KEY]; /* whose key, by share; zeros: nobody's */
+    /* Whose key each share was sealed for, or that it was told in words; zeros: not given yet. */
+    uint8_t gone_to[CRYPTO_SHARES_MAX][CRYPTO_CMS_KEY];
     struct crypto_keyblock block;
 };
 

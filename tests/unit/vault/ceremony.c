@@ -361,6 +361,46 @@ static void a_made_up_share_is_found_out(void **state)
     assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_OK);
 }
 
+/* A certificate for key agreement. */
+static const char certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBfDCCASKgAwIBAgIUdiWgGQu48UcGVwU9bF+AARBQVH0wCgYIKoZIzj0EAwIw\n"
+    "DDEKMAgGA1UEAwwBQTAgFw0yNjExMjgxODE4MDZaGA8yMTI2MTEwNDE4MTgwNlow\n"
+    "DDEKMAgGA1UEAwwBQTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABFsjXV8FzVFq\n"
+    "HizlNcgSdgMKkY+VUE8JyJumcdjzYrWzPHZkqjfCKmYXrF2vtFNbgRZUwqcJplFI\n"
+    "Bz+jZ/kWHNKjYDBeMB0GA1UdDgQWBBTnZOG80kvkCZh6/K1GgSRhrrsOXjAfBgNV\n"
+    "HSMEGDAWgBTnZOG80kvkCZh6/K1GgSRhrrsOXjAPBgNVHRMBAf8EBTADAQH/MAsG\n"
+    "A1UdDwQEAwIDCDAKBggqhkjOPQQDAgNIADBFAiAbYiVVUa6x8Whye94zR/Wxjy4i\n"
+    "TVo0ngVhxhASdoOq3QIhAPXOLy+XtGtCg8zp0Ls10fQkgu+4qcgvTA3Z7ePD2cbL\n"
+    "-----END CERTIFICATE-----\n";
+
+static enum b_code seal(uint8_t share)
+{
+    struct b_wr w;
+    struct wire_out o = begin(&w, VAULT_MSG_CEREMONY_SEAL);
+    wire_put_u8(&o, share);
+    wire_put_bytes(&o, certificate, strlen(certificate));
+    return send_message(&w);
+}
+
+static void a_share_goes_to_one_person(void **state)
+{
+    (void)state;
+    char text[CUSTODY_SHARE_TEXT + 1];
+    assert_int_equal(begin_ceremony(2, 3, false), B_OK);
+    assert_int_equal(seal(1), B_OK);
+    assert_int_equal(seal(1), B_OK); /* once more, to the same */
+    assert_int_equal(words(1, text), B_E_REFUSED);
+    assert_int_equal(seal(2), B_E_CERT_BAD);
+    assert_int_equal(words(2, text), B_OK);
+    assert_int_equal(words(2, text), B_OK);
+    assert_int_equal(seal(2), B_E_CERT_BAD);
+    assert_int_equal(words(3, text), B_OK);
+    assert_int_equal(begin_ceremony(2, 3, false), B_OK);
+    assert_int_equal(words(1, text), B_OK);
+    assert_int_equal(seal(1), B_E_REFUSED);
+}
+
 static void a_key_that_was_put_together_gives_no_shares(void **state)
 {
     (void)state;
@@ -714,6 +754,7 @@ int main(void)
         T(a_backup_opens_as_what_it_is_and_nothing_else),
         T(wrong_shares_are_told_apart),
         T(a_made_up_share_is_found_out),
+        T(a_share_goes_to_one_person),
         T(a_key_that_was_put_together_gives_no_shares),
         T(nothing_is_done_without_a_ceremony),
         T(another_backup_key_takes_the_place),
