@@ -47,7 +47,8 @@ rm -f "$home"/store.db*
 check "without its database nothing is known" bash -c "! '$TESSERE' --home '$home' badge list"
 check "nothing is made anew without approval" bash -c "! '$TESSERE' --home '$home' adopt </dev/null"
 start=$(date +%s%N)
-check "the database is made anew from the token" tessere adopt --name Hospital --yes
+check "the database is made anew from the token" eval 'tessere adopt --name Hospital --yes | tee "$work/adopted"'
+check "that a generation was compromised is to be said again" grep -q 'compromise ROLE GENERATION' "$work/adopted"
 tessere key list --json | python3 -c 'import json,sys; print(sorted([k["role"], k["generation"], k["state"], k["kcv"]] for k in json.load(sys.stdin)["keys"]))' >"$work/keys.after"
 check "each key, generation and check value is as it was" diff "$work/keys.before" "$work/keys.after"
 check "twice is refused" refused initialised tessere adopt --yes
