@@ -179,7 +179,8 @@ enum b_code service_copies_thin(const char *dir, const char *finess, unsigned ke
     r = service_copy_check(newest, &wanted, &m, err);
     if (r == B_OK)
         r = choose(dir, &all, past, keep, now, stays, err);
-    for (size_t i = 0; r == B_OK && i < all.count; i++) {
+    /* What adds to another goes before it: cut in between, what is left is whole. */
+    for (size_t i = all.count; r == B_OK && i-- > 0;) {
         if (stays[i])
             continue;
         r = remove_copy(dir, all.names[i], err);
