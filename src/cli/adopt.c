@@ -67,6 +67,20 @@ static void tell_lost(const struct cli *c)
               "(tessere backup restore, docs/backup.md).\n"));
 }
 
+/* That a generation was compromised or retired, the lost database alone had. */
+static void tell_older(struct cli *c, const struct vault_key *keys, size_t count)
+{
+    bool has_older = false;
+    for (size_t i = 0; i < count; i++)
+        has_older |= keys[i].role < KEY_ROLE_COUNT && keys[i].generation > 1;
+    if (!has_older)
+        return;
+    cli_say(
+        c, CLI_RED, "%s",
+        _("Older generations are taken at taps again, those too that were declared compromised: "
+          "declare these so again (tessere proposal make \"compromise ROLE GENERATION\").\n"));
+}
+
 /* What the lost database alone had: whoever goes on without it knows what that costs. */
 static void tell_stored(struct cli *c)
 {
@@ -110,6 +124,7 @@ enum b_code cli_adopt(struct cli *c, struct b_err *err)
     cli_establishment(c, &e);
     list_keys(c, keys, count);
     tell_lost(c);
+    tell_older(c, keys, count);
     tell_stored(c);
     if (!cli_ask(c, _("Compare these with the ones you have in writing. Make a new database for "
                       "them? [y/N] ")))

@@ -16,6 +16,7 @@ struct ceremony {
     char scratch[CLI_PATH_MAX];         /* the token of a rehearsal; "": none */
     char text[SERVICE_BACKUP_TEXT_MAX]; /* of backup.json */
     char confirmers[SERVICE_CONFIRMERS][STORE_NAME_MAX];
+    int lock;       /* of all ceremonies of the home; -1: none */
     bool is_new;    /* dir was made by this ceremony, and goes with it when nothing came of it */
     bool is_in_use; /* from the first master that the token keeps: there is no way back */
 };

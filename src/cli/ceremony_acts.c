@@ -1,5 +1,8 @@
 /* tessere ceremony init, share, rotate, restore, destroy. */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -34,6 +37,25 @@ static enum b_code open_rehearsal(struct ceremony *k, struct b_err *err)
     return r;
 }
 
+/* One at a time in a home: each reads the backup at its beginning, and would write the other's
+ * masters out of it at its end. The lock goes with the descriptor. */
+static enum b_code lock(struct ceremony *k, struct b_err *err)
+{
+    char dir[CLI_PATH_MAX];
+    enum b_code r = cli_path(k->c, "ceremony", dir, sizeof(dir), err);
+    if (r == B_OK)
+        r = cli_make_dir(dir, err);
+    if (r != B_OK)
+        return r;
+    k->lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (k->lock < 0)
+        return b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "%s: %s", dir, strerror(errno));
+    return flock(k->lock, LOCK_EX | LOCK_NB) == 0
+               ? B_OK
+               : b_err_set(err, B_E_STORE_LOCKED, 0, _("%s: another ceremony is being held"),
+                           k->c->home);
+}
+
 static enum b_code open_all(struct ceremony *k, struct cli *c, struct b_err *err)
 {
     c->keeps_in_token = true; /* masters are made for what in-token: says */
@@ -42,6 +64,8 @@ static enum b_code open_all(struct ceremony *k, struct cli *c, struct b_err *err
         r = cli_open(c, true, err);
     if (r == B_OK)
         r = cli_make_home_absolute(c, err); /* a token that is made is named so */
+    if (r == B_OK)
+        r = lock(k, err);
     if (r != B_OK)
         return r;
     k->told.backup = &k->backup;
@@ -58,6 +82,7 @@ static void begin(struct ceremony *k, struct cli *c)
 {
     memset(k, 0, sizeof(*k));
     k->c = c;
+    k->lock = -1;
 }
 
 enum b_code ceremony_open(struct ceremony *k, struct cli *c, struct b_err *err)
@@ -79,6 +104,8 @@ enum b_code ceremony_close(struct ceremony *k, enum b_code r)
         vault_free(&k->vault);
         ceremony_remove_token(k);
     }
+    if (k->lock >= 0)
+        (void)close(k->lock);
     return r;
 }
 
@@ -107,8 +134,9 @@ static enum b_code bring_all(struct ceremony *k, bool keeps, struct b_err *err)
         struct vault_key key;
         if (!ceremony_is_about(k, &k->backup.keys[i]))
             continue;
+        /* From here on: a token that fails now may have kept the master that it was given. */
+        k->is_in_use = k->is_in_use || keeps;
         r = vault_ceremony_bring(k->vault, &k->backup.keys[i], keeps, &key, err);
-        k->is_in_use = k->is_in_use || (keeps && r == B_OK);
     }
     return r;
 }

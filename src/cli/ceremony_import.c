@@ -43,7 +43,7 @@ static enum b_code take_parts(struct ceremony *k, struct b_err *err)
         b_wipe(line, PART_LINE);
         b_wipe(part, PART_BYTES);
         count += r == B_OK;
-        if (r == B_E_SHARE_TYPED && isatty(STDIN_FILENO) != 0) {
+        if ((r == B_E_SHARE_TYPED || r == B_E_SHARE_REPEATED) && isatty(STDIN_FILENO) != 0) {
             cli_print_error(k->c, err);
             r = B_OK;
         }

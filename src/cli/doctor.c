@@ -323,13 +323,15 @@ static enum b_code check_backup(struct cli *c, struct b_err *err)
         r = service_copies_list(conf.dir, c->config.finess, &all, err);
     if (r != B_OK)
         return r;
-    if (all.count == 0)
+    int64_t now = (int64_t)time(NULL);
+    size_t past = service_copies_until(&all, now);
+    if (past == 0)
         return b_err_set(err, B_E_BACKUP_DUE, 0, _("no backup in %s"), conf.dir);
-    long long age = (long long)time(NULL) - service_copy_time(all.names[all.count - 1]);
+    const char *newest = all.names[past - 1];
+    long long age = now - service_copy_time(newest);
     return age <= (long long)conf.backup_hours * HOUR
                ? B_OK
-               : b_err_set(err, B_E_BACKUP_DUE, 0, _("%s is %lld hours old"),
-                           all.names[all.count - 1], age / HOUR);
+               : b_err_set(err, B_E_BACKUP_DUE, 0, _("%s is %lld hours old"), newest, age / HOUR);
 }
 
 static enum b_code check_drill(struct cli *c, struct b_err *err)

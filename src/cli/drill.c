@@ -3,6 +3,7 @@
  * masters into a token that is thrown away, and a software badge is encoded and tapped by them. The
  * establishment goes on meanwhile; only the result is written into its journal.
  */
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -114,6 +115,9 @@ static enum b_code make_token(struct drill *d, struct b_err *err)
     if (mkdir(memory, 0700) == 0) {
         memcpy(d->token, memory, sizeof(memory));
         (void)snprintf(at.home, sizeof(at.home), "%s", memory);
+    } else if (errno == EEXIST) { /* whoever put it there would have the masters on a disk */
+        return b_err_set(err, B_E_SYSTEM, EEXIST, _("%s is in the way, and is not ours to remove"),
+                         memory);
     }
     enum b_code r = cli_make_token(&at, "token", err);
     d->there.config = at.config;
@@ -239,7 +243,8 @@ static enum b_code tell(struct drill *d, struct b_err *err)
     return B_OK;
 }
 
-static void throw_away(struct drill *d)
+/* No drill is held well that leaves masters behind. */
+static enum b_code throw_away(struct drill *d, enum b_code r, struct b_err *err)
 {
     if (d->k.vault != NULL)
         vault_ceremony_close(d->k.vault);
@@ -248,6 +253,13 @@ static void throw_away(struct drill *d)
         service_remove_tree(d->token);
     if (d->there.home[0] != '\0')
         service_remove_tree(d->there.home);
+    const char *left = d->token[0] != '\0' ? d->token : d->there.home;
+    return r == B_OK && access(left, F_OK) == 0
+               ? b_err_set(err, B_E_SYSTEM, 0,
+                           _("%s cannot be removed, and has the masters: "
+                             "destroy it"),
+                           left)
+               : r;
 }
 
 enum b_code cli_drill_restore(struct cli *c, struct b_err *err)
@@ -281,7 +293,7 @@ enum b_code cli_drill_restore(struct cli *c, struct b_err *err)
     d.result.rto_ms = now_ms() - start;
     if (r == B_OK && has_masters)
         r = sample(&d, err);
-    throw_away(&d);
+    r = throw_away(&d, r, err);
     return r == B_OK ? tell(&d, err) : r;
 }
 

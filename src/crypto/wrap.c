@@ -166,6 +166,18 @@ enum b_code crypto_cms_seal(struct b_rd certificate, struct b_rd data, struct b_
     return r;
 }
 
+enum b_code crypto_cms_key(struct b_rd certificate, uint8_t ret[static CRYPTO_CMS_KEY],
+                           struct b_err *err)
+{
+    X509 *to = NULL;
+    enum b_code r = take_certificate(certificate, "a share", &to, err);
+    if (r == B_OK && X509_pubkey_digest(to, EVP_sha256(), ret, NULL) != 1)
+        r = b_err_set(err, B_E_CERT_BAD, 0, "a share: the certificate has no key");
+    X509_free(to);
+    ERR_clear_error();
+    return r;
+}
+
 /* --- envelopes ---------------------------------------------------------------------------------
  */
 

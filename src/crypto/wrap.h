@@ -34,6 +34,11 @@ B_NODISCARD bool crypto_unseal(const uint8_t kek[static CRYPTO_KEK], struct b_rd
 B_NODISCARD enum b_code crypto_cms_seal(struct b_rd certificate, struct b_rd data, struct b_wr *out,
                                         struct b_err *err);
 
+/* Tells certificates of one key: SHA-256 of the public key. B_E_CERT_BAD. */
+enum { CRYPTO_CMS_KEY = 32 };
+B_NODISCARD enum b_code crypto_cms_key(struct b_rd certificate, uint8_t ret[static CRYPTO_CMS_KEY],
+                                       struct b_err *err);
+
 /*
  * Data of any length, sealed for several: CMS AuthEnvelopedData (RFC 5083) with AES-256-GCM,
  * streamed as it is made. Whoever holds one of the keys opens it whole; a changed bit is noticed.

@@ -239,6 +239,7 @@ static enum b_code open_backup(struct custody *c, const struct backup_work *w,
         if (!crypto_key_unwrap(w->b->kek, w->wrapped, CUSTODY_WRAPPED, w->secret))
             return name_key(c, w->b, B_E_BACKUP_BROKEN, "", err);
         kcv_of(w->secret, &e->key.kcv);
+        e->key.is_safe = !custody_is_known_weak(e->key.kcv.value);
         return B_OK;
     }
     CK_RV rv = unwrap_inside(c, w->b, w->wrapped, &as, &e->handle);

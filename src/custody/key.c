@@ -132,7 +132,7 @@ static bool read_label(struct custody *c, CK_OBJECT_HANDLE key, char *label)
 
 /* --- KCV -------------------------------------------------------------------------------------- */
 
-static bool is_known_weak(const uint8_t kcv[static 3])
+bool custody_is_known_weak(const uint8_t kcv[static 3])
 {
     static const char *const keys[] = {
 #define CUSTODY_WEAK(name, hex) hex,
@@ -164,7 +164,7 @@ enum b_code custody_take_kcv(struct custody *c, struct custody_entry *e, struct 
     if (r == B_OK) {
         (void)snprintf(e->key.kcv.method, sizeof(e->key.kcv.method), "CMAC-0");
         memcpy(e->key.kcv.value, mac, 3);
-        if (is_known_weak(e->key.kcv.value))
+        if (custody_is_known_weak(e->key.kcv.value))
             e->key.is_safe = false;
     }
     b_secret_free(mac);

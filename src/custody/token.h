@@ -83,6 +83,8 @@ struct custody_entry *custody_find(struct custody *c, enum key_role role, uint8_
 
 /* The entry as it was last read, or NULL. */
 struct custody_entry *custody_known(struct custody *c, enum key_role role, uint8_t generation);
+/* Whether a check value is that of a key of weak.def. */
+bool custody_is_known_weak(const uint8_t kcv[static 3]);
 /* Fills e->key.kcv; a known weak one is not safe. */
 B_NODISCARD enum b_code custody_take_kcv(struct custody *c, struct custody_entry *e,
                                          struct b_err *err);

@@ -219,11 +219,15 @@ static bool is_at_target(const struct profile_run *run, const struct profile_slo
 }
 
 /* Where each key changes itself, a change takes an authentication before it and one after it. For
- * more than one it is shorter to let key 0 change them all, and to set the settings again. */
+ * more than one it is shorter to let key 0 change them all, and to set the settings again. Where
+ * others left it to no key, or to one that is not there, nothing else will do. */
 static bool is_worth_opening(const struct profile_run *run, unsigned changes)
 {
     const struct profile_state *s = &run->state;
-    return changes > 1 && s->has_app_settings && s->app_settings.settings >> 4 == 0xE;
+    uint8_t right = s->app_settings.settings >> 4;
+    bool is_shut = right == 0xF || (right != 0xE && right >= s->slot_count);
+    return s->has_app && s->has_app_settings && changes > (is_shut ? 0u : 1u) &&
+           (is_shut || right == 0xE);
 }
 
 /* Slots other than 0 whose key is not of the target generation. True when the settings of the
@@ -365,6 +369,18 @@ static bool is_of_others(const struct profile_slot *s)
     return s->is_proven && (s->kind == PROFILE_KEY_GIVEN || s->kind == PROFILE_KEY_DERIVED);
 }
 
+/* The factory's key is everybody's: it proves the application of a fleet that is said to have it,
+ * by giving it as a key like any other. */
+static bool is_given_factory(const struct profile_run *run, const struct profile_slot *s)
+{
+    static const uint8_t zeros[DF_KEY_BYTES_MAX];
+    const struct profile_job *j = run->job;
+    bool is_given = false;
+    for (uint8_t i = 0; i < j->given_count; i++)
+        is_given |= j->given[i].type == s->type && b_ct_eq(j->given[i].bytes, zeros, sizeof(zeros));
+    return is_given && s->is_proven && s->kind == PROFILE_KEY_FACTORY;
+}
+
 /* A badge is taken over when it proves to be one of the fleet: its UID alone is no proof. One that
  * has keys of ours by now, after a tear, has proved it before. */
 static void check_takeover(struct profile_run *run)
@@ -372,7 +388,7 @@ static void check_takeover(struct profile_run *run)
     const struct profile_state *s = &run->state;
     const struct profile_layout *l = run_layout(run);
     bool is_theirs = l != NULL
-                         ? s->old.is_proven
+                         ? is_of_others(&s->old) || is_given_factory(run, &s->old)
                          : is_of_others(&s->card_key) || (s->has_app && is_of_others(&s->slots[0]));
     bool must_open = l != NULL && l->deletes;
     if (l != NULL && !is_theirs && (must_open || !has_own_keys(run)))

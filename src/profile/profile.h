@@ -227,7 +227,7 @@ enum profile_goal {
 
 struct profile_generations {
     uint8_t target;                         /* the active one */
-    uint8_t known[PROFILE_GENERATIONS_MAX]; /* every usable one, newest first, target included */
+    uint8_t known[PROFILE_GENERATIONS_MAX]; /* every usable one, target included */
     uint8_t known_count;
 };
 

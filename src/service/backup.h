@@ -128,8 +128,11 @@ int64_t service_copy_time(const char *name);
  * that is there. */
 B_NODISCARD enum b_code service_copy_duplicate(const char *dir, const char *name, const char *to,
                                                struct b_err *err);
+/* How many are not of a time that is still to come, as a clock that was wrong gave it. */
+size_t service_copies_until(const struct service_copies *all, int64_t now);
 /* Removes all but the newest `keep` and the newest of each of the last twelve months, and those
- * that these add to; none at all unless the newest is whole. */
+ * that these add to; none at all unless the newest is whole. Those of the future stay, and do not
+ * count. */
 B_NODISCARD enum b_code service_copies_thin(const char *dir, const char *finess, unsigned keep,
                                             int64_t now, size_t *ret_removed, struct b_err *err);
 

@@ -133,15 +133,24 @@ static bool is_of_same_month(const char *a, const char *b)
     return strncmp(a + 18, b + 18, 6) == 0;
 }
 
-/* Those that stay by the rule, and what these add to. */
-static enum b_code choose(const char *dir, const struct service_copies *all, unsigned keep,
-                          int64_t now, bool *stays, struct b_err *err)
+size_t service_copies_until(const struct service_copies *all, int64_t now)
+{
+    size_t n = all->count;
+    while (n > 0 && service_copy_time(all->names[n - 1]) > now)
+        n--;
+    return n;
+}
+
+/* Those that stay by the rule, and what these add to. past: how many are not of the future; the
+ * others stay, and keep none of these out. */
+static enum b_code choose(const char *dir, const struct service_copies *all, size_t past,
+                          unsigned keep, int64_t now, bool *stays, struct b_err *err)
 {
     enum { YEAR = 365 * 86400 };
     char base[SERVICE_COPY_NAME] = "";
     enum b_code r = B_OK;
     for (size_t i = all->count; r == B_OK && i-- > 0;) {
-        bool is_new = i + keep >= all->count;
+        bool is_new = i + keep >= past;
         bool is_last_of_month = !is_new && !is_of_same_month(all->names[i], all->names[i + 1]);
         stays[i] |= is_new || (is_last_of_month && service_copy_time(all->names[i]) > now - YEAR);
         if (!stays[i])
@@ -163,13 +172,15 @@ enum b_code service_copies_thin(const char *dir, const char *finess, unsigned ke
     char newest[SERVICE_COPY_PATH];
     *ret_removed = 0;
     enum b_code r = service_copies_list(dir, finess, &all, err);
-    if (r != B_OK || keep == 0 || all.count <= keep)
+    size_t past = service_copies_until(&all, now);
+    if (r != B_OK || keep == 0 || past <= keep)
         return r;
-    (void)snprintf(newest, sizeof(newest), "%s/%s.backup", dir, all.names[all.count - 1]);
+    (void)snprintf(newest, sizeof(newest), "%s/%s.backup", dir, all.names[past - 1]);
     r = service_copy_check(newest, &wanted, &m, err);
     if (r == B_OK)
-        r = choose(dir, &all, keep, now, stays, err);
-    for (size_t i = 0; r == B_OK && i < all.count; i++) {
+        r = choose(dir, &all, past, keep, now, stays, err);
+    /* What adds to another goes before it: cut in between, what is left is whole. */
+    for (size_t i = all.count; r == B_OK && i-- > 0;) {
         if (stays[i])
             continue;
         r = remove_copy(dir, all.names[i], err);

@@ -119,6 +119,10 @@ static enum b_code take_row(struct service_change *c, struct intake *k, struct b
         if (what != NULL)
             return service_sheet_wrong(s, columns[s->order[i]].name, what, err);
     }
+    struct b_err cause;
+    const struct service_holder holder = {.ref = k->row.ref, .name = k->row.name};
+    if (service_check_holder(&holder, &cause) != B_OK)
+        return service_sheet_wrong(s, "ref, name", cause.msg, err);
     k->import.count++;
     return put_row(c, k, err);
 }

@@ -17,8 +17,20 @@ int64_t service_now(void)
     return (int64_t)time(NULL);
 }
 
-enum b_code service_generations(const struct service *sv, bool with_compromised,
-                                struct profile_job *job, struct b_err *err)
+static void add_known(const struct store_generation *gs, size_t count,
+                      enum store_generation_state state, struct profile_job *job)
+{
+    for (size_t i = count; i > 0; i--) {
+        const struct store_generation *g = &gs[i - 1];
+        struct profile_generations *to =
+            g->role < KEY_ROLE_COUNT ? &job->generations[g->role] : NULL;
+        if (to != NULL && g->state == state && to->known_count < PROFILE_GENERATIONS_MAX)
+            to->known[to->known_count++] = g->generation;
+    }
+}
+
+enum b_code service_generations(const struct service *sv, bool with_ended, struct profile_job *job,
+                                struct b_err *err)
 {
     static _Thread_local struct store_generation gs[STORE_GENERATIONS_MAX];
     size_t count = 0;
@@ -30,13 +42,18 @@ enum b_code service_generations(const struct service *sv, bool with_compromised,
         if (g->role >= KEY_ROLE_COUNT)
             continue; /* no card has it */
         struct profile_generations *to = &job->generations[g->role];
-        bool is_usable = g->state == STORE_GENERATION_ACTIVE ||
-                         g->state == STORE_GENERATION_RETIRING ||
-                         (with_compromised && g->state == STORE_GENERATION_COMPROMISED);
+        bool is_usable =
+            g->state == STORE_GENERATION_ACTIVE || g->state == STORE_GENERATION_RETIRING;
         if (g->state == STORE_GENERATION_ACTIVE)
             to->target = g->generation;
         if (is_usable && to->known_count < PROFILE_GENERATIONS_MAX)
             to->known[to->known_count++] = g->generation;
+    }
+    /* A card that was torn, written off or revoked may have keys that ended since. There is room
+     * for all but the retired ones (service_next_generation): these come last. */
+    if (with_ended) {
+        add_known(gs, count, STORE_GENERATION_COMPROMISED, job);
+        add_known(gs, count, STORE_GENERATION_RETIRED, job);
     }
     for (size_t i = 0; i < KEY_ROLE_COUNT; i++) {
         if (job->generations[i].target == 0)

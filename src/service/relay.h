@@ -79,8 +79,9 @@ B_NODISCARD enum b_code service_confirmed_key(const struct service *sv, const ui
                                               uint32_t aid, uint8_t no, uint8_t *ret,
                                               struct b_err *err);
 
-/* Fills the generations of a job from the store. with_compromised: to re-key such a badge. */
-B_NODISCARD enum b_code service_generations(const struct service *sv, bool with_compromised,
+/* Fills the generations of a job from the store. with_ended: for work on a card,
+ * which may have keys that no tap is taken with any more. */
+B_NODISCARD enum b_code service_generations(const struct service *sv, bool with_ended,
                                             struct profile_job *job, struct b_err *err);
 /* The same for one role; with its target 0 when none is active. */
 B_NODISCARD enum b_code service_generations_of(const struct service *sv, enum key_role role,

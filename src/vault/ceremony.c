@@ -234,6 +234,7 @@ CEREMONY_HANDLER(ceremony_renew)
     if (r != B_OK)
         return r;
     c->former = c->now;
+    memset(c->gone_to, 0, sizeof(c->gone_to));
     make_key(&c->now, threshold, count);
     r = ceremony_succeed(d, &c->former, &c->now, err);
     if (r == B_OK)
@@ -273,10 +274,30 @@ static enum b_code write_share(struct vaultd_ceremony *c, uint8_t x, size_t *ret
     return B_OK;
 }
 
+/* A share goes to one person: what was sealed for them nobody is told in words as well, and who has
+ * two shares would be two of the quorum. */
+static const uint8_t paper[CRYPTO_CMS_KEY] = {'w', 'o', 'r', 'd', 's'};
+
+static enum b_code hand_over(struct vaultd_ceremony *c, uint8_t x,
+                             const uint8_t to[static CRYPTO_CMS_KEY], struct b_err *err)
+{
+    static const uint8_t nobody[CRYPTO_CMS_KEY];
+    uint8_t *gone_to = c->gone_to[x - 1];
+    for (unsigned i = 0; to != paper && i < c->now.count; i++)
+        if (i + 1 != x && b_ct_eq(c->gone_to[i], to, CRYPTO_CMS_KEY))
+            return b_err_set(err, B_E_CERT_BAD, 0, "share %u is sealed for this key already",
+                             i + 1);
+    if (!b_ct_eq(gone_to, nobody, sizeof(nobody)) && !b_ct_eq(gone_to, to, CRYPTO_CMS_KEY))
+        return b_err_set(err, B_E_REFUSED, 0, "share %u was given to somebody else", x);
+    memcpy(gone_to, to, CRYPTO_CMS_KEY);
+    return B_OK;
+}
+
 CEREMONY_HANDLER(ceremony_seal)
 {
     struct vaultd_ceremony *c = NULL;
     size_t n = 0;
+    uint8_t key[CRYPTO_CMS_KEY];
     uint8_t x = wire_get_u8(in);
     struct b_rd certificate = wire_get_bytes(in);
     if (!wire_in_end(in))
@@ -284,8 +305,15 @@ CEREMONY_HANDLER(ceremony_seal)
     enum b_code r = ceremony_current(d, true, &c, err);
     if (r == B_OK)
         r = write_share(c, x, &n, err);
-    if (r != B_OK)
+    if (r == B_OK)
+        r = crypto_cms_key(certificate, key, err);
+    if (r == B_OK)
+        r = hand_over(c, x, key, err);
+    if (r != B_OK) {
+        if (c != NULL)
+            b_wipe(c->text, sizeof(c->text));
         return r;
+    }
     size_t mark = wire_open_bytes(out);
     r = crypto_cms_seal(certificate, b_rd_from(c->text, n), out->w, err);
     wire_close_bytes(out, mark);
@@ -303,6 +331,8 @@ CEREMONY_HANDLER(ceremony_words)
     enum b_code r = ceremony_current(d, true, &c, err);
     if (r == B_OK)
         r = write_share(c, x, &n, err);
+    if (r == B_OK)
+        r = hand_over(c, x, paper, err);
     if (r == B_OK)
         wire_put_bytes(out, c->text, n - 1);
     if (c != NULL)

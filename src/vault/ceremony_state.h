@@ -5,8 +5,11 @@
 
 #include "crypto/keyblock.h"
 #include "crypto/shamir.h"
+#include "crypto/wrap.h"
 #include "custody/words.h"
 #include "vault/ceremony.h"
+
+enum { CEREMONY_PART_KCV = 3, CEREMONY_PARTS_MAX = 8 };
 
 struct backup_key {
     uint8_t id[CUSTODY_CEREMONY_ID];
@@ -31,6 +34,9 @@ struct vaultd_ceremony {
     uint8_t kek[2 * CUSTODY_KEK];
     uint8_t parts[CRYPTO_KEYBLOCK_KEY]; /* XOR of the components of a key from elsewhere */
     size_t part_n, part_count;
+    uint8_t part_kcvs[CEREMONY_PARTS_MAX][CEREMONY_PART_KCV];
+    /* Whose key each share was sealed for, or that it was told in words; zeros: not given yet. */
+    uint8_t gone_to[CRYPTO_SHARES_MAX][CRYPTO_CMS_KEY];
     struct crypto_keyblock block;
 };
 

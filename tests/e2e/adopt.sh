@@ -49,6 +49,7 @@ check "nothing is made anew without approval" bash -c "! '$TESSERE' --home '$hom
 start=$(date +%s%N)
 check "the database is made anew from the token" bash -c "set -o pipefail; '$TESSERE' --home '$home' adopt --name Hospital --yes </dev/null | tee '$work/adopted'"
 check "its keys are listed as minutes list them" bash -c "grep -o 'key [a-z]*' '$work/adopted' | uniq | tr -d '\n' | grep -x 'key picckey appkey authkey readkey writekey seal'"
+check "that a generation was compromised is to be said again" grep -q 'compromise ROLE GENERATION' "$work/adopted"
 tessere key list --json | python3 -c 'import json,sys; print(sorted([k["role"], k["generation"], k["state"], k["kcv"]] for k in json.load(sys.stdin)["keys"]))' >"$work/keys.after"
 check "each key, generation and check value is as it was" diff "$work/keys.before" "$work/keys.after"
 check "twice is refused" refused initialised tessere adopt --yes

@@ -285,6 +285,17 @@ check "with too few shares no drill is written down" bash -c "
         '$TESSERE' --home '$home' --json drill list | grep -q '\"drills\": \[\]'"
 check "a drill that leaves the masters out does not put the next one off" bash -c "$(declare -f doctor_says tessere); home='$home'
     tessere drill restore --custodian '$work/alice.key' --without-masters | grep 'stays due' && doctor_says drill drill-due"
+squatted() { # where the masters would lie in memory, something lies that cannot be removed
+    local place out=held
+    place=/dev/shm/tessere-drill-$(id -u)-750712184
+    mkdir -p "$place/no/way"
+    if [ "$(id -u)" = 0 ]; then mount -t tmpfs none "$place/no"; else chmod 0 "$place/no"; fi || { rm -rf "$place"; return 0; }
+    with_shares drill restore --custodian "$work/alice.key" >"$work/squatted" 2>&1 || out=refused
+    if [ "$(id -u)" = 0 ]; then umount "$place/no"; else chmod 700 "$place/no"; fi
+    rm -rf "$place"
+    [ "$out" = refused ] && grep -q 'is in the way' "$work/squatted" && [ ! -e "$home/drill.part" ]
+}
+check "masters do not go to a disk because somebody is in their place in memory" squatted
 drill() { with_shares --json --pin-file "$home/token/pin" drill restore --custodian "$work/alice.key" >"$work/drill.json"; }
 check "a drill restores, opens the masters, and taps a badge" drill
 check "its evidence has RTO and RPO as numbers" python3 -c "

@@ -102,6 +102,8 @@ rehearse_first() {
 }
 check "before the first ceremony one can be rehearsed, and its shares given back" rehearse_first
 check "a certificate for signing alone is refused" refused 'not for encipherment' tessere ceremony init --custodians "alice=$work/alice.pem,sign=$work/sign.pem" --confirmed-by Alice,Bert
+openssl x509 -in "$work/alice.pem" -out "$work/again.pem"
+check "nor is one key" refused 'sealed for this key already' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/again.pem" --confirmed-by Alice,Bert
 check "a quorum of one is refused" refused 'quorum 2 or more' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/bert.pem" --quorum 1 --confirmed-by Alice,Bert
 init() {
     tessere ceremony init --custodians "Alice=$work/alice.pem,Bert=$work/bert.pem,Carla" --confirmed-by Alice,Bert >"$work/init.out" 2>&1 || { cat "$work/init.out"; return 1; }
@@ -134,6 +136,7 @@ check "half a share is told" refused '2 words, and a share has 22' given "$work/
 check "a repeated share is told" refused 'given already' given "$work/twice" ceremony restore
 check "too few are told" refused 'too few shares: 1 of 2' given "$work/one" ceremony restore
 
+check "two ceremonies at once are not held: one would write the other's masters out of the backup" refused 'another ceremony is being held' flock "$home/ceremony" "$TESSERE" --home "$home" ceremony restore --confirmed-by Alice,Bert
 check "rotation: the newest generation has a backup too" given "$work/two" ceremony rotate auth
 check "and is in use" says 'auth *2  in use' tessere key list
 check "the badge taps, on its former generation" tap_works

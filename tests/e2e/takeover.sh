@@ -46,6 +46,8 @@ insert 0 "$work/card"
 opensc-tool --reader 0 --send-apdu 90:5A:00:00:03:00:00:00:00 --send-apdu 90:CA:00:00:05:C0:85:F5:0B:84:00 >"$work/made" 2>&1
 check "a scan recognises the layout" says 'library, key 1 +factory key \(proved\)' card scan --fleet "$work/fleet.yaml" --keys-file "$work/keys"
 check "what was found is in the figures" figure forbidden 1
+check "the factory's key, which nobody named, proves no badge" says 'no key that was given' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
+printf '# the library left the key of the factory\n00000000000000000000000000000000\n' >>"$work/keys"
 chmod 640 "$work/keys"
 check "a file of keys that others may read is refused" says 'others may read it' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
 chmod 600 "$work/keys"

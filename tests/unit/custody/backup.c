@@ -161,9 +161,8 @@ static void a_bad_backup_is_refused(void **state)
     fault(NULL);
 }
 
-static void a_key_that_everybody_knows_is_not_brought(void **state)
+static void refuse_known_key(void)
 {
-    (void)state;
     struct custody *c = open_good();
     struct custody_made bad = {.is_inside = true};
     struct custody_key key;
@@ -181,6 +180,17 @@ static void a_key_that_everybody_knows_is_not_brought(void **state)
     assert_int_equal(bring(c, &bad, true, &key), B_E_KEY_UNSAFE);
     assert_int_equal(count_keys(c), 0);
     custody_free(&c);
+}
+
+static void a_key_that_everybody_knows_is_not_brought(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {NULL, "no-wrap", "no-aes"};
+    for (size_t i = 0; i < B_COUNT(kinds); i++) {
+        fault(kinds[i]);
+        refuse_known_key();
+    }
+    fault(NULL);
 }
 
 static void a_backup_goes_over_to_another_key(void **state)

@@ -556,6 +556,20 @@ static void a_blank_card_proves_nothing_of_a_fleet(void **state)
     desk_drop(d);
 }
 
+/* Anybody can make the application of a layout on a blank card, and give it the UID of a badge. */
+static void a_factory_key_proves_a_fleet_only_where_it_was_given(void **state)
+{
+    (void)state;
+    const struct desk_fleet made_up = {
+        .key = {.type = DF_KEY_AES}, .diversification = "", .is_card_factory = true};
+    struct desk *d = foreign(&made_up);
+    d->job.given[0] = shared.key;
+    refused(d, PROFILE_GOAL_TAKEOVER, B_E_CARD_FOREIGN);
+    d->job.given[0] = made_up.key;
+    good(d, PROFILE_GOAL_TAKEOVER);
+    desk_drop(d);
+}
+
 static void what_a_takeover_cannot_end_it_does_not_begin(void **state)
 {
     (void)state;
@@ -587,6 +601,29 @@ static void an_application_of_the_same_number_is_taken_over_in_place(void **stat
     desk_drop(d);
 }
 
+/* Others may have left the changing of keys to none of them, or to one that is not there. */
+static void keys_that_no_key_may_change_are_taken_over_all_the_same(void **state)
+{
+    (void)state;
+    static const uint8_t rights[] = {0xF, 0x9, 0x2, 0xE};
+    for (size_t i = 0; i < B_COUNT(rights); i++) {
+        struct desk *d = desk_new(DF_EV2, false, "uid-aid-system");
+        good(d, PROFILE_GOAL_REACH);
+        for (uint8_t n = 0; n < 4; n++)
+            memcpy(d->picc.mem.keys[desk_app(d)->first_key + n].bytes, shared.key.bytes, 16);
+        union {
+            const struct picc_app *in;
+            struct picc_app *out;
+        } app = {.in = desk_app(d)};
+        app.out->settings = (uint8_t)(rights[i] << 4 | 0x0B);
+        d->job.given_count = 1;
+        d->job.given[0] = shared.key;
+        good(d, PROFILE_GOAL_TAKEOVER);
+        good(d, PROFILE_GOAL_TAP);
+        desk_drop(d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -612,8 +649,10 @@ int main(void)
         cmocka_unit_test(a_takeover_leaves_keys_of_this_badge_alone),
         cmocka_unit_test(a_badge_that_no_given_key_opens_is_not_taken_over),
         cmocka_unit_test(a_blank_card_proves_nothing_of_a_fleet),
+        cmocka_unit_test(a_factory_key_proves_a_fleet_only_where_it_was_given),
         cmocka_unit_test(what_a_takeover_cannot_end_it_does_not_begin),
         cmocka_unit_test(an_application_of_the_same_number_is_taken_over_in_place),
+        cmocka_unit_test(keys_that_no_key_may_change_are_taken_over_all_the_same),
         cmocka_unit_test(models_survive_their_wire_form),
         cmocka_unit_test(states_and_plans_survive_their_wire_form),
     };

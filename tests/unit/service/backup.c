@@ -202,6 +202,38 @@ static void the_newest_stay_and_one_a_month_for_a_year(void **state)
     assert_int_equal(all.count, 0);
 }
 
+/* A clock that was a year ahead for some nights, and is right again. */
+static void copies_of_the_future_keep_out_none_of_today(void **state)
+{
+    char path[256];
+    size_t removed = 0;
+    (void)state;
+    for (int64_t day = 0; day < 5; day++) {
+        put(dir, MAY_31 - day * DAY);
+        put(dir, MAY_31 + (300 + day) * DAY);
+    }
+    MUST(service_copies_thin(dir, "750712184", 3, MAY_31, &removed, &err));
+    assert_int_equal(removed, 2);
+    (void)snprintf(path, sizeof(path), "%s/tessere-750712184-20260531T000000Z.backup", dir);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+/* A copy adds to an older one. */
+static void a_thinning_that_is_cut_has_begun_with_the_newer_ones(void **state)
+{
+    char path[256];
+    size_t removed = 0;
+    (void)state;
+    for (int64_t day = 0; day < 5; day++)
+        put(dir, MAY_31 - day * DAY);
+    (void)snprintf(path, sizeof(path), "%s/tessere-750712184-20260528T000000Z.backup", dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0); /* it cannot be removed */
+    assert_int_equal(service_copies_thin(dir, "750712184", 1, MAY_31, &removed, &err), B_E_SYSTEM);
+    assert_int_equal(removed, 2);
+    assert_int_equal(rmdir(path), 0);
+}
+
 static void none_goes_while_the_newest_is_not_whole(void **state)
 {
     char path[256];
@@ -313,6 +345,8 @@ int main(void)
         T(a_name_tells_the_time_and_nothing_else_does),
         T(a_copy_that_is_not_whole_is_told_from_one_that_was_changed),
         T(the_newest_stay_and_one_a_month_for_a_year),
+        T(copies_of_the_future_keep_out_none_of_today),
+        T(a_thinning_that_is_cut_has_begun_with_the_newer_ones),
         T(none_goes_while_the_newest_is_not_whole),
         T(what_has_changed_makes_the_old_pages_the_new_ones),
         T(a_store_that_shrank_is_cut),

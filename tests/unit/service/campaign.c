@@ -83,6 +83,44 @@ static size_t open_steps(void)
     return count;
 }
 
+static void retire(enum key_role role, uint8_t generation)
+{
+    struct store_generation gs[64];
+    size_t count = 0;
+    MUST(store_generation_list(desk.sv.store, gs, B_COUNT(gs), &count, &desk_err));
+    for (size_t i = 0; i < count; i++) {
+        if (gs[i].role != role || gs[i].generation != generation)
+            continue;
+        gs[i].state = STORE_GENERATION_RETIRED;
+        MUST(store_generation_put(desk.sv.store, &gs[i], &desk_err));
+    }
+}
+
+/* The store says generation 1 of a badge that has 2: nothing keeps 2 from being retired. */
+static void what_a_tear_left_is_mended_after_its_generation_was_retired(void **state)
+{
+    (void)state;
+    static struct desk_card before;
+    struct service_needed needed;
+    unsigned at = 0;
+    enrol(DF_EV2, 1);
+    rotate(KEY_ROLE_APP);
+    before = card;
+    do
+        assert_int_not_equal(rekey((struct channel_fault){.at = ++at, .after_effect = true}), B_OK);
+    while (memcmp(before.picc.mem.keys, card.picc.mem.keys, sizeof(before.picc.mem.keys)) == 0);
+    assert_int_equal(badge.generation[KEY_ROLE_APP], 1);
+    rotate(KEY_ROLE_APP);
+    for (uint8_t generation = 2; generation > 0; generation--) {
+        MUST(
+            service_generation_needed(desk.sv.store, KEY_ROLE_APP, generation, &needed, &desk_err));
+        assert_int_equal(needed.count, generation == 1 ? 1 : 0);
+        retire(KEY_ROLE_APP, generation);
+    }
+    MUST(desk_repair(&desk, &card, &badge));
+    assert_int_equal(badge.generation[KEY_ROLE_APP], 3);
+}
+
 static void a_badge_follows_the_rotation_of_any_role_in_one_visit(void **state)
 {
     (void)state;
@@ -405,6 +443,7 @@ static void each_badge_counts_where_it_was_done_or_tried_or_tapped_last(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        AT_DESK(what_a_tear_left_is_mended_after_its_generation_was_retired),
         AT_DESK(a_badge_follows_the_rotation_of_any_role_in_one_visit),
         AT_DESK(a_rekey_torn_anywhere_refuses_nobody_and_goes_on),
         AT_DESK(too_many_failures_pause_it_and_a_person_resumes_it),

@@ -133,6 +133,9 @@ static void what_is_wrong_is_named_by_line_and_column(void **state)
         {"uid,ref,name\n05A10000000001,1,A\n", ":2: uid: no DESFire has it"},
         {"uid,ref,name\n04A10000000001,,A\n", ":2: ref: it is empty"},
         {"uid,ref,name\n04A10000000001,1, \n", ":2: name: it is empty"},
+        {"uid,ref,name\n04A10000000001,1,A \xE2\x80\xAE"
+         "eiraM\n",
+         ":2: ref, name: the holder's name"},
         {"uid,ref,name\n04A10000000001,1\n", ":2: fields: fewer than the first line has"},
         {"uid,ref,name\n04A10000000001,1,A,B\n", ":2: fields: more than the first line has"},
         {"uid,ref,name,status\n04A10000000001,1,A,lost\n", ":2: status: active, suspended or"},

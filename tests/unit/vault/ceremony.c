@@ -361,6 +361,46 @@ static void a_made_up_share_is_found_out(void **state)
     assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_OK);
 }
 
+/* A certificate for key agreement. */
+static const char certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBfDCCASKgAwIBAgIUdiWgGQu48UcGVwU9bF+AARBQVH0wCgYIKoZIzj0EAwIw\n"
+    "DDEKMAgGA1UEAwwBQTAgFw0yNjExMjgxODE4MDZaGA8yMTI2MTEwNDE4MTgwNlow\n"
+    "DDEKMAgGA1UEAwwBQTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABFsjXV8FzVFq\n"
+    "HizlNcgSdgMKkY+VUE8JyJumcdjzYrWzPHZkqjfCKmYXrF2vtFNbgRZUwqcJplFI\n"
+    "Bz+jZ/kWHNKjYDBeMB0GA1UdDgQWBBTnZOG80kvkCZh6/K1GgSRhrrsOXjAfBgNV\n"
+    "HSMEGDAWgBTnZOG80kvkCZh6/K1GgSRhrrsOXjAPBgNVHRMBAf8EBTADAQH/MAsG\n"
+    "A1UdDwQEAwIDCDAKBggqhkjOPQQDAgNIADBFAiAbYiVVUa6x8Whye94zR/Wxjy4i\n"
+    "TVo0ngVhxhASdoOq3QIhAPXOLy+XtGtCg8zp0Ls10fQkgu+4qcgvTA3Z7ePD2cbL\n"
+    "-----END CERTIFICATE-----\n";
+
+static enum b_code seal(uint8_t share)
+{
+    struct b_wr w;
+    struct wire_out o = begin(&w, VAULT_MSG_CEREMONY_SEAL);
+    wire_put_u8(&o, share);
+    wire_put_bytes(&o, certificate, strlen(certificate));
+    return send_message(&w);
+}
+
+static void a_share_goes_to_one_person(void **state)
+{
+    (void)state;
+    char text[CUSTODY_SHARE_TEXT + 1];
+    assert_int_equal(begin_ceremony(2, 3, false), B_OK);
+    assert_int_equal(seal(1), B_OK);
+    assert_int_equal(seal(1), B_OK); /* once more, to the same */
+    assert_int_equal(words(1, text), B_E_REFUSED);
+    assert_int_equal(seal(2), B_E_CERT_BAD);
+    assert_int_equal(words(2, text), B_OK);
+    assert_int_equal(words(2, text), B_OK);
+    assert_int_equal(seal(2), B_E_CERT_BAD);
+    assert_int_equal(words(3, text), B_OK);
+    assert_int_equal(begin_ceremony(2, 3, false), B_OK);
+    assert_int_equal(words(1, text), B_OK);
+    assert_int_equal(seal(1), B_E_REFUSED);
+}
+
 static void a_key_that_was_put_together_gives_no_shares(void **state)
 {
     (void)state;
@@ -625,16 +665,32 @@ static void a_published_key_block_is_imported(void **state)
     assert_int_equal(import(KEY_ROLE_AUTH, "", block_kcv), B_E_KEY_LENGTH); /* 32 bytes */
 }
 
+/* What is left where one is given twice, or is of zeros, one person would know. */
+static void components_are_of_several_people(void **state)
+{
+    (void)state;
+    const uint8_t zeros[32] = {0};
+    const uint8_t parts[3][16] = {{1, 2, 3}, {4, 5, 6}, {5, 7, 5}};
+    hold();
+    assert_int_equal(give_part(zeros, 16), B_E_SHARE_TYPED);
+    assert_int_equal(give_part(parts[0], 16), B_OK);
+    assert_int_equal(give_part(parts[0], 16), B_E_SHARE_REPEATED);
+    assert_int_equal(give_part(parts[1], 16), B_OK);
+    assert_int_equal(give_part(parts[2], 16), B_OK);
+    assert_int_equal(import(KEY_ROLE_AUTH, "", block_kcv), B_E_KEY_UNSAFE);
+}
+
 static void components_are_several_and_of_one_length(void **state)
 {
     (void)state;
     const uint8_t part[32] = {1, 2, 3};
+    const uint8_t other[32] = {4, 5, 6};
     struct b_wr w;
     assert_int_equal(give_part(part, 16), B_E_CEREMONY_NONE);
     hold();
     assert_int_equal(give_part(part, 16), B_OK);
     assert_int_equal(import(KEY_ROLE_AUTH, "", block_kcv), B_E_SHARE_FEW);
-    assert_int_equal(give_part(part, 16), B_OK);
+    assert_int_equal(give_part(other, 16), B_OK);
     assert_int_equal(give_part(part, 32), B_E_KEY_LENGTH);
     struct wire_out o = begin(&w, VAULT_MSG_IMPORT_PART);
     wire_put_bytes(&o, part, 16);
@@ -698,6 +754,7 @@ int main(void)
         T(a_backup_opens_as_what_it_is_and_nothing_else),
         T(wrong_shares_are_told_apart),
         T(a_made_up_share_is_found_out),
+        T(a_share_goes_to_one_person),
         T(a_key_that_was_put_together_gives_no_shares),
         T(nothing_is_done_without_a_ceremony),
         T(another_backup_key_takes_the_place),
@@ -710,6 +767,7 @@ int main(void)
         T(with_an_approved_share_nothing_comes_into_the_token),
         T(minutes_are_signed_once_and_are_nothing_else),
         T(a_published_key_block_is_imported),
+        T(components_are_of_several_people),
         T(components_are_several_and_of_one_length),
         T(with_a_roster_an_import_is_of_the_key_that_was_approved),
         T(what_is_exported_is_imported_again),
