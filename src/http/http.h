@@ -24,6 +24,7 @@
 
 #include "events/events.h"
 #include "oidc/client.h"
+#include "oidc/pushed.h"
 #include "service/desk.h"
 #include "service/directory.h"
 #include "service/party.h"
@@ -159,6 +160,7 @@ struct http_server {
     struct http_rate *codes; /* how often an address may try a pairing code */
     struct http_counts counts;
     struct http_syslog *syslog; /* NULL: none */
+    struct oidc_pushed *pushed; /* requests that relying parties pushed */
     struct http_book *book;     /* relying parties (signon.h); NULL: none */
     struct service_signon_rules signon_rules;
     struct events_signer signer; /* of what others are told; sign NULL: none signs */

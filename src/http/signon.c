@@ -33,6 +33,14 @@ void signon_json(struct signon_call *c, int status, json_t *o)
     json_decref(o);
 }
 
+void signon_error(struct signon_call *c, int status, const char *error, const char *text)
+{
+    const char *scheme = c->request->header(c->request->query_ctx, "Authorization");
+    if (status == 401 && scheme != NULL)
+        http_answer_header(c->answer, "WWW-Authenticate", "Basic realm=\"tessere\"");
+    signon_json(c, status, json_pack("{s:s, s:s}", "error", error, "error_description", text));
+}
+
 void signon_page_answer(struct signon_call *c, int status, struct html *page, const char *form_to)
 {
     char policy[512];
@@ -391,10 +399,9 @@ static void serve(struct signon_call *c)
     }
 }
 
-/* ui_locales of what is asked, else what the browser prefers. */
-static bool reads_french(const struct signon_call *c)
+bool signon_reads_french(const struct signon_call *c, const struct oidc_form *f)
 {
-    const char *asked = oidc_form_get(&c->query, "ui_locales");
+    const char *asked = oidc_form_get(f, "ui_locales");
     const char *browser = c->request->language;
     return oidc_is_french(asked != NULL ? asked : browser != NULL ? browser : "");
 }
@@ -402,7 +409,7 @@ static bool reads_french(const struct signon_call *c)
 bool signon_request_text(struct signon_call *c, const struct oidc_form *f, char *ret)
 {
     struct b_wr w = b_wr_from(ret, SIGNON_REQUEST_MAX);
-    oidc_form_put(&w, f, NULL);
+    oidc_form_put(&w, f);
     ret[w.len] = '\0';
     if (b_wr_ok(&w))
         return true;
@@ -418,7 +425,7 @@ bool signon_take_request(struct signon_call *c)
         signon_trouble(c, 400, WORD_BAD, WORD_BAD_TEXT, err.msg);
         return false;
     }
-    c->is_french = reads_french(c);
+    c->is_french = signon_reads_french(c, &c->query);
     return true;
 }
 
@@ -447,7 +454,7 @@ void http_carry_out_page(struct http_server *s, struct http_peer *peer,
     if (oidc_form_parse(b_rd_from(r->query_text, strlen(r->query_text)), &c.query, &ignored) !=
         B_OK)
         c.query.count = 0;
-    c.is_french = reads_french(&c);
+    c.is_french = signon_reads_french(&c, &c.query);
     serve(&c);
     atomic_fetch_add(&s->counts.requests, 1);
     if (ret->status >= 400)

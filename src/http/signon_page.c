@@ -154,7 +154,7 @@ void signon_page(struct signon_call *c)
     static _Thread_local char request[SIGNON_REQUEST_MAX + 1];
     struct signon_wait w;
     struct standing s;
-    if (!signon_read(c, &c->query, &q) || !signon_request_text(c, &c->query, request))
+    if (!signon_read(c, &q) || !signon_request_text(c, &c->query, request))
         return;
     const struct page p = {.call = c, .wait = &w, .standing = &s, .request = request};
     if (signon_waiting(c, q.client->id, &w) && look(c, &w, &s) && s.stand != SERVICE_OVER)

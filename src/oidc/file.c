@@ -17,7 +17,7 @@ struct names {
 struct client {
     char *id, *secret_sha256, *secret_file, *key_file, *alg, *pkce, *acr, *backchannel, *ping;
     struct names *name;
-    bool is_public, is_loopback, has_ciba, has_callouts;
+    bool is_public, is_loopback, has_ciba, has_callouts, must_push;
     char **redirects, **logouts;
     uint32_t redirects_count, logouts_count;
 };
@@ -51,6 +51,7 @@ static const cyaml_schema_field_t client_fields[] = {
     CYAML_FIELD_BOOL("public", CYAML_FLAG_OPTIONAL, struct client, is_public),
     CYAML_FIELD_BOOL("ciba", CYAML_FLAG_OPTIONAL, struct client, has_ciba),
     CYAML_FIELD_BOOL("callouts", CYAML_FLAG_OPTIONAL, struct client, has_callouts),
+    CYAML_FIELD_BOOL("require-pushed", CYAML_FLAG_OPTIONAL, struct client, must_push),
     CYAML_FIELD_BOOL("loopback", CYAML_FLAG_OPTIONAL, struct client, is_loopback),
     OPTIONAL(struct client, "alg", alg, 7),
     OPTIONAL(struct client, "pkce", pkce, 16),
@@ -217,6 +218,7 @@ static enum b_code take_client(const struct place *p, const struct client *f,
     c->is_loopback = f->is_loopback;
     c->has_ciba = f->has_ciba;
     c->has_callouts = f->has_callouts;
+    c->must_push = f->must_push;
     if (f->redirects_count == 0 && !c->has_ciba && !c->has_callouts)
         return wrong(p, "redirect-uris", "one or more; without them a client can ask for nothing");
     if (f->ping != NULL && (!c->has_ciba || !oidc_is_uri(f->ping, false)))
