@@ -11,7 +11,7 @@
 #include "service/home.h"
 
 static const struct signon_route routes[] = {
-#define SIGNON(method, path, handler, is_own) {method, path, signon_##handler, is_own},
+#define SIGNON(method, path, handler, who) {method, path, signon_##handler, SIGNON_##who},
 #include "http/signon.def"
 #undef SIGNON
 };
@@ -326,17 +326,18 @@ static void put_headers(struct http_answer *a)
     http_answer_header(a, "Permissions-Policy", "camera=(), microphone=(), geolocation=()");
 }
 
-static const struct signon_route *find_route(const struct http_request *r, bool *has_path)
+/* By the path, and by the method where there is one for it; NULL: there is nothing there. */
+static const struct signon_route *find_route(const struct http_request *r)
 {
-    *has_path = false;
+    const struct signon_route *ret = NULL;
     for (size_t i = 0; i < B_COUNT(routes); i++) {
         if (strcmp(routes[i].path, r->url) != 0)
             continue;
-        *has_path = true;
-        if (strcmp(routes[i].method, r->method) == 0)
-            return &routes[i];
+        ret = &routes[i];
+        if (strcmp(ret->method, r->method) == 0)
+            break;
     }
-    return NULL;
+    return ret;
 }
 
 /* A browser says where a form is from. One that says nothing is too old to be told apart from
@@ -378,21 +379,32 @@ static enum b_code read_forms(struct signon_call *c, struct b_err *err)
     return oidc_form_parse(b_rd_from(r->body, r->body_len), &c->form, err);
 }
 
+/* No handler sees the request: whoever sent it hears so in its own form. */
+static void turn_away(struct signon_call *c, int status, enum html_word title, enum html_word text,
+                      const char *detail)
+{
+    bool is_bad = status < 500 && status != 429;
+    if (c->route == NULL || c->route->who != SIGNON_PARTY)
+        signon_trouble(c, status, title, text, detail);
+    else
+        signon_error(c, status, is_bad ? "invalid_request" : "temporarily_unavailable",
+                     detail[0] != '\0' ? detail : html_word(text, false));
+}
+
 static void serve(struct signon_call *c)
 {
     struct b_err err = {.code = B_OK};
-    bool has_path = false;
-    c->route = find_route(c->request, &has_path);
-    if (c->route == NULL) {
-        signon_trouble(c, has_path ? 405 : 404, WORD_NOTHING, WORD_NOTHING_TEXT, "");
+    c->route = find_route(c->request);
+    if (c->route == NULL || strcmp(c->route->method, c->request->method) != 0) {
+        turn_away(c, c->route != NULL ? 405 : 404, WORD_NOTHING, WORD_NOTHING_TEXT, "");
     } else if (c->request->is_too_often) {
-        signon_trouble(c, 429, WORD_TROUBLE, WORD_OFTEN, "");
+        turn_away(c, 429, WORD_TROUBLE, WORD_OFTEN, "");
     } else if (read_forms(c, &err) != B_OK) {
-        signon_trouble(c, http_status_of(err.code), WORD_BAD, WORD_BAD_TEXT, err.msg);
-    } else if (c->route->is_own && !is_from_us(c)) {
-        signon_trouble(c, 403, WORD_FORGED, WORD_FORGED_TEXT, "");
+        turn_away(c, http_status_of(err.code), WORD_BAD, WORD_BAD_TEXT, err.msg);
+    } else if (c->route->who == SIGNON_OWN && !is_from_us(c)) {
+        turn_away(c, 403, WORD_FORGED, WORD_FORGED_TEXT, "");
     } else if ((c->service.store = http_borrow_reader(c->server, false)) == NULL) {
-        signon_trouble(c, 503, WORD_TROUBLE, WORD_OFTEN, "");
+        turn_away(c, 503, WORD_TROUBLE, WORD_OFTEN, "");
     } else {
         c->route->handler(c);
         http_give_reader_back(c->server, &c->service.store);

@@ -39,12 +39,17 @@ enum {
 
 struct signon_call;
 typedef void signon_handler(struct signon_call *c);
+enum signon_who {
+    SIGNON_BROWSER,
+    SIGNON_OWN,   /* posted by our own pages alone */
+    SIGNON_PARTY, /* a relying party's program, which reads JSON */
+};
 struct signon_route {
     const char *method, *path;
     signon_handler *handler;
-    bool is_own; /* posted by our own pages alone */
+    enum signon_who who;
 };
-#define SIGNON(method, path, handler, is_own) signon_handler signon_##handler;
+#define SIGNON(method, path, handler, who) signon_handler signon_##handler;
 #include "http/signon.def"
 #undef SIGNON
 

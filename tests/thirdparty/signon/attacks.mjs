@@ -357,7 +357,20 @@ await check("a name that comes twice, and what is no parameter, makes the whole 
     }
     const c = await code({ client_id: "old", code_challenge: undefined, code_challenge_method: undefined, prompt: "none" });
     is(c, null);
-    is((await token(form({ grant_type: "authorization_code", code: "x", redirect_uri }) + "&code=y")).status, 400);
+    is(errorOf(await token(form({ grant_type: "authorization_code", code: "x", redirect_uri }) + "&code=y")), [400, "invalid_request"]);
+});
+await check("an endpoint for programs says in JSON what is wrong with a request", async () => {
+    for (const path of ["token", "par", "backchannel", "userinfo", "callout/password"]) {
+        const at = (text, url = `${issuer}/${path}`, headers = basic("ehr")) => ask(url, { method: "POST", headers, body: text });
+        for (const a of [await at("x=1&x=2"), await at("x=%zz"), await at("", `${issuer}/${path}?y=1&y=2`)]) {
+            is(errorOf(a), [400, "invalid_request"], path);
+            is([a.headers["content-type"], a.headers["cache-control"]], ["application/json", "no-store"]);
+        }
+        has((await at("x=1&x=2")).text, "parameter x comes twice");
+        is(errorOf(await at("<x/>", undefined, { ...basic("ehr"), "Content-Type": "text/xml" })), [415, "invalid_request"], path);
+        is(errorOf(await at(`x=${"y".repeat(9000)}`)), [400, "invalid_request"], path);
+        is(errorOf(await ask(`${issuer}/${path}`, { method: "PUT", body: "" })), [405, "invalid_request"], path);
+    }
 });
 await check("what is too long is refused, whatever it is", async () => {
     is(errorAt(await b.go(authorize({ state: "s".repeat(600) }))), "invalid_request");
