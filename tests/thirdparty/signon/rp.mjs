@@ -190,6 +190,10 @@ await check("what is refused by us is understood by openid-client", async () => 
     const e = await trade(rp, a.location, { ...want, verifier: oidc.randomPKCECodeVerifier() }).catch(e => e);
     is([e.error, e.status], ["invalid_grant", 400]);
 });
+await check("the server's log says where browsers come to, and by which name", () => {
+    const { port } = new URL(issuer);
+    has(readFileSync(`${process.env.WORK}/server.log`, "utf8"), `tessered: sign-on ready on 127.0.0.1 port ${port}, as ${issuer}\n`);
+});
 await check("discovery and keys are as the standards have them", async () => {
     const m = rp.serverMetadata();
     is([m.issuer, m.authorization_response_iss_parameter_supported, m.backchannel_logout_session_supported], [issuer, true, true]);
