@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
-#include "oidc/client.h"
 
 struct entry {
     char uri[OIDC_PUSHED_URI];
     char client[OIDC_ID_MAX];
     char *text; /* as a query has it; NULL: the place is free */
-    bool is_taken;
+    bool is_public, is_taken;
     uint8_t browser[OIDC_PUSHED_BROWSER];
     int64_t until;
 };
@@ -47,11 +46,18 @@ void oidc_pushed_free(struct oidc_pushed **pp)
     free(p);
 }
 
+static bool is_public(const struct oidc_client *c)
+{
+    return !c->has_secret && c->key_len == 0;
+}
+
 /* A free place for one more of this client, or NULL; what is over is cleared on the way. */
-static struct entry *find_place(struct oidc_pushed *p, const char *client, int64_t now)
+static struct entry *find_place(struct oidc_pushed *p, const struct oidc_client *client,
+                                int64_t now)
 {
     struct entry *ret = NULL;
     size_t count = 0;
+    size_t public_count = 0;
     for (size_t i = 0; i < OIDC_PUSHED_ALL; i++) {
         struct entry *e = &p->entries[i];
         if (e->text != NULL && e->until <= now)
@@ -59,13 +65,17 @@ static struct entry *find_place(struct oidc_pushed *p, const char *client, int64
         if (e->text == NULL)
             ret = e;
         else
-            count += strcmp(e->client, client) == 0;
+            count += strcmp(e->client, client->id) == 0;
+        public_count += e->is_public;
     }
-    return count < OIDC_PUSHED_OF_CLIENT ? ret : NULL;
+    bool is_full =
+        count >= OIDC_PUSHED_OF_CLIENT || (is_public(client) && public_count >= OIDC_PUSHED_PUBLIC);
+    return is_full ? NULL : ret;
 }
 
-enum b_code oidc_pushed_add(struct oidc_pushed *p, const char *client, const struct oidc_form *f,
-                            int64_t now, char ret[static OIDC_PUSHED_URI], struct b_err *err)
+enum b_code oidc_pushed_add(struct oidc_pushed *p, const struct oidc_client *client,
+                            const struct oidc_form *f, int64_t now,
+                            char ret[static OIDC_PUSHED_URI], struct b_err *err)
 {
     static _Thread_local char text[OIDC_FORM_MAX + 1];
     uint8_t name[32];
@@ -85,7 +95,8 @@ enum b_code oidc_pushed_add(struct oidc_pushed *p, const char *client, const str
     if (e != NULL) {
         (void)snprintf(e->uri, sizeof(e->uri), OIDC_PUSHED_PREFIX "%s", hex);
         memcpy(ret, e->uri, sizeof(e->uri));
-        (void)snprintf(e->client, sizeof(e->client), "%s", client);
+        (void)snprintf(e->client, sizeof(e->client), "%s", client->id);
+        e->is_public = is_public(client);
         e->text = kept;
         e->until = now + OIDC_PUSHED_SECONDS;
     }
@@ -93,7 +104,7 @@ enum b_code oidc_pushed_add(struct oidc_pushed *p, const char *client, const str
     if (e != NULL)
         return B_OK;
     free(kept);
-    return b_err_set(err, B_E_TOO_OFTEN, 0, "requests of %s that no browser came for", client);
+    return b_err_set(err, B_E_TOO_OFTEN, 0, "requests of %s that no browser came for", client->id);
 }
 
 static struct entry *find(struct oidc_pushed *p, const char *uri)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "oidc/pushed.h"
@@ -33,9 +34,12 @@ static int tear_down(void **state)
     return 0;
 }
 
-static enum b_code push(const char *client, int64_t now)
+static enum b_code push(const char *id, int64_t now)
 {
-    return oidc_pushed_add(pushed, client, &form, now, uri, &err);
+    static struct oidc_client client;
+    client.has_secret = id[0] != 'P';
+    (void)snprintf(client.id, sizeof(client.id), "%s", id);
+    return oidc_pushed_add(pushed, &client, &form, now, uri, &err);
 }
 
 static bool take(const char *client, const uint8_t *browser, int64_t now)
@@ -94,6 +98,18 @@ static void it_is_bounded_for_all_together(void **state)
     assert_int_equal(push("z", 10 + OIDC_PUSHED_SECONDS), B_OK);
 }
 
+static void clients_that_prove_nothing_leave_room_for_the_others(void **state)
+{
+    char client[] = "P0";
+    (void)state;
+    for (int i = 0; i < OIDC_PUSHED_PUBLIC; i++) {
+        client[1] = (char)('0' + i / OIDC_PUSHED_OF_CLIENT);
+        assert_int_equal(push(client, 10), B_OK);
+    }
+    assert_int_equal(push("Pz", 10), B_E_TOO_OFTEN);
+    assert_int_equal(push("ehr", 10), B_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +118,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_ends_with_its_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_client_does_not_fill_it_for_the_others, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(clients_that_prove_nothing_leave_room_for_the_others,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_is_bounded_for_all_together, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
