@@ -143,6 +143,14 @@ static inline bool cli_has(const struct cli *c, enum cli_option o)
 
 /* doctor.c: the token has every master key that the store names, unchanged. */
 B_NODISCARD enum b_code cli_check_keys(struct cli *c, struct b_err *err);
+/* doctor.c: the first certificate of a PEM file has thirty days left; pem gets the file's text. */
+enum { CLI_PEM_MAX = 16384 };
+B_NODISCARD enum b_code cli_check_dates(const char *path, char pem[static CLI_PEM_MAX],
+                                        struct b_err *err);
+/* doctor_signon.c: checks of server.yaml, and of its sign-on when it has that. */
+bool cli_has_signon(const struct cli *c);
+cli_fn cli_check_server, cli_check_parties, cli_check_issuer, cli_check_port, cli_check_address,
+    cli_check_signers;
 
 /* init.c: the establishment that the configuration, the profile and --name tell. */
 void cli_establishment(const struct cli *c, struct store_establishment *ret);

@@ -23,7 +23,8 @@ enum {
     SERVER = 16,
     DESK = 32,
     ADVICE = 64,
-    BACKUPS = 128
+    BACKUPS = 128,
+    SIGNON = 256
 };
 
 static bool has_file(const struct cli *c, const char *name)
@@ -107,18 +108,13 @@ static enum b_code check_disk(struct cli *c, struct b_err *err)
     return B_OK;
 }
 
-static enum b_code check_certificate(struct cli *c, struct b_err *err)
+enum b_code cli_check_dates(const char *path, char pem[static CLI_PEM_MAX], struct b_err *err)
 {
     enum { SOON_DAYS = 30, DAY = 86400 };
-    static char pem[16384];
-    char path[CLI_PATH_MAX];
     struct pki_cert cert = {0};
     size_t n = 0;
     time_t now = time(NULL);
-    enum b_code r = cli_path(c, "pki/server.pem", path, sizeof(path), err);
-    if (r != B_OK || access(path, F_OK) != 0)
-        return r; /* the hospital's own, elsewhere: tessered says when it cannot use it */
-    r = service_read_file(path, pem, sizeof(pem) - 1, &n, err);
+    enum b_code r = service_read_file(path, pem, CLI_PEM_MAX - 1, &n, err);
     pem[n] = '\0';
     if (r == B_OK)
         r = pki_cert_read(pem, &cert, err);
@@ -128,6 +124,16 @@ static enum b_code check_certificate(struct cli *c, struct b_err *err)
         r = b_err_set(err, B_E_CERTIFICATE_EXPIRED, 0, _("%s ends in %lld days"), path,
                       (long long)(cert.not_after - now) / DAY);
     return r;
+}
+
+static enum b_code check_certificate(struct cli *c, struct b_err *err)
+{
+    static char pem[CLI_PEM_MAX];
+    char path[CLI_PATH_MAX];
+    enum b_code r = cli_path(c, "pki/server.pem", path, sizeof(path), err);
+    if (r != B_OK || access(path, F_OK) != 0)
+        return r; /* the hospital's own, elsewhere: tessered says when it cannot use it */
+    return cli_check_dates(path, pem, err);
 }
 
 /* --- machine -----------------------------------------------------------------------------------
@@ -451,6 +457,15 @@ static const struct check {
     {"master-keys", N_("the token has every master key, unchanged"), STORE | VAULT, 0,
      cli_check_keys},
     {"certificate", N_("the server's certificate is in date"), HOME | SERVER, 0, check_certificate},
+    {"server", N_("server.yaml can be used"), HOME | SERVER, 0, cli_check_server},
+    {"sign-on", N_("the relying parties' file can be used, and their secrets are closed to others"),
+     HOME | SIGNON, 0, cli_check_parties},
+    {"sign-on-certificate", N_("the certificate for browsers is in date and names the issuer"),
+     HOME | SIGNON, 0, cli_check_issuer},
+    {"sign-on-port", N_("browsers have a port of their own"), HOME | SIGNON, 0, cli_check_port},
+    {"sign-on-address", N_("browsers are told the port on which the server listens"), HOME | SIGNON,
+     ADVICE, cli_check_address},
+    {"signing-keys", N_("keys that sign tokens are there"), STORE | SIGNON, 0, cli_check_signers},
     {"backups", N_("backups are made"), CONFIG, ADVICE, check_backups},
     {"backup", N_("the newest backup is recent"), HOME | CONFIG | BACKUPS, 0, check_backup},
     {"drill", N_("a drill was held in time"), STORE | BACKUPS, 0, check_drill},
@@ -486,6 +501,7 @@ enum b_code cli_doctor(struct cli *c, struct b_err *err)
     unsigned have = has_file(c, "server.yaml") ? SERVER : DESK;
     enum b_code first = B_OK;
     have |= has_file(c, "backup.yaml") ? BACKUPS : 0;
+    have |= cli_has_signon(c) ? SIGNON : 0;
     if (c->out != NULL)
         (void)json_object_set_new(c->out, "checks", json_array());
     for (size_t i = 0; i < B_COUNT(checks); i++) {

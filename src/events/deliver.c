@@ -25,7 +25,10 @@ struct flight {
     struct store_letter letter;
 };
 
-struct events_deliverer {
+/* A thread with all that it needs. What the token signs has one of its own: a token that is slow or
+ * hangs holds up no letter that goes without it. */
+struct lane {
+    bool signs;
     struct service service;
     struct store *store;
     struct events_signer signer;
@@ -40,6 +43,9 @@ struct events_deliverer {
     uint64_t hold_until_ms, forget_at_ms;
     enum b_code told; /* the last failure that was said */
     atomic_uint_least64_t delivered, failed, dead;
+};
+struct events_deliverer {
+    struct lane lanes[EVENTS_LANES];
 };
 
 static uint64_t now_ms(void)
@@ -59,8 +65,7 @@ unsigned events_pause_s(unsigned n)
 }
 
 /* Says a trouble once, until there is another. */
-static void say(struct events_deliverer *d, enum b_code r, const char *what,
-                const struct b_err *err)
+static void say(struct lane *d, enum b_code r, const char *what, const struct b_err *err)
 {
     if (r != B_OK && r != d->told)
         (void)fprintf(stderr, "tessered: %s: %s\n", what, err->msg);
@@ -80,7 +85,7 @@ static bool is_of_client(const struct store_letter *l)
     return strncmp(l->subscriber, SERVICE_LETTER_CLIENT, sizeof(SERVICE_LETTER_CLIENT) - 1) == 0;
 }
 
-static unsigned attempts_of(const struct events_deliverer *d, const struct store_letter *l)
+static unsigned attempts_of(const struct lane *d, const struct store_letter *l)
 {
     unsigned most = d->config.attempts != 0 ? d->config.attempts : ATTEMPTS;
     if (is_of_client(l) && most > CLIENT_ATTEMPTS)
@@ -90,8 +95,7 @@ static unsigned attempts_of(const struct events_deliverer *d, const struct store
 
 /* Where the outcome cannot be written, the letter waits as it was and goes again by the same name;
  * nothing goes for a while, so that a full disk is no flood of repetitions. */
-static void write_outcome(struct events_deliverer *d, struct store_letter *l,
-                          enum events_verdict verdict)
+static void write_outcome(struct lane *d, struct store_letter *l, enum events_verdict verdict)
 {
     struct b_err err = {0};
     l->attempts++;
@@ -110,7 +114,7 @@ static void write_outcome(struct events_deliverer *d, struct store_letter *l,
     atomic_fetch_add(&d->dead, l->state == STORE_LETTER_DEAD ? 1 : 0);
 }
 
-static void conclude(struct events_deliverer *d, const struct remote_posted *answer)
+static void conclude(struct lane *d, const struct remote_posted *answer)
 {
     struct flight *f = &d->flights[answer->tag];
     enum events_verdict verdict =
@@ -128,14 +132,21 @@ static bool is_due(const struct store_letter *l, int64_t now)
     return l->next_at <= now || l->next_at > now + PAUSE_MOST_S;
 }
 
-static bool is_known(const struct events_deliverer *d, const struct store_letter *l)
+static bool is_known(const struct lane *d, const struct store_letter *l)
 {
     return is_of_client(l) || events_subscriber_named(&d->config, l->subscriber) != NULL;
 }
 
+/* By the letter's kind alone, so that no letter is in both lanes. */
+static bool is_signed(const struct store_letter *l)
+{
+    const struct service_event *event = service_event_named(l->kind);
+    return is_logout(l) || (event != NULL && event->form == SERVICE_EVENT_CAEP);
+}
+
 static bool pick(void *ctx, const struct store_letter *l)
 {
-    struct events_deliverer *d = ctx;
+    struct lane *d = ctx;
     struct flight *free_one = NULL;
     unsigned logouts = 0;
     for (size_t i = 0; i < FLIGHTS; i++) {
@@ -151,13 +162,13 @@ static bool pick(void *ctx, const struct store_letter *l)
         return false;
     if (is_logout(l) && logouts == LOGOUT_FLIGHTS)
         return true;
-    if (is_due(l, (int64_t)time(NULL)) && is_known(d, l))
+    if (is_due(l, (int64_t)time(NULL)) && is_known(d, l) && is_signed(l) == d->signs)
         *free_one = (struct flight){.is_used = true, .letter = *l};
     return true;
 }
 
 /* The staff id of the holder whom the letter is about, where the subscriber may have it. */
-static enum b_code find_staff_id(struct events_deliverer *d, const struct events_subscriber *s,
+static enum b_code find_staff_id(struct lane *d, const struct events_subscriber *s,
                                  const struct store_letter *l, struct store_holder *ret,
                                  struct b_err *err)
 {
@@ -169,11 +180,11 @@ static enum b_code find_staff_id(struct events_deliverer *d, const struct events
     return r == B_E_NOT_FOUND ? B_OK : r;
 }
 
-static void begin(struct events_deliverer *d, size_t at)
+static void begin(struct lane *d, size_t at)
 {
     struct store_letter *l = &d->flights[at].letter;
-    static char body[EVENTS_BODY_MAX]; /* one thread */
-    static struct remote_post post;
+    static _Thread_local char body[EVENTS_BODY_MAX];
+    static _Thread_local struct remote_post post;
     struct store_holder holder = {.id = 0};
     struct b_err err = {0};
     const struct events_subscriber *s = events_subscriber_named(&d->config, l->subscriber);
@@ -198,7 +209,7 @@ static void begin(struct events_deliverer *d, size_t at)
     d->flights[at] = (struct flight){.is_used = false};
 }
 
-static void begin_due(struct events_deliverer *d)
+static void begin_due(struct lane *d)
 {
     struct b_err err = {0};
     enum b_code r = store_letter_heads(d->store, pick, d, &err);
@@ -214,7 +225,7 @@ static void begin_due(struct events_deliverer *d)
 
 /* Connections that were made by the former one end: its certificates may be trusted no more. What
  * is cut goes again at once, by the same name. */
-static void take_config(struct events_deliverer *d)
+static void take_config(struct lane *d)
 {
     (void)pthread_mutex_lock(&d->lock);
     struct events_config *next = d->next;
@@ -233,12 +244,12 @@ static void take_config(struct events_deliverer *d)
     free(next);
 }
 
-/* Every ten minutes. */
-static void forget(struct events_deliverer *d)
+/* Every ten minutes, by one of the lanes. */
+static void forget(struct lane *d)
 {
     enum { EACH_MS = 600 * 1000 };
     struct b_err ignored;
-    if (now_ms() < d->forget_at_ms)
+    if (d->signs || now_ms() < d->forget_at_ms)
         return;
     d->forget_at_ms = now_ms() + EACH_MS;
     (void)!service_outbox_forget(&d->service, &ignored);
@@ -246,8 +257,8 @@ static void forget(struct events_deliverer *d)
 
 static void *deliver_all(void *arg)
 {
-    struct events_deliverer *d = arg;
-    static struct remote_posted answer; /* one thread */
+    struct lane *d = arg;
+    static _Thread_local struct remote_posted answer;
     while (!atomic_load(&d->is_stopping)) {
         take_config(d);
         forget(d);
@@ -260,33 +271,46 @@ static void *deliver_all(void *arg)
     return NULL;
 }
 
-enum b_code events_deliverer_start(const struct service *sv, struct store *store,
+static enum b_code begin_lane(struct lane *d, struct b_err *err)
+{
+    d->posts = remote_posts_new();
+    d->is_threaded = d->posts != NULL && pthread_create(&d->thread, NULL, deliver_all, d) == 0;
+    return d->is_threaded ? B_OK
+                          : b_err_set(err, B_E_SYSTEM, 0, "starting the thread of deliveries");
+}
+
+enum b_code events_deliverer_start(const struct service *sv,
+                                   struct store *stores[static EVENTS_LANES],
                                    struct events_signer signer, const struct events_config *c,
                                    struct events_deliverer **ret, struct b_err *err)
 {
-    struct events_deliverer *d = calloc(1, sizeof(*d));
-    if (d == NULL) {
-        store_free(&store);
+    struct events_deliverer *all = calloc(1, sizeof(*all));
+    enum b_code r = B_OK;
+    for (size_t i = 0; all == NULL && i < EVENTS_LANES; i++)
+        store_free(&stores[i]);
+    if (all == NULL)
         return b_err_set(err, B_E_NO_MEMORY, 0, "starting deliveries");
+    for (size_t i = 0; i < EVENTS_LANES; i++) {
+        struct lane *d = &all->lanes[i];
+        d->signs = i == 1;
+        d->service = *sv;
+        d->service.store = stores[i];
+        d->service.asker = (struct service_asker){.actor = "server", .request = ""};
+        d->store = stores[i];
+        d->signer = signer;
+        d->config = *c;
+        b_check(pthread_mutex_init(&d->lock, NULL) == 0);
     }
-    d->service = *sv;
-    d->service.store = store;
-    d->service.asker = (struct service_asker){.actor = "server", .request = ""};
-    d->store = store;
-    d->signer = signer;
-    d->config = *c;
-    d->posts = remote_posts_new();
-    b_check(pthread_mutex_init(&d->lock, NULL) == 0);
-    d->is_threaded = d->posts != NULL && pthread_create(&d->thread, NULL, deliver_all, d) == 0;
-    if (!d->is_threaded) {
-        events_deliverer_stop(&d);
-        return b_err_set(err, B_E_SYSTEM, 0, "starting the thread of deliveries");
-    }
-    *ret = d;
-    return B_OK;
+    for (size_t i = 0; r == B_OK && i < EVENTS_LANES; i++)
+        r = begin_lane(&all->lanes[i], err);
+    if (r == B_OK)
+        *ret = all;
+    else
+        events_deliverer_stop(&all);
+    return r;
 }
 
-void events_deliverer_set(struct events_deliverer *d, const struct events_config *c)
+static void set_lane(struct lane *d, const struct events_config *c)
 {
     struct events_config *next = calloc(1, sizeof(*next));
     b_check(next != NULL);
@@ -301,12 +325,14 @@ void events_deliverer_set(struct events_deliverer *d, const struct events_config
     free(former);
 }
 
-void events_deliverer_stop(struct events_deliverer **pd)
+void events_deliverer_set(struct events_deliverer *d, const struct events_config *c)
 {
-    struct events_deliverer *d = *pd;
-    *pd = NULL;
-    if (d == NULL)
-        return;
+    for (size_t i = 0; i < EVENTS_LANES; i++)
+        set_lane(&d->lanes[i], c);
+}
+
+static void stop_lane(struct lane *d)
+{
     atomic_store(&d->is_stopping, true);
     if (d->is_threaded) {
         (void)pthread_mutex_lock(&d->lock);
@@ -319,13 +345,24 @@ void events_deliverer_stop(struct events_deliverer **pd)
     store_free(&d->store);
     b_wipe(&d->config, sizeof(d->config));
     (void)pthread_mutex_destroy(&d->lock);
+}
+
+void events_deliverer_stop(struct events_deliverer **pd)
+{
+    struct events_deliverer *d = *pd;
+    *pd = NULL;
+    for (size_t i = 0; d != NULL && i < EVENTS_LANES; i++)
+        stop_lane(&d->lanes[i]);
     free(d);
 }
 
 struct events_counts events_counted(const struct events_deliverer *d)
 {
-    if (d == NULL)
-        return (struct events_counts){0};
-    return (struct events_counts){atomic_load(&d->delivered), atomic_load(&d->failed),
-                                  atomic_load(&d->dead)};
+    struct events_counts all = {0};
+    for (size_t i = 0; d != NULL && i < EVENTS_LANES; i++) {
+        all.delivered += atomic_load(&d->lanes[i].delivered);
+        all.failed += atomic_load(&d->lanes[i].failed);
+        all.dead += atomic_load(&d->lanes[i].dead);
+    }
+    return all;
 }

@@ -4,7 +4,8 @@
  *
  *   config.c   events.yaml: who is told what, where, and by which secret
  *   form.c     a letter as a webhook, a security event or a logout token
- *   deliver.c  one thread, which posts the oldest letter of each subscriber
+ *   deliver.c  two threads, which post the oldest letter of each subscriber: one those that the
+ *              token signs, so that a slow token holds up no other
  */
 #ifndef TESSERE_EVENTS_EVENTS_H
 #define TESSERE_EVENTS_EVENTS_H
@@ -111,9 +112,11 @@ enum events_verdict events_judge(const char *kind, const struct remote_posted *a
 unsigned events_pause_s(unsigned n);
 
 struct events_deliverer;
-/* Starts it: sv and c are copied, and store, which the thread reads by, is taken over, also on
+/* Starts it: sv and c are copied, and stores, by which its threads read, are taken over, also on
  * failure. signer.sign NULL: none signs, and security events wait. */
-B_NODISCARD enum b_code events_deliverer_start(const struct service *sv, struct store *store,
+enum { EVENTS_LANES = 2 };
+B_NODISCARD enum b_code events_deliverer_start(const struct service *sv,
+                                               struct store *stores[static EVENTS_LANES],
                                                struct events_signer signer,
                                                const struct events_config *c,
                                                struct events_deliverer **ret, struct b_err *err);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "config/yaml.h"
-#include "http/http.h"
+#include "http/config.h"
 
 struct takeover {
     char *fleet, *keys_file;

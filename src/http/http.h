@@ -9,7 +9,7 @@
  *   guard.c    ends connections that stall before they say who they are, or in mid-request
  *   routes.def the table of routes; one file of handlers for each family
  *   signon.h   the second listener, for browsers and relying parties: OpenID Connect
- *   config.c   server.yaml
+ *   config.h   server.yaml
  *   syslog.c   the journal, told to a SIEM
  *   scim.c     SCIM 2.0, under /scim/v2: its bodies and failures have forms of their own
  *   main.c     starts and stops everything
@@ -23,7 +23,8 @@
 #include <time.h>
 
 #include "events/events.h"
-#include "oidc/client.h"
+#include "http/config.h"
+#include "oidc/pushed.h"
 #include "service/desk.h"
 #include "service/directory.h"
 #include "service/party.h"
@@ -34,52 +35,9 @@ enum {
     HTTP_BODY_MAX = 65536,
     HTTP_PARAMS_MAX = 2,
     HTTP_PARAM_MAX = 64,
-    HTTP_PATH_MAX = 512,
     HTTP_HEADERS_MAX = 16,
     HTTP_LOCATION_MAX = 6144,
 };
-
-/* --- configuration (config.c) ------------------------------------------------------------------
- */
-
-/* Sign-on by browsers: docs/sign-on.md. */
-struct http_signon_config {
-    char issuer[OIDC_ISSUER_MAX]; /* https://host[:port]; "": there is none */
-    char address[64];
-    uint16_t port;
-    char certificate[HTTP_PATH_MAX], key[HTTP_PATH_MAX], clients[HTTP_PATH_MAX];
-    char ca[HTTP_PATH_MAX]; /* of relying parties that are told of logouts and taps, or "" */
-    char station_url[OIDC_ISSUER_MAX]; /* of the API, for browsers with a machine's certificate */
-    unsigned session_hours;
-    bool keeps_on_second_tap;
-};
-struct http_config {
-    struct http_signon_config signon;
-    char address[64];
-    uint16_t port;
-    char certificate[HTTP_PATH_MAX]; /* PEM files; relative ones lie in the home */
-    char key[HTTP_PATH_MAX];
-    char trust[HTTP_PATH_MAX];                                 /* CAs of stations and people */
-    char ca_certificate[HTTP_PATH_MAX], ca_key[HTTP_PATH_MAX]; /* the built-in CA, or empty */
-    char syslog[HTTP_PATH_MAX]; /* where a SIEM listens (syslog.h), or empty */
-    /* how others encoded badges that taps take over, and their keys; or both empty */
-    char fleet[HTTP_PATH_MAX], fleet_keys[HTTP_PATH_MAX];
-    char events[HTTP_PATH_MAX]; /* who is told what happens (events/events.h), or empty */
-    unsigned vault_workers;
-    unsigned auth_key_cache; /* keys of badges that the vault remembers; 0: none */
-    unsigned connections;
-    unsigned connections_per_address;
-    unsigned requests_per_second; /* of one certificate, or of one address without */
-    unsigned stall_seconds;
-    bool logs_requests;
-};
-/* Defaults, then what the file says. B_E_CONFIG names file, line and field. */
-B_NODISCARD enum b_code http_config_read(const char *path, struct http_config *ret,
-                                         struct b_err *err);
-static inline bool http_has_signon(const struct http_config *c)
-{
-    return c->signon.issuer[0] != '\0';
-}
 
 /* --- limits (rate.c) ---------------------------------------------------------------------------
  */
@@ -159,6 +117,7 @@ struct http_server {
     struct http_rate *codes; /* how often an address may try a pairing code */
     struct http_counts counts;
     struct http_syslog *syslog; /* NULL: none */
+    struct oidc_pushed *pushed; /* requests that relying parties pushed */
     struct http_book *book;     /* relying parties (signon.h); NULL: none */
     struct service_signon_rules signon_rules;
     struct events_signer signer; /* of what others are told; sign NULL: none signs */

@@ -442,6 +442,10 @@ int main(int argc, char **argv)
     if (r == B_OK) {
         (void)fprintf(stderr, "tessered: ready on %s port %u\n", server.config.address,
                       http_server_port(&server));
+        if (http_has_signon(&server.config))
+            (void)fprintf(stderr, "tessered: sign-on ready on %s port %u, as %s\n",
+                          server.config.signon.address, server.config.signon.port,
+                          server.config.signon.issuer);
         (void)sd_notifyf(0, "READY=1\nSTATUS=ready on %s port %u", server.config.address,
                          http_server_port(&server));
         attend(&signals);

@@ -113,12 +113,15 @@ static enum b_code read_events(const struct http_server *s, const struct http_co
 static enum b_code start_deliveries(struct http_server *s, struct b_err *err)
 {
     char path[SERVICE_PATH_MAX];
-    struct store *store = NULL;
+    struct store *stores[EVENTS_LANES] = {NULL};
     enum b_code r = service_home_path(s->home, "store.db", path, sizeof(path), err);
+    for (size_t i = 0; r == B_OK && i < EVENTS_LANES; i++)
+        r = store_open(path, false, &stores[i], err);
     if (r == B_OK)
-        r = store_open(path, false, &store, err);
-    return r == B_OK ? events_deliverer_start(&s->service, store, s->signer, &told, &s->events, err)
-                     : r;
+        return events_deliverer_start(&s->service, stores, s->signer, &told, &s->events, err);
+    for (size_t i = 0; i < EVENTS_LANES; i++)
+        store_free(&stores[i]);
+    return r;
 }
 
 static enum b_code keep_events(struct http_server *s, struct b_err *err)

@@ -455,7 +455,8 @@ enum b_code http_server_start(struct http_server *s, struct b_err *err)
     s->api.server = s->pages.server = s;
     s->pages.is_for_browsers = true;
     if ((s->guard = http_guard_start(s->config.stall_seconds)) == NULL ||
-        (s->rate = http_rate_new()) == NULL || (s->codes = http_rate_new()) == NULL)
+        (s->rate = http_rate_new()) == NULL || (s->codes = http_rate_new()) == NULL ||
+        (s->pushed = oidc_pushed_new()) == NULL)
         return b_err_set(err, B_E_NO_MEMORY, 0, "starting the server");
     if (inherit_socket(&fd, err) != B_OK)
         return err->code;
@@ -579,6 +580,7 @@ void http_server_stop(struct http_server *s)
     http_guard_stop(&s->guard);
     http_rate_free(&s->rate);
     http_rate_free(&s->codes);
+    oidc_pushed_free(&s->pushed);
 }
 
 uint16_t http_server_port(const struct http_server *s)

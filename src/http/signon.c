@@ -11,7 +11,7 @@
 #include "service/home.h"
 
 static const struct signon_route routes[] = {
-#define SIGNON(method, path, handler, is_own) {method, path, signon_##handler, is_own},
+#define SIGNON(method, path, handler, who) {method, path, signon_##handler, SIGNON_##who},
 #include "http/signon.def"
 #undef SIGNON
 };
@@ -31,6 +31,14 @@ void signon_json(struct signon_call *c, int status, json_t *o)
 {
     signon_answer(c, status, "application/json", json_dumps(o, JSON_COMPACT));
     json_decref(o);
+}
+
+void signon_error(struct signon_call *c, int status, const char *error, const char *text)
+{
+    const char *scheme = c->request->header(c->request->query_ctx, "Authorization");
+    if (status == 401 && scheme != NULL)
+        http_answer_header(c->answer, "WWW-Authenticate", "Basic realm=\"tessere\"");
+    signon_json(c, status, json_pack("{s:s, s:s}", "error", error, "error_description", text));
 }
 
 void signon_page_answer(struct signon_call *c, int status, struct html *page, const char *form_to)
@@ -318,17 +326,18 @@ static void put_headers(struct http_answer *a)
     http_answer_header(a, "Permissions-Policy", "camera=(), microphone=(), geolocation=()");
 }
 
-static const struct signon_route *find_route(const struct http_request *r, bool *has_path)
+/* By the path, and by the method where there is one for it; NULL: there is nothing there. */
+static const struct signon_route *find_route(const struct http_request *r)
 {
-    *has_path = false;
+    const struct signon_route *ret = NULL;
     for (size_t i = 0; i < B_COUNT(routes); i++) {
         if (strcmp(routes[i].path, r->url) != 0)
             continue;
-        *has_path = true;
-        if (strcmp(routes[i].method, r->method) == 0)
-            return &routes[i];
+        ret = &routes[i];
+        if (strcmp(ret->method, r->method) == 0)
+            break;
     }
-    return NULL;
+    return ret;
 }
 
 /* A browser says where a form is from. One that says nothing is too old to be told apart from
@@ -370,31 +379,41 @@ static enum b_code read_forms(struct signon_call *c, struct b_err *err)
     return oidc_form_parse(b_rd_from(r->body, r->body_len), &c->form, err);
 }
 
+/* No handler sees the request: whoever sent it hears so in its own form. */
+static void turn_away(struct signon_call *c, int status, enum html_word title, enum html_word text,
+                      const char *detail)
+{
+    bool is_bad = status < 500 && status != 429;
+    if (c->route == NULL || c->route->who != SIGNON_PARTY)
+        signon_trouble(c, status, title, text, detail);
+    else
+        signon_error(c, status, is_bad ? "invalid_request" : "temporarily_unavailable",
+                     detail[0] != '\0' ? detail : html_word(text, false));
+}
+
 static void serve(struct signon_call *c)
 {
     struct b_err err = {.code = B_OK};
-    bool has_path = false;
-    c->route = find_route(c->request, &has_path);
-    if (c->route == NULL) {
-        signon_trouble(c, has_path ? 405 : 404, WORD_NOTHING, WORD_NOTHING_TEXT, "");
+    c->route = find_route(c->request);
+    if (c->route == NULL || strcmp(c->route->method, c->request->method) != 0) {
+        turn_away(c, c->route != NULL ? 405 : 404, WORD_NOTHING, WORD_NOTHING_TEXT, "");
     } else if (c->request->is_too_often) {
-        signon_trouble(c, 429, WORD_TROUBLE, WORD_OFTEN, "");
+        turn_away(c, 429, WORD_TROUBLE, WORD_OFTEN, "");
     } else if (read_forms(c, &err) != B_OK) {
-        signon_trouble(c, http_status_of(err.code), WORD_BAD, WORD_BAD_TEXT, err.msg);
-    } else if (c->route->is_own && !is_from_us(c)) {
-        signon_trouble(c, 403, WORD_FORGED, WORD_FORGED_TEXT, "");
+        turn_away(c, http_status_of(err.code), WORD_BAD, WORD_BAD_TEXT, err.msg);
+    } else if (c->route->who == SIGNON_OWN && !is_from_us(c)) {
+        turn_away(c, 403, WORD_FORGED, WORD_FORGED_TEXT, "");
     } else if ((c->service.store = http_borrow_reader(c->server, false)) == NULL) {
-        signon_trouble(c, 503, WORD_TROUBLE, WORD_OFTEN, "");
+        turn_away(c, 503, WORD_TROUBLE, WORD_OFTEN, "");
     } else {
         c->route->handler(c);
         http_give_reader_back(c->server, &c->service.store);
     }
 }
 
-/* ui_locales of what is asked, else what the browser prefers. */
-static bool reads_french(const struct signon_call *c)
+bool signon_reads_french(const struct signon_call *c, const struct oidc_form *f)
 {
-    const char *asked = oidc_form_get(&c->query, "ui_locales");
+    const char *asked = oidc_form_get(f, "ui_locales");
     const char *browser = c->request->language;
     return oidc_is_french(asked != NULL ? asked : browser != NULL ? browser : "");
 }
@@ -402,7 +421,7 @@ static bool reads_french(const struct signon_call *c)
 bool signon_request_text(struct signon_call *c, const struct oidc_form *f, char *ret)
 {
     struct b_wr w = b_wr_from(ret, SIGNON_REQUEST_MAX);
-    oidc_form_put(&w, f, NULL);
+    oidc_form_put(&w, f);
     ret[w.len] = '\0';
     if (b_wr_ok(&w))
         return true;
@@ -418,7 +437,7 @@ bool signon_take_request(struct signon_call *c)
         signon_trouble(c, 400, WORD_BAD, WORD_BAD_TEXT, err.msg);
         return false;
     }
-    c->is_french = reads_french(c);
+    c->is_french = signon_reads_french(c, &c->query);
     return true;
 }
 
@@ -447,7 +466,7 @@ void http_carry_out_page(struct http_server *s, struct http_peer *peer,
     if (oidc_form_parse(b_rd_from(r->query_text, strlen(r->query_text)), &c.query, &ignored) !=
         B_OK)
         c.query.count = 0;
-    c.is_french = reads_french(&c);
+    c.is_french = signon_reads_french(&c, &c.query);
     serve(&c);
     atomic_fetch_add(&s->counts.requests, 1);
     if (ret->status >= 400)

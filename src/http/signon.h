@@ -5,6 +5,7 @@
  *   signon.c            one request: its route, forms, cookies, the headers of every page
  *   signon.def          the table of routes
  *   signon_authorize.c  what a relying party asks, and the answer it gets
+ *   signon_push.c       what a relying party asks over its own connection, before the browser comes
  *   signon_page.c       the login page, and what it hears while it waits
  *   signon_act.c        what a person does on it: go on, choose, cancel, type a PIN
  *   signon_join.c       a browser and its station
@@ -18,8 +19,8 @@
  *
  * Cookies (all __Host-, Secure, HttpOnly, SameSite=Lax): "station", where the browser is;
  * "session", who signed in; "tap.CLIENT", name and secret of the challenge that this browser waits
- * for. What a page posts comes from our own origin, and with a word that only a page made for that
- * cookie has.
+ * for; "browser", by which a pushed request is this browser's. What a page posts comes from our own
+ * origin, and with a word that only a page made for that cookie has.
  */
 #ifndef TESSERE_HTTP_SIGNON_H
 #define TESSERE_HTTP_SIGNON_H
@@ -38,12 +39,17 @@ enum {
 
 struct signon_call;
 typedef void signon_handler(struct signon_call *c);
+enum signon_who {
+    SIGNON_BROWSER,
+    SIGNON_OWN,   /* posted by our own pages alone */
+    SIGNON_PARTY, /* a relying party's program, which reads JSON */
+};
 struct signon_route {
     const char *method, *path;
     signon_handler *handler;
-    bool is_own; /* posted by our own pages alone */
+    enum signon_who who;
 };
-#define SIGNON(method, path, handler, is_own) signon_handler signon_##handler;
+#define SIGNON(method, path, handler, who) signon_handler signon_##handler;
 #include "http/signon.def"
 #undef SIGNON
 
@@ -58,6 +64,7 @@ struct signon_call {
     struct service service;       /* with a reader of its own */
     struct oidc_form query, form; /* form: of a body; empty with GET */
     bool is_french;
+    bool is_pushed; /* query is no more than the name of what is asked */
     char id[33];
 };
 
@@ -68,6 +75,8 @@ struct signon_call {
 void signon_answer(struct signon_call *c, int status, const char *type, char *text);
 /* Steals o. */
 void signon_json(struct signon_call *c, int status, json_t *o);
+/* To a relying party's program (RFC 6749 §5.2). */
+void signon_error(struct signon_call *c, int status, const char *error, const char *text);
 /* A page; form_to: an origin besides ours to which its forms may lead, or "". */
 void signon_page_answer(struct signon_call *c, int status, struct html *page, const char *form_to);
 void signon_redirect(struct signon_call *c, const char *url);
@@ -109,8 +118,16 @@ void signon_stop_waiting(struct signon_call *c, const char *client);
 /* --- relying parties ---------------------------------------------------------------------------
  */
 
-/* Reads a request for the client's sign-on, answers a bad one, and then returns false. */
-bool signon_read(struct signon_call *c, const struct oidc_form *f, struct oidc_request *ret);
+/* Reads the query as a request for the client's sign-on, or the one that it names; answers a bad
+ * one, and then returns false. */
+bool signon_read(struct signon_call *c, struct oidc_request *ret);
+/* The request that the query names (RFC 9126), which is this browser's from now on; the query
+ * itself when it names none of ours. NULL: it is not for this browser, and that is answered. */
+const struct oidc_form *signon_pushed(struct signon_call *c);
+/* The request of the query is answered: its name leads nowhere any more. */
+void signon_end_pushed(struct signon_call *c);
+/* ui_locales of what is asked, else what the browser prefers. */
+bool signon_reads_french(const struct signon_call *c, const struct oidc_form *f);
 /* What is asked, as a page carries it to its forms: SIGNON_REQUEST_MAX and a NUL. False: it is too
  * long, and that is answered. */
 bool signon_request_text(struct signon_call *c, const struct oidc_form *f, char *ret);

@@ -8,7 +8,7 @@
 static bool read_act(struct signon_call *c, struct oidc_request *q, struct signon_wait *w)
 {
     const char *csrf = oidc_form_text(&c->form, "csrf");
-    if (!signon_take_request(c) || !signon_read(c, &c->query, q))
+    if (!signon_take_request(c) || !signon_read(c, q))
         return false;
     if (signon_waiting(c, q->client->id, w) && strlen(csrf) == SIGNON_CSRF - 1 &&
         b_ct_eq(csrf, w->csrf, SIGNON_CSRF - 1) &&

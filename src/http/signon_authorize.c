@@ -3,12 +3,18 @@
 
 #include "http/signon.h"
 
-bool signon_read(struct signon_call *c, const struct oidc_form *f, struct oidc_request *ret)
+bool signon_read(struct signon_call *c, struct oidc_request *ret)
 {
     struct oidc_refusal why;
-    if (oidc_request_read(c->clients, f, ret, &why))
+    const struct oidc_form *f = signon_pushed(c);
+    if (f == NULL)
+        return false;
+    bool is_read = oidc_request_read(c->clients, f, ret, &why);
+    if (is_read && (c->is_pushed || !ret->client->must_push))
         return true;
-    if (why.may_redirect)
+    if (is_read)
+        signon_deny(c, ret, "invalid_request", "request_uri: this client pushes what it asks");
+    else if (why.may_redirect)
         signon_deny(c, ret, why.error, why.text);
     else
         signon_trouble(c, 400, WORD_BAD, WORD_BAD_TEXT, why.text);
@@ -20,6 +26,7 @@ static void answer(struct signon_call *c, const struct oidc_request *q, const st
     static _Thread_local char url[OIDC_URI_MAX + 3 * OIDC_STATE_MAX + 1024];
     b_check(oidc_answer_uri(q, c->config->issuer, a, url, sizeof(url)));
     signon_redirect(c, url);
+    signon_end_pushed(c);
     b_wipe(url, sizeof(url));
 }
 
@@ -73,7 +80,7 @@ void signon_authorize(struct signon_call *c)
     static _Thread_local struct store_signon v;
     static _Thread_local char ignored[SIGNON_REQUEST_MAX + 1];
     struct store_station st;
-    if (!signon_read(c, &c->query, &q) || !signon_request_text(c, &c->query, ignored))
+    if (!signon_read(c, &q) || !signon_request_text(c, &c->query, ignored))
         return;
     bool is_here = signon_station(c, &st);
     if (is_here && signon_session(c, &st, &v) && service_oidc_answers(&v, &q, time(NULL)))

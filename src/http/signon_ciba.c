@@ -20,11 +20,6 @@ enum {
     HOLD_MS = 10000, /* an answer to come is waited for (CIBA §7.3, long polling) */
 };
 
-static void refuse(struct signon_call *c, int status, const char *error, const char *text)
-{
-    signon_json(c, status, json_pack("{s:s, s:s}", "error", error, "error_description", text));
-}
-
 /* --- the request -------------------------------------------------------------------------------
  */
 
@@ -122,23 +117,23 @@ void signon_ciba(struct signon_call *c)
     const char *why = NULL;
     const struct oidc_client *client = signon_authenticate(c, &why);
     if (client == NULL) {
-        refuse(c, 401, "invalid_client", why);
+        signon_error(c, 401, "invalid_client", why);
         return;
     }
     if (!client->has_ciba) {
-        refuse(c, 400, "unauthorized_client", "ciba: its file does not say so");
+        signon_error(c, 400, "unauthorized_client", "ciba: its file does not say so");
         return;
     }
     why = read_hint(c);
     if (why == NULL)
         why = read_request(c, client, &k);
     if (why != NULL) {
-        refuse(c, 400, why, "see docs/integration/ciba.md");
+        signon_error(c, 400, why, "see docs/integration/ciba.md");
         return;
     }
     enum b_code r = service_challenge_open(&c->service, &k, NULL, &err);
     if (r != B_OK) {
-        refuse(c, http_status_of(r) >= 500 ? 503 : 400, "access_denied", b_code_text(r));
+        signon_error(c, http_status_of(r) >= 500 ? 503 : 400, "access_denied", b_code_text(r));
         return;
     }
     signon_json(c, 200,
@@ -202,7 +197,7 @@ bool signon_ciba_redeem(struct signon_call *c, const struct oidc_client *client,
     service_await(c->service.bells, name, 0, 0, &ring);
     enum b_code r = service_oidc_ciba(&c->service, client, name, ret, ret_signon, token, &err);
     if (r == B_E_TAP_AWAITED && is_too_soon(name)) {
-        refuse(c, 400, "slow_down", b_code_text(r));
+        signon_error(c, 400, "slow_down", b_code_text(r));
         return false;
     }
     if (r == B_E_TAP_AWAITED) {
@@ -211,7 +206,7 @@ bool signon_ciba_redeem(struct signon_call *c, const struct oidc_client *client,
         service_await(c->service.bells, name, ring.number, HOLD_MS, &ring);
         c->service.store = http_borrow_reader(c->server, false);
         if (c->service.store == NULL) { /* nothing is taken that could not be signed for */
-            refuse(c, 503, "temporarily_unavailable", b_code_text(B_E_VAULT_BUSY));
+            signon_error(c, 503, "temporarily_unavailable", b_code_text(B_E_VAULT_BUSY));
             return false;
         }
         r = service_oidc_ciba(&c->service, client, name, ret, ret_signon, token, &err);
@@ -219,8 +214,8 @@ bool signon_ciba_redeem(struct signon_call *c, const struct oidc_client *client,
     if (r == B_OK)
         return true;
     if (http_status_of(r) >= 500)
-        refuse(c, 503, "temporarily_unavailable", b_code_text(r));
+        signon_error(c, 503, "temporarily_unavailable", b_code_text(r));
     else
-        refuse(c, 400, error_of(c, r, name), b_code_text(r));
+        signon_error(c, 400, error_of(c, r, name), b_code_text(r));
     return false;
 }

@@ -8,7 +8,7 @@
 void signon_discovery(struct signon_call *c)
 {
     http_answer_header(c->answer, "Access-Control-Allow-Origin", "*");
-    signon_json(c, 200, oidc_discovery(c->config->issuer));
+    signon_json(c, 200, oidc_discovery(c->config->issuer, oidc_clients_push(c->clients)));
 }
 
 void signon_keys(struct signon_call *c)

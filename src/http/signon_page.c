@@ -6,6 +6,8 @@
 
 enum { WAIT_MS = 20000 };
 
+enum { SENTENCE_MAX = 160 };
+
 /* How a login stands, for the page and for its script. */
 struct standing {
     enum service_challenge_stand stand;
@@ -13,12 +15,14 @@ struct standing {
     bool wants_pin;
     char tap[SERVICE_TAP_NAME]; /* the PIN is sealed for it */
     uint32_t tries_left;
+    struct service_ring ring; /* what the last tap for it came to */
 };
 
 static bool look(struct signon_call *c, const struct signon_wait *w, struct standing *ret)
 {
     struct b_err ignored;
     *ret = (struct standing){.stand = SERVICE_OVER};
+    service_await(c->service.bells, w->challenge.name, 0, 0, &ret->ring);
     if (service_challenge_look(c->service.store, &w->challenge, &ret->stand, &ret->others,
                                &ignored) != B_OK)
         return false;
@@ -26,6 +30,28 @@ static bool look(struct signon_call *c, const struct signon_wait *w, struct stan
                      service_tap_of_challenge(c->server->taps, w->challenge.name, ret->tap,
                                               &ret->tries_left) == B_OK;
     return true;
+}
+
+static bool is_refused(const struct standing *s)
+{
+    bool waits = s->stand == SERVICE_WAITS || s->stand == SERVICE_CHOOSE;
+    return waits && s->ring.code != B_OK && s->ring.code != B_E_PIN_REQUIRED;
+}
+
+/* What the person is told: a refusal in words that fit it, else how it stands. buffer may hold it.
+ */
+static const char *sentence(const struct signon_call *c, const struct standing *s,
+                            char buffer[static SENTENCE_MAX])
+{
+    static const enum html_word words[] = {[SERVICE_WAITS] = WORD_WAITING,
+                                           [SERVICE_CHOOSE] = WORD_OTHERS,
+                                           [SERVICE_TAPPED] = WORD_TAPPED,
+                                           [SERVICE_OVER] = WORD_OVER};
+    enum b_code code = s->wants_pin && s->ring.code == B_OK ? B_E_PIN_REQUIRED : s->ring.code;
+    if (code == B_OK || s->stand == SERVICE_TAPPED || s->stand == SERVICE_OVER)
+        return html_word(words[s->stand], c->is_french);
+    policy_sentence(code, c->is_french, "", buffer, SENTENCE_MAX);
+    return buffer;
 }
 
 /* --- the page ----------------------------------------------------------------------------------
@@ -75,17 +101,14 @@ static void put_pin(struct html *h, const struct page *p)
     html_put(h, "</p></noscript></div>");
 }
 
-static void put_status(struct html *h, const struct standing *s)
+static void put_status(struct html *h, const struct page *p)
 {
-    static const enum html_word words[] = {[SERVICE_WAITS] = WORD_WAITING,
-                                           [SERVICE_CHOOSE] = WORD_OTHERS,
-                                           [SERVICE_TAPPED] = WORD_TAPPED,
-                                           [SERVICE_OVER] = WORD_OVER};
+    char buffer[SENTENCE_MAX];
     html_put(
         h, "<p id=\"say\" role=\"status\" aria-live=\"polite\" aria-atomic=\"true\" data-lost=\"");
     html_say(h, WORD_LOST);
-    html_put(h, "\">");
-    html_say(h, words[s->stand]);
+    html_put(h, is_refused(p->standing) ? "\" class=\"refused\">" : "\">");
+    html_text(h, sentence(p->call, p->standing, buffer));
     html_put(h, "</p>");
 }
 
@@ -115,20 +138,25 @@ static void put_forms(struct html *h, const struct page *p)
     html_button(h, WORD_CANCEL, "plain");
 }
 
+/* Without its script the page loads itself again: soon while it waits for a badge, seldom while the
+ * person has a button to press, which a new page would take from under their hands. */
+#define HEAD(seconds)                                   \
+    "<script src=\"/signon/script.js\" defer></script>" \
+    "<noscript><meta http-equiv=\"refresh\" content=\"" seconds "\"></noscript>"
+
 static void show(const struct page *p, const struct oidc_request *q)
 {
     char to[OIDC_URI_MAX];
     struct signon_call *c = p->call;
     struct html *h =
         html_begin(c->is_french, WORD_SIGN_IN_TO, oidc_client_name(q->client, c->is_french),
-                   "<script src=\"/signon/script.js\" defer></script>"
-                   "<noscript><meta http-equiv=\"refresh\" content=\"3\"></noscript>");
+                   p->standing->stand == SERVICE_WAITS ? HEAD("3") : HEAD("30"));
     html_put(h, "<p class=\"station\">");
     html_say_of(h, WORD_AT_STATION, p->wait->station.name);
     html_put(h, "</p><p id=\"what\">");
     html_say(h, q->needs_pin ? WORD_PUT_BADGE_PIN : WORD_PUT_BADGE);
     html_put(h, "</p>");
-    put_status(h, p->standing);
+    put_status(h, p);
     put_forms(h, p);
     oidc_origin(q->redirect_uri, to, sizeof(to));
     signon_page_answer(c, 200, h, to);
@@ -154,7 +182,7 @@ void signon_page(struct signon_call *c)
     static _Thread_local char request[SIGNON_REQUEST_MAX + 1];
     struct signon_wait w;
     struct standing s;
-    if (!signon_read(c, &c->query, &q) || !signon_request_text(c, &c->query, request))
+    if (!signon_read(c, &q) || !signon_request_text(c, &c->query, request))
         return;
     const struct page p = {.call = c, .wait = &w, .standing = &s, .request = request};
     if (signon_waiting(c, q.client->id, &w) && look(c, &w, &s) && s.stand != SERVICE_OVER)
@@ -175,34 +203,19 @@ static const char *stand_name(const struct standing *s)
     return s->wants_pin ? "pin" : names[s->stand];
 }
 
-/* What the person is told: a refusal in words that fit it, else how it stands. */
-static json_t *sentence(const struct signon_call *c, const struct standing *s, enum b_code code)
+static void say(struct signon_call *c, const struct standing *s)
 {
-    static const enum html_word words[] = {[SERVICE_WAITS] = WORD_WAITING,
-                                           [SERVICE_CHOOSE] = WORD_OTHERS,
-                                           [SERVICE_TAPPED] = WORD_TAPPED,
-                                           [SERVICE_OVER] = WORD_OVER};
-    char text[160];
-    if (s->wants_pin && code == B_OK)
-        code = B_E_PIN_REQUIRED;
-    if (code == B_OK || s->stand == SERVICE_TAPPED || s->stand == SERVICE_OVER)
-        return json_string(html_word(words[s->stand], c->is_french));
-    policy_sentence(code, c->is_french, "", text, sizeof(text));
-    return json_string(text);
-}
-
-static void say(struct signon_call *c, const struct standing *s, const struct service_ring *ring)
-{
-    json_t *o = json_pack(
-        "{s:s, s:o, s:b, s:s, s:i, s:i}", "stand", stand_name(s), "say", sentence(c, s, ring->code),
-        "refused", (int)(ring->code != B_OK && ring->code != B_E_PIN_REQUIRED), "tap",
-        s->wants_pin ? s->tap : "", "tries", (int)s->tries_left, "others", (int)s->others);
+    char buffer[SENTENCE_MAX];
+    json_t *o = json_pack("{s:s, s:s, s:b, s:s, s:i, s:i}", "stand", stand_name(s), "say",
+                          sentence(c, s, buffer), "refused", (int)is_refused(s), "tap",
+                          s->wants_pin ? s->tap : "", "tries", (int)s->tries_left, "others",
+                          (int)s->others);
     char *data = json_dumps(o, JSON_COMPACT);
     size_t cap = 128 + (data != NULL ? strlen(data) : 0);
     char *text = malloc(cap);
     b_check(data != NULL && text != NULL);
     (void)snprintf(text, cap, "retry: 50\nid: %llu\nevent: stand\ndata: %s\n\n",
-                   (unsigned long long)ring->number, data);
+                   (unsigned long long)s->ring.number, data);
     free(data);
     json_decref(o);
     signon_answer(c, 200, "text/event-stream", text);
@@ -214,7 +227,7 @@ void signon_events(struct signon_call *c)
 {
     struct signon_wait w;
     struct standing s;
-    struct service_ring ring = {.number = 0};
+    struct service_ring ring;
     const char *last = c->request->header(c->request->query_ctx, "Last-Event-ID");
     if (!signon_waiting(c, oidc_form_text(&c->query, "client_id"), &w) ||
         strcmp(oidc_form_text(&c->query, "c"), w.challenge.name) != 0) {
@@ -232,5 +245,5 @@ void signon_events(struct signon_call *c)
             B_OK ||
         !look(c, &w, &s))
         s = (struct standing){.stand = SERVICE_OVER};
-    say(c, &s, &ring);
+    say(c, &s);
 }

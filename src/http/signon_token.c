@@ -5,14 +5,6 @@
 #include "http/signon.h"
 #include "service/signer.h"
 
-static void refuse(struct signon_call *c, int status, const char *error, const char *text)
-{
-    const char *scheme = c->request->header(c->request->query_ctx, "Authorization");
-    if (status == 401 && scheme != NULL)
-        http_answer_header(c->answer, "WWW-Authenticate", "Basic realm=\"tessere\"");
-    signon_json(c, status, json_pack("{s:s, s:s}", "error", error, "error_description", text));
-}
-
 static enum b_code sign(struct signon_call *c, const struct oidc_client *client,
                         const struct store_grant *g, const struct store_signon *v,
                         const char *access, char *jwt, struct b_err *err)
@@ -41,9 +33,10 @@ static bool redeem(struct signon_call *c, const struct oidc_client *client, stru
                                          .verifier = oidc_form_text(&c->form, "code_verifier")};
     enum b_code r = service_oidc_redeem(&c->service, &asked, g, v, access, &err);
     if (r == B_E_CODE || r == B_E_CODE_USED)
-        refuse(c, 400, "invalid_grant", b_code_text(r));
+        signon_error(c, 400, "invalid_grant", b_code_text(r));
     else if (r != B_OK)
-        refuse(c, http_status_of(r) >= 500 ? 503 : 400, "temporarily_unavailable", b_code_text(r));
+        signon_error(c, http_status_of(r) >= 500 ? 503 : 400, "temporarily_unavailable",
+                     b_code_text(r));
     return r == B_OK;
 }
 
@@ -61,9 +54,9 @@ static void trade(struct signon_call *c, const struct oidc_client *client, redee
         return;
     enum b_code r = sign(c, client, &g, &v, access, jwt, &err);
     if (r != B_OK)
-        refuse(c, http_status_of(r) >= 500 ? 503 : 400,
-               http_status_of(r) >= 500 ? "temporarily_unavailable" : "invalid_grant",
-               b_code_text(r));
+        signon_error(c, http_status_of(r) >= 500 ? 503 : 400,
+                     http_status_of(r) >= 500 ? "temporarily_unavailable" : "invalid_grant",
+                     b_code_text(r));
     else
         signon_json(c, 200,
                     json_pack("{s:s, s:s, s:i, s:s, s:s}", "access_token", access, "token_type",
@@ -95,19 +88,19 @@ void signon_token(struct signon_call *c)
 {
     const char *grant = oidc_form_text(&c->form, "grant_type");
     if (c->query.count != 0) {
-        refuse(c, 400, "invalid_request", "parameters belong into the body");
+        signon_error(c, 400, "invalid_request", "parameters belong into the body");
         return;
     }
     const char *why = NULL;
     const struct oidc_client *client = signon_authenticate(c, &why);
     if (client == NULL)
-        refuse(c, 401, "invalid_client", why);
+        signon_error(c, 401, "invalid_client", why);
     else if (strcmp(grant, "authorization_code") == 0)
         trade(c, client, redeem);
     else if (strcmp(grant, OIDC_GRANT_CIBA) == 0 && client->has_ciba)
         trade(c, client, signon_ciba_redeem);
     else
-        refuse(c, 400, "unsupported_grant_type", "authorization_code, or CIBA for who may");
+        signon_error(c, 400, "unsupported_grant_type", "authorization_code, or CIBA for who may");
 }
 
 /* --- userinfo ----------------------------------------------------------------------------------

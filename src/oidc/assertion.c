@@ -27,15 +27,21 @@ static const char *text_of(const json_t *o, const char *name)
     return text != NULL ? text : "";
 }
 
-/* We are named by the issuer, or by the endpoint's address (RFC 7523 §3). */
+/* We are named by the issuer, or by an endpoint's address (RFC 7523 §3, RFC 9126 §2, OpenID CIBA
+ * §7.1); any of ours, since an assertion is taken only once. */
 static bool is_for_us(const json_t *aud, const char *issuer)
 {
-    char endpoint[OIDC_ISSUER_MAX + 8];
+    static const char *const endpoints[] = {"", "/token", "/par", "/backchannel"};
+    char url[OIDC_ISSUER_MAX + 16];
     if (json_array_size(aud) == 1)
         aud = json_array_get(aud, 0);
     const char *text = json_is_string(aud) ? json_string_value(aud) : "";
-    (void)snprintf(endpoint, sizeof(endpoint), "%s/token", issuer);
-    return strcmp(text, issuer) == 0 || strcmp(text, endpoint) == 0;
+    for (size_t i = 0; i < B_COUNT(endpoints); i++) {
+        (void)snprintf(url, sizeof(url), "%s%s", issuer, endpoints[i]);
+        if (strcmp(text, url) == 0)
+            return true;
+    }
+    return false;
 }
 
 static bool is_right(const json_t *claims, const struct oidc_client *c, const struct oidc_proof *p,

@@ -50,7 +50,7 @@ static void set_url(json_t *o, const char *name, const char *issuer, const char 
     (void)json_object_set_new(o, name, json_sprintf("%s%s", issuer, path));
 }
 
-json_t *oidc_discovery(const char *issuer)
+json_t *oidc_discovery(const char *issuer, bool pushes_all)
 {
     json_t *o = json_pack(
         "{s:s, s:[s], s:[s], s:[s,s], s:[s], s:[s,s], s:[s,s,s,s], s:[s,s], s:[s], s:[s,s], "
@@ -72,14 +72,16 @@ json_t *oidc_discovery(const char *issuer)
     set_url(o, "jwks_uri", issuer, "/jwks");
     set_url(o, "end_session_endpoint", issuer, "/logout");
     set_url(o, "backchannel_authentication_endpoint", issuer, "/backchannel");
+    set_url(o, "pushed_authorization_request_endpoint", issuer, "/par");
     (void)json_object_set_new(o, "backchannel_token_delivery_modes_supported",
                               json_pack("[s,s]", "poll", "ping"));
-    static const struct {
+    const struct {
         const char *name;
         bool is;
     } facts[] = {{"claims_parameter_supported", true},
                  {"request_parameter_supported", false},
                  {"request_uri_parameter_supported", false},
+                 {"require_pushed_authorization_requests", pushes_all},
                  {"authorization_response_iss_parameter_supported", true},
                  {"backchannel_logout_supported", true},
                  {"backchannel_logout_session_supported", true}};

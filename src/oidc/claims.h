@@ -12,8 +12,9 @@
  * is no object, or asks for an essential acr that is not known here. "" asks nothing. */
 B_NODISCARD bool oidc_claims_pin(const char *text, bool *ret_needs_pin);
 
-/* /.well-known/openid-configuration. */
-json_t *oidc_discovery(const char *issuer);
+/* /.well-known/openid-configuration. pushes_all: no client may send a request that was not pushed.
+ */
+json_t *oidc_discovery(const char *issuer, bool pushes_all);
 
 /* Claims of an ID token besides those that the vault says of the tap itself. */
 struct oidc_token {

@@ -13,6 +13,18 @@ const struct oidc_client *oidc_client_find(const struct oidc_clients *all, const
     return NULL;
 }
 
+bool oidc_clients_push(const struct oidc_clients *all)
+{
+    bool has_any = false;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct oidc_client *c = &all->items[i];
+        if (c->redirect_count > 0 && !c->must_push)
+            return false;
+        has_any |= c->redirect_count > 0;
+    }
+    return has_any;
+}
+
 const char *oidc_client_name(const struct oidc_client *c, bool is_french)
 {
     return is_french || c->name_en[0] == '\0' ? c->name_fr : c->name_en;

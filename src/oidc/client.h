@@ -31,6 +31,7 @@ struct oidc_client {
     bool has_ciba;               /* it may ask for a tap without a browser */
     bool has_callouts;           /* it may ask about codes from taps */
     char ping_uri[OIDC_URI_MAX]; /* and is told here that one has come; "": it asks */
+    bool must_push;              /* its requests come over its own connection (RFC 9126) */
     bool needs_pin;              /* a badge alone is never enough for it */
     bool is_loopback;            /* a program of the workstation: any port of its redirect URIs */
     char alg[8];                 /* "RS256" or "ES256" */
@@ -45,6 +46,8 @@ struct oidc_clients {
 };
 
 const struct oidc_client *oidc_client_find(const struct oidc_clients *all, const char *id);
+/* Whether there are clients with browsers, and each must push. */
+bool oidc_clients_push(const struct oidc_clients *all);
 const char *oidc_client_name(const struct oidc_client *c, bool is_french);
 
 /* Whether the URI is one of those, byte for byte; of a loopback client the port may differ

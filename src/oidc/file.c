@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -17,7 +18,7 @@ struct names {
 struct client {
     char *id, *secret_sha256, *secret_file, *key_file, *alg, *pkce, *acr, *backchannel, *ping;
     struct names *name;
-    bool is_public, is_loopback, has_ciba, has_callouts;
+    bool is_public, is_loopback, has_ciba, has_callouts, must_push;
     char **redirects, **logouts;
     uint32_t redirects_count, logouts_count;
 };
@@ -51,6 +52,7 @@ static const cyaml_schema_field_t client_fields[] = {
     CYAML_FIELD_BOOL("public", CYAML_FLAG_OPTIONAL, struct client, is_public),
     CYAML_FIELD_BOOL("ciba", CYAML_FLAG_OPTIONAL, struct client, has_ciba),
     CYAML_FIELD_BOOL("callouts", CYAML_FLAG_OPTIONAL, struct client, has_callouts),
+    CYAML_FIELD_BOOL("require-pushed", CYAML_FLAG_OPTIONAL, struct client, must_push),
     CYAML_FIELD_BOOL("loopback", CYAML_FLAG_OPTIONAL, struct client, is_loopback),
     OPTIONAL(struct client, "alg", alg, 7),
     OPTIONAL(struct client, "pkce", pkce, 16),
@@ -69,6 +71,7 @@ static const cyaml_schema_value_t schema = {
 
 struct place {
     const char *path, *id;
+    bool looks_at_modes;
     struct b_err *err;
 };
 
@@ -96,17 +99,34 @@ static enum b_code take_uris(const struct place *p, const char *field, char **fr
     return B_OK;
 }
 
+/* A name beside this file. */
+static void place_beside(const struct place *p, const char *name,
+                         char path[static 2 * PATH_LENGTH_MAX])
+{
+    const char *slash = strrchr(p->path, '/');
+    struct b_wr w = b_wr_from(path, 2 * PATH_LENGTH_MAX - 1);
+    b_wr_bytes(&w, p->path, name[0] != '/' && slash != NULL ? (size_t)(slash - p->path) + 1 : 0);
+    b_wr_bytes(&w, name, strlen(name));
+    path[w.len] = '\0';
+}
+
+static enum b_code check_mode(const struct place *p, const char *name)
+{
+    char path[2 * PATH_LENGTH_MAX];
+    struct stat about;
+    place_beside(p, name, path);
+    return p->looks_at_modes && stat(path, &about) == 0 && (about.st_mode & 077) != 0
+               ? b_err_set(p->err, B_E_KEY_FILE, 0, "%s: others may read it; chmod 600 it", path)
+               : B_OK;
+}
+
 /* A file beside this one, to be wiped and freed. */
 static enum b_code read_beside(const struct place *p, const char *field, const char *name,
                                size_t max, char **ret, size_t *ret_n)
 {
-    char path[2 * PATH_LENGTH_MAX] = "";
-    const char *slash = strrchr(p->path, '/');
-    struct b_wr w = b_wr_from(path, sizeof(path) - 1);
-    b_wr_bytes(&w, p->path, name[0] != '/' && slash != NULL ? (size_t)(slash - p->path) + 1 : 0);
-    b_wr_bytes(&w, name, strlen(name));
-    path[w.len] = '\0';
+    char path[2 * PATH_LENGTH_MAX];
     struct b_err cause;
+    place_beside(p, name, path);
     return b_file_read(path, max, ret, ret_n, &cause) == B_OK
                ? B_OK
                : b_err_set(p->err, B_E_CONFIG, 0, "%s: client %s: %s: %s", p->path, p->id, field,
@@ -126,7 +146,7 @@ static enum b_code read_secret(const struct place *p, const char *name, struct o
         crypto_sha256(text, length, c->secret);
     b_wipe(text, n);
     free(text);
-    return length >= SECRET_MIN ? B_OK
+    return length >= SECRET_MIN ? check_mode(p, name)
                                 : wrong(p, "secret-file", "32 characters or more, by chance");
 }
 
@@ -217,6 +237,7 @@ static enum b_code take_client(const struct place *p, const struct client *f,
     c->is_loopback = f->is_loopback;
     c->has_ciba = f->has_ciba;
     c->has_callouts = f->has_callouts;
+    c->must_push = f->must_push;
     if (f->redirects_count == 0 && !c->has_ciba && !c->has_callouts)
         return wrong(p, "redirect-uris", "one or more; without them a client can ask for nothing");
     if (f->ping != NULL && (!c->has_ciba || !oidc_is_uri(f->ping, false)))
@@ -243,27 +264,50 @@ static enum b_code take_client(const struct place *p, const struct client *f,
     return r;
 }
 
-enum b_code oidc_clients_parse(const char *path, const char *text, size_t n,
-                               struct oidc_clients *ret, struct b_err *err)
+static enum b_code parse(struct place p, const char *text, size_t n, struct oidc_clients *ret)
 {
     struct file *f = NULL;
     ret->count = 0;
-    enum b_code r = config_load(path, text, n, &schema, (cyaml_data_t **)&f, err);
-    for (uint32_t i = 0; r == B_OK && i < f->clients_count; i++)
-        r = take_client(&(struct place){path, f->clients[i].id, err}, &f->clients[i], ret);
+    enum b_code r = config_load(p.path, text, n, &schema, (cyaml_data_t **)&f, p.err);
+    for (uint32_t i = 0; r == B_OK && i < f->clients_count; i++) {
+        p.id = f->clients[i].id;
+        r = take_client(&p, &f->clients[i], ret);
+    }
     config_free(&schema, f);
+    return r;
+}
+
+enum b_code oidc_clients_parse(const char *path, const char *text, size_t n,
+                               struct oidc_clients *ret, struct b_err *err)
+{
+    return parse((struct place){.path = path, .err = err}, text, n, ret);
+}
+
+static enum b_code read_file(struct place p, struct oidc_clients *ret)
+{
+    char *text = NULL;
+    size_t n = 0;
+    struct b_err cause;
+    enum b_code r = b_file_read(p.path, FILE_MAX, &text, &n, &cause);
+    if (r != B_OK)
+        return b_err_set(p.err, B_E_CONFIG, 0, "the relying parties' file: %s", cause.msg);
+    r = parse(p, text, n, ret);
+    free(text);
     return r;
 }
 
 enum b_code oidc_clients_read(const char *path, struct oidc_clients *ret, struct b_err *err)
 {
-    char *text = NULL;
-    size_t n = 0;
-    struct b_err cause;
-    enum b_code r = b_file_read(path, FILE_MAX, &text, &n, &cause);
-    if (r != B_OK)
-        return b_err_set(err, B_E_CONFIG, 0, "the relying parties' file: %s", cause.msg);
-    r = oidc_clients_parse(path, text, n, ret, err);
-    free(text);
+    return read_file((struct place){.path = path, .err = err}, ret);
+}
+
+enum b_code oidc_clients_check(const char *path, struct b_err *err)
+{
+    struct oidc_clients *all = calloc(1, sizeof(*all));
+    if (all == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "reading the relying parties");
+    enum b_code r =
+        read_file((struct place){.path = path, .looks_at_modes = true, .err = err}, all);
+    free(all);
     return r;
 }

@@ -10,5 +10,8 @@ B_NODISCARD enum b_code oidc_clients_parse(const char *path, const char *text, s
                                            struct oidc_clients *ret, struct b_err *err);
 B_NODISCARD enum b_code oidc_clients_read(const char *path, struct oidc_clients *ret,
                                           struct b_err *err);
+/* Whether the file can be used, and the files of secrets that it names are closed to others.
+ * B_E_CONFIG, B_E_KEY_FILE. */
+B_NODISCARD enum b_code oidc_clients_check(const char *path, struct b_err *err);
 
 #endif

@@ -118,15 +118,20 @@ void oidc_put_encoded(struct b_wr *w, const char *value)
     }
 }
 
-void oidc_form_put(struct b_wr *w, const struct oidc_form *f, const char *but)
+void oidc_form_drop(struct oidc_form *f, const char *name)
 {
-    bool is_first = true;
+    for (size_t i = 0; i < f->count; i++)
+        if (strcmp(f->fields[i].name, name) == 0) {
+            f->fields[i] = f->fields[--f->count];
+            return;
+        }
+}
+
+void oidc_form_put(struct b_wr *w, const struct oidc_form *f)
+{
     for (size_t i = 0; i < f->count; i++) {
-        if (but != NULL && strcmp(f->fields[i].name, but) == 0)
-            continue;
-        if (!is_first)
+        if (i > 0)
             b_wr_u8(w, '&');
-        is_first = false;
         oidc_put_encoded(w, f->fields[i].name);
         b_wr_u8(w, '=');
         oidc_put_encoded(w, f->fields[i].value);

@@ -27,8 +27,10 @@ const char *oidc_form_text(const struct oidc_form *f, const char *name);
 
 /* Writes a value so that it can stand in a query. */
 void oidc_put_encoded(struct b_wr *w, const char *value);
-/* Writes all fields but those of one name (NULL: all) as they would be sent. */
-void oidc_form_put(struct b_wr *w, const struct oidc_form *f, const char *but);
+/* Writes all fields as they would be sent. */
+void oidc_form_put(struct b_wr *w, const struct oidc_form *f);
+/* Takes the field away, when it is there. */
+void oidc_form_drop(struct oidc_form *f, const char *name);
 /* Decodes one value in place (RFC 6749 §2.3.1 asks it of names and secrets). False: it is none. */
 B_NODISCARD bool oidc_decode(char *text);
 

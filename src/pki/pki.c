@@ -220,6 +220,16 @@ enum b_code pki_cert_read(const char *pem, struct pki_cert *ret, struct b_err *e
     return B_OK;
 }
 
+enum b_code pki_cert_is_for(const char *pem, const char *host, bool *ret, struct b_err *err)
+{
+    X509 *cert = read_cert(pem);
+    if (cert == NULL)
+        return failed("a certificate", err);
+    *ret = X509_check_ip_asc(cert, host, 0) == 1 || X509_check_host(cert, host, 0, 0, NULL) == 1;
+    X509_free(cert);
+    return B_OK;
+}
+
 /* --- requests ----------------------------------------------------------------------------------
  */
 

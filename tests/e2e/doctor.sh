@@ -23,7 +23,7 @@ import json, sys
 checks = json.loads(sys.argv[3])["checks"]
 found = [(c["check"], c["code"]) for c in checks if c["result"] == "trouble"]
 wanted = [(sys.argv[1], sys.argv[2])] if sys.argv[1] else []
-sys.exit(found != wanted or len(checks) != 22)
+sys.exit(found != wanted or len(checks) != 28)
 PYTHON
     then
         result ok "$4"
@@ -78,6 +78,45 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /de
     -out "$home/pki/server.pem" 2>/dev/null
 finds 3 certificate certificate-expired "a certificate that ends soon"
 mv "$work/server.pem" "$home/pki/"
+
+# sign-on, as LINE... say it
+sign_on() {
+    cp "$work/server.yaml" "$home/server.yaml"
+    printf '%s\n' 'sign-on:' '  clients: clients.yaml' "$@" >>"$home/server.yaml"
+}
+cp "$home/server.yaml" "$work/"
+issuer='  issuer: https://localhost:8444'
+openssl rand -hex 32 >"$home/ehr.secret"
+chmod 600 "$home/ehr.secret"
+echo 'clients: [{id: ehr, name: {fr: Dossier}, secret-file: ehr.secret, redirect-uris: ["https://rp.example/cb"]}]' >"$home/clients.yaml"
+sign_on "$issuer"
+finds 6 signing-keys signer-key "a server of sign-on that has no signing keys yet"
+"$TESSERE" signer rotate >/dev/null 2>&1
+finds 0 "" "" "sign-on that is well has no trouble"
+chmod 644 "$home/ehr.secret"
+finds 2 sign-on key-file "a relying party's secret that others can read"
+mv "$home/ehr.secret" "$work/"
+finds 2 sign-on config "a relying party's secret that is not there"
+mv "$work/ehr.secret" "$home/" && chmod 600 "$home/ehr.secret"
+mv "$home/clients.yaml" "$work/"
+finds 2 sign-on config "a file of relying parties that is not there"
+echo 'clients: [{id: ehr, colour: red}]' >"$home/clients.yaml"
+finds 2 sign-on config "a file of relying parties that cannot be used"
+mv "$work/clients.yaml" "$home/"
+sign_on '  issuer: https://badge.example:8444'
+finds 2 sign-on-certificate cert-bad "an issuer that the certificate does not name"
+sign_on "$issuer" '  port: 8443'
+finds 2 sign-on-port config "one port for stations and browsers"
+sign_on '  issuer: https://localhost'
+finds 0 "" "" "an issuer on another port may be led to the server's"
+if "$TESSERE" --json doctor 2>/dev/null | grep -q 'browsers go to port 443, the server listens on 8444'; then
+    result ok "which is said"
+else
+    result "not ok" "which is said"
+fi
+sign_on '  issuer: http://localhost'
+finds 2 server config "a server.yaml that the server does not take"
+cp "$work/server.yaml" "$home/server.yaml"
 
 sqlite3 "$home/store.db" "UPDATE generation SET kcv = x'000000' WHERE role = (SELECT min(role) FROM generation)"
 finds 6 master-keys key-missing "a master key that is another than it was"

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         is_named = is_named && f.fields[i].name[0] != '\0';
     }
     json_decref(o);
-    oidc_form_put(&w, &f, NULL);
+    oidc_form_put(&w, &f);
     b_check(b_wr_ok(&w));
     if (is_named && oidc_form_parse(b_rd_from(text, w.len), &again, &err) == B_OK)
         for (size_t i = 0; i < f.count; i++)

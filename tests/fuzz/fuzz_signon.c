@@ -44,7 +44,8 @@ static void set_up(struct http_server *s)
     b_check(http_book_read(s, &config, &book, &err) == B_OK);
     http_book_set(s, book);
     s->codes = http_rate_new();
-    b_check(s->codes != NULL);
+    s->pushed = oidc_pushed_new();
+    b_check(s->codes != NULL && s->pushed != NULL);
     (void)close(fd);
     (void)unlink(path);
 }

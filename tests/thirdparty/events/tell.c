@@ -121,8 +121,9 @@ int main(int argc, char **argv)
     size_t count = events_subscriptions(&config, all);
     need(service_outbox_subscribe(&sv, all, count, &err) == B_OK, "subscriptions");
     need(service_change(&sv, happen, config.subscribers[0].url, &err) == B_OK, "change");
-    need(events_deliverer_start(&sv, open_store(argv[1]), (struct events_signer){sign, key},
-                                &config, &d, &err) == B_OK,
+    struct store *stores[EVENTS_LANES] = {open_store(argv[1]), open_store(argv[1])};
+    need(events_deliverer_start(&sv, stores, (struct events_signer){sign, key}, &config, &d,
+                                &err) == B_OK,
          "deliverer");
     for (int i = 0; i < 300 && waiting > 0; i++) {
         (void)usleep(100 * 1000);

@@ -110,6 +110,82 @@ await check("a session counts where it was begun: its cookie at another station 
     other.cookies.delete("__Host-session");
 });
 
+// --- pushed requests ------------------------------------------------------------------------------
+const push = (more, headers = basic("ehr"), text = "") => ask(`${issuer}/par`, { method: "POST", headers, body: form(asked(more)) + text });
+async function pushed(more, headers) {
+    const a = await push(more, headers);
+    is(a.status, 201, a.text);
+    is(JSON.parse(a.text).expires_in, 60);
+    return JSON.parse(a.text).request_uri;
+}
+const front = (request_uri, more = {}) => `${issuer}/authorize?${form({ client_id: "ehr", request_uri, ...more })}`;
+const stale = { uri: await pushed(), at: Date.now() }; // nobody comes for it in time
+const nothing = async (browser, url) => { const a = await browser.go(url); is([a.status, a.location], [400, undefined], a.text); };
+
+await check("nobody pushes for another, without a proof, for an address that is not the client's, or a name in the place of a request", async () => {
+    for (const headers of [{}, basic("ehr", "wrong"), basic("pharmacy"), basic("nobody")])
+        is(errorOf(await push({}, headers)), [401, "invalid_client"]);
+    is(errorOf(await push({ redirect_uri: "https://evil.example/" })), [400, "invalid_request"]);
+    is(errorOf(await push({ code_challenge: undefined, code_challenge_method: undefined })), [400, "invalid_request"]);
+    is(errorOf(await push({ request_uri: await pushed() })), [400, "invalid_request"]);
+    is(errorOf(await push({ request: "x.y." })), [400, "request_not_supported"]);
+    is((await ask(`${issuer}/par?state=x`, { method: "POST", headers: basic("ehr"), body: form(asked()) })).status, 400);
+    is((await ask(`${issuer}/par`)).status, 405);
+});
+await check("a request that one client pushed is not another's, and is not spent by that one's try", async () => {
+    const uri = await pushed();
+    await nothing(b, front(uri, { client_id: "pharmacy" }));
+    await nothing(b, front(uri, { client_id: "" }));
+    is(codeOf(await b.go(front(uri))).length, 64);
+});
+await check("a pushed request is good once: for the browser that came first, until it has its answer", async () => {
+    const uri = await pushed({ prompt: "login" });
+    const page = await b.follow(front(uri));
+    is([...new URL(page.url).searchParams.keys()], ["client_id", "request_uri"]);
+    for (const thief of [new Browser(), other]) {
+        await nothing(thief, front(uri));
+        await nothing(thief, page.url);
+        is((await thief.post("/signon/finish", fields(page.text, "finish-form"))).status, 400);
+    }
+    is((await b.go(page.url)).status, 200, "the page again");
+    is((await tap("anne")).outcome, "ok");
+    await b.hears(page.text, "tapped");
+    const c = codeOf(await b.post("/signon/finish", fields(page.text, "finish-form")));
+    is((await token({ code: c })).status, 200);
+    for (const who of [b, new Browser(), other]) await nothing(who, front(uri));
+    is(errorAt(await b.go(front(await pushed({ prompt: "none" })))), null);
+});
+await check("what is added to a pushed request on the way counts for nothing", async () => {
+    const added = { redirect_uri: "https://evil.example/", state: "evil", scope: "x", prompt: "login", response_type: "token", acr_values: "urn:tessere:acr:badge+pin", request: "x.y.",
+        code_challenge: createHash("sha256").update("evil").digest("base64url"), login_hint: "10002", ui_locales: "en" };
+    const a = await b.go(front(await pushed(), added));
+    has(a.location, `${redirect_uri}?code=`);
+    is(new URL(a.location).searchParams.get("state"), "s");
+    is((await token({ code: codeOf(a) })).status, 200);
+    const page = await b.follow(front(await pushed({ prompt: "login", ui_locales: "fr" }), added));
+    is(page.headers["content-language"], "fr");
+    is(page.text.includes("evil") || page.url.includes("evil"), false);
+    await b.post("/signon/cancel", fields(page.text, "cancel-form"));
+    is((await b.go(`${front(await pushed())}&client_id=ehr`)).status, 400);
+});
+await check("a client that must push gets nothing that its browser asked, neither at the front nor in a form that was changed", async () => {
+    const mine = { client_id: "pushes" };
+    for (const more of [mine, { ...mine, prompt: "none" }, { ...mine, request_uri: "https://rp.example/request" }])
+        is(["invalid_request", "request_uri_not_supported"].includes(errorAt(await b.go(authorize(more)))), true);
+    const page = await b.follow(front(await pushed({ ...mine, prompt: "login" }, basic("pushes")), mine));
+    is((await tap("anne")).outcome, "ok");
+    await b.hears(page.text, "tapped");
+    const f = fields(page.text, "finish-form");
+    is(errorAt(await b.post("/signon/finish", { ...f, request: form(asked(mine)) })), "invalid_request");
+    const theirs = await pushed({ ...mine, nonce: "other" }, basic("pushes"));
+    await nothing(other, `${issuer}/signon?${form({ ...mine, request_uri: "urn:ietf:params:oauth:request_uri:" + "0".repeat(64) })}`);
+    const there = await other.follow(front(theirs, mine));
+    is(there.status, 200);
+    is((await b.post("/signon/finish", { ...f, request: form({ ...mine, request_uri: theirs }) })).status, 400, "another browser's");
+    await other.post("/signon/cancel", fields(there.text, "cancel-form"));
+    is(codeOf(await b.post("/signon/finish", f)).length, 64);
+});
+
 // --- codes ----------------------------------------------------------------------------------------
 await check("a code that comes twice is refused, and ends what the first was traded for", async () => {
     const c = await code();
@@ -281,7 +357,20 @@ await check("a name that comes twice, and what is no parameter, makes the whole 
     }
     const c = await code({ client_id: "old", code_challenge: undefined, code_challenge_method: undefined, prompt: "none" });
     is(c, null);
-    is((await token(form({ grant_type: "authorization_code", code: "x", redirect_uri }) + "&code=y")).status, 400);
+    is(errorOf(await token(form({ grant_type: "authorization_code", code: "x", redirect_uri }) + "&code=y")), [400, "invalid_request"]);
+});
+await check("an endpoint for programs says in JSON what is wrong with a request", async () => {
+    for (const path of ["token", "par", "backchannel", "userinfo", "callout/password"]) {
+        const at = (text, url = `${issuer}/${path}`, headers = basic("ehr")) => ask(url, { method: "POST", headers, body: text });
+        for (const a of [await at("x=1&x=2"), await at("x=%zz"), await at("", `${issuer}/${path}?y=1&y=2`)]) {
+            is(errorOf(a), [400, "invalid_request"], path);
+            is([a.headers["content-type"], a.headers["cache-control"]], ["application/json", "no-store"]);
+        }
+        has((await at("x=1&x=2")).text, "parameter x comes twice");
+        is(errorOf(await at("<x/>", undefined, { ...basic("ehr"), "Content-Type": "text/xml" })), [415, "invalid_request"], path);
+        is(errorOf(await at(`x=${"y".repeat(9000)}`)), [400, "invalid_request"], path);
+        is(errorOf(await ask(`${issuer}/${path}`, { method: "PUT", body: "" })), [405, "invalid_request"], path);
+    }
 });
 await check("what is too long is refused, whatever it is", async () => {
     is(errorAt(await b.go(authorize({ state: "s".repeat(600) }))), "invalid_request");
@@ -352,6 +441,10 @@ await check("logins that wait on a station are bounded, and one browser asks aga
         status = (await crowd.at(-1).follow(authorize())).status;
     }
     is(status, 403);
+});
+await check("a pushed request that nobody came for in a minute is none", async () => {
+    await sleep(Math.max(0, stale.at + 61000 - Date.now()));
+    await nothing(b, front(stale.uri));
 });
 await check("relying parties follow a reload; a broken file changes nothing", async () => {
     const path = process.env.CLIENTS;

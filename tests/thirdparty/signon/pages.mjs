@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import https from "node:https";
 import { chromium } from "playwright-core";
-import { api, ask, check, finish, has, is, issuer, sleep, tap, work } from "./station.mjs";
+import { api, ask, browserAt, check, fields, finish, has, is, issuer, sleep, tap, unescape, work } from "./station.mjs";
 
 const shots = process.env.SHOTS;
 mkdirSync(shots, { recursive: true });
@@ -120,6 +120,30 @@ await check("a login that has ended says so, and can be begun again", async () =
     await anne.page.getByRole("link", { name: "Recommencer" }).press("Enter");
     await stands(anne.page, "waits");
     await Promise.all([anne.page.getByRole("button", { name: "Annuler" }).click(), back(anne.page)]);
+});
+await check("without JavaScript too a refusal is read on the page, which goes on by itself", async () => {
+    const plain = await browserAt("st0");
+    const first = await plain.follow(authorize({ prompt: "login" }));
+    has(first.text, "<noscript><meta http-equiv=\"refresh\" content=\"3\"></noscript>");
+    is(/id="say"[^>]*class="refused"/.test(first.text), false);
+    const { context, page } = await joined({ javaScriptEnabled: false }, "st1");
+    await page.goto(authorize({ prompt: "login" }));
+    for (const station of [0, 1]) is((await tap("stopped", station)).outcome, "badge-suspended");
+    const again = (await plain.go(first.url)).text;
+    const said = /<p id="say"([^>]*)>([^<]*)</.exec(again);
+    has(said[1], "role=\"status\" aria-live=\"polite\" aria-atomic=\"true\"");
+    has(said[1], "class=\"refused\"");
+    has(again, "content=\"3\"");
+    await page.waitForSelector("#say.refused");
+    is(unescape(said[2]), await heard(page));
+    is((await heard(page)).length > 10, true);
+    await shoot(page, "fr-refused-plain");
+    is((await tap("anne")).outcome, "ok");
+    const tapped = (await plain.go(first.url)).text;
+    is([/id="say"[^>]*class="refused"/.test(tapped), tapped.includes("content=\"30\"")], [false, true]);
+    await plain.post("/signon/cancel", fields(tapped, "cancel-form"));
+    await Promise.all([page.getByRole("button", { name: "Annuler" }).click(), back(page)]);
+    await context.close();
 });
 await check("without JavaScript a badge alone still opens", async () => {
     const { page } = await joined({ javaScriptEnabled: false });

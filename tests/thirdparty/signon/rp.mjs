@@ -13,10 +13,10 @@ oidc.enableNonRepudiationChecks(rp);
 oidc.enableNonRepudiationChecks(es);
 
 // One sign-on, as far as its request.
-async function begin(client = rp, more = {}) {
+async function begin(client = rp, more = {}, build = oidc.buildAuthorizationUrl) {
     const verifier = oidc.randomPKCECodeVerifier();
     const want = { verifier, nonce: oidc.randomNonce(), state: oidc.randomState() };
-    want.url = oidc.buildAuthorizationUrl(client, { redirect_uri, scope: "openid profile", nonce: want.nonce, state: want.state,
+    want.url = await build(client, { redirect_uri, scope: "openid profile", nonce: want.nonce, state: want.state,
         code_challenge: await oidc.calculatePKCECodeChallenge(verifier), code_challenge_method: "S256", ...more });
     return want;
 }
@@ -152,6 +152,32 @@ await check("a program of the workstation proves itself by PKCE alone, on a port
     const tokens = await trade(native, a.location, want);
     is(tokens.claims().aud, "native");
 });
+const pushed = (client, more) => begin(client, more, oidc.buildAuthorizationUrlWithPAR);
+await check("what is asked can be pushed, by every way to prove who pushes; the browser brings its name alone", async () => {
+    const key = await jose.importPKCS8(readFileSync(`${process.env.WORK}/signed.key`, "utf8"), "ES256");
+    const signed = await oidc.discovery(new URL(issuer), "signed", {}, oidc.PrivateKeyJwt(key));
+    const native = await oidc.discovery(new URL(issuer), "native", {}, oidc.None());
+    for (const [client, more] of [[rp, {}], [es, {}], [signed, {}], [native, { redirect_uri: "http://127.0.0.1:41234/callback" }]]) {
+        const want = await pushed(client, more);
+        is([...want.url.searchParams.keys()].sort(), ["client_id", "request_uri"]);
+        const a = await b.go(want.url);
+        is(a.status, 303, a.text);
+        await trade(client, a.location, want);
+    }
+});
+await check("a relying party that must push signs Anne in with a tap, and by no other request", async () => {
+    const pushes = await oidc.discovery(new URL(issuer), "pushes", {}, oidc.ClientSecretBasic(secret));
+    oidc.enableNonRepudiationChecks(pushes);
+    const want = await pushed(pushes, { prompt: "login" });
+    const claims = (await trade(pushes, await through(b, want), want)).claims();
+    is([claims.sub, claims.aud], ["10001", "pushes"]);
+    is(await errorOf(b, pushes), "invalid_request");
+    is(pushes.serverMetadata().require_pushed_authorization_requests, false);
+});
+await check("a pushed request that is none is refused before any browser comes", async () => {
+    const e = await pushed(rp, { redirect_uri: "https://evil.example/" }).catch(e => e);
+    is([e.error, e.status], ["invalid_request", 400]);
+});
 await check("a request that is posted is as good", async () => {
     const want = await begin();
     const a = await b.go(`${issuer}/authorize`, { method: "POST", body: want.url.search.slice(1) });
@@ -163,6 +189,10 @@ await check("what is refused by us is understood by openid-client", async () => 
     const a = await b.go(want.url);
     const e = await trade(rp, a.location, { ...want, verifier: oidc.randomPKCECodeVerifier() }).catch(e => e);
     is([e.error, e.status], ["invalid_grant", 400]);
+});
+await check("the server's log says where browsers come to, and by which name", () => {
+    const { port } = new URL(issuer);
+    has(readFileSync(`${process.env.WORK}/server.log`, "utf8"), `tessered: sign-on ready on 127.0.0.1 port ${port}, as ${issuer}\n`);
 });
 await check("discovery and keys are as the standards have them", async () => {
     const m = rp.serverMetadata();

@@ -66,6 +66,11 @@ clients:
     secret-sha256: $digest
     pkce: optional
     redirect-uris: ["https://rp.example/callback"]
+  - id: pushes
+    name: {fr: Coffre, en: Vault}
+    secret-sha256: $digest
+    require-pushed: true
+    redirect-uris: ["https://rp.example/callback"]
   - id: native
     name: {fr: Programme du poste}
     public: true

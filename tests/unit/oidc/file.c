@@ -46,10 +46,13 @@ static void an_entry_is_read_with_its_defaults(void **state)
                            "'https://a/out', post-logout-redirect-uris: ['https://a/bye']"),
                      B_OK);
     c = oidc_client_find(&clients, "a");
-    assert_true(!c->has_secret && c->needs_pin && c->logout_count == 1);
+    assert_true(!c->has_secret && c->needs_pin && !c->must_push && c->logout_count == 1);
     assert_string_equal(c->alg, "ES256");
     assert_string_equal(c->backchannel_uri, "https://a/out");
     assert_null(oidc_client_find(&clients, "b"));
+    assert_false(oidc_clients_push(&clients));
+    assert_int_equal(entry(DIGEST ", require-pushed: true"), B_OK);
+    assert_true(oidc_client_find(&clients, "a")->must_push && oidc_clients_push(&clients));
 }
 
 static void what_is_wrong_is_named(void **state)

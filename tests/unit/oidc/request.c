@@ -75,9 +75,10 @@ static void fields_are_decoded_and_written_again(void **state)
     assert_null(oidc_form_get(&form, "b")); /* empty is absent: RFC 6749 section 3.1 */
     assert_null(oidc_form_get(&form, "c"));
     assert_string_equal(oidc_form_text(&form, "\xC3\xA9"), "&");
-    oidc_form_put(&w, &form, "a");
+    oidc_form_drop(&form, "a");
+    oidc_form_put(&w, &form);
     text[w.len] = '\0';
-    assert_string_equal(text, "b=&c=&%C3%A9=%26");
+    assert_string_equal(text, "%C3%A9=%26&b=&c=");
 }
 
 static void what_no_browser_writes_is_refused(void **state)
@@ -348,10 +349,11 @@ static void claims_say_what_the_vault_does_not(void **state)
     assert_null(json_object_get(o, "nonce"));
     assert_null(json_object_get(o, "sub"));
     json_decref(o);
-    o = oidc_discovery("https://op.example");
+    o = oidc_discovery("https://op.example", true);
     assert_string_equal(json_string_value(json_object_get(o, "token_endpoint")),
                         "https://op.example/token");
     assert_true(json_is_true(json_object_get(o, "backchannel_logout_supported")));
+    assert_true(json_is_true(json_object_get(o, "require_pushed_authorization_requests")));
     json_decref(o);
 }
 

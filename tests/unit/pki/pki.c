@@ -119,6 +119,26 @@ static void openssl_accepts_each_kind_for_its_purpose_and_no_other(void **state)
     }
 }
 
+static void a_certificate_is_for_the_hosts_that_it_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host;
+        bool is_named;
+    } hosts[] = {{"kms.example", true},       {"KMS.example", true}, {"10.0.0.1", true},
+                 {"badge.example", false},    {"10.0.0.2", false},   {"", false},
+                 {"kms.example.evil", false}, {"example", false}};
+    struct pki_key *key = make_request();
+    bool is_named = false;
+    assert_int_equal(issue(PKI_SERVER, request), B_OK);
+    for (size_t i = 0; i < B_COUNT(hosts); i++) {
+        assert_int_equal(pki_cert_is_for(pem, hosts[i].host, &is_named, &err), B_OK);
+        assert_int_equal(is_named, hosts[i].is_named);
+    }
+    assert_int_equal(pki_cert_is_for("", "kms.example", &is_named, &err), B_E_CERT_BAD);
+    pki_key_free(&key);
+}
+
 static void a_changed_request_is_refused(void **state)
 {
     (void)state;
@@ -258,6 +278,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(openssl_accepts_each_kind_for_its_purpose_and_no_other),
+        cmocka_unit_test(a_certificate_is_for_the_hosts_that_it_names),
         cmocka_unit_test(a_changed_request_is_refused),
         cmocka_unit_test(weak_or_strange_keys_are_refused),
         cmocka_unit_test(a_request_that_asks_to_be_a_ca_becomes_none),
