@@ -36,6 +36,7 @@ says() {
 }
 
 # --- who asks is told, on the standard output
+# shellcheck disable=SC2317 # called by says
 quiet() { "$@" 2>/dev/null; }
 for program in "$TESSERE" "$TESSERED" "$TESSERE_AGENT" "$TESSERE_VAULT" "$TESSERE_TOKEN" "$TESSERE_STARTER" \
     "$TESSERE_SESSION" "$TESSERE_CARD"; do
@@ -80,6 +81,7 @@ mkdir "$work/d"
 head -c 4000 /dev/urandom >"$work/random"
 sed -i '1s/^/\xFF/' "$work/random"
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/a.key" -out "$work/a.pem" -days 30 -subj /CN=a 2>/dev/null
+# shellcheck disable=SC2317 # called by says
 t() { "$TESSERE" "$@"; }
 says 0 "an establishment" -- t init --finess 750712184 --name H
 says 2 "a missing file is named" "$work/none: No such file" -- t fleet check "$work/none"
