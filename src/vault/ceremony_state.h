@@ -32,6 +32,7 @@ struct vaultd_ceremony {
     uint8_t parts[CRYPTO_KEYBLOCK_KEY]; /* XOR of the components of a key from elsewhere */
     size_t part_n, part_count;
     struct crypto_keyblock block;
+    struct df_key other; /* of another system */
 };
 
 enum b_code ceremony_broken(struct b_err *err);
