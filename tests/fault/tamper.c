@@ -187,7 +187,8 @@ static enum b_code add_stock(struct service_change *c, void *ctx, struct b_err *
     struct store_badge b;
     MUST(store_given_put(c->store, &given, e));
     service_vouch_given(c, &given);
-    given = (struct store_given){.name = "canteen", .type = "des", .at = 1, .forgotten_at = 2};
+    given = (struct store_given){
+        .name = "canteen", .type = "des", .kcv = {7, 8, 9}, .at = 1, .forgotten_at = 2};
     MUST(store_given_put(c->store, &given, e));
     service_vouch_given(c, &given);
     MUST(store_stored_add(c->store, &stored, e));
