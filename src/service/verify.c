@@ -444,9 +444,10 @@ static enum b_code check_proposal(struct replay *k)
 static enum b_code check_work(struct replay *k)
 {
     static enum b_code (*const checks[])(struct replay *) = {
-        check_intent,     check_campaign,    check_rekey,         check_reply, check_proposal,
-        check_approval,   check_setting,     check_establishment, check_fleet, check_batch,
-        check_card_event, check_signing_key, check_stored,        check_given};
+        check_generations,   check_intent,   check_campaign, check_rekey,
+        check_reply,         check_proposal, check_approval, check_setting,
+        check_establishment, check_fleet,    check_batch,    check_card_event,
+        check_signing_key,   check_stored,   check_given,    check_directory};
     enum b_code r = B_OK;
     for (size_t i = 0; r == B_OK && k->code == B_OK && i < B_COUNT(checks); i++)
         r = checks[i](k);
@@ -474,11 +475,7 @@ static enum b_code check_records(struct replay *k)
     if (r == B_OK && k->code == B_OK)
         r = store_person_each(s, 0, take_person, k, k->err);
     if (r == B_OK && k->code == B_OK)
-        r = check_generations(k);
-    if (r == B_OK && k->code == B_OK)
         r = check_work(k);
-    if (r == B_OK && k->code == B_OK)
-        r = check_directory(k);
     if (r == B_OK && k->code == B_OK)
         r = check_removed(k);
     return r != B_OK ? r : k->code;

@@ -108,9 +108,12 @@ rm -rf "$home"/token
 check "the masters are restored in a fresh token" given "$work/shares" ceremony restore
 check "where the key opens badges again" takeover 'Chloe Roux \(10003\) is taken over' chloe
 tampered() {
-    sqlite3 "$home/store.db" "UPDATE given_key SET given_by = 'Mallory'" && ! tessere journal verify && sqlite3 "$home/store.db" "UPDATE given_key SET given_by = 'Alice, Bert'"
+    local was
+    was=$(sqlite3 "$home/store.db" "SELECT hex(wrapped) FROM given_key")
+    sqlite3 "$home/store.db" "UPDATE given_key SET wrapped = zeroblob(57)" && ! tessere journal verify &&
+        takeover 'key of another system cannot be used' david && sqlite3 "$home/store.db" "UPDATE given_key SET wrapped = x'$was'"
 }
-check "a row that was edited is found" tampered
+check "a row that was edited is found, and opens nothing" tampered
 check "it is forgotten" tessere fleet key forget library --yes
 check "and opens nothing any more" takeover 'no key that was given' david
 check "the list still tells of it" says 'library .* forgotten' tessere fleet key list
