@@ -68,7 +68,8 @@ static enum b_code read_backup(struct ceremony *k, const char *dir, struct b_err
     char path[CLI_PATH_MAX + 16];
     size_t n = 0;
     (void)snprintf(path, sizeof(path), "%s/backup.json", dir);
-    enum b_code r = service_read_file(path, k->text, sizeof(k->text), &n, err);
+    enum b_code r = service_read_file(path, k->text, sizeof(k->text) - 1, &n, err);
+    k->text[r == B_OK ? n : 0] = '\0'; /* one that was read before may be longer */
     return r == B_OK ? service_backup_read(k->text, n, &k->backup, err) : r;
 }
 
@@ -413,12 +414,18 @@ bool ceremony_is_about(const struct ceremony *k, const struct vault_backup *key)
 enum b_code ceremony_confirm(struct ceremony *k, struct b_err *err)
 {
     bool is_there = true;
+    char kcv[7];
     if (k->backup.ceremony.is_rehearsal)
         cli_say(k->c, CLI_RED, "%s\n", _("REHEARSAL: these keys are used by nothing."));
     cli_say(k->c, CLI_BOLD, "%s\n", _("One reads these check values aloud, two confirm them:"));
-    for (size_t i = 0; i < k->backup.count; i++) {
+    const struct store_given *given = k->told.given;
+    if (given != NULL) {
+        b_hex(kcv, given->kcv, sizeof(given->kcv));
+        cli_say(k->c, CLI_PLAIN, _("  key %s of another system (%s), check value %s (%s)\n"),
+                given->name, given->type, kcv, given->kcv_method);
+    }
+    for (size_t i = 0; given == NULL && i < k->backup.count; i++) {
         const struct vault_backup *b = &k->backup.keys[i];
-        char kcv[7];
         if (!ceremony_is_about(k, b))
             continue;
         b_hex(kcv, b->kcv, sizeof(b->kcv));

@@ -6,6 +6,8 @@
 #include "cli/cli.h"
 #include "service/ceremony.h"
 
+enum { CEREMONY_BLOCK_MAX = 1024 };
+
 struct ceremony {
     struct cli *c;
     struct vault *vault; /* that holds the masters: the establishment's, or a rehearsal's own */
@@ -49,6 +51,15 @@ B_NODISCARD enum b_code ceremony_remove(const struct ceremony *k, struct b_err *
 /* A line of the standard input into secret memory, without echo. False at its end. */
 bool ceremony_line(char *line, size_t cap, size_t *ret_n);
 
+/* ceremony_import.c. Components with their check values, until an empty line; n: the length of
+ * each, 0: any that a key of AES or TDEA has. */
+B_NODISCARD enum b_code ceremony_take_parts(struct ceremony *k, size_t n, struct b_err *err);
+/* --kcv. */
+B_NODISCARD enum b_code ceremony_kcv(const struct cli *c, uint8_t kcv[static 3], struct b_err *err);
+/* The key block of --block, CEREMONY_BLOCK_MAX of room; empty without the option. */
+B_NODISCARD enum b_code ceremony_block(const struct cli *c, char *text, size_t *ret_n,
+                                       struct b_err *err);
+
 /* ceremony_acts.c. The beginning, with those who confirm, and the end that all acts have; close
  * gives r back. */
 B_NODISCARD enum b_code ceremony_open(struct ceremony *k, struct cli *c, struct b_err *err);
@@ -56,6 +67,8 @@ enum b_code ceremony_close(struct ceremony *k, enum b_code r);
 /* Everything is tried before anything is kept: in the backup's file, then in the token, then in the
  * store, which names no master that the one before does not have. */
 B_NODISCARD enum b_code ceremony_finish(struct ceremony *k, const char *kind, struct b_err *err);
+/* Every key of the backup is tried, and with keeps put into the token. */
+B_NODISCARD enum b_code ceremony_bring_all(struct ceremony *k, bool keeps, struct b_err *err);
 /* The entry of the journal, the minutes, and what the person is told. */
 B_NODISCARD enum b_code ceremony_tell(struct ceremony *k, struct b_err *err);
 /* The next generation of a role, by the store. */

@@ -127,7 +127,7 @@ static enum b_code write_backup(struct ceremony *k, struct b_err *err)
     return b_file_replace(path, k->text, strlen(k->text), 0600, err);
 }
 
-static enum b_code bring_all(struct ceremony *k, bool keeps, struct b_err *err)
+enum b_code ceremony_bring_all(struct ceremony *k, bool keeps, struct b_err *err)
 {
     enum b_code r = B_OK;
     for (size_t i = 0; r == B_OK && i < k->backup.count; i++) {
@@ -145,7 +145,7 @@ static enum b_code bring_all(struct ceremony *k, bool keeps, struct b_err *err)
 static enum b_code put_in_use(struct ceremony *k, const char *kind, struct b_err *err)
 {
     if (strcmp(kind, "share") != 0)
-        return bring_all(k, true, err);
+        return ceremony_bring_all(k, true, err);
     k->is_in_use = true;
     return B_OK;
 }
@@ -196,7 +196,7 @@ enum b_code ceremony_finish(struct ceremony *k, const char *kind, struct b_err *
     struct service *sv = &k->c->service;
     bool is_rehearsal = k->backup.ceremony.is_rehearsal;
     k->told.kind = kind;
-    enum b_code r = bring_all(k, false, err);
+    enum b_code r = ceremony_bring_all(k, false, err);
     if (r == B_OK && !is_rehearsal)
         r = service_ceremony_compare(sv->store, &k->backup, err);
     if (r == B_OK)

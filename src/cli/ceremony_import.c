@@ -5,28 +5,46 @@
 #include "base/file.h"
 #include "cli/ceremony.h"
 
-enum { PART_LINE = 256, PART_BYTES = 32, BLOCK_MAX = 1024 };
+enum { PART_LINE = 256, PART_BYTES = 32 };
 
-/* "<hexadecimal> <check value>" */
-static enum b_code read_part(struct ceremony *k, char *line, uint8_t *part, struct b_err *err)
+static bool is_length(size_t n, size_t wanted)
 {
-    uint8_t kcv[3];
+    return wanted != 0 ? n == wanted : n == 16 || n == 24 || n == 32;
+}
+
+/* "<hexadecimal> <check value>", of n bytes. */
+static enum b_code read_part(struct ceremony *k, char *line, size_t n, uint8_t *part,
+                             uint8_t kcv[static 3], struct b_err *err)
+{
     struct b_wr value = b_wr_from(part, PART_BYTES);
-    struct b_wr check = b_wr_from(kcv, sizeof(kcv));
+    struct b_wr check = b_wr_from(kcv, 3);
     char *last = strrchr(line, ' ');
     if (last != NULL)
         *last++ = '\0';
-    if (last == NULL || !b_unhex(&value, line) || !b_unhex(&check, last) ||
-        check.len != sizeof(kcv) || (value.len != 16 && value.len != 24 && value.len != 32))
-        return b_err_set(err, B_E_SHARE_TYPED, 0, "%s",
-                         _("a component is 32, 48 or 64 hexadecimal digits, a space and its check "
-                           "value"));
+    if (last == NULL || !b_unhex(&value, line) || !b_unhex(&check, last) || check.len != 3 ||
+        !is_length(value.len, n))
+        return n == 0 ? b_err_set(err, B_E_SHARE_TYPED, 0, "%s",
+                                  _("a component is 32, 48 or 64 hexadecimal digits, a space and "
+                                    "its check value"))
+                      : b_err_set(err, B_E_SHARE_TYPED, 0,
+                                  _("a component is %zu hexadecimal digits, a space and its check "
+                                    "value"),
+                                  2 * n);
     return vault_import_part(k->vault, b_rd_from(part, value.len), kcv, err);
 }
 
-/* Components until an empty line; at a terminal a wrong one is said and asked again. */
-static enum b_code take_parts(struct ceremony *k, struct b_err *err)
+/* To be read aloud. */
+static void say_part(const struct ceremony *k, unsigned number, const uint8_t kcv[static 3])
 {
+    char hex[7];
+    b_hex(hex, kcv, 3);
+    cli_say(k->c, CLI_PLAIN, _("  component %u has the check value %s\n"), number, hex);
+}
+
+/* At a terminal a wrong one is said and asked again. */
+enum b_code ceremony_take_parts(struct ceremony *k, size_t length, struct b_err *err)
+{
+    uint8_t kcv[3];
     char *line = b_secret_alloc(PART_LINE);
     uint8_t *part = b_secret_alloc(PART_BYTES);
     unsigned count = 0;
@@ -39,10 +57,12 @@ static enum b_code take_parts(struct ceremony *k, struct b_err *err)
         if (!ceremony_line(line, PART_LINE - 1, &n) || n == 0)
             break;
         line[n] = '\0';
-        r = read_part(k, line, part, err);
+        r = read_part(k, line, length, part, kcv, err);
         b_wipe(line, PART_LINE);
         b_wipe(part, PART_BYTES);
         count += r == B_OK;
+        if (r == B_OK)
+            say_part(k, count, kcv);
         if ((r == B_E_SHARE_TYPED || r == B_E_SHARE_REPEATED) && isatty(STDIN_FILENO) != 0) {
             cli_print_error(k->c, err);
             r = B_OK;
@@ -64,14 +84,14 @@ static enum b_code read_role(const struct cli *c, enum key_role *ret, struct b_e
                            c->operand);
 }
 
-static enum b_code read_kcv(const struct cli *c, uint8_t kcv[static 3], struct b_err *err)
+enum b_code ceremony_kcv(const struct cli *c, uint8_t kcv[static 3], struct b_err *err)
 {
     const char *text = c->options[CLI_OPT_KCV];
     struct b_wr w = b_wr_from(kcv, 3);
     return text != NULL && b_unhex(&w, text) && w.len == 3
                ? B_OK
                : b_err_set(err, B_E_USAGE, 0, "%s",
-                           _("--kcv takes the check value of the key that is imported"));
+                           _("--kcv takes the check value of the key: 6 hexadecimal digits"));
 }
 
 /* Opens, finds the backup, has the act allowed, takes the shares and the components. */
@@ -100,15 +120,16 @@ static enum b_code begin(struct ceremony *k, struct cli *c, const char *verb,
         r = service_ceremony_allow(&c->service, what, err);
     if (r == B_OK)
         r = ceremony_take_in(k, err);
-    return r == B_OK ? take_parts(k, err) : r;
+    return r == B_OK ? ceremony_take_parts(k, 0, err) : r;
 }
 
-/* The key block of --block without what an editor puts after it; empty without the option. */
-static enum b_code read_block(const struct cli *c, char *text, size_t *ret_n, struct b_err *err)
+/* Without what an editor puts after it. */
+enum b_code ceremony_block(const struct cli *c, char *text, size_t *ret_n, struct b_err *err)
 {
     const char *path = c->options[CLI_OPT_BLOCK];
     *ret_n = 0;
-    enum b_code r = path != NULL ? service_read_file(path, text, BLOCK_MAX, ret_n, err) : B_OK;
+    enum b_code r =
+        path != NULL ? service_read_file(path, text, CEREMONY_BLOCK_MAX, ret_n, err) : B_OK;
     while (r == B_OK && *ret_n > 0 && strchr(" \t\r\n", text[*ret_n - 1]) != NULL)
         (*ret_n)--;
     return r;
@@ -117,14 +138,14 @@ static enum b_code read_block(const struct cli *c, char *text, size_t *ret_n, st
 enum b_code cli_ceremony_import(struct cli *c, struct b_err *err)
 {
     static struct ceremony k;
-    char text[BLOCK_MAX];
+    char text[CEREMONY_BLOCK_MAX];
     size_t n = 0;
     struct vault_backup key = {.generation = 0};
     enum b_code r = read_role(c, &key.role, err);
     if (r == B_OK)
-        r = read_kcv(c, key.kcv, err);
+        r = ceremony_kcv(c, key.kcv, err);
     if (r == B_OK)
-        r = read_block(c, text, &n, err);
+        r = ceremony_block(c, text, &n, err);
     if (r != B_OK)
         return r;
     r = begin(&k, c, "import", &key, err);
@@ -145,7 +166,7 @@ enum b_code cli_ceremony_import(struct cli *c, struct b_err *err)
 enum b_code cli_ceremony_export(struct cli *c, struct b_err *err)
 {
     static struct ceremony k;
-    char block[BLOCK_MAX];
+    char block[CEREMONY_BLOCK_MAX];
     uint8_t digest[32];
     const char *to = c->options[CLI_OPT_BLOCK];
     struct vault_backup key = {.generation = 0};

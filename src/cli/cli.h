@@ -73,6 +73,7 @@ enum cli_option {
     CLI_OPT_PACE,
     CLI_OPT_PAUSE_AT,
     CLI_OPT_KCV,
+    CLI_OPT_TYPE,
     CLI_OPT_BLOCK,
     CLI_OPT_RECIPIENTS,
     CLI_OPT_CUSTODIAN,

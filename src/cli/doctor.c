@@ -378,6 +378,39 @@ static enum b_code check_outbox(struct cli *c, struct b_err *err)
                            (long long)dead);
 }
 
+/* --- keys of other systems ----------------------------------------------------------------------
+ */
+
+/* Whether a line of server.yaml, up to its comment, has this word. */
+static bool server_says(const char *text, const char *word)
+{
+    bool says = false;
+    for (const char *line = text; !says && *line != '\0'; line += line[0] == '\n') {
+        size_t n = strcspn(line, "\n");
+        const char *at = strstr(line, word);
+        says = at != NULL && at < line + strcspn(line, "#\n");
+        line += n;
+    }
+    return says;
+}
+
+/* Where custodians could give them, no file is needed. */
+static enum b_code check_keys_file(struct cli *c, struct b_err *err)
+{
+    static char text[65536];
+    char path[CLI_PATH_MAX];
+    size_t n = 0;
+    if (!has_file(c, "ceremony"))
+        return B_OK;
+    enum b_code r = cli_path(c, "server.yaml", path, sizeof(path), err);
+    if (r == B_OK)
+        r = service_read_file(path, text, sizeof(text) - 1, &n, err);
+    text[r == B_OK ? n : 0] = '\0';
+    return r == B_OK && server_says(text, "keys-file:")
+               ? b_err_set(err, B_E_KEYS_IN_FILE, 0, _("%s names one"), path)
+               : r;
+}
+
 /* --- stored keys -------------------------------------------------------------------------------
  */
 
@@ -448,6 +481,8 @@ static const struct check {
     {"stored-keys", N_("tessere.yaml says which keys are stored"), CONFIG | STORE, 0, check_stored},
     {"stored-backup", N_("keys that are stored have a backup"), CONFIG, ADVICE,
      check_stored_backup},
+    {"keys-file", N_("keys of other systems lie in no file"), HOME | SERVER, ADVICE,
+     check_keys_file},
     {"vault-apart", N_("the vault has a user of its own"), CONFIG | SERVER, ADVICE,
      check_vault_apart},
     {"vault", N_("the vault starts"), CONFIG, VAULT, cli_open_vault},

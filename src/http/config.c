@@ -38,8 +38,8 @@ struct file {
 static const cyaml_schema_field_t takeover_fields[] = {
     CYAML_FIELD_STRING_PTR("fleet", CYAML_FLAG_POINTER, struct takeover, fleet, 1,
                            HTTP_PATH_MAX - 1),
-    CYAML_FIELD_STRING_PTR("keys-file", CYAML_FLAG_POINTER, struct takeover, keys_file, 1,
-                           HTTP_PATH_MAX - 1),
+    CYAML_FIELD_STRING_PTR("keys-file", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct takeover,
+                           keys_file, 1, HTTP_PATH_MAX - 1),
     CYAML_FIELD_END,
 };
 #define SIGNON(name, field, flag, max) \

@@ -28,7 +28,7 @@ struct http_config {
     char trust[HTTP_PATH_MAX];                                 /* CAs of stations and people */
     char ca_certificate[HTTP_PATH_MAX], ca_key[HTTP_PATH_MAX]; /* the built-in CA, or empty */
     char syslog[HTTP_PATH_MAX]; /* where a SIEM listens (syslog.h), or empty */
-    /* how others encoded badges that taps take over, and their keys; or both empty */
+    /* how others encoded badges that taps take over, and a file of their keys; each may be empty */
     char fleet[HTTP_PATH_MAX], fleet_keys[HTTP_PATH_MAX];
     char events[HTTP_PATH_MAX]; /* who is told what happens (events/events.h), or empty */
     unsigned vault_workers;

@@ -47,9 +47,10 @@ static enum b_code read_others(const struct http_server *s, const struct http_co
     enum b_code r = path_of(s, c->fleet, path, sizeof(path), err);
     if (r == B_OK)
         r = service_others_fleet(path, &described, err);
-    if (r == B_OK)
+    bool has_keys = c->fleet_keys[0] != '\0'; /* besides those that custodians gave */
+    if (r == B_OK && has_keys)
         r = path_of(s, c->fleet_keys, path, sizeof(path), err);
-    if (r == B_OK)
+    if (r == B_OK && has_keys)
         r = service_others_keys(path, given, &ret->given_count, err);
     if (r == B_OK)
         ret->fleet = &described;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "service/campaign.h"
+#include "service/given.h"
 #include "service/journal.h"
 #include "service/party.h"
 #include "service/policy.h"
@@ -242,8 +243,24 @@ static enum b_code prepare_accept(struct service *sv, struct service_proposing *
     return r;
 }
 
-/* "init", "share", "restore", "destroy <ceremony>"; "rotate auth" and "import auth", which become
- * "… auth 4"; "export auth 3". */
+static enum b_code prepare_forget_key(struct service *sv, struct service_proposing *k,
+                                      struct b_err *err)
+{
+    struct store_given there;
+    enum b_code r = store_given_get(sv->store, k->operands, &there, err);
+    if (r == B_OK)
+        (void)snprintf(k->argument, sizeof(k->argument), "%s", there.name);
+    return r;
+}
+
+static enum b_code act_forget_key(struct service_change *c, const struct service_carrying *k,
+                                  struct b_err *err)
+{
+    return service_note_given_forgotten(c, k->argument, err);
+}
+
+/* "init", "share", "restore", "destroy <ceremony>", "give library"; "rotate auth" and "import
+ * auth", which become "… auth 4"; "export auth 3". */
 static enum b_code prepare_ceremony(struct service *sv, struct service_proposing *k,
                                     struct b_err *err)
 {
@@ -261,13 +278,19 @@ static enum b_code prepare_ceremony(struct service *sv, struct service_proposing
         (void)snprintf(k->argument, sizeof(k->argument), "%.6s %s", what, key); /* a verb has six */
         return r;
     }
+    if (strncmp(what, "give ", 5) == 0) {
+        enum b_code r = service_given_check(sv->store, what + 5, err);
+        if (r != B_OK)
+            return r;
+        is_known = true;
+    }
     if (is_known) {
         (void)snprintf(k->argument, sizeof(k->argument), "%.40s", what);
         return B_OK;
     }
     return b_err_set(err, B_E_BAD_INPUT, 0,
                      "ceremony: init, share, restore, rotate ROLE, import ROLE, export ROLE "
-                     "GENERATION or destroy ID, not \"%.40s\"",
+                     "GENERATION, give NAME or destroy ID, not \"%.40s\"",
                      what);
 }
 

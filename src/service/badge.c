@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "service/fleet.h"
+#include "service/given.h"
 #include "service/party.h"
 #include "service/relay.h"
 
@@ -19,14 +20,26 @@ static enum b_code find_badge(struct service *sv, const struct service_work *w,
     return r;
 }
 
-static void bring_others(struct profile_job *job, const struct service_others *others)
+/* Keys from a file, and those that custodians gave, which the vault alone can open. */
+static enum b_code bring_others(const struct service *sv, struct service_work *w,
+                                const struct service_others *others, struct b_err *err)
 {
-    size_t n = others->given_count;
-    job->given_count = (uint8_t)(n < PROFILE_GIVEN_KEYS_MAX ? n : PROFILE_GIVEN_KEYS_MAX);
-    if (n > 0)
+    struct profile_job *job = &w->job;
+    struct b_wr wrapped = b_wr_from(w->given, sizeof(w->given));
+    enum b_code r = service_given_gather(sv->store, &wrapped, err);
+    w->given_len = wrapped.len;
+    if (r == B_OK && others->given_count + w->given_len / VAULT_GIVEN > PROFILE_GIVEN_KEYS_MAX)
+        r = b_err_set(err, B_E_TOO_LARGE, 0,
+                      "%zu keys from a file and %zu that were given: at most %d are tried",
+                      others->given_count, w->given_len / VAULT_GIVEN, PROFILE_GIVEN_KEYS_MAX);
+    if (r != B_OK)
+        return r;
+    job->given_count = (uint8_t)others->given_count;
+    if (job->given_count > 0)
         memcpy(job->given, others->given, job->given_count * sizeof(job->given[0]));
     if (others->fleet != NULL)
         job->fleet = *others->fleet;
+    return B_OK;
 }
 
 enum b_code service_scan(struct service *sv, struct channel *ch,
@@ -38,8 +51,9 @@ enum b_code service_scan(struct service *sv, struct channel *ch,
     if (w == NULL)
         return err->code;
     w->job.tries_known_keys = true;
-    bring_others(&w->job, others);
-    enum b_code r = service_relay(sv, ch, w, NULL, NULL, NULL, err);
+    enum b_code r = bring_others(sv, w, others, err);
+    if (r == B_OK)
+        r = service_relay(sv, ch, w, NULL, NULL, NULL, err);
     if (r == B_OK) {
         *ret_state = w->state;
         *ret_plan = w->plan;
@@ -351,9 +365,10 @@ enum b_code service_takeover(struct service *sv, struct channel *ch,
         w->job.holder_len = (uint8_t)strlen(t.row.ref);
         memcpy(w->job.holder, t.row.ref, w->job.holder_len);
         make_serial(&w->job);
-        bring_others(&w->job, others);
-        r = service_relay(sv, ch, w, watch, begin_takeover, &t, err);
+        r = bring_others(sv, w, others, err);
     }
+    if (r == B_OK)
+        r = service_relay(sv, ch, w, watch, begin_takeover, &t, err);
     if (r == B_OK)
         r = end_work(sv, w, &t.enrolment.badge, "takeover", err);
     if (r == B_OK)

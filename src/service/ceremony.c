@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "service/control.h"
+#include "service/given.h"
 #include "service/policy.h"
 #include "service/proposal.h"
 
@@ -237,9 +238,16 @@ static enum b_code note_keys(struct service_change *c, const struct service_back
 void service_ceremony_key(const struct service_ceremony *k, json_t *to)
 {
     char text[64];
-    if (k->key == NULL)
+    char kcv[7];
+    if (k->key == NULL && k->given == NULL)
         return;
-    (void)snprintf(text, sizeof(text), "%s %u", key_role_name(k->key->role), k->key->generation);
+    if (k->given != NULL) {
+        b_hex(kcv, k->given->kcv, sizeof(k->given->kcv));
+        (void)snprintf(text, sizeof(text), "%s %s %s", k->given->name, k->given->type, kcv);
+    } else {
+        (void)snprintf(text, sizeof(text), "%s %u", key_role_name(k->key->role),
+                       k->key->generation);
+    }
     (void)json_object_set_new(to, "key", json_string(text));
 }
 
@@ -249,9 +257,11 @@ static enum b_code note_ceremony(struct service_change *c, void *ctx, struct b_e
     const struct service_backup *b = k->backup;
     char id[SERVICE_CEREMONY_HEX];
     bool brings = !b->ceremony.is_rehearsal && strcmp(k->kind, "destroy") != 0 &&
-                  strcmp(k->kind, "export") != 0;
+                  strcmp(k->kind, "export") != 0 && k->given == NULL;
     b_hex(id, b->ceremony.id, sizeof(b->ceremony.id));
     enum b_code r = brings ? note_keys(c, b, err) : B_OK;
+    if (r == B_OK && k->given != NULL && !b->ceremony.is_rehearsal)
+        r = service_note_given(c, k->given, err);
     k->at = c->now;
     if (r != B_OK)
         return r;

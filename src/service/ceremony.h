@@ -44,8 +44,10 @@ B_NODISCARD enum b_code service_backup_read(const char *text, size_t n, struct s
 
 /* What was done, to be told. */
 struct service_ceremony {
-    const char *kind; /* "init", "share", "rotate", "restore", "import", "export", "destroy" */
+    /* "init", "share", "rotate", "restore", "import", "export", "give", "destroy" */
+    const char *kind;
     const struct vault_backup *key; /* of a rotation, an import or an export; or NULL */
+    struct store_given *given;      /* the key of another system that was given; or NULL */
     const struct service_backup *backup;
     const char *confirmers[SERVICE_CONFIRMERS];
     char digest[65]; /* SHA-256 of backup.json */

@@ -113,6 +113,7 @@ void service_vouch_batch(struct service_change *c, const struct store_batch *b);
 void service_vouch_card_event(struct service_change *c, const struct store_card_event *e);
 void service_vouch_signing_key(struct service_change *c, const struct store_signing_key *k);
 void service_vouch_stored(struct service_change *c, const struct store_stored *k);
+void service_vouch_given(struct service_change *c, const struct store_given *k);
 void service_vouch_finding(struct service_change *c, const struct store_finding *f);
 void service_vouch_user(struct service_change *c, const struct store_user *u);
 void service_vouch_token(struct service_change *c, const struct store_token *t);
@@ -139,6 +140,7 @@ void service_digest_batch(const struct store_batch *b, uint8_t out[static 32]);
 void service_digest_card_event(const struct store_card_event *e, uint8_t out[static 32]);
 void service_digest_signing_key(const struct store_signing_key *k, uint8_t out[static 32]);
 void service_digest_stored(const struct store_stored *k, uint8_t out[static 32]);
+void service_digest_given(const struct store_given *k, uint8_t out[static 32]);
 void service_digest_finding(const struct store_finding *f, uint8_t out[static 32]);
 /* Of a list with all its rows: SHA-256 of the list, then of what came before and the next row. */
 B_NODISCARD enum b_code service_digest_fleet_import(struct store *s,

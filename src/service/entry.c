@@ -260,6 +260,22 @@ void service_digest_stored(const struct store_stored *v, uint8_t out[static 32])
     end(&k, out);
 }
 
+void service_digest_given(const struct store_given *v, uint8_t out[static 32])
+{
+    struct record k;
+    begin(&k, NULL, 0);
+    number(&k, v->id);
+    text(&k, v->name);
+    text(&k, v->type);
+    text(&k, v->kcv_method);
+    block(&k, v->kcv, sizeof(v->kcv));
+    block(&k, v->wrapped, v->wrapped_len);
+    text(&k, v->by);
+    number(&k, v->at);
+    number(&k, v->forgotten_at);
+    end(&k, out);
+}
+
 void service_digest_batch(const struct store_batch *b, uint8_t out[static 32])
 {
     struct record k;
@@ -399,6 +415,11 @@ void service_vouch_signing_key(struct service_change *c, const struct store_sign
 void service_vouch_stored(struct service_change *c, const struct store_stored *k)
 {
     service_digest_stored(k, vouch(c, "stored-key", k->id));
+}
+
+void service_vouch_given(struct service_change *c, const struct store_given *k)
+{
+    service_digest_given(k, vouch(c, "given-key", k->id));
 }
 
 void service_vouch_finding(struct service_change *c, const struct store_finding *f)

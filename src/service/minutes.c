@@ -33,6 +33,18 @@ static json_t *key_json(const struct vault_backup *k)
                      k->is_inside ? "token" : "beside", "backup_sha256", digest);
 }
 
+static json_t *given_json(const struct store_given *k)
+{
+    char kcv[7];
+    char digest[65];
+    uint8_t bytes[32];
+    b_hex(kcv, k->kcv, sizeof(k->kcv));
+    crypto_sha256(k->wrapped, k->wrapped_len, bytes);
+    b_hex(digest, bytes, sizeof(bytes));
+    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", k->name, "type", k->type, "kcv", kcv,
+                     "kcv_method", k->kcv_method, "wrapped_sha256", digest);
+}
+
 static json_t *people_json(const struct service_ceremony *k, json_t **ret_custodians)
 {
     json_t *confirmers = json_array();
@@ -94,6 +106,8 @@ static enum b_code write_record(struct service *sv, const struct service_ceremon
         (int)b->ceremony.shares, "custodians", custodians, "confirmed_by", confirmers, "keys", keys,
         "backup_sha256", k->digest, "journal", journal);
     service_ceremony_key(k, o);
+    if (k->given != NULL)
+        (void)json_object_set_new(o, "given", given_json(k->given));
     size_t n = o != NULL ? json_dumpb(o, text, SERVICE_MINUTES_MAX - 1, JSON_COMPACT) : 0;
     json_decref(o);
     if (n == 0 || n >= SERVICE_MINUTES_MAX - 1)
@@ -117,6 +131,8 @@ enum phrase {
     CERTIFICATE,
     WORDS,
     CONFIRMED,
+    GIVEN,
+    GIVEN_HEAD,
     KEYS,
     KEYS_HEAD,
     IN_TOKEN,
@@ -140,6 +156,8 @@ static const char *const phrases[2][PHRASES] = {
         [CERTIFICATE] = "sealed for a certificate",
         [WORDS] = "on paper, in words",
         [CONFIRMED] = "Check values read aloud and confirmed by:",
+        [GIVEN] = "Key of another system",
+        [GIVEN_HEAD] = "<th>Name<th>Type<th>Check value<th>SHA-256 of the wrapped key",
         [KEYS] = "Master keys",
         [KEYS_HEAD] = "<th>Role<th>Generation<th>Check value<th>Made<th>SHA-256 of the backup",
         [IN_TOKEN] = "in the token",
@@ -161,6 +179,8 @@ static const char *const phrases[2][PHRASES] = {
         [CERTIFICATE] = "scellée pour un certificat",
         [WORDS] = "sur papier, en mots",
         [CONFIRMED] = "Valeurs de contrôle lues à voix haute et confirmées par :",
+        [GIVEN] = "Clé d'un autre système",
+        [GIVEN_HEAD] = "<th>Nom<th>Type<th>Valeur de contrôle<th>SHA-256 de la clé enveloppée",
         [KEYS] = "Clés maîtresses",
         [KEYS_HEAD] =
             "<th>Rôle<th>Génération<th>Valeur de contrôle<th>Créée<th>SHA-256 de la sauvegarde",
@@ -215,6 +235,23 @@ static void put_people(FILE *f, const json_t *o, const char *const *t)
         put_escaped(f, json_string_value(who));
     }
     (void)fputc('\n', f);
+}
+
+static void put_given(FILE *f, const json_t *k, const char *const *t)
+{
+    if (k == NULL)
+        return;
+    (void)fprintf(f, "<h2>%s</h2>\n<table>\n<tr>%s\n<tr><td>", t[GIVEN], t[GIVEN_HEAD]);
+    put_escaped(f, text_of(k, "name"));
+    (void)fputs("<td>", f);
+    put_escaped(f, text_of(k, "type"));
+    (void)fputs("<td><b>", f);
+    put_escaped(f, text_of(k, "kcv"));
+    (void)fputs("</b> ", f);
+    put_escaped(f, text_of(k, "kcv_method"));
+    (void)fputs("<td><code>", f);
+    put_escaped(f, text_of(k, "wrapped_sha256"));
+    (void)fputs("</code>\n</table>\n", f);
 }
 
 static void put_keys(FILE *f, const json_t *o, const char *const *t)
@@ -296,6 +333,7 @@ static void put_page(FILE *f, const json_t *o, bool is_french)
     put_row(f, t[JOURNAL], figures);
     (void)fputs("</table>\n", f);
     put_people(f, o, t);
+    put_given(f, json_object_get(o, "given"), t);
     put_keys(f, o, t);
     (void)fputs("<pre>", f);
     put_escaped(f, text_of(json_object_get(o, "journal"), "checkpoint"));

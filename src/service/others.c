@@ -6,34 +6,24 @@
 #include <sys/stat.h>
 
 #include "profile/fleet.h"
+#include "service/given.h"
 #include "service/home.h"
 
 /* A key of a line: 16 bytes AES, or another type before a colon. */
 static bool parse_key(const char *text, struct df_key *ret)
 {
-    static const struct {
-        const char *name;
-        enum df_key_type type;
-        size_t n;
-    } types[] = {{"des", DF_KEY_2K3DES, 8},
-                 {"2k3des", DF_KEY_2K3DES, 16},
-                 {"3k3des", DF_KEY_3K3DES, 24},
-                 {"aes", DF_KEY_AES, 16}};
     const char *colon = strchr(text, ':');
-    size_t i = B_COUNT(types) - 1;
-    if (colon != NULL)
-        for (i = 0;
-             i < B_COUNT(types) && (strlen(types[i].name) != (size_t)(colon - text) ||
-                                    strncmp(types[i].name, text, strlen(types[i].name)) != 0);)
-            i++;
-    if (i == B_COUNT(types))
+    const struct service_given_type *t = colon != NULL
+                                             ? service_given_type(text, (size_t)(colon - text))
+                                             : service_given_type("aes", 3);
+    if (t == NULL)
         return false;
-    *ret = (struct df_key){.type = types[i].type};
-    struct b_wr w = b_wr_from(ret->bytes, types[i].n);
+    *ret = (struct df_key){.type = t->type};
+    struct b_wr w = b_wr_from(ret->bytes, t->n);
     const char *digits = colon != NULL ? colon + 1 : text;
-    if (!b_unhex(&w, digits + strspn(digits, " ")) || w.len != types[i].n)
+    if (!b_unhex(&w, digits + strspn(digits, " ")) || w.len != t->n)
         return false;
-    if (types[i].n == 8) /* DES is 2K3DES with equal halves */
+    if (t->n == 8) /* DES is 2K3DES with equal halves */
         memcpy(ret->bytes + 8, ret->bytes, 8);
     return true;
 }

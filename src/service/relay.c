@@ -488,7 +488,8 @@ enum b_code service_relay(struct service *sv, struct channel *ch, struct service
     struct b_wr rapdu = b_wr_from(room, sizeof(room));
     uint32_t session = 0;
     struct vault *vault = sv->desk_vault != NULL ? sv->desk_vault : sv->vault;
-    enum b_code r = vault_session_open(vault, &w->job, &session, &w->event, err);
+    enum b_code r = vault_session_open(vault, &w->job, b_rd_from(w->given, w->given_len), &session,
+                                       &w->event, err);
     while (r == B_OK && w->event.want != PROFILE_DONE) {
         rapdu.len = 0;
         switch (w->event.want) {

@@ -15,6 +15,8 @@ struct service_step {
 /* What a relay gathers. Large: allocate it (service_work_new). */
 struct service_work {
     struct profile_job job;
+    uint8_t given[PROFILE_GIVEN_KEYS_MAX * VAULT_GIVEN]; /* of a scan or a takeover, wrapped */
+    size_t given_len;
     struct profile_state state;
     struct profile_plan plan;
     struct profile_tap tap;

@@ -38,6 +38,7 @@ enum kind {
     CARD_EVENT,
     SIGNING_KEY,
     STORED,
+    GIVEN,
     USER,
     TOKEN,
     TEAM,
@@ -45,10 +46,10 @@ enum kind {
 };
 
 static const char *const kind_names[KINDS] = {
-    "badge",         "holder",       "station",    "person",   "key",        "intent",
-    "campaign",      "rekey",        "reply",      "proposal", "approval",   "setting",
-    "establishment", "fleet-import", "finding",    "batch",    "card-event", "signing-key",
-    "stored-key",    "staff",        "scim-token", "team"};
+    "badge",         "holder",       "station", "person",     "key",        "intent",
+    "campaign",      "rekey",        "reply",   "proposal",   "approval",   "setting",
+    "establishment", "fleet-import", "finding", "batch",      "card-event", "signing-key",
+    "stored-key",    "given-key",    "staff",   "scim-token", "team"};
 
 struct replay {
     struct store *store;
@@ -366,6 +367,7 @@ EACH(batch, BATCH, id)
 EACH(card_event, CARD_EVENT, id)
 EACH(signing_key, SIGNING_KEY, id)
 EACH(stored, STORED, id)
+EACH(given, GIVEN, id)
 #undef EACH
 #undef TAKE
 
@@ -442,9 +444,10 @@ static enum b_code check_proposal(struct replay *k)
 static enum b_code check_work(struct replay *k)
 {
     static enum b_code (*const checks[])(struct replay *) = {
-        check_intent,     check_campaign,    check_rekey,         check_reply, check_proposal,
-        check_approval,   check_setting,     check_establishment, check_fleet, check_batch,
-        check_card_event, check_signing_key, check_stored};
+        check_generations,   check_intent,   check_campaign, check_rekey,
+        check_reply,         check_proposal, check_approval, check_setting,
+        check_establishment, check_fleet,    check_batch,    check_card_event,
+        check_signing_key,   check_stored,   check_given,    check_directory};
     enum b_code r = B_OK;
     for (size_t i = 0; r == B_OK && k->code == B_OK && i < B_COUNT(checks); i++)
         r = checks[i](k);
@@ -472,11 +475,7 @@ static enum b_code check_records(struct replay *k)
     if (r == B_OK && k->code == B_OK)
         r = store_person_each(s, 0, take_person, k, k->err);
     if (r == B_OK && k->code == B_OK)
-        r = check_generations(k);
-    if (r == B_OK && k->code == B_OK)
         r = check_work(k);
-    if (r == B_OK && k->code == B_OK)
-        r = check_directory(k);
     if (r == B_OK && k->code == B_OK)
         r = check_removed(k);
     return r != B_OK ? r : k->code;

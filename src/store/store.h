@@ -5,6 +5,7 @@
  *   store.h    the records and what can be asked of them; callers see no SQL
  *   people.h   holders, stations, people, proposals
  *   fleet.h    badges that others encoded, from lists
+ *   given.h    keys of other systems, wrapped
  *   stock.h    batches of physical cards
  *   outbox.h   what other systems are to be told
  *   oidc.h     browsers, and what relying parties were given
@@ -28,6 +29,7 @@
 #include "store/campaign.h"
 #include "store/directory.h"
 #include "store/fleet.h"
+#include "store/given.h"
 #include "store/log.h"
 #include "store/oidc.h"
 #include "store/outbox.h"

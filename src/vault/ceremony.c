@@ -54,7 +54,7 @@ enum b_code vaultd_ceremony_permit(struct vaultd *d, const char *argument,
                                    const struct vaultd_once *once, struct b_err *err)
 {
     static const char *const alone[] = {"init", "share", "restore"};
-    static const char *const named[] = {"rotate ", "import ", "export ", "destroy "};
+    static const char *const named[] = {"rotate ", "import ", "export ", "give ", "destroy "};
     size_t n = strlen(argument);
     bool is_known = false;
     for (size_t i = 0; i < B_COUNT(alone); i++)

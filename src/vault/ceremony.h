@@ -11,7 +11,7 @@
  * other is taken up. So a backup opens for its own establishment, ceremony, role and generation
  * alone. One ceremony is under way at a time. Once there is a roster of approvers, which one may
  * begin is what carry_out of a proposal "ceremony" said: "init", "share", "restore", "rotate auth
- * 4", "import auth 4", "export auth 4".
+ * 4", "import auth 4", "export auth 4", "give library".
  */
 #ifndef TESSERE_VAULT_CEREMONY_H
 #define TESSERE_VAULT_CEREMONY_H
@@ -44,5 +44,6 @@ CEREMONY_HANDLER(ceremony_close);
 CEREMONY_HANDLER(import_part);
 CEREMONY_HANDLER(import_key);
 CEREMONY_HANDLER(export_key);
+CEREMONY_HANDLER(give_key);
 
 #endif

@@ -240,6 +240,28 @@ enum b_code vault_export_key(struct vault *v, const struct vault_backup *b, char
     return wire_in_end(&in) ? B_OK : vault_lane_misread(k, "export_key", err);
 }
 
+enum b_code vault_give_key(struct vault *v, const char *name, struct b_rd block, bool has_kcv,
+                           struct vault_given *k, struct b_err *err)
+{
+    LANE *lane = vault_lane_take(v);
+    struct wire_out o = vault_lane_begin(lane, VAULT_MSG_GIVE_KEY);
+    struct wire_in in;
+    wire_put_string(&o, name);
+    wire_put_u8(&o, (uint8_t)k->type);
+    wire_put_bytes(&o, k->kcv, has_kcv ? sizeof(k->kcv) : 0);
+    wire_put_bytes(&o, block.p, block.left);
+    enum b_code r = vault_lane_call(lane, &o, &in, err);
+    if (r != B_OK)
+        return r;
+    struct b_rd wrapped = wire_get_bytes(&in);
+    wire_get_string(&in, k->kcv_method, sizeof(k->kcv_method));
+    struct b_rd kcv = wire_get_bytes(&in);
+    b_rd_bytes(&wrapped, k->wrapped, sizeof(k->wrapped));
+    b_rd_bytes(&kcv, k->kcv, sizeof(k->kcv));
+    bool is_read = wire_in_end(&in) && b_rd_end(&wrapped) && b_rd_end(&kcv);
+    return is_read ? B_OK : vault_lane_misread(lane, "give_key", err);
+}
+
 void vault_ceremony_close(struct vault *v)
 {
     if (v == NULL || vault_is_gone(v))

@@ -1,40 +1,92 @@
 /*
- * Masters from elsewhere, and for elsewhere: as XOR components that several people type, or as a
- * key block (TR-31) under a key that is given in components. Each component comes with its check
- * value: the first three bytes of CMAC over a block of zeros, or of the block enciphered, as other
- * programs compute it; AES by its length.
+ * Masters from elsewhere, and for elsewhere, and keys of other systems: as XOR components that
+ * several people type, or as a key block (TR-31) under a key that is given in components. Each
+ * component comes with its check value: the first three bytes of CMAC over a block of zeros, or of
+ * the block enciphered, as other programs compute it; AES or TDEA by its length.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "crypto/wrap.h"
 #include "vault/ceremony_state.h"
+#include "vault/given.h"
 
-enum { KCV = CEREMONY_PART_KCV, KEY = 16 };
+enum { KCV = CEREMONY_PART_KCV, KEY = 16, DES = 8 };
 static const uint8_t nothing[CRYPTO_KEYBLOCK_KEY];
 
-/* ret: the one by CMAC, whichever was given. */
-static bool is_kcv(const uint8_t *key, size_t n, const uint8_t kcv[static KCV],
-                   uint8_t ret[static KCV])
+/* mac: AES alone has it. */
+struct check_values {
+    bool has_mac;
+    uint8_t mac[CRYPTO_BLOCK_MAX], enciphered[CRYPTO_BLOCK_MAX];
+};
+
+static struct check_values check_values(enum crypto_cipher cipher, const uint8_t *key)
 {
+    static const uint8_t zeros[CRYPTO_BLOCK_MAX];
+    struct check_values ret = {.has_mac = crypto_block_size(cipher) == CRYPTO_BLOCK_MAX};
     struct crypto_key k;
     struct crypto_cmac cmac;
-    uint8_t mac[16];
-    uint8_t enciphered[16];
-    crypto_key_init(&k, n == 16 ? CRYPTO_AES128 : n == 24 ? CRYPTO_AES192 : CRYPTO_AES256, key);
+    crypto_key_init(&k, cipher, key);
     crypto_cmac_begin(&cmac, &k, NULL);
-    crypto_cmac_update(&cmac, nothing, sizeof(mac));
-    crypto_cmac_final(&cmac, mac);
-    crypto_encrypt_block(&k, nothing, enciphered);
+    crypto_cmac_update(&cmac, zeros, sizeof(zeros));
+    crypto_cmac_final(&cmac, ret.mac);
+    crypto_encrypt_block(&k, zeros, ret.enciphered);
     crypto_key_drop(&k);
     b_wipe(&cmac, sizeof(cmac));
-    memcpy(ret, mac, KCV);
-    return b_ct_eq(mac, kcv, KCV) || b_ct_eq(enciphered, kcv, KCV);
+    return ret;
+}
+
+static bool is_kcv(enum crypto_cipher cipher, const uint8_t *key, const uint8_t kcv[static KCV])
+{
+    const struct check_values v = check_values(cipher, key);
+    return (v.has_mac && b_ct_eq(v.mac, kcv, KCV)) || b_ct_eq(v.enciphered, kcv, KCV);
+}
+
+/* A component is checked before it is said what the key is: as a key of each cipher that has its
+ * length. DES goes through TDEA with equal halves. */
+static bool is_kcv_of_part(struct b_rd part, const uint8_t kcv[static KCV])
+{
+    static const struct {
+        size_t n;
+        enum crypto_cipher cipher;
+    } ciphers[] = {{DES, CRYPTO_TDEA2}, {16, CRYPTO_AES128}, {16, CRYPTO_TDEA2},
+                   {24, CRYPTO_AES192}, {24, CRYPTO_TDEA3},  {32, CRYPTO_AES256}};
+    uint8_t key[CRYPTO_KEY_MAX];
+    bool is = false;
+    memcpy(key, part.p, part.left);
+    if (part.left == DES)
+        memcpy(key + DES, part.p, DES);
+    for (size_t i = 0; i < B_COUNT(ciphers); i++)
+        is = is || (ciphers[i].n == part.left && is_kcv(ciphers[i].cipher, key, kcv));
+    b_wipe(key, sizeof(key));
+    return is;
+}
+
+/* The value by which a component is known again, whichever came with it. */
+static void recognise_part(struct b_rd part, uint8_t ret[static KCV])
+{
+    uint8_t key[2 * DES];
+    struct check_values v;
+    if (part.left == DES) {
+        memcpy(key, part.p, DES);
+        memcpy(key + DES, part.p, DES);
+        v = check_values(CRYPTO_TDEA2, key);
+        b_wipe(key, sizeof(key));
+        memcpy(ret, v.enciphered, KCV);
+        return;
+    }
+    v = check_values(part.left == 16   ? CRYPTO_AES128
+                     : part.left == 24 ? CRYPTO_AES192
+                                       : CRYPTO_AES256,
+                     part.p);
+    memcpy(ret, v.mac, KCV);
 }
 
 static void forget_parts(struct vaultd_ceremony *c)
 {
     b_wipe(c->parts, sizeof(c->parts));
     b_wipe(&c->block, sizeof(c->block));
+    b_wipe(&c->other, sizeof(c->other));
     c->part_n = c->part_count = 0;
 }
 
@@ -63,14 +115,16 @@ CEREMONY_HANDLER(import_part)
     struct b_rd part = wire_get_bytes(in);
     struct b_rd kcv = wire_get_bytes(in);
     uint8_t own[KCV];
-    if (!wire_in_end(in) || (part.left != 16 && part.left != 24 && part.left != 32) ||
-        kcv.left != KCV)
+    if (!wire_in_end(in) || kcv.left != KCV ||
+        (part.left != DES && part.left != 16 && part.left != 24 && part.left != 32))
         return ceremony_broken(err);
     enum b_code r = ceremony_current(d, true, &c, err);
-    if (r == B_OK && !is_kcv(part.p, part.left, kcv.p, own))
+    if (r == B_OK && !is_kcv_of_part(part, kcv.p))
         r = b_err_set(err, B_E_SHARE_TYPED, 0, "the component's check value does not fit it");
-    if (r == B_OK)
+    if (r == B_OK) {
+        recognise_part(part, own);
         r = judge_part(c, part, own, err);
+    }
     if (r != B_OK)
         return r;
     c->part_n = part.left;
@@ -116,7 +170,6 @@ CEREMONY_HANDLER(import_key)
     struct custody_backup b = {.generation = 0};
     const uint8_t *key = NULL;
     uint8_t wrapped[CUSTODY_WRAPPED];
-    uint8_t own[KCV];
     bool is_sound = ceremony_master(in, &b);
     struct b_rd kcv = wire_get_bytes(in);
     struct b_rd block = wire_get_bytes(in);
@@ -130,14 +183,15 @@ CEREMONY_HANDLER(import_key)
     r = check_parts(c, err);
     if (r == B_OK)
         r = take_key(c, block, &key, err);
-    if (r == B_OK && !is_kcv(key, KEY, kcv.p, own))
+    if (r == B_OK && !is_kcv(CRYPTO_AES128, key, kcv.p))
         r = b_err_set(err, B_E_KCV_DIFFERS, 0, "of the key that was given");
     if (r == B_OK) {
+        const struct check_values v = check_values(CRYPTO_AES128, key);
         ceremony_kek(d, &c->now, &b, c->kek);
         crypto_key_wrap(c->kek, key, KEY, wrapped);
         b_wipe(c->kek, sizeof(c->kek));
         wire_put_bytes(out, wrapped, sizeof(wrapped));
-        wire_put_bytes(out, own, KCV);
+        wire_put_bytes(out, v.mac, KCV);
     }
     forget_parts(c);
     return r;
@@ -175,6 +229,97 @@ CEREMONY_HANDLER(export_key)
                                  b_rd_from(padding, sizeof(padding)), text, sizeof(text), err);
     if (r == B_OK)
         wire_put_string(out, text);
+    forget_parts(c);
+    return r;
+}
+
+/* --- keys of other systems ---------------------------------------------------------------------
+ */
+
+static const struct given_type {
+    enum df_key_type type;
+    enum crypto_cipher cipher;
+    char algorithm; /* of a key block */
+} given_types[] = {{DF_KEY_2K3DES, CRYPTO_TDEA2, 'T'},
+                   {DF_KEY_3K3DES, CRYPTO_TDEA3, 'T'},
+                   {DF_KEY_AES, CRYPTO_AES128, 'A'}};
+
+static const struct given_type *given_type(uint8_t type)
+{
+    for (size_t i = 0; i < B_COUNT(given_types); i++)
+        if (given_types[i].type == (enum df_key_type)type)
+            return &given_types[i];
+    return NULL;
+}
+
+/* The key that came, into secret memory: the components' own, or the block's. A DES key is a 2K3DES
+ * key with equal halves. */
+static enum b_code take_given(struct vaultd_ceremony *c, struct b_rd block,
+                              const struct given_type *t, struct df_key *ret, struct b_err *err)
+{
+    static const uint8_t zeros[DF_KEY_BYTES_MAX];
+    struct b_rd key = b_rd_from(c->parts, c->part_n);
+    char algorithm = t->algorithm;
+    if (block.left > 0) {
+        enum b_code r = crypto_keyblock_open(key, block, &c->block, err);
+        if (r != B_OK)
+            return r;
+        key = b_rd_from(c->block.key, c->block.n);
+        algorithm = c->block.header[7] == 'D' ? 'T' : c->block.header[7];
+    }
+    bool is_des = t->type == DF_KEY_2K3DES && key.left == DES;
+    if (algorithm != t->algorithm || (!is_des && key.left != df_key_size(t->type)))
+        return b_err_set(err, B_E_KEY_LENGTH, 0, "%zu bytes, or an algorithm, of another type",
+                         key.left);
+    *ret = (struct df_key){.type = t->type};
+    memcpy(ret->bytes, key.p, key.left);
+    if (is_des)
+        memcpy(ret->bytes + DES, key.p, DES);
+    return b_ct_eq(ret->bytes, zeros, sizeof(zeros))
+               ? b_err_set(err, B_E_KEY_TOO_WEAK, 0, "the components are a key of zeros")
+               : B_OK;
+}
+
+static enum b_code wrap_given(struct vaultd *d, struct vaultd_ceremony *c,
+                              const struct given_type *t, struct b_rd kcv, struct wire_out *out,
+                              struct b_err *err)
+{
+    uint8_t wrapped[VAULT_GIVEN];
+    if (kcv.left > 0 && !is_kcv(t->cipher, c->other.bytes, kcv.p))
+        return b_err_set(err, B_E_KCV_DIFFERS, 0, "of the key that was given");
+    const struct check_values v = check_values(t->cipher, c->other.bytes);
+    const uint8_t *own = v.has_mac ? v.mac : v.enciphered;
+    enum b_code r = vaultd_given_wrap(d, &c->other, own, wrapped, err);
+    if (r != B_OK)
+        return r;
+    wire_put_bytes(out, wrapped, sizeof(wrapped));
+    wire_put_string(out, v.has_mac ? "CMAC-0" : "ECB-0");
+    wire_put_bytes(out, own, KCV);
+    return B_OK;
+}
+
+CEREMONY_HANDLER(give_key)
+{
+    struct vaultd_ceremony *c = NULL;
+    char name[VAULT_GIVEN_NAME];
+    char permit[sizeof(c->permit)];
+    wire_get_string(in, name, sizeof(name));
+    const struct given_type *t = given_type(wire_get_u8(in));
+    struct b_rd kcv = wire_get_bytes(in);
+    struct b_rd block = wire_get_bytes(in);
+    if (!wire_in_end(in) || t == NULL || (kcv.left != 0 && kcv.left != KCV))
+        return ceremony_broken(err);
+    enum b_code r = ceremony_current(d, true, &c, err);
+    if (r != B_OK)
+        return r;
+    (void)snprintf(permit, sizeof(permit), "give %s", name);
+    if (c->permit[0] != '\0' && strcmp(c->permit, permit) != 0)
+        return ceremony_not_permitted(err);
+    r = check_parts(c, err);
+    if (r == B_OK)
+        r = take_given(c, block, t, &c->other, err);
+    if (r == B_OK)
+        r = wrap_given(d, c, t, kcv, out, err);
     forget_parts(c);
     return r;
 }

@@ -38,6 +38,7 @@ struct vaultd_ceremony {
     /* Whose key each share was sealed for, or that it was told in words; zeros: not given yet. */
     uint8_t gone_to[CRYPTO_SHARES_MAX][CRYPTO_CMS_KEY];
     struct crypto_keyblock block;
+    struct df_key other; /* of another system */
 };
 
 enum b_code ceremony_broken(struct b_err *err);

@@ -99,7 +99,7 @@ static enum b_code take_event(struct lane *k, struct wire_in *in, struct vault_e
     return is_read ? B_OK : vault_lane_misread(k, "event", err);
 }
 
-enum b_code vault_session_open(struct vault *v, const struct profile_job *job,
+enum b_code vault_session_open(struct vault *v, const struct profile_job *job, struct b_rd given,
                                uint32_t *ret_session, struct vault_event *event, struct b_err *err)
 {
     LANE *k = vault_lane_take(v);
@@ -108,6 +108,7 @@ enum b_code vault_session_open(struct vault *v, const struct profile_job *job,
     size_t mark = wire_open_bytes(&o);
     profile_job_encode(job, &k->request);
     wire_close_bytes(&o, mark);
+    wire_put_bytes(&o, given.p, given.left);
     enum b_code r = vault_lane_call(k, &o, &in, err);
     if (r != B_OK)
         return r;

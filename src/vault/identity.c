@@ -67,6 +67,10 @@ static enum b_code make(struct vaultd *d, struct vaultd_identity *id, uint8_t *w
     if (r == B_OK)
         expand(halves, "tessere/signer/aes256-gcm", 0, id->signer);
     if (r == B_OK)
+        r = derive(d, "tessere/given/aes256-gcm", halves, err);
+    if (r == B_OK)
+        expand(halves, "tessere/given/aes256-gcm", 0, id->given);
+    if (r == B_OK)
         r = make_scalar(d, "tessere/pin/hpke-p256", halves, id->pin, &pin, err);
     if (r == B_OK)
         crypto_es256_public(pin, id->pin_public);

@@ -6,6 +6,7 @@
  *   assertion   P-256, signs assertions of taps (ES256)
  *   pin         P-256, opens the boxes in which stations send PINs (HPKE)
  *   signer      AES-256, wraps the keys that sign tokens (signer.h)
+ *   given       AES-256, wraps keys of other systems (given.h)
  *   pepper      32 bytes that PIN records are useless without
  *
  * Each is SHA-256(CMAC(label || 1) || CMAC(label || 2) || label || n), n from 0 until it serves.
@@ -21,6 +22,7 @@ struct vaultd_identity {
     uint8_t pin[32], pin_public[CRYPTO_P256_POINT];
     uint8_t pepper[32];
     uint8_t signer[32];
+    uint8_t given[32];
     struct crypto_es256 *assertion;
     uint8_t assertion_public[CRYPTO_P256_POINT];
     char key_id[12]; /* of the assertion key: base64url of 8 bytes of its digest */

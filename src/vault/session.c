@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "vault/given.h"
 #include "vault/stored.h"
 
 static struct vaultd_session *find(struct vaultd_shared *sh, uint32_t id)
@@ -235,22 +236,26 @@ static enum b_code tell(struct vaultd *d, struct vaultd_session *s, enum profile
     return B_OK;
 }
 
-/* Reads the job into the session that the caller is in. */
-static enum b_code prepare(struct vaultd_session *s, struct b_rd job, struct b_err *err)
+/* Reads the job into the session that the caller is in, with the keys of others that it is given
+ * wrapped. */
+static enum b_code prepare(struct vaultd *d, struct vaultd_session *s, struct b_rd job,
+                           struct b_rd given, struct b_err *err)
 {
     enum b_code r = allocate(s, err);
     if (r == B_OK && (!profile_job_decode(&job, s->job) || !b_rd_end(&job)))
         r = b_err_set(err, B_E_VAULT_PROTOCOL, 0, "a job that cannot be read");
+    if (r == B_OK)
+        r = vaultd_given_open(d, given, s->job, err);
     return r == B_OK ? check_job(s->job, err) : r;
 }
 
-enum b_code vaultd_session_open(struct vaultd *d, struct b_rd job, struct wire_out *answer,
-                                struct b_err *err)
+enum b_code vaultd_session_open(struct vaultd *d, struct b_rd job, struct b_rd given,
+                                struct wire_out *answer, struct b_err *err)
 {
     struct vaultd_session *s = enter(d, 0);
     if (s == NULL)
         return b_err_set(err, B_E_VAULT_BUSY, 0, "%d card sessions are open", VAULTD_SESSIONS_MAX);
-    enum b_code r = prepare(s, job, err);
+    enum b_code r = prepare(d, s, job, given, err);
     if (r != B_OK) {
         b_secret_free(s->run); /* never started: nothing to drop */
         s->run = NULL;

@@ -102,6 +102,16 @@ struct vault_stored {
     uint8_t wrapped[VAULT_STORED_KEY];
 };
 
+/* A key of another system, which custodians gave in a ceremony: it opens badges that others
+ * encoded. Wrapped (src/vault/given.h), it is the peer's to keep. */
+enum { VAULT_GIVEN = 57, VAULT_GIVEN_NAME = 25 };
+struct vault_given {
+    enum df_key_type type; /* DES: 2K3DES with equal halves */
+    char kcv_method[16];   /* "CMAC-0", or "ECB-0" of DES */
+    uint8_t kcv[3];
+    uint8_t wrapped[VAULT_GIVEN];
+};
+
 /* What the vault says in answer to each step of a card session. */
 struct vault_event {
     /* TX, INSPECTED, PLANNED, INTENT, EFFECT, AWAIT, DONE; failure is an error */
@@ -116,10 +126,12 @@ struct vault_event {
     uint32_t vault_us;          /* time spent in the vault for this step, token included */
 };
 
-/* Opens a session for a job and gives its first event. Sessions are numbered by the vault. */
+/* Opens a session for a job and gives its first event. Sessions are numbered by the vault. given:
+ * wrapped keys of other systems, one after the other, that a scan or a takeover tries besides those
+ * of the job. */
 B_NODISCARD enum b_code vault_session_open(struct vault *v, const struct profile_job *job,
-                                           uint32_t *ret_session, struct vault_event *event,
-                                           struct b_err *err);
+                                           struct b_rd given, uint32_t *ret_session,
+                                           struct vault_event *event, struct b_err *err);
 /* rapdu: the card's answer after TX; the wrapped key after AWAIT that asks for one, where there is
  * one; empty otherwise. On failure the session is closed. */
 B_NODISCARD enum b_code vault_session_step(struct vault *v, uint32_t session, struct b_rd rapdu,
@@ -342,7 +354,7 @@ B_NODISCARD enum b_code vault_ceremony_rewrap(struct vault *v, struct vault_back
                                               struct b_err *err);
 B_NODISCARD enum b_code vault_minutes_sign(struct vault *v, const char *minutes,
                                            uint8_t signature[static 64], struct b_err *err);
-/* A component of a key from elsewhere (16, 24 or 32 bytes, secret memory) and its check value. */
+/* A component of a key from elsewhere (8, 16, 24 or 32 bytes, secret memory), its check value. */
 B_NODISCARD enum b_code vault_import_part(struct vault *v, struct b_rd part,
                                           const uint8_t kcv[static 3], struct b_err *err);
 /* What the components are: the master (block empty), or the key over the key block that holds it.
@@ -352,6 +364,11 @@ B_NODISCARD enum b_code vault_import_key(struct vault *v, struct b_rd block, str
 /* The master of a backup as a key block under the components. block: VAULT_STRING_MAX of room. */
 B_NODISCARD enum b_code vault_export_key(struct vault *v, const struct vault_backup *b, char *block,
                                          size_t cap, struct b_err *err);
+/* What the components are, or the key over the key block that holds it, is of another system, where
+ * it has this name. k: the type in, and the check value that it must have unless there is none to
+ * compare with; its own check value out, with the wrapped key. B_E_KCV_DIFFERS, B_E_KEY_LENGTH. */
+B_NODISCARD enum b_code vault_give_key(struct vault *v, const char *name, struct b_rd block,
+                                       bool has_kcv, struct vault_given *k, struct b_err *err);
 void vault_ceremony_close(struct vault *v);
 
 #endif

@@ -173,7 +173,8 @@ static enum b_code handle_session_open(struct vaultd *d, struct wire_in *in, str
                                        struct b_err *err)
 {
     struct b_rd job = wire_get_bytes(in);
-    return wire_in_end(in) ? vaultd_session_open(d, job, out, err) : broken(err);
+    struct b_rd given = wire_get_bytes(in);
+    return wire_in_end(in) ? vaultd_session_open(d, job, given, out, err) : broken(err);
 }
 
 static enum b_code handle_session_step(struct vaultd *d, struct wire_in *in, struct wire_out *out,
@@ -515,7 +516,7 @@ bool vaultd_handle(struct vaultd *d, struct b_rd request, struct b_wr *answer)
     struct wire_in in = wire_in_from(row->request, request);
     struct wire_out out = wire_out_from(row->answer, answer);
     b_wr_u8(answer, 0);
-    bool is_ceremony = id >= VAULT_MSG_CEREMONY_BEGIN && id <= VAULT_MSG_EXPORT_KEY;
+    bool is_ceremony = id >= VAULT_MSG_CEREMONY_BEGIN && id <= VAULT_MSG_GIVE_KEY;
     if (is_ceremony)
         (void)pthread_mutex_lock(&d->shared->ceremony_lock);
     enum b_code r = handler_of(id)(d, &in, &out, &err);

@@ -9,6 +9,7 @@
  *   signer.c   keys that sign tokens for relying parties; claims.c reads what they are to say
  *   taps.c     taps: a small record each, thousands at once
  *   stored.c   badge keys that are drawn and not derived, wrapped for the peer to keep
+ *   given.c    keys of other systems, wrapped for the peer to keep
  *   ceremony.c the backup key, its shares, and masters made and restored under it
  *   anchor.c   what the token remembers: digests, and which proposals have acted
  *   cache.c    keys of badges that tapped before, where that is configured
@@ -198,8 +199,8 @@ B_NODISCARD enum b_code vaultd_act_once(struct vaultd *d, const struct vaultd_on
                                         int64_t now, struct b_err *err);
 
 /* session.c. The answer's fields of session_open and session_step. */
-enum b_code vaultd_session_open(struct vaultd *d, struct b_rd job, struct wire_out *answer,
-                                struct b_err *err);
+enum b_code vaultd_session_open(struct vaultd *d, struct b_rd job, struct b_rd given,
+                                struct wire_out *answer, struct b_err *err);
 enum b_code vaultd_session_step(struct vaultd *d, uint32_t id, struct b_rd rapdu,
                                 struct wire_out *answer, struct b_err *err);
 void vaultd_session_close(struct vaultd *d, uint32_t id);

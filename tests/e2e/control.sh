@@ -147,7 +147,7 @@ check "two last approvals and a rejection at the same moment: one thing happens,
 # --- who approves
 rotates() { desk_given ceremony rotate "$1"; }
 desk_given() { "$TESSERE" --home "$home" "$@" --confirmed-by xavier,yves <"$work/shares"; }
-for act in "ceremony rotate auth" "ceremony restore" "ceremony share --custodians a,b" "ceremony export auth --block $work/out.block" "ceremony import auth --kcv 000000"; do
+for act in "ceremony rotate auth" "ceremony restore" "ceremony share --custodians a,b" "ceremony export auth --block $work/out.block" "ceremony import auth --kcv 000000" "ceremony give library --type aes"; do
     # shellcheck disable=SC2086
     check "shares alone do not allow: $act" alone desk_given $act
 done
@@ -160,6 +160,23 @@ check "and no restoration" alone desk_given ceremony restore
 check "with the custodians' shares it is held" shows 'generation 2' rotates read
 check "once: for the next generation another one is needed" alone rotates read
 check "the journal holds it" shows '"what":"rotate"' entries ceremony
+
+# --- a key of another system
+component() { # HEX: with its check value, which is zeros enciphered
+    echo "$1 $(head -c 16 /dev/zero | openssl enc -aes-128-ecb -nopad -K "$1" | head -c 3 | xxd -p)"
+}
+{ cat "$work/shares"; component 00112233445566778899AABBCCDDEEFF; component 5A0102030405060708090A0B0C0D0E0F; } >"$work/components"
+gives() { "$TESSERE" --home "$home" ceremony give "$1" --type aes --confirmed-by xavier,yves <"$work/components"; }
+check "a key of another system is proposed by its name" make alice "ceremony give library"
+check "that is approved" by_both alice bert
+check "it allows no other name" alone gives canteen
+check "with shares and components it is given" shows 'done' gives library
+check "the journal tells its name" shows '"key":"library aes' entries ceremony
+check "one person does not forget it" alone desk fleet key forget library --yes
+check "what is not there is not proposed to be forgotten" refused 'is called canteen' as alice proposal make "forget-key canteen"
+check "forgetting it is proposed" make alice "forget-key library"
+check "and done by two" by_both alice bert
+check "it is forgotten" shows 'library .* forgotten' desk fleet key list
 
 check "one person adds no administrator at the desk" alone desk person add mallory --roles administrator --out "$work/mallory"
 check "and no key was made for him" test ! -e "$work/mallory.key"

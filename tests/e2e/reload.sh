@@ -139,8 +139,8 @@ check "so is what is no YAML" broken '{[' 'line'
 echo 'layouts: [{id: old, application: "F585C0", crypto: aes, proof-key: 0, diversification: shared, old-application: keep}]' >"$home/fleet.yaml"
 echo 00112233445566778899AABBCCDDEEFF >"$home/fleet.keys"
 chmod 644 "$home/fleet.keys"
-takes_over() { # WORDS
-    echo 'takeover: {fleet: fleet.yaml, keys-file: fleet.keys}' >>"$home/server.yaml"
+takes_over() { # WORDS [KEYS]
+    echo "takeover: {fleet: fleet.yaml${2-, keys-file: fleet.keys}}" >>"$home/server.yaml"
     hangup "$1"
     local status=$?
     cp "$work/server.yaml" "$home/server.yaml"
@@ -149,9 +149,10 @@ takes_over() { # WORDS
 check "keys of others that others may read are refused" takes_over "fleet.keys: others may read it"
 chmod 600 "$home/fleet.keys"
 check "and taken up from a file of one's own" takes_over "configuration taken up"
+check "without a file there are those that custodians gave" takes_over "configuration taken up" ''
 echo nonsense >"$home/fleet.keys"
 check "a key that is none is named by its line" takes_over "fleet.keys:1: a key is 16 bytes"
-check "takeovers without keys are refused" broken 'takeover: {fleet: fleet.yaml}' 'takeover'
+check "takeovers without a description are refused" broken 'takeover: {keys-file: fleet.keys}' 'takeover'
 check "an empty file" bash -c ": >'$home/server.yaml'"
 check "changes nothing" hangup "$home/server.yaml: "
 cp "$work/server.yaml" "$home/server.yaml"

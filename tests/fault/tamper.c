@@ -162,7 +162,8 @@ static enum b_code add_campaign(struct service_change *c, void *ctx, struct b_er
     return service_log(c, (struct service_entry){.kind = "key-state", .generation = &g}, e);
 }
 
-/* A stored key; a batch, a badge of it, and blank cards of it that were destroyed. */
+/* Keys of other systems, a stored key; a batch, a badge of it, and blank cards of it that were
+ * destroyed. */
 static enum b_code add_stock(struct service_change *c, void *ctx, struct b_err *e)
 {
     (void)ctx;
@@ -176,7 +177,21 @@ static enum b_code add_stock(struct service_change *c, void *ctx, struct b_err *
                                   .generation = 1,
                                   .wrapped = {1, 2, 3},
                                   .at = c->now};
+    struct store_given given = {.name = "library",
+                                .type = "aes",
+                                .kcv_method = "CMAC-0",
+                                .kcv = {1, 2, 3},
+                                .wrapped = {4, 5, 6},
+                                .wrapped_len = 57,
+                                .by = "Alice, Bert",
+                                .at = c->now};
     struct store_badge b;
+    MUST(store_given_put(c->store, &given, e));
+    service_vouch_given(c, &given);
+    given = (struct store_given){
+        .name = "canteen", .type = "des", .kcv = {7, 8, 9}, .at = 1, .forgotten_at = 2};
+    MUST(store_given_put(c->store, &given, e));
+    service_vouch_given(c, &given);
     MUST(store_stored_add(c->store, &stored, e));
     service_vouch_stored(c, &stored);
     MUST(store_batch_add(c->store, &k, e));
@@ -479,7 +494,7 @@ static const char *const tables[] = {
     "station",       "person",  "generation",    "intent",     "reply",       "proposal",
     "approval",      "setting", "establishment", "campaign",   "rekey",       "fleet_import",
     "foreign_badge", "finding", "batch",         "card_event", "signing_key", "stored_key",
-    "staff",         "team",    "member",        "scim_token"};
+    "staff",         "team",    "member",        "scim_token", "given_key"};
 
 /* Which version the tables have; the history of before there was a journal; logins, which are over
  * in a day, and of which the vault signs only what it has seen itself; what others are to be told
@@ -577,6 +592,8 @@ static void every_edit_and_removal_is_found(void **state)
             list);
         edit(sql);
     }
+    edit("INSERT INTO given_key SELECT 99, 'mine', type, kcv_method, kcv, wrapped, given_by, at, "
+         "forgotten_at FROM given_key LIMIT 1");
     edit("INSERT INTO finding (uid, found, ev, at) VALUES (x'04010101010101', 0, 1, 1)");
     edit("INSERT INTO fleet_import (name, count, at, salt) VALUES ('mine', 0, 1, x'00')");
     edit("INSERT INTO fleet_import VALUES (3, 'forgotten', 0, 1, x'00')");

@@ -81,7 +81,7 @@ enum b_code badge_job(struct badge *b, struct vault *v, enum profile_goal goal, 
         job.generations[r] =
             (struct profile_generations){.target = 1, .known = {1}, .known_count = 1};
     power(b);
-    enum b_code r = vault_session_open(v, &job, &s, &event, err);
+    enum b_code r = vault_session_open(v, &job, b_rd_from(NULL, 0), &s, &event, err);
     while (r == B_OK && event.want != PROFILE_DONE) {
         struct b_wr w = b_wr_from(rapdu, sizeof(rapdu));
         if (event.want == PROFILE_TX)

@@ -162,7 +162,7 @@ static enum b_code run_job(const struct client *c, enum profile_goal goal, struc
     uint32_t s = 0;
     make_job(&job, goal);
     (void)ask_card(c->card, 'P', b_rd_from(NULL, 0), rapdu, sizeof(rapdu));
-    enum b_code r = vault_session_open(c->vault, &job, &s, &event, err);
+    enum b_code r = vault_session_open(c->vault, &job, b_rd_from(NULL, 0), &s, &event, err);
     while (r == B_OK && event.want != PROFILE_DONE) {
         size_t n = 0;
         if (event.want == PROFILE_TX)
@@ -185,7 +185,7 @@ static enum b_code give_up(const struct client *c, struct b_err *err)
     uint32_t s = 0;
     make_job(&job, PROFILE_GOAL_TAP);
     (void)ask_card(c->card, 'P', b_rd_from(NULL, 0), rapdu, sizeof(rapdu));
-    enum b_code r = vault_session_open(c->vault, &job, &s, &event, err);
+    enum b_code r = vault_session_open(c->vault, &job, b_rd_from(NULL, 0), &s, &event, err);
     for (int i = 0; i < 2 && r == B_OK; i++) {
         size_t n =
             ask_card(c->card, 'A', b_rd_from(event.apdu, event.apdu_len), rapdu, sizeof(rapdu));
@@ -404,7 +404,7 @@ static void a_vault_killed_at_any_exchange_is_a_clean_error_and_another_one_fini
         struct vault *v = place_spawn(&config);
         make_job(&job, PROFILE_GOAL_REACH);
         (void)ask_card(relay[0], 'P', b_rd_from(NULL, 0), rapdu, sizeof(rapdu));
-        enum b_code r = vault_session_open(v, &job, &s, &event, &err);
+        enum b_code r = vault_session_open(v, &job, b_rd_from(NULL, 0), &s, &event, &err);
         while (r == B_OK && event.want != PROFILE_DONE) {
             size_t n = 0;
             if (event.want == PROFILE_TX) {

@@ -12,6 +12,7 @@
 #include "desk.h"
 #include "place.h"
 #include "service/fleet.h"
+#include "service/given.h"
 #include "service/journal.h"
 #include "service/verify.h"
 
@@ -515,6 +516,66 @@ static void a_badge_with_a_compromised_key_is_forbidden(void **state)
     assert_int_equal(service_fleet_forbidden(&figures), 1);
 }
 
+/* --- keys that custodians gave -----------------------------------------------------------------
+ */
+
+static enum b_code note_given(struct service_change *c, void *ctx, struct b_err *err)
+{
+    struct store_given k = {
+        .type = "aes", .kcv_method = "CMAC-0", .kcv = {1}, .wrapped = {2}, .wrapped_len = 57};
+    (void)snprintf(k.name, sizeof(k.name), "%s", (const char *)ctx);
+    enum b_code r = service_note_given(c, &k, err);
+    return r == B_OK ? service_log(c, (struct service_entry){.kind = "ceremony"}, err) : r;
+}
+
+static enum b_code give(const char *name)
+{
+    char copy[STORE_GIVEN_NAME];
+    (void)snprintf(copy, sizeof(copy), "%s", name);
+    return service_change(&desk.sv, note_given, copy, &desk_err);
+}
+
+static size_t gathered(void)
+{
+    uint8_t room[PROFILE_GIVEN_KEYS_MAX * VAULT_GIVEN];
+    struct b_wr w = b_wr_from(room, sizeof(room));
+    MUST(service_given_gather(desk.sv.store, &w, &desk_err));
+    return w.len / VAULT_GIVEN;
+}
+
+static void given_keys_have_names_and_can_be_forgotten(void **state)
+{
+    (void)state;
+    static const char *const none[] = {"", "Library", "a b", "a_b", "a-name-of-more-than-24-signs"};
+    for (size_t i = 0; i < B_COUNT(none); i++)
+        desk_expect(service_given_check(desk.sv.store, none[i], &desk_err), B_E_BAD_INPUT);
+    MUST(give("library"));
+    desk_expect(give("library"), B_E_DUPLICATE);
+    assert_int_equal(gathered(), 1);
+    desk_expect(service_given_forget(&desk.sv, "canteen", &desk_err), B_E_NOT_FOUND);
+    MUST(service_given_forget(&desk.sv, "library", &desk_err));
+    assert_string_equal(desk_last_event(&desk), "forget-key ok");
+    desk_expect(service_given_forget(&desk.sv, "library", &desk_err), B_E_NOT_FOUND);
+    assert_int_equal(gathered(), 0);
+    MUST(give("library"));
+    assert_int_equal(gathered(), 1);
+    expect_whole();
+}
+
+static void no_more_keys_are_given_than_are_tried(void **state)
+{
+    (void)state;
+    char name[16];
+    for (int i = 0; i < PROFILE_GIVEN_KEYS_MAX; i++) {
+        (void)snprintf(name, sizeof(name), "key-%d", i);
+        MUST(give(name));
+    }
+    desk_expect(give("another"), B_E_TOO_LARGE);
+    MUST(service_given_forget(&desk.sv, "key-3", &desk_err));
+    MUST(give("another"));
+    assert_int_equal(gathered(), PROFILE_GIVEN_KEYS_MAX);
+}
+
 #define AT_DESK(f) cmocka_unit_test_setup_teardown(f, open_desk, close_desk)
 
 int main(void)
@@ -539,6 +600,8 @@ int main(void)
         AT_DESK(a_tap_takes_over_who_is_on_a_list_and_once),
         AT_DESK(figures_follow_the_badges),
         AT_DESK(a_badge_with_a_compromised_key_is_forbidden),
+        AT_DESK(given_keys_have_names_and_can_be_forgotten),
+        AT_DESK(no_more_keys_are_given_than_are_tried),
     };
     return cmocka_run_group_tests_name("fleet", tests, desk_make_place, desk_drop_place);
 }

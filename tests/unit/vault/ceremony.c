@@ -13,6 +13,7 @@
 #include "custody/words.h"
 #include "fake_keyring.h"
 #include "vault/ceremony.h"
+#include "vault/given.h"
 #include "vault/identity.h"
 #include "vault/quorum.h"
 
@@ -746,6 +747,173 @@ static void what_is_exported_is_imported_again(void **state)
     assert_memory_equal(wrapped, given, sizeof(given));
 }
 
+/* --- keys of other systems ---------------------------------------------------------------------
+ */
+
+static uint8_t given[VAULT_GIVEN];
+static char given_method[16];
+
+static enum b_code give_key(const char *name, enum df_key_type type, const char *from,
+                            const char *value)
+{
+    struct b_wr w;
+    uint8_t bytes[3];
+    struct b_wr v = b_wr_from(bytes, sizeof(bytes));
+    assert_true(b_unhex(&v, value));
+    struct wire_out o = begin(&w, VAULT_MSG_GIVE_KEY);
+    wire_put_string(&o, name);
+    wire_put_u8(&o, (uint8_t)type);
+    wire_put_bytes(&o, bytes, v.len);
+    wire_put_bytes(&o, from, strlen(from));
+    enum b_code r = send_message(&w);
+    if (r != B_OK)
+        return r;
+    struct wire_in in = answer_of(VAULT_MSG_GIVE_KEY);
+    struct b_rd a = wire_get_bytes(&in);
+    wire_get_string(&in, given_method, sizeof(given_method));
+    struct b_rd b = wire_get_bytes(&in);
+    assert_true(wire_in_end(&in) && a.left == sizeof(given) && b.left == 3);
+    b_rd_bytes(&a, given, sizeof(given));
+    b_rd_bytes(&b, kcv, sizeof(kcv));
+    return B_OK;
+}
+
+/* What those that are wrapped open to, in one job. */
+static enum b_code open_given(const uint8_t *wrapped_keys, size_t n, struct profile_job *job)
+{
+    struct b_err e;
+    *job = (struct profile_job){.goal = PROFILE_GOAL_SCAN};
+    return vaultd_given_open(&d, b_rd_from(wrapped_keys, n), job, &e);
+}
+
+/* Two components of a key in hexadecimal, with check values as import_part takes them. */
+static void give_parts_of(const char *hex, enum crypto_cipher cipher)
+{
+    static const uint8_t zeros[16];
+    uint8_t key[24], part[2][24];
+    struct b_wr k = b_wr_from(key, sizeof(key));
+    assert_true(b_unhex(&k, hex));
+    for (size_t i = 0; i < k.len; i++) {
+        part[0][i] = (uint8_t)(29 * i + 3);
+        part[1][i] = part[0][i] ^ key[i];
+    }
+    for (size_t i = 0; i < 2; i++) {
+        struct b_wr w;
+        struct crypto_key c;
+        uint8_t whole[24], value[16];
+        memcpy(whole, part[i], k.len);
+        if (k.len == 8)
+            memcpy(whole + 8, part[i], 8);
+        crypto_key_init(&c, cipher, whole);
+        crypto_encrypt_block(&c, zeros, value);
+        crypto_key_drop(&c);
+        struct wire_out o = begin(&w, VAULT_MSG_IMPORT_PART);
+        wire_put_bytes(&o, part[i], k.len);
+        wire_put_bytes(&o, value, 3);
+        assert_int_equal(send_message(&w), B_OK);
+    }
+}
+
+/* TR-31:2018 A.7.4's and A.7.3.2's key (its check value by openssl), and DES's of FIPS 81. */
+static const char tdea_block[] =
+    "B0080P0TE00E000094B420079CC80BA3461F86FE26EFC4A3B8E4FA4C5F5341176EE"
+    "D7B727B8A248E";
+static const char tdea_kbpk[] = "DD7515F2BFC17F85CE48F3CA25CB21F6";
+static const char tr31_key[] = "3F419E1CB7079442AA37474C2EFBF8B8";
+
+static void assert_given(const char *hex)
+{
+    static struct profile_job job;
+    uint8_t key[DF_KEY_BYTES_MAX] = {0};
+    struct b_wr k = b_wr_from(key, sizeof(key));
+    assert_true(b_unhex(&k, hex));
+    assert_int_equal(open_given(given, sizeof(given), &job), B_OK);
+    assert_int_equal(job.given_count, 1);
+    assert_memory_equal(job.given[0].bytes, key, sizeof(key));
+}
+
+static void keys_of_other_systems_are_given_by_components_or_a_block(void **state)
+{
+    (void)state;
+    hold();
+    give_parts_of(tr31_key, CRYPTO_AES128);
+    assert_int_equal(give_key("library", DF_KEY_AES, "", "08793E"), B_OK);
+    assert_given(tr31_key);
+    assert_string_equal(given_method, "CMAC-0");
+    give_kbpk();
+    assert_int_equal(give_key("library", DF_KEY_AES, block, ""), B_OK);
+    assert_given(tr31_key);
+    give_parts_of(tdea_kbpk, CRYPTO_TDEA2);
+    assert_int_equal(give_key("canteen", DF_KEY_2K3DES, tdea_block, "57C409"), B_OK);
+    assert_given(tr31_key);
+    assert_string_equal(given_method, "ECB-0");
+    give_parts_of("0123456789ABCDEF", CRYPTO_TDEA2);
+    assert_int_equal(give_key("old", DF_KEY_2K3DES, "", "D5D44F"), B_OK);
+    assert_given("0123456789ABCDEF0123456789ABCDEF");
+    give_parts_of("0123456789ABCDEF23456789ABCDEF01456789ABCDEF0123", CRYPTO_TDEA3);
+    assert_int_equal(give_key("older", DF_KEY_3K3DES, "", ""), B_OK);
+    assert_given("0123456789ABCDEF23456789ABCDEF01456789ABCDEF0123");
+}
+
+static void a_given_key_is_what_it_is_said_to_be(void **state)
+{
+    (void)state;
+    const uint8_t part[16] = {1, 2, 3};
+    assert_int_equal(give_key("library", DF_KEY_AES, "", ""), B_E_CEREMONY_NONE);
+    hold();
+    assert_int_equal(give_part(part, 16), B_OK);
+    assert_int_equal(give_key("library", DF_KEY_AES, "", ""), B_E_SHARE_FEW);
+    give_parts_of(tr31_key, CRYPTO_AES128);
+    assert_int_equal(give_key("library", DF_KEY_AES, "", "010203"), B_E_KCV_DIFFERS);
+    give_parts_of(tr31_key, CRYPTO_AES128);
+    assert_int_equal(give_key("library", DF_KEY_3K3DES, "", ""), B_E_KEY_LENGTH);
+    give_kbpk();
+    assert_int_equal(give_key("library", DF_KEY_2K3DES, block, ""), B_E_KEY_LENGTH); /* AES */
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(give_part(part, 16), B_OK); /* twice the same is a key of zeros */
+    assert_int_equal(give_key("library", DF_KEY_AES, "", ""), B_E_KEY_TOO_WEAK);
+}
+
+static void a_given_key_that_was_altered_opens_nothing(void **state)
+{
+    (void)state;
+    static struct profile_job job;
+    uint8_t many[(PROFILE_GIVEN_KEYS_MAX + 1) * VAULT_GIVEN];
+    hold();
+    give_parts_of(tr31_key, CRYPTO_AES128);
+    assert_int_equal(give_key("library", DF_KEY_AES, "", ""), B_OK);
+    for (size_t bit = 0; bit < 8 * sizeof(given); bit++) {
+        given[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_int_equal(open_given(given, sizeof(given), &job), B_E_GIVEN_KEY);
+        given[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    for (size_t n = 1; n < sizeof(given); n++)
+        assert_int_equal(open_given(given, n, &job), B_E_GIVEN_KEY);
+    for (size_t i = 0; i < PROFILE_GIVEN_KEYS_MAX + 1; i++)
+        memcpy(many + i * VAULT_GIVEN, given, VAULT_GIVEN);
+    assert_int_equal(open_given(many, sizeof(many) - VAULT_GIVEN, &job), B_OK);
+    assert_int_equal(job.given_count, PROFILE_GIVEN_KEYS_MAX);
+    assert_int_equal(open_given(many, sizeof(many), &job), B_E_TOO_LARGE);
+}
+
+static void with_a_roster_the_key_is_given_that_was_approved(void **state)
+{
+    (void)state;
+    hold_to_the_end();
+    found_roster();
+    assert_int_equal(approve("give library"), B_OK);
+    assert_int_equal(resume(2), B_OK);
+    assert_int_equal(give(shares[0]), B_OK);
+    assert_int_equal(give(shares[1]), B_OK);
+    give_parts_of(tr31_key, CRYPTO_AES128);
+    assert_int_equal(give_key("canteen", DF_KEY_AES, "", ""), B_E_QUORUM);
+    assert_int_equal(import(KEY_ROLE_AUTH, "", block_kcv), B_E_QUORUM);
+    assert_int_equal(make(KEY_ROLE_AUTH, 2), B_E_QUORUM);
+    assert_int_equal(bring(KEY_ROLE_AUTH, 1, true), B_E_QUORUM);
+    assert_int_equal(give_key("library", DF_KEY_AES, "", ""), B_OK);
+    assert_given(tr31_key);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -771,6 +939,10 @@ int main(void)
         T(components_are_several_and_of_one_length),
         T(with_a_roster_an_import_is_of_the_key_that_was_approved),
         T(what_is_exported_is_imported_again),
+        T(keys_of_other_systems_are_given_by_components_or_a_block),
+        T(a_given_key_is_what_it_is_said_to_be),
+        T(a_given_key_that_was_altered_opens_nothing),
+        T(with_a_roster_the_key_is_given_that_was_approved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

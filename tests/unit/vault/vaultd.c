@@ -125,6 +125,7 @@ static enum b_code open_session(enum profile_goal goal, uint8_t given, uint32_t 
     size_t mark = wire_open_bytes(o);
     profile_job_encode(&job, &q.w);
     wire_close_bytes(o, mark);
+    wire_put_bytes(o, NULL, 0);
     enum b_code r = finish(&q);
     if (r == B_OK) {
         struct wire_in in =
