@@ -13,10 +13,11 @@ tessere() {
     "$TESSERE" --home "$home" --wait 5 "$@" </dev/null
 }
 
+# A first start makes signing keys, which takes a busy machine long.
 start_server() {
     "$TESSERED" --home "$home" >"$work/server.log" 2>&1 &
     server_pid=$!
-    for ((i = 0; i < 100; i++)); do
+    for ((i = 0; i < 600; i++)); do
         grep -q ready "$work/server.log" && return 0
         kill -0 "$server_pid" 2>/dev/null || break
         sleep 0.1
@@ -37,8 +38,9 @@ start_agent() { # STATE
     "$TESSERE_AGENT" --state "$work/$1" --json --ask-pin run <>"$work/keyboard" >"$work/agent.out" 2>"$work/agent.log" &
     agent_pid=$!
     exec 7>"$work/keyboard"
-    for ((i = 0; i < 100; i++)); do
+    for ((i = 0; i < 600; i++)); do
         grep -q ready "$work/agent.log" && return 0
+        kill -0 "$agent_pid" 2>/dev/null || break
         sleep 0.1
     done
     cat "$work/agent.log"

@@ -20,7 +20,7 @@ start() {
     rm -f "$work/log"
     "$TESSERED" --home "$home" 2>"$work/log" &
     server=$!
-    for ((i = 0; i < 100; i++)); do
+    for ((i = 0; i < 600; i++)); do
         grep -q ready "$work/log" && return 0
         kill -0 "$server" 2>/dev/null || break
         sleep 0.1

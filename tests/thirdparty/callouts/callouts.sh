@@ -144,11 +144,11 @@ expired() {
 }
 check "a code is worth nothing after a minute" expired
 
-too_often() {
-    local i
-    for ((i = 0; i < 15; i++)); do ask password '{"user":"whoever","password":"22222222"}' >"$work/answer"; done
+too_often() { # on one connection, which is quick on a busy machine too
+    curl -sS -m 10 --cacert "$home/pki/ca.pem" -u "vpn:$secret" -H 'Content-Type: application/json' -w '\n%{http_code}\n' \
+        -d '{"user":"whoever","password":"22222222"}' -K <(yes "url = \"$url/callout/password\"" | head -30) >"$work/answer"
     cat "$work/answer"
-    grep -q '^429' "$work/answer" && journal_says too-often && says "$no" password '{"user":"other","password":"22222222"}'
+    tail -1 "$work/answer" | grep -qx 429 && journal_says too-often && says "$no" password '{"user":"other","password":"22222222"}'
 }
 check "who tries one name often is slowed down, for a name that is nobody's too" too_often
 
