@@ -93,6 +93,10 @@ struct profile_layout {
     enum df_key_type type;
     uint8_t key_count; /* 0: not known */
     uint8_t proof_key; /* the slot that proves that the badge is one of theirs */
+    /* The slot whose key is as it is given, in all badges, and to which a card tells its own UID
+     * that shows a random one. */
+    bool has_uid_key;
+    uint8_t uid_key;
     char diversification[PROFILE_ID_MAX];
     char card_diversification[PROFILE_ID_MAX];
     uint8_t system[CRYPTO_SYSTEM_MAX]; /* their system identifier */
