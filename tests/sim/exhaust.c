@@ -47,8 +47,7 @@ static const struct {
     {false, "uid-aid-system", "", "owned, from 3DES", 1},
     {false, "uid-aid-system", "", "owned, from DES", 2},
     {false, "uid-aid-system", "", "owned, from derived keys", 3},
-    {false, "serial", "", "owned, serial, from random UIDs", SIM_HIDDEN},
-    {false, "serial", "", "owned, serial, from random UIDs and derived keys", SIM_HIDDEN_DERIVED},
+    {false, "serial", "", "owned, serial, from random UIDs", SIM_HIDDEN_DERIVED},
     {true, "serial", "", "guest, serial, from random UIDs", SIM_HIDDEN},
 };
 
