@@ -162,7 +162,7 @@ static void walk_plan(struct b_walk *k, struct profile_plan *p)
 
 static void walk_job(struct b_walk *k, struct profile_job *j)
 {
-    B_WALK(k, j->goal, PROFILE_GOAL_TAKEOVER);
+    B_WALK(k, j->goal, PROFILE_GOAL_UID);
     walk_profile(k, &j->profile);
     for (size_t i = 0; i < KEY_ROLE_COUNT; i++) {
         struct profile_generations *g = &j->generations[i];

@@ -526,6 +526,12 @@ static enum profile_want ask_version(struct profile_run *run)
     return ask(run);
 }
 
+/* Nothing more is asked of the card. */
+static bool has_uid_alone(const struct profile_run *run)
+{
+    return run->job->goal == PROFILE_GOAL_UID && run->state.uid_len != 0;
+}
+
 enum profile_want inspect_next(struct profile_run *run)
 {
     static enum profile_want (*const questions[])(struct profile_run *) = {
@@ -561,12 +567,13 @@ enum profile_want inspect_next(struct profile_run *run)
         [INSPECT_CONTENT] = on_content,
         [INSPECT_OTHER_KEYS] = on_other_keys,
     };
-    while (run->at != INSPECT_END) {
+    while (run->at != INSPECT_END && !has_uid_alone(run)) {
         enum profile_want want = questions[run->at](run);
         if (want != PROFILE_DONE)
             return want;
     }
-    plan_make(run);
+    if (run->job->goal != PROFILE_GOAL_UID)
+        plan_make(run);
     /* Told in two events: what is there, then what will be done. */
     run->phase = RUN_REPORT;
     return PROFILE_INSPECTED;

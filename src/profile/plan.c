@@ -375,10 +375,6 @@ static void check_takeover(struct profile_run *run)
                          ? s->old.is_proven
                          : is_of_others(&s->card_key) || (s->has_app && is_of_others(&s->slots[0]));
     bool must_open = l != NULL && l->deletes;
-    if (s->uid_len == 0)
-        block(run, B_E_CARD_FOREIGN,
-              "it shows a random UID, and no key that was given tells its own: see uid-key in "
-              "tessere-fleet(5)");
     if (l != NULL && !is_theirs && (must_open || !has_own_keys(run)))
         block(run, B_E_CARD_FOREIGN, "no key that was given opens the application of its layout");
     if (l == NULL && !is_theirs && !has_own_keys(run))

@@ -331,15 +331,6 @@ enum b_code service_fleet_shown(struct service *sv, const struct channel_card *s
 /* --- a card that hides its UID ------------------------------------------------------------------
  */
 
-static enum b_code look_alone(void *ctx, struct service_work *w, bool is_approved,
-                              struct b_err *err)
-{
-    (void)ctx;
-    (void)w;
-    (void)is_approved;
-    return b_err_set(err, B_E_CANCELLED, 0, "the card was asked for its UID alone");
-}
-
 enum b_code service_fleet_uid(struct service *sv, struct channel *ch, struct service_work *w,
                               uint8_t ret[static 7], struct b_err *err)
 {
@@ -350,11 +341,13 @@ enum b_code service_fleet_uid(struct service *sv, struct channel *ch, struct ser
     if (!taps_hidden(sv))
         return b_err_set(err, B_E_RANDOM_UID, 0, "and the profile %s makes keys of the UID",
                          sv->profile.id);
-    enum b_code r = service_relay(sv, ch, w, NULL, look_alone, NULL, err);
-    if (w->state.uid_len != 7)
-        return r;
-    memcpy(ret, w->state.uid, 7);
-    return B_OK;
+    enum profile_goal goal = w->job.goal;
+    w->job.goal = PROFILE_GOAL_UID;
+    enum b_code r = service_relay(sv, ch, w, NULL, NULL, NULL, err);
+    w->job.goal = goal;
+    if (r == B_OK)
+        memcpy(ret, w->state.uid, 7);
+    return r;
 }
 
 /* --- figures -----------------------------------------------------------------------------------

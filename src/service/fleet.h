@@ -42,8 +42,8 @@ B_NODISCARD enum b_code service_fleet_shown(struct service *sv, const struct cha
                                             struct b_err *err);
 
 /* The UID of the card that a takeover is for: the one that it shows, or what it tells to a key of
- * theirs, or ours, for which it is looked at and nothing is changed. B_E_RANDOM_UID where the
- * profile makes keys of it. */
+ * theirs, or ours, before the work on it begins. B_E_RANDOM_UID where the profile makes keys of it,
+ * B_E_CARD_FOREIGN where no key tells it. */
 B_NODISCARD enum b_code service_fleet_uid(struct service *sv, struct channel *ch,
                                           struct service_work *w, uint8_t ret[static 7],
                                           struct b_err *err);

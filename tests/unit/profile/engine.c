@@ -603,8 +603,12 @@ static void a_card_that_hides_its_uid_tells_it_to_a_key_of_theirs(void **state)
         assert_memory_equal(s->uid, d->picc.mem.personality.uid, 7);
         assert_int_equal(s->old.kind, PROFILE_KEY_DERIVED);
         assert_int_equal(s->card_key.kind, PROFILE_KEY_DERIVED);
+        unsigned apdus = d->apdus;
+        good(d, PROFILE_GOAL_UID);
+        assert_true(profile_run_state(d->run)->uid_len == 7 && d->apdus < apdus / 2);
         good(d, PROFILE_GOAL_TAKEOVER);
         good(d, PROFILE_GOAL_TAP);
+        good(d, PROFILE_GOAL_UID); /* ours by now */
         desk_drop(d);
     }
 }
@@ -617,8 +621,9 @@ static void without_such_a_key_it_is_left_as_it_is(void **state)
     struct desk *d = desk_new(DF_EV2, false, "serial");
     desk_make_foreign(d, &hidden);
     d->job.fleet.layouts[0].has_uid_key = false;
-    refused(d, PROFILE_GOAL_TAKEOVER, B_E_CARD_FOREIGN);
+    refused(d, PROFILE_GOAL_UID, B_E_CARD_FOREIGN);
     assert_non_null(strstr(d->err.msg, "uid-key"));
+    refused(d, PROFILE_GOAL_TAKEOVER, B_E_CARD_FOREIGN);
     desk_drop(d);
     d = desk_new(DF_EV2, false, "uid-aid-system"); /* it could never be tapped */
     desk_make_foreign(d, &hidden);
