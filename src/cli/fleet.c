@@ -93,9 +93,9 @@ enum b_code cli_fleet_check(struct cli *c, struct b_err *err)
         if (l->has_uid_key)
             cli_say(c, CLI_PLAIN, _("  a card that shows a random UID tells its own to key %u\n"),
                     l->uid_key);
-        json_t *item = json_pack("{s:s, s:s, s:i, s:b, s:b}", "id", l->id, "application", aid,
-                                 "proof_key", (int)l->proof_key, "shared", (int)is_shared,
-                                 "deleted", (int)l->deletes);
+        json_t *item =
+            json_pack("{s:s, s:s, s:i, s:b, s:b}", "id", l->id, "application", aid, "proof_key",
+                      (int)l->proof_key, "shared", (int)is_shared, "deleted", (int)l->deletes);
         if (l->has_uid_key)
             (void)json_object_set_new(item, "uid_key", json_integer(l->uid_key));
         (void)json_array_append_new(list, item);

@@ -13,7 +13,7 @@
 #include "base/base.h"
 
 enum {
-    VAULT_PROTOCOL = 9,
+    VAULT_PROTOCOL = 10,
     VAULT_WORKERS_MAX = 16,
     VAULT_MESSAGE_MAX = 16384,
     VAULT_STRING_MAX = 1024,
