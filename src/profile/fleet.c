@@ -79,8 +79,8 @@ static bool take_diversification(const char *word, char ret[static PROFILE_ID_MA
     return p != NULL && !crypto_div_uses_serial(p);
 }
 
-/* A key is told of a card that hides its UID before any can be made of that: what all badges share.
- * The one that proves is, where they share it, and then it need not be named. */
+/* A card that hides its UID tells it before any key can be made of it: to one that all badges
+ * share. Where they share the one that proves, it need not be named. */
 static enum b_code take_uid_key(const struct profile_schema *from, const struct raw_layout *raw,
                                 unsigned i, struct profile_layout *l)
 {
@@ -92,10 +92,8 @@ static enum b_code take_uid_key(const struct profile_schema *from, const struct 
     if (l->uid_key >= (l->key_count > 0 ? l->key_count : PROFILE_KEYS_MAX))
         return wrong(from, i, "uid-key", "the application has no key of this number");
     if (l->uid_key == l->proof_key && !is_shared)
-        return wrong(
-            from, i, "uid-key",
-            "the key that proves is of each badge's own: a card that hides its UID is asked "
-            "for it with one that all share");
+        return wrong(from, i, "uid-key",
+                     "a key that all badges share: the one that proves is of each badge's own");
     return B_OK;
 }
 

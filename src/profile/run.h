@@ -11,8 +11,7 @@
  *   PROFILE_DONE       finished; PROFILE_FAILED: profile_run_error
  *
  * A scan ends after PLANNED notes, a UID after INSPECTED; a tap never plans: TX… then DONE with
- * profile_run_tap. After a
- * tear, a new run on the same card converges from whatever is there.
+ * profile_run_tap. After a tear, a new run on the same card converges from whatever is there.
  */
 #ifndef TESSERE_PROFILE_RUN_H
 #define TESSERE_PROFILE_RUN_H

@@ -96,7 +96,7 @@ static void what_is_wrong_is_named_by_line_and_field(void **state)
         {"layouts:\n" LAYOUT("a", "F585C0", "diversification: shared, uid-key: 14"),
          "layouts[1].uid-key: the application has no key"},
         {"layouts:\n" LAYOUT("a", "F585C0", "diversification: uid, uid-key: 1"),
-         "layouts[1].uid-key: the key that proves is of each badge's own"},
+         "layouts[1].uid-key: a key that all badges share"},
         {"layouts:\n" LAYOUT("a", "F585C0", "diversification: uid, uid-key: all"), "f.yaml:2: "},
         {"layouts:\n" LAYOUT("a", "F585C0", "diversification: uid")
              LAYOUT("b", "f585c0", "diversification: shared"),
