@@ -65,36 +65,38 @@ static bool may_be_of_others(const struct agent_outcome *o)
     return false;
 }
 
-/* The server may be at work on as many cards as it takes at a time, or at another reader of this
- * station: this card lies there. */
-static enum b_code begin_takeover(struct remote *r, const struct channel *ch, json_t **ret,
-                                  struct b_err *err)
+static enum b_code try_takeover(struct remote *r, struct channel *ch, const struct agent_say *say,
+                                struct b_err *err)
 {
-    enum { TRIES = 5 };
-    enum b_code code = B_E_VAULT_BUSY;
-    for (int n = 0; n < TRIES && (code == B_E_VAULT_BUSY || code == B_E_ORDER_WAITS); n++) {
-        if (n > 0)
-            (void)usleep(remote_pause_ms(1) * 1000);
-        code = present(r, ch, "/v1/station/takeover", ret, err);
-    }
+    json_t *event = NULL;
+    enum b_code code = present(r, ch, "/v1/station/takeover", &event, err);
+    if (code == B_OK && say != NULL)
+        say->say(say->ctx, remote_text(event, "sentence"));
+    if (code == B_OK)
+        code = carry_out(r, ch, &event, err);
+    json_decref(event);
     return code;
 }
 
 bool agent_takeover(struct remote *r, struct channel *ch, const struct agent_say *say,
                     struct agent_outcome *io)
 {
-    json_t *event = NULL;
+    enum { TRIES = 5 };
+    enum b_code code = B_E_VAULT_BUSY;
     struct b_err err;
     if (!may_be_of_others(io))
         return false;
-    enum b_code code = begin_takeover(r, ch, &event, &err);
+    /* The server may be at work on as many cards as it takes at a time, or at another reader of
+     * this station, or on this badge elsewhere: this card lies there. */
+    for (int n = 0; n < TRIES && (code == B_E_VAULT_BUSY || code == B_E_ORDER_WAITS); n++) {
+        if (n > 0)
+            (void)usleep(remote_pause_ms(1) * 1000);
+        code = try_takeover(r, ch, say, &err);
+    }
+    /* Not one that is taken over, as a card that hides its UID says only when it is looked at: what
+     * was said of the tap stands. */
     if (code == B_E_NOT_FOUND)
-        return false; /* not one that is taken over: what was said of the tap stands */
-    if (code == B_OK && say != NULL)
-        say->say(say->ctx, remote_text(event, "sentence"));
-    if (code == B_OK)
-        code = carry_out(r, ch, &event, &err);
-    json_decref(event);
+        return false;
     if (code == B_OK)
         return true;
     const char *sentence = remote_sentence(r);

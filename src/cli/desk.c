@@ -179,7 +179,7 @@ static enum b_code on_reader(struct cli *c, struct remote *server,
                              struct b_err *err)
 {
     enum { TRIES = 20 };
-    const struct service_watch watch = {approve, progress, c};
+    const struct service_watch watch = {.approve = approve, .progress = progress, .ctx = c};
     struct channel *ch = NULL;
     enum b_code r = B_OK;
     for (int tries = 0; r == B_OK && tries < TRIES; tries++) {

@@ -93,10 +93,15 @@ enum b_code cli_fleet_check(struct cli *c, struct b_err *err)
                     ? _("%s: application %s, proved by key %u, which all badges share\n")
                     : _("%s: application %s, proved by key %u, which each badge has its own of\n"),
                 l->id, aid, l->proof_key);
-        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:b, s:b}", "id", l->id,
-                                                    "application", aid, "proof_key",
-                                                    (int)l->proof_key, "shared", (int)is_shared,
-                                                    "deleted", (int)l->deletes));
+        if (l->has_uid_key)
+            cli_say(c, CLI_PLAIN, _("  a card that shows a random UID tells its own to key %u\n"),
+                    l->uid_key);
+        json_t *item =
+            json_pack("{s:s, s:s, s:i, s:b, s:b}", "id", l->id, "application", aid, "proof_key",
+                      (int)l->proof_key, "shared", (int)is_shared, "deleted", (int)l->deletes);
+        if (l->has_uid_key)
+            (void)json_object_set_new(item, "uid_key", json_integer(l->uid_key));
+        (void)json_array_append_new(list, item);
     }
     if (c->out != NULL)
         (void)json_object_set(c->out, "layouts", list);

@@ -188,10 +188,8 @@ enum b_code http_station_takeover(struct http_call *c, struct b_err *err)
     struct channel_card card = {.uid_len = 0};
     char name[SERVICE_DESK_NAME];
     enum b_code r = read_card(c, &card, err);
-    if (r == B_OK && card.uid_len != 7)
-        r = b_err_set(err, B_E_NOT_FOUND, 0, "no list can name a card by this");
     if (r == B_OK)
-        r = service_fleet_wanted(&c->service, card.uid, err);
+        r = service_fleet_shown(&c->service, &card, err);
     if (r == B_OK)
         r = service_desk_open(c->server->desk, &c->service, 0, &order, c->station.id, &card, name,
                               err);

@@ -63,6 +63,8 @@ static void walk_layout(struct b_walk *k, struct profile_layout *l)
     B_WALK(k, l->type, DF_KEY_AES);
     B_WALK(k, l->key_count, PROFILE_KEYS_MAX);
     B_WALK(k, l->proof_key, PROFILE_KEYS_MAX - 1);
+    B_WALK(k, l->has_uid_key, 1);
+    B_WALK(k, l->uid_key, PROFILE_KEYS_MAX - 1);
     b_walk_text(k, l->diversification, sizeof(l->diversification));
     b_walk_text(k, l->card_diversification, sizeof(l->card_diversification));
     B_WALK(k, l->system_len, CRYPTO_SYSTEM_MAX);
@@ -160,7 +162,7 @@ static void walk_plan(struct b_walk *k, struct profile_plan *p)
 
 static void walk_job(struct b_walk *k, struct profile_job *j)
 {
-    B_WALK(k, j->goal, PROFILE_GOAL_TAKEOVER);
+    B_WALK(k, j->goal, PROFILE_GOAL_UID);
     walk_profile(k, &j->profile);
     for (size_t i = 0; i < KEY_ROLE_COUNT; i++) {
         struct profile_generations *g = &j->generations[i];

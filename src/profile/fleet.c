@@ -18,6 +18,7 @@ struct raw_layout {
     char *id, *application, *diversification, *card_diversification, *system;
     int type;
     uint8_t proof_key;
+    uint8_t *uid_key; /* NULL: not there */
     uint8_t keys;
     int after;
 };
@@ -40,6 +41,7 @@ static const cyaml_schema_field_t layout_fields[] = {
     WORD("crypto", NEEDED, struct raw_layout, type, types),
     CYAML_FIELD_UINT("keys", MAY, struct raw_layout, keys),
     CYAML_FIELD_UINT("proof-key", NEEDED, struct raw_layout, proof_key),
+    CYAML_FIELD_UINT_PTR("uid-key", CYAML_FLAG_POINTER | MAY, struct raw_layout, uid_key),
     TEXT("diversification", NEEDED, struct raw_layout, diversification, PROFILE_ID_MAX - 1),
     TEXT("card-diversification", MAY, struct raw_layout, card_diversification, PROFILE_ID_MAX - 1),
     TEXT("system", MAY, struct raw_layout, system, TEXT_MAX),
@@ -77,6 +79,24 @@ static bool take_diversification(const char *word, char ret[static PROFILE_ID_MA
     return p != NULL && !crypto_div_uses_serial(p);
 }
 
+/* A card that hides its UID tells it before any key can be made of it: to one that all badges
+ * share. Where they share the one that proves, it need not be named. */
+static enum b_code take_uid_key(const struct profile_schema *from, const struct raw_layout *raw,
+                                unsigned i, struct profile_layout *l)
+{
+    bool is_shared = l->diversification[0] == '\0';
+    l->has_uid_key = raw->uid_key != NULL || is_shared;
+    if (!l->has_uid_key)
+        return B_OK;
+    l->uid_key = raw->uid_key != NULL ? *raw->uid_key : l->proof_key;
+    if (l->uid_key >= (l->key_count > 0 ? l->key_count : PROFILE_KEYS_MAX))
+        return wrong(from, i, "uid-key", "the application has no key of this number");
+    if (l->uid_key == l->proof_key && !is_shared)
+        return wrong(from, i, "uid-key",
+                     "a key that all badges share: the one that proves is of each badge's own");
+    return B_OK;
+}
+
 static enum b_code take_layout(const struct profile_schema *from, const struct raw_layout *raw,
                                unsigned i, struct profile_layout *l)
 {
@@ -105,7 +125,7 @@ static enum b_code take_layout(const struct profile_schema *from, const struct r
     if (raw->system != NULL && !b_unhex(&system, raw->system))
         return wrong(from, i, "system", "up to 16 bytes in hexadecimal, in quotes");
     l->system_len = (uint8_t)system.len;
-    return B_OK;
+    return take_uid_key(from, raw, i, l);
 }
 
 /* A card that has the application would be of both. */

@@ -79,6 +79,7 @@ static enum profile_want on_signature(struct profile_run *run)
             (void)strncpy(s->product, product != NULL ? product : "", sizeof(s->product) - 1);
         }
         go_to(run, crypto_div_uses_serial(run->diversification) ? INSPECT_SERIAL_SELECT
+                   : s->uid_len == 0                            ? INSPECT_HIDDEN
                                                                 : INSPECT_CARD_SETTINGS);
         return PROFILE_DONE;
     }
@@ -94,7 +95,7 @@ static enum profile_want on_serial(struct profile_run *run)
             df_req_select(&run->request, run->job->profile.aid);
             return ask(run);
         }
-        go_to(run, run->is_good && f != NULL ? INSPECT_SERIAL_READ : INSPECT_CARD_AGAIN);
+        go_to(run, run->is_good && f != NULL ? INSPECT_SERIAL_READ : INSPECT_HIDDEN);
         return PROFILE_DONE;
     }
     b_check(f != NULL); /* nothing else leads here */
@@ -110,8 +111,49 @@ static enum profile_want on_serial(struct profile_run *run)
             n--;
         run->state.serial_len = (uint8_t)n;
     }
+    go_to(run, INSPECT_HIDDEN);
+    return PROFILE_DONE;
+}
+
+/* The next layout with a key that all badges share, for a card that hides its UID: that comes
+ * first, as other keys are made of it. */
+static enum profile_want on_hidden(struct profile_run *run)
+{
+    const struct profile_fleet *f = &run->job->fleet;
+    if (run->is_asked && run->is_good) {
+        go_to(run, INSPECT_HIDDEN_VERSION);
+        return PROFILE_DONE;
+    }
+    run->hidden_layout = (uint8_t)(run->hidden_layout + (run->is_asked ? 1 : 0));
+    for (; run->state.uid_len == 0 && run->hidden_layout < f->count; run->hidden_layout++) {
+        if (!f->layouts[run->hidden_layout].has_uid_key)
+            continue;
+        df_req_select(&run->request, f->layouts[run->hidden_layout].aid);
+        return ask(run);
+    }
     go_to(run, INSPECT_CARD_AGAIN);
     return PROFILE_DONE;
+}
+
+/* In an application of our number the key may be ours by now, as its version says. */
+static enum profile_want on_hidden_key(struct profile_run *run)
+{
+    const struct profile_layout *l = &run->job->fleet.layouts[run->hidden_layout];
+    if (run->at == INSPECT_HIDDEN_VERSION && !run->is_asked) {
+        df_req_get_key_version(&run->request, l->uid_key);
+        return ask(run);
+    }
+    if (run->at == INSPECT_HIDDEN_VERSION) {
+        struct b_rd r = df_pcd_answer(&run->pcd);
+        run->hidden = (struct profile_slot){.type = l->type};
+        run->hidden.version = run->is_good ? b_rd_u8(&r) : 0;
+        go_to(run, INSPECT_HIDDEN_KEY);
+    }
+    enum profile_want want =
+        run_find_key(run, l->aid, l->uid_key, &run->hidden, &run->given_of_hidden);
+    if (want == PROFILE_DONE)
+        go_to(run, INSPECT_HIDDEN_UID);
+    return want;
 }
 
 static enum profile_want on_card_settings(struct profile_run *run)
@@ -166,10 +208,15 @@ static enum profile_want on_card_key(struct profile_run *run)
     return want;
 }
 
+/* A card tells its own UID to whoever has one of its keys. */
 static enum profile_want on_uid(struct profile_run *run)
 {
     struct profile_state *s = &run->state;
-    if (!run->is_asked && s->uid_len == 0 && s->card_key.is_proven) {
+    bool is_hidden = run->at == INSPECT_HIDDEN_UID, is_app = run->at == INSPECT_APP_UID;
+    const struct profile_slot *key = is_hidden ? &run->hidden
+                                     : is_app  ? &s->slots[0]
+                                               : &s->card_key;
+    if (!run->is_asked && s->uid_len == 0 && key->is_proven) {
         df_req_get_card_uid(&run->request);
         return ask(run);
     }
@@ -177,7 +224,8 @@ static enum profile_want on_uid(struct profile_run *run)
         memcpy(s->uid, df_pcd_answer(&run->pcd).p, 7);
         s->uid_len = 7;
     }
-    go_to(run, INSPECT_APPS);
+    run->hidden_layout = (uint8_t)(run->hidden_layout + (is_hidden ? 1 : 0));
+    go_to(run, is_hidden ? INSPECT_HIDDEN : is_app ? INSPECT_APP_SETTINGS_AGAIN : INSPECT_APPS);
     return PROFILE_DONE;
 }
 
@@ -336,7 +384,7 @@ static enum profile_want on_app_key(struct profile_run *run)
         want = run_find_key(run, run->job->profile.aid, 0, &run->state.slots[0],
                             &run->given_of_slot[0]);
     if (want == PROFILE_DONE)
-        go_to(run, INSPECT_APP_SETTINGS_AGAIN);
+        go_to(run, INSPECT_APP_UID);
     return want;
 }
 
@@ -478,6 +526,12 @@ static enum profile_want ask_version(struct profile_run *run)
     return ask(run);
 }
 
+/* Nothing more is asked of the card. */
+static bool has_uid_alone(const struct profile_run *run)
+{
+    return run->job->goal == PROFILE_GOAL_UID && run->state.uid_len != 0;
+}
+
 enum profile_want inspect_next(struct profile_run *run)
 {
     static enum profile_want (*const questions[])(struct profile_run *) = {
@@ -486,6 +540,10 @@ enum profile_want inspect_next(struct profile_run *run)
         [INSPECT_SIGNATURE] = on_signature,
         [INSPECT_SERIAL_SELECT] = on_serial,
         [INSPECT_SERIAL_READ] = on_serial,
+        [INSPECT_HIDDEN] = on_hidden,
+        [INSPECT_HIDDEN_VERSION] = on_hidden_key,
+        [INSPECT_HIDDEN_KEY] = on_hidden_key,
+        [INSPECT_HIDDEN_UID] = on_uid,
         [INSPECT_CARD_AGAIN] = on_start,
         [INSPECT_CARD_SETTINGS] = on_card_settings,
         [INSPECT_CARD_VERSION] = on_card_version,
@@ -501,6 +559,7 @@ enum profile_want inspect_next(struct profile_run *run)
         [INSPECT_APP_SETTINGS] = on_app_settings,
         [INSPECT_APP_VERSION] = on_slot_version,
         [INSPECT_APP_KEY] = on_app_key,
+        [INSPECT_APP_UID] = on_uid,
         [INSPECT_APP_SETTINGS_AGAIN] = on_app_settings,
         [INSPECT_SLOT_VERSION] = on_slot_version,
         [INSPECT_FILE_IDS] = on_file_ids,
@@ -508,12 +567,13 @@ enum profile_want inspect_next(struct profile_run *run)
         [INSPECT_CONTENT] = on_content,
         [INSPECT_OTHER_KEYS] = on_other_keys,
     };
-    while (run->at != INSPECT_END) {
+    while (run->at != INSPECT_END && !has_uid_alone(run)) {
         enum profile_want want = questions[run->at](run);
         if (want != PROFILE_DONE)
             return want;
     }
-    plan_make(run);
+    if (run->job->goal != PROFILE_GOAL_UID)
+        plan_make(run);
     /* Told in two events: what is there, then what will be done. */
     run->phase = RUN_REPORT;
     return PROFILE_INSPECTED;

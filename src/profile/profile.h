@@ -93,6 +93,10 @@ struct profile_layout {
     enum df_key_type type;
     uint8_t key_count; /* 0: not known */
     uint8_t proof_key; /* the slot that proves that the badge is one of theirs */
+    /* The slot whose key is as it is given, in all badges, and to which a card tells its own UID
+     * that shows a random one. */
+    bool has_uid_key;
+    uint8_t uid_key;
     char diversification[PROFILE_ID_MAX];
     char card_diversification[PROFILE_ID_MAX];
     uint8_t system[CRYPTO_SYSTEM_MAX]; /* their system identifier */
@@ -223,6 +227,7 @@ enum profile_goal {
     PROFILE_GOAL_TAP,      /* authenticate the auth key, with the fewest exchanges */
     PROFILE_GOAL_REKEY,    /* after a tap: bring the keys of some roles to their target */
     PROFILE_GOAL_TAKEOVER, /* as REACH, on a badge of others that a key of theirs opens */
+    PROFILE_GOAL_UID,      /* the UID of a card that may hide it: as a scan, and ends with it */
 };
 
 struct profile_generations {
@@ -245,9 +250,9 @@ struct profile_job {
     enum df_ev ev_hint;    /* tap, re-key: what the store remembers; 0: try EV2 first */
     uint8_t auth_hint;     /* tap: generation the store remembers; 0: the target */
     bool tries_known_keys; /* scan: also try the list of published default keys */
-    uint8_t given_count;   /* scan, takeover: keys that some party gave */
+    uint8_t given_count;   /* scan, takeover, UID: keys that some party gave */
     struct df_key given[PROFILE_GIVEN_KEYS_MAX];
-    struct profile_fleet fleet; /* scan, takeover: how others encoded the badge */
+    struct profile_fleet fleet; /* scan, takeover, UID: how others encoded the badge */
 };
 void profile_job_encode(const struct profile_job *j, struct b_wr *w);
 B_NODISCARD bool profile_job_decode(struct b_rd *r, struct profile_job *ret);

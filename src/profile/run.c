@@ -243,14 +243,30 @@ static enum profile_want planned_next(struct profile_run *run)
     return is_over ? PROFILE_DONE : apply_next(run);
 }
 
+static enum profile_want report_plan(struct profile_run *run)
+{
+    run->phase = RUN_PLANNED;
+    return PROFILE_PLANNED;
+}
+
+static enum profile_want end_with_uid(struct profile_run *run)
+{
+    if (run->state.uid_len == 0)
+        return run_fail(
+            run, B_E_CARD_FOREIGN,
+            "it shows a random UID, and no key that was given tells its own: see uid-key "
+            "in tessere-fleet(5)");
+    run->phase = RUN_OVER;
+    return PROFILE_DONE;
+}
+
 static enum profile_want next(struct profile_run *run)
 {
     switch (run->phase) {
     case RUN_INSPECT:
         return inspect_next(run);
     case RUN_REPORT:
-        run->phase = RUN_PLANNED;
-        return PROFILE_PLANNED;
+        return run->job->goal == PROFILE_GOAL_UID ? end_with_uid(run) : report_plan(run);
     case RUN_PLANNED:
         return planned_next(run);
     case RUN_APPLY:
@@ -302,7 +318,7 @@ enum profile_want profile_run_start(struct profile_run *run, const struct profil
         return run_fail(run, B_E_PROFILE_RULE, "the profile names no diversification profile");
     static const enum run_phase first[] = {[PROFILE_GOAL_TAP] = RUN_TAP,
                                            [PROFILE_GOAL_REKEY] = RUN_REKEY,
-                                           [PROFILE_GOAL_TAKEOVER] = RUN_INSPECT};
+                                           [PROFILE_GOAL_UID] = RUN_INSPECT};
     run->phase = first[job->goal]; /* what is not there: RUN_INSPECT */
     if (run->phase == RUN_REKEY)
         rekey_start(run);

@@ -10,8 +10,8 @@
  *   PROFILE_AWAIT      the source of keys waits for what it asks of its own peer -> step(none)
  *   PROFILE_DONE       finished; PROFILE_FAILED: profile_run_error
  *
- * A scan ends after PLANNED notes; a tap never plans: TX… then DONE with profile_run_tap. After a
- * tear, a new run on the same card converges from whatever is there.
+ * A scan ends after PLANNED notes, a UID after INSPECTED; a tap never plans: TX… then DONE with
+ * profile_run_tap. After a tear, a new run on the same card converges from whatever is there.
  */
 #ifndef TESSERE_PROFILE_RUN_H
 #define TESSERE_PROFILE_RUN_H

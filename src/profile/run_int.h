@@ -12,6 +12,10 @@ enum inspect_at {
     INSPECT_SIGNATURE,
     INSPECT_SERIAL_SELECT,
     INSPECT_SERIAL_READ,
+    INSPECT_HIDDEN,
+    INSPECT_HIDDEN_VERSION,
+    INSPECT_HIDDEN_KEY,
+    INSPECT_HIDDEN_UID,
     INSPECT_CARD_AGAIN,
     INSPECT_CARD_SETTINGS,
     INSPECT_CARD_VERSION,
@@ -27,6 +31,7 @@ enum inspect_at {
     INSPECT_APP_SETTINGS,
     INSPECT_APP_VERSION,
     INSPECT_APP_KEY,
+    INSPECT_APP_UID,
     INSPECT_APP_SETTINGS_AGAIN,
     INSPECT_SLOT_VERSION,
     INSPECT_FILE_IDS,
@@ -65,6 +70,9 @@ struct profile_run {
     struct profile_slot trial;
     uint8_t trial_given; /* which given or known key the trial uses; see run_given */
     uint8_t given_of_card, given_of_old, given_of_slot[PROFILE_KEYS_MAX];
+    uint8_t hidden_layout; /* from 0, whose key is tried on a card that hides its UID */
+    struct profile_slot hidden;
+    uint8_t given_of_hidden;
     struct profile_state state;
     struct profile_plan plan;
     size_t step;

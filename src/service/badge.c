@@ -335,12 +335,10 @@ static enum b_code begin_takeover(void *ctx, struct service_work *w, bool is_app
 }
 
 /* The row of the list for the badge on the reader, whose holder it names. */
-static enum b_code find_listed(struct service *sv, const struct profile_job *job,
+static enum b_code find_listed(struct service *sv, const uint8_t uid[static 7],
                                struct store_foreign *ret, struct b_err *err)
 {
-    if (job->uid_len != 7)
-        return b_err_set(err, B_E_RANDOM_UID, 0, "no list can name a card by it");
-    enum b_code r = store_foreign_by_uid(sv->store, job->uid, ret, err);
+    enum b_code r = store_foreign_by_uid(sv->store, uid, ret, err);
     if (r == B_E_NOT_FOUND)
         return b_err_set(err, B_E_BADGE_UNKNOWN, 0,
                          "no list names this badge: take its list in by `tessere fleet import`");
@@ -359,13 +357,19 @@ enum b_code service_takeover(struct service *sv, struct channel *ch,
     if (w == NULL)
         return err->code;
     struct takeover t = {.enrolment = {.sv = sv, .is_carried = true}};
-    enum b_code r = find_listed(sv, &w->job, &t.row, err);
+    uint8_t uid[7];
+    enum b_code r = bring_others(sv, w, others, err);
+    if (r == B_OK)
+        r = service_fleet_uid(sv, ch, w, uid, err);
+    if (r == B_OK && w->job.uid_len != 7 && watch != NULL && watch->admit != NULL)
+        r = watch->admit(watch->ctx, uid, err);
+    if (r == B_OK)
+        r = find_listed(sv, uid, &t.row, err);
     if (r == B_OK) {
         t.enrolment.holder = (struct service_holder){.ref = t.row.ref, .name = t.row.name};
         w->job.holder_len = (uint8_t)strlen(t.row.ref);
         memcpy(w->job.holder, t.row.ref, w->job.holder_len);
         make_serial(&w->job);
-        r = bring_others(sv, w, others, err);
     }
     if (r == B_OK)
         r = service_relay(sv, ch, w, watch, begin_takeover, &t, err);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "service/fleet.h"
 #include "service/kept.h"
 #include "service/relay.h"
 
@@ -118,6 +119,24 @@ void service_desk_free(struct service_desk **d)
     *d = NULL;
 }
 
+static bool is_over(const struct job *j)
+{
+    return j->event.state == SERVICE_DESK_DONE || j->event.state == SERVICE_DESK_FAILED;
+}
+
+/* A badge is taken over on one reader at a time: what comes to another meanwhile is a copy. */
+static enum b_code check_alone(const struct service_desk *d, const struct channel_card *card,
+                               struct b_err *err)
+{
+    for (size_t i = 0; i < SERVICE_DESK_ORDERS; i++) {
+        const struct job *j = &d->jobs[i];
+        if (j->name[0] != '\0' && j->order.what == SERVICE_TAKEOVER && !is_over(j) &&
+            j->card.uid_len == card->uid_len && memcmp(j->card.uid, card->uid, card->uid_len) == 0)
+            return b_err_set(err, B_E_VAULT_BUSY, 0, "this badge is being taken over");
+    }
+    return B_OK;
+}
+
 /* --- in the order's thread ---------------------------------------------------------------------
  */
 
@@ -223,6 +242,23 @@ static void on_power(void *ctx)
     (void)pthread_mutex_unlock(&j->desk->lock);
 }
 
+/* A badge that showed another is known by its own UID now, and judged as one that shows it. */
+static enum b_code on_uid(void *ctx, const uint8_t uid[static 7], struct b_err *err)
+{
+    struct job *j = ctx;
+    struct channel_card own = {.uid_len = 7};
+    memcpy(own.uid, uid, 7);
+    enum b_code r = service_fleet_wanted(&j->sv, uid, err);
+    if (r != B_OK)
+        return r;
+    (void)pthread_mutex_lock(&j->desk->lock);
+    r = check_alone(j->desk, &own, err);
+    if (r == B_OK)
+        j->card = own;
+    (void)pthread_mutex_unlock(&j->desk->lock);
+    return r;
+}
+
 static bool on_plan(void *ctx, const struct profile_state *state, const struct profile_plan *plan)
 {
     struct job *j = ctx;
@@ -251,7 +287,7 @@ static void *run(void *ctx)
 {
     struct job *j = ctx;
     static const struct channel_card_ops ops = {on_apdu, on_power};
-    const struct service_watch watch = {j->person != 0 ? on_plan : NULL, on_progress, j};
+    const struct service_watch watch = {on_uid, j->person != 0 ? on_plan : NULL, on_progress, j};
     struct channel *ch = NULL;
     struct b_err err = {0};
     struct service_done *done = calloc(1, sizeof(*done));
@@ -278,11 +314,6 @@ static void *run(void *ctx)
 
 /* --- for callers -------------------------------------------------------------------------------
  */
-
-static bool is_over(const struct job *j)
-{
-    return j->event.state == SERVICE_DESK_DONE || j->event.state == SERVICE_DESK_FAILED;
-}
 
 /* Frees the places of orders whose outcome nobody asks for any more, and of those that no card
  * came for. */
@@ -381,18 +412,6 @@ static bool has_waiting(const struct service_desk *d, int64_t station)
     return false;
 }
 
-/* A badge is taken over on one reader at a time: what comes to another meanwhile is a copy. */
-static bool is_being_taken_over(const struct service_desk *d, const struct channel_card *card)
-{
-    for (size_t i = 0; i < SERVICE_DESK_ORDERS; i++) {
-        const struct job *j = &d->jobs[i];
-        if (j->name[0] != '\0' && j->order.what == SERVICE_TAKEOVER && !is_over(j) &&
-            j->card.uid_len == card->uid_len && memcmp(j->card.uid, card->uid, card->uid_len) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* With the lock: a place for an order, or why there is none. */
 static enum b_code find_place(struct service_desk *d, int64_t person,
                               const struct service_order *order, int64_t station,
@@ -401,8 +420,8 @@ static enum b_code find_place(struct service_desk *d, int64_t person,
     bool is_takeover = order->what == SERVICE_TAKEOVER;
     if (is_takeover && d->others == NULL)
         return b_err_set(err, B_E_NOT_FOUND, 0, "no badges are taken over at taps");
-    if (is_takeover && is_being_taken_over(d, card))
-        return b_err_set(err, B_E_VAULT_BUSY, 0, "this badge is being taken over");
+    if (is_takeover && check_alone(d, card, err) != B_OK)
+        return B_E_VAULT_BUSY;
     struct job *j = d->is_stopping ? NULL : free_place(d, person);
     if (j != NULL && has_waiting(d, station))
         return b_err_set(err, B_E_ORDER_WAITS, 0, "station %lld", (long long)station);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "service/relay.h"
 #include "service/sheet.h"
 
 /* --- a list ------------------------------------------------------------------------------------
@@ -315,6 +316,42 @@ enum b_code service_fleet_wanted(struct service *sv, const uint8_t uid[static 7]
     if (r == B_OK && holder.state != STORE_PARTY_ACTIVE)
         return not_wanted(err);
     return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
+/* A tap of ours on a card that hides its UID goes by the serial. */
+static bool taps_hidden(const struct service *sv)
+{
+    return !crypto_div_uses_uid(crypto_div_find(sv->profile.diversification));
+}
+
+enum b_code service_fleet_shown(struct service *sv, const struct channel_card *shown,
+                                struct b_err *err)
+{
+    if (shown->uid_len == 7)
+        return service_fleet_wanted(sv, shown->uid, err);
+    return taps_hidden(sv) ? B_OK : not_wanted(err);
+}
+
+/* --- a card that hides its UID ------------------------------------------------------------------
+ */
+
+enum b_code service_fleet_uid(struct service *sv, struct channel *ch, struct service_work *w,
+                              uint8_t ret[static 7], struct b_err *err)
+{
+    if (w->job.uid_len == 7) {
+        memcpy(ret, w->job.uid, 7);
+        return B_OK;
+    }
+    if (!taps_hidden(sv))
+        return b_err_set(err, B_E_RANDOM_UID, 0, "and the profile %s makes keys of the UID",
+                         sv->profile.id);
+    enum profile_goal goal = w->job.goal;
+    w->job.goal = PROFILE_GOAL_UID;
+    enum b_code r = service_relay(sv, ch, w, NULL, NULL, NULL, err);
+    w->job.goal = goal;
+    if (r == B_OK)
+        memcpy(ret, w->state.uid, 7);
+    return r;
 }
 
 /* --- figures -----------------------------------------------------------------------------------

@@ -6,6 +6,8 @@
 #include "base/csv.h"
 #include "service/service.h"
 
+struct service_work; /* service/relay.h */
+
 /* A list of badges and holders, in CSV with a first line that names its columns: uid, ref, name;
  * status (active, suspended, revoked) and note may be there. */
 struct service_fleet_list {
@@ -33,6 +35,18 @@ B_NODISCARD enum b_code service_fleet_find(struct service *sv, const struct prof
  * torn. B_E_NOT_FOUND when it may not. */
 B_NODISCARD enum b_code service_fleet_wanted(struct service *sv, const uint8_t uid[static 7],
                                              struct b_err *err);
+
+/* The same of a card by what it shows: B_OK too for one that hides its UID, whose own is judged as
+ * above once it has told it; not where the profile makes keys of the UID. */
+B_NODISCARD enum b_code service_fleet_shown(struct service *sv, const struct channel_card *shown,
+                                            struct b_err *err);
+
+/* The UID of the card that a takeover is for: the one that it shows, or what it tells to a key of
+ * theirs, or ours, before the work on it begins. B_E_RANDOM_UID where the profile makes keys of it,
+ * B_E_CARD_FOREIGN where no key tells it. */
+B_NODISCARD enum b_code service_fleet_uid(struct service *sv, struct channel *ch,
+                                          struct service_work *w, uint8_t ret[static 7],
+                                          struct b_err *err);
 
 /* Badges in use: those of the store that are not revoked or blank, and those of the lists. */
 struct service_fleet_figures {

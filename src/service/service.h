@@ -59,6 +59,8 @@ struct service {
 
 /* Asked or told while a card is worked on; each may be NULL. */
 struct service_watch {
+    /* Of a takeover of a card that shows a random UID, once it has told its own: B_OK goes on. */
+    enum b_code (*admit)(void *ctx, const uint8_t uid[static 7], struct b_err *err);
     bool (*approve)(void *ctx, const struct profile_state *state, const struct profile_plan *plan);
     void (*progress)(void *ctx, const struct profile_plan *plan, size_t step, bool is_done);
     void *ctx;
@@ -107,7 +109,9 @@ B_NODISCARD enum b_code service_enrol(struct service *sv, struct channel *ch,
                                       const struct service_watch *watch,
                                       struct store_badge *ret_badge, struct b_err *err);
 /* Makes a badge that others encoded one of ours: a list of service_fleet_import names its holder,
- * and a key of theirs proves that it is one of their badges. */
+ * and a key of theirs proves that it is one of their badges. A card that shows a random UID is
+ * asked for its own first; B_E_RANDOM_UID when the profile makes keys of the UID, which cannot be
+ * tapped on such a card. */
 B_NODISCARD enum b_code service_takeover(struct service *sv, struct channel *ch,
                                          const struct service_others *others,
                                          const struct service_watch *watch,

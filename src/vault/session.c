@@ -184,7 +184,8 @@ static enum b_code check(void *ctx, struct profile_proof *p, struct b_rd answer,
 static enum b_code check_job(const struct profile_job *job, struct b_err *err)
 {
     bool is_scan = job->goal == PROFILE_GOAL_SCAN;
-    bool takes_keys = is_scan || job->goal == PROFILE_GOAL_TAKEOVER;
+    bool takes_keys =
+        is_scan || job->goal == PROFILE_GOAL_TAKEOVER || job->goal == PROFILE_GOAL_UID;
     if (!takes_keys && (job->given_count > 0 || job->fleet.count > 0))
         return b_err_set(err, B_E_REFUSED, 0,
                          "keys from outside are tried in a scan or a takeover only");

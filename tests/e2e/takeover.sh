@@ -111,6 +111,47 @@ insert 0 "$work/chloe"
 check "the old application went with the takeover" says 'applications +F51234' card scan
 remove 0
 
+# cards that show a random UID: a profile by whose serial they can be tapped; once is enough
+hidden() { # UID IMAGE
+    "$TESSERE_CARD" new --ev ev2 --random-uid --uid "$1" "$work/$2" >/dev/null && insert 0 "$work/$2" &&
+        opensc-tool --reader 0 --send-apdu 90:5A:00:00:03:00:00:00:00 --send-apdu 90:CA:00:00:05:C0:85:F5:0B:84:00 >"$work/made" 2>&1 && remove 0
+}
+if [ $# -eq 0 ]; then
+    hidden 04A1B2C3D4E5B1 emma
+    hidden 04A1B2C3D4E5B2 farid
+    hidden 04A1B2C3D4E5B3 stranger
+    insert 0 "$work/emma"
+    check "a profile that makes keys of the UID refuses a card that hides it" says 'serial. diversification' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
+    hospital=$home home=$work/random
+    tessere init --finess 750712184 --name Random --profile "$(dirname "$0")/../../share/profiles/hospital-random-uid.yaml" >/dev/null
+    printf 'uid,ref,name\n04A1B2C3D4E5B1,10005,Emma Blanc\n04A1B2C3D4E5B2,10006,Farid Brun\n' >"$work/list3.csv"
+    tessere fleet import "$work/list3.csv" >/dev/null
+    check "a card that hides its UID tells it to a key of theirs" says '04A1B2C3D4E5B1' card scan --fleet "$work/fleet.yaml" --keys-file "$work/keys"
+    check "what was found on it is in the figures" figure forbidden 1
+    check "it is taken over for the holder that the list names by it" says 'Badge 1 of Emma Blanc' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
+    check "it taps by its serial" says 'Emma Blanc' tap
+    remove 0
+    insert 0 "$work/stranger"
+    check "one that no list names is left alone" says 'no list names this badge' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
+    remove 0
+    tessere server setup --hosts DNS:localhost --address 127.0.0.1 --port $port >/dev/null
+    tessere person add bob --roles administrator --out "$work/bob" >/dev/null
+    cp "$work/fleet.yaml" "$work/keys" "$home/"
+    echo 'takeover: {fleet: fleet.yaml, keys-file: keys}' >>"$home/server.yaml"
+    check "a server for such cards starts" start_server
+    call bob POST /v1/stations '{"name":"ward-2","group":"ward"}' >"$work/station.json"
+    "$TESSERE_AGENT" --state "$work/ward-2" enrol --server "https://localhost:$port" --code "$(sed 's/.*"code":"\([^"]*\)".*/\1/' "$work/station.json")" >/dev/null
+    check "a station waits for them" start_agent ward-2
+    check "a badge that hides its UID, torn in the middle" outcome card-removed farid --tear after:2:C4
+    check "is taken over at its next tap" outcome ok farid
+    check "of one that no list names the tap's word stands" outcome card-foreign stranger
+    check "all such badges conform" figure conform 2
+    stop_agent
+    stop_server
+    check "their journal is whole" tessere journal verify
+    home=$hospital
+fi
+
 check "the journal is whole" tessere journal verify
 check "no key of others is in the database" bash -c "! grep -qaF 00112233445566778899AABBCCDDEE00 '$home/store.db' && ! grep -qaP '\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xAA\xBB\xCC\xDD\xEE\x00' '$home/store.db'"
 finish

@@ -1,11 +1,11 @@
 /*
  * Every tear: each APDU of an enrolment, a re-key at the desk and inside a tap's visit, and a
  * return to blank, on EV1, EV2 and EV3, on cards of ours and of others, with UID and with serial;
- * and of a takeover, from keys that others shared or derived. The field is cut before the card acts
- * on the APDU, and after it has acted but before its answer arrives. After each cut every key on
- * the card must be one that the masters and the card alone give or, of a role that is stored, one
- * that was kept; then a new run must carry the work to its end. Repairs are cut too, at places
- * spread over the run.
+ * and of a takeover, from keys that others shared or derived, of cards that hide their UID too. The
+ * field is cut before the card acts on the APDU, and after it has acted but before its answer
+ * arrives. After each cut every key on the card must be one that the masters and the card alone
+ * give or, of a role that is stored, one that was kept; then a new run must carry the work to its
+ * end. Repairs are cut too, at places spread over the run.
  *
  * A re-key and a return to blank are repaired with an empty database: no serial, no holder.
  */
@@ -35,6 +35,18 @@ static const struct desk_fleet
     beside = {.key = {.type = DF_KEY_AES, .bytes = {9, 8, 7}},
               .diversification = "",
               .is_card_factory = true},
+    hidden = {.key = {.type = DF_KEY_2K3DES, .bytes = {2, 4, 6, 8, 10, 12, 14, 16, 18}},
+              .diversification = "",
+              .hides_uid = true},
+    hidden_derived = {.key = {.type = DF_KEY_AES, .bytes = {5, 5, 5}},
+                      .diversification = "uid-reversed-aid-key",
+                      .deletes = true,
+                      .hides_uid = true,
+                      .uid_key = {.type = DF_KEY_AES, .bytes = {6, 6, 6}}},
+    hidden_beside = {.key = {.type = DF_KEY_AES, .bytes = {9, 8, 7}},
+                     .diversification = "",
+                     .is_card_factory = true,
+                     .hides_uid = true},
     closed = {.key = {.type = DF_KEY_3K3DES, .bytes = {1, 3, [23] = 7}},
               .diversification = "",
               .is_closed = true,
@@ -77,6 +89,10 @@ static struct {
     {"EV3 shared 3K3DES key, closed card", DF_EV3, false, "uid-aid-system", &closed, NULL},
     {"EV1 factory card key", DF_EV1, false, "uid-aid-system", &beside, NULL},
     {"EV2 guest factory card key", DF_EV2, true, "uid-aid-system", &beside, NULL},
+    {"EV1 random UID, shared 3DES key", DF_EV1, false, "serial", &hidden, NULL},
+    {"EV2 random UID, derived AES keys", DF_EV2, false, "serial", &hidden_derived, NULL},
+    {"EV3 random UID, derived AES keys", DF_EV3, false, "serial", &hidden_derived, NULL},
+    {"EV3 guest random UID", DF_EV3, true, "serial", &hidden_beside, NULL},
     {"EV1 owned, auth stored", DF_EV1, false, "uid-aid-system", NULL, "auth"},
     {"EV2 owned, all stored", DF_EV2, false, "uid-aid-system", NULL, "picc,app,auth,read,write"},
     {"EV3 owned serial, all stored", DF_EV3, false, "serial", NULL, "picc,app,auth,read,write"},
@@ -137,6 +153,8 @@ static const char *what_is_missing(struct desk *d, enum work work)
         return "the card is not configured as the profile says";
     if (desk_app(d) == NULL || desk_app(d)->settings != p->app_settings)
         return "the application's settings are not the profile's";
+    if (work == TAKEOVER && memcmp(profile_run_state(d->run)->uid, m->personality.uid, 7) != 0)
+        return "its own UID is not known";
     if (run(d, PROFILE_GOAL_TAP, DESK_NO_CUT, 0) != PROFILE_DONE ||
         profile_run_tap(d->run)->generation != generation)
         return "a tap fails";

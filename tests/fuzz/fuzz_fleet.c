@@ -13,8 +13,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     b_check(f.count > 0 && f.count <= PROFILE_LAYOUTS_MAX);
-    for (unsigned i = 0; i < f.count; i++)
+    for (unsigned i = 0; i < f.count; i++) {
+        b_check(f.layouts[i].uid_key < PROFILE_KEYS_MAX);
         for (unsigned j = 0; j < i; j++)
             b_check(f.layouts[i].aid != f.layouts[j].aid);
+    }
     return 0;
 }

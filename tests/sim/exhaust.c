@@ -47,6 +47,8 @@ static const struct {
     {false, "uid-aid-system", "", "owned, from 3DES", 1},
     {false, "uid-aid-system", "", "owned, from DES", 2},
     {false, "uid-aid-system", "", "owned, from derived keys", 3},
+    {false, "serial", "", "owned, serial, from random UIDs", SIM_HIDDEN_DERIVED},
+    {true, "serial", "", "guest, serial, from random UIDs", SIM_HIDDEN},
 };
 
 static const struct sim_fault none = {.cut = SIM_NOTHING};
@@ -85,6 +87,7 @@ static void make_world(const struct cases *k, size_t kind, enum df_ev ev)
                                   .stored = kinds[kind].stored,
                                   .fleet = sim_fleet(kinds[kind].fleet, kinds[kind].is_guest)};
     sim_make(1, &made);
+    sim.goes_on = w->is_of_others ? w->mend : NULL;
     for (size_t i = CARD; i <= NEIGHBOUR; i++) {
         if (w->is_of_others)
             sim_new_foreign_card(i, ev);

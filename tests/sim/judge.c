@@ -165,6 +165,19 @@ static bool must_stay(const struct sim_card *c, enum b_code code)
            sim_level(c, &c->desk->picc.mem.master) == SIM_OTHERS;
 }
 
+/* What a takeover that was torn has left goes on where the card is. */
+static void go_on(size_t i)
+{
+    if (sim.goes_on == NULL) {
+        sim_take_over(i);
+        return;
+    }
+    (void)sim_run(sim_act_find(sim.goes_on), i, (struct sim_fault){.cut = SIM_NOTHING});
+    if (sim.last != B_OK)
+        sim_fail("card %zu: %s does not go on with its takeover: %s", i, sim.goes_on,
+                 b_code_name(sim.last));
+}
+
 static void reconcile(size_t i)
 {
     struct sim_card *c = &sim.cards[i];
@@ -174,7 +187,7 @@ static void reconcile(size_t i)
         return;
     bool is_left = c->may_be_blank || c->is_lost;
     if (c->is_listed && c->is_unsure) /* perhaps a takeover that was torn: it goes on first */
-        sim_take_over(i);
+        go_on(i);
     struct channel *ch = sim_channel(i);
     if (is_left) {
         c->may_be_blank = true;

@@ -21,15 +21,27 @@ static const struct desk_fleet fleets[] = {
     {.key = {.type = DF_KEY_AES, .bytes = {5, 5, 5}},
      .diversification = "uid-reversed-aid-key",
      .deletes = true},
+    [SIM_HIDDEN] = {.key = {.type = DF_KEY_2K3DES, .bytes = {2, 4, 6, 8, 10, 12, 14, 16, 18}},
+                    .diversification = "",
+                    .hides_uid = true},
+    [SIM_HIDDEN_DERIVED] = {.key = {.type = DF_KEY_AES, .bytes = {5, 5, 5}},
+                            .diversification = "uid-reversed-aid-key",
+                            .deletes = true,
+                            .hides_uid = true,
+                            .uid_key = {.type = DF_KEY_AES, .bytes = {6, 6, 6}}},
 };
 /* Ours lives beside theirs, on a card whose own key is the factory's. */
-static const struct desk_fleet beside = {.key = {.type = DF_KEY_AES, .bytes = {9, 8, 7}},
-                                         .diversification = "",
-                                         .is_card_factory = true};
+static const struct desk_fleet beside[] = {{.key = {.type = DF_KEY_AES, .bytes = {9, 8, 7}},
+                                            .diversification = "",
+                                            .is_card_factory = true},
+                                           {.key = {.type = DF_KEY_AES, .bytes = {9, 8, 7}},
+                                            .diversification = "",
+                                            .is_card_factory = true,
+                                            .hides_uid = true}};
 
 const struct desk_fleet *sim_fleet(unsigned n, bool is_guest)
 {
-    return is_guest ? &beside : &fleets[n % B_COUNT(fleets)];
+    return is_guest ? &beside[n >= SIM_HIDDEN] : &fleets[n];
 }
 
 void sim_new_foreign_card(size_t i, enum df_ev ev)
@@ -53,13 +65,14 @@ void sim_make_foreign(size_t i)
 }
 
 /* The work, on the card behind a channel; the expectations are the same wherever it was ordered. */
-static enum b_code take_over(size_t i, struct channel *ch, struct b_err *e)
+static enum b_code take_over(size_t i, struct channel *ch, const struct service_watch *watch,
+                             struct b_err *e)
 {
     struct sim_card *c = &sim.cards[i];
     const struct profile_job *job = &c->desk->job; /* it has what opens their badges */
     const struct service_others others = {job->given, job->given_count, &job->fleet};
     struct store_badge b;
-    enum b_code r = service_takeover(sim.sv, ch, &others, NULL, &b, e);
+    enum b_code r = service_takeover(sim.sv, ch, &others, watch, &b, e);
     if (r == B_OK && !c->is_listed)
         sim_fail("card %zu is taken over, and no list names it", i);
     if (r == B_OK && (c->is_lost || (c->is_encoded && !c->may_be_blank)))
@@ -74,18 +87,23 @@ static enum b_code take_over(size_t i, struct channel *ch, struct b_err *e)
 void sim_take_over(size_t i)
 {
     struct channel *ch = sim_channel(i);
-    sim.last = take_over(i, ch, &err);
+    sim.last = take_over(i, ch, NULL, &err);
     channel_free(&ch);
+}
+
+static enum b_code admit(void *ctx, const uint8_t uid[static 7], struct b_err *e)
+{
+    (void)ctx;
+    return service_fleet_wanted(sim.sv, uid, e);
 }
 
 /* As the route has it, but for the relay: the work is done as if the card were here. */
 enum b_code sim_order_takeover(json_t **ret, struct b_err *e)
 {
-    const struct channel_card *seen = channel_card(sim.channel);
-    enum b_code r = seen->uid_len == 7 ? service_fleet_wanted(sim.sv, seen->uid, e)
-                                       : b_err_set(e, B_E_NOT_FOUND, 0, "simulated");
+    static const struct service_watch watch = {.admit = admit};
+    enum b_code r = service_fleet_shown(sim.sv, channel_card(sim.channel), e);
     if (r == B_OK)
-        r = take_over(sim.on_reader, sim.channel, e);
+        r = take_over(sim.on_reader, sim.channel, &watch, e);
     if (r == B_OK)
         *ret = json_pack("{s:s}", "state", "done");
     return sim_after(SIM_WIRE) && !sim.is_dead ? r : b_err_set(e, B_E_SERVER_GONE, 0, "simulated");

@@ -34,6 +34,12 @@ static struct sim_fault draw_fault(void)
                               .at = 1 + sim_draw(sim_draw(2) == 0 ? 12 : 120)};
 }
 
+/* Cards that show a random UID want the serial. */
+static unsigned fleet_of(unsigned seed)
+{
+    return seed / 4 % 4 == 3 ? SIM_HIDDEN + seed % 2 : seed * 3 / 4 % SIM_FLEETS;
+}
+
 /* One world; false when something does not hold. */
 static bool live(uint64_t seed, unsigned acts)
 {
@@ -42,7 +48,7 @@ static bool live(uint64_t seed, unsigned acts)
     const struct sim_kind kind = {.is_guest = seed % 4 == 3,
                                   .diversification = diversifications[seed / 4 % 2],
                                   .stored = stored[seed % 3],
-                                  .fleet = sim_fleet((unsigned)(seed * 3 / 4), seed % 4 == 3)};
+                                  .fleet = sim_fleet(fleet_of((unsigned)seed), seed % 4 == 3)};
     sim_make(seed, &kind);
     for (unsigned n = 1; n <= acts && sim.failed[0] == '\0'; n++) {
         const struct sim_act *act = draw_act();

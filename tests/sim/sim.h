@@ -68,7 +68,8 @@ struct sim {
     unsigned lasting;     /* changes of what lasts: the card's memory, the store */
     unsigned marks[4096]; /* how many there had been, before and after each crossing of this act */
     const struct desk_fleet *fleet; /* what others encode in this world */
-    size_t on_reader;               /* the card of this act, and how it is reached */
+    const char *goes_on; /* the act by which a torn takeover must come to its end; NULL: it may */
+    size_t on_reader;    /* the card of this act, and how it is reached */
     struct channel *channel;
     bool is_dead; /* the process; until it starts again */
     bool is_torn; /* the card has left */
@@ -121,8 +122,9 @@ unsigned sim_run_twice_cut(const struct sim_act *act, size_t card,
 void sim_note_encoded(size_t card, const struct store_badge *b);
 
 /* others.c */
-
+/* The last two show a random UID, and want the serial: see SIM_FLEETS. */
 const struct desk_fleet *sim_fleet(unsigned n, bool is_guest);
+enum { SIM_FLEETS = 4, SIM_HIDDEN = SIM_FLEETS, SIM_HIDDEN_DERIVED };
 /* A new card that others encoded, and a list that names it is taken in. */
 void sim_new_foreign_card(size_t i, enum df_ev ev);
 void sim_make_foreign(size_t card); /* an act */

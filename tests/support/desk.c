@@ -248,8 +248,10 @@ void desk_make_foreign(struct desk *d, const struct desk_fleet *f)
 {
     struct picc_memory *m = &d->picc.mem;
     struct df_key keys[FOREIGN_KEYS];
+    bool has_uid_key = f->hides_uid && f->diversification[0] != '\0';
     for (uint8_t i = 0; i < FOREIGN_KEYS; i++)
-        keys[i] = foreign_key(d, f, DESK_OLD_AID, i);
+        keys[i] =
+            has_uid_key && i == FOREIGN_UID_KEY ? f->uid_key : foreign_key(d, f, DESK_OLD_AID, i);
     foreign_application(&d->picc, (struct df_random){fill, d}, DESK_OLD_AID, keys);
     if (!f->is_card_factory) {
         struct df_key key = foreign_key(d, f, 0, 0);
@@ -257,17 +259,21 @@ void desk_make_foreign(struct desk *d, const struct desk_fleet *f)
         d->before = m->master;
     }
     m->settings = f->is_closed ? 0x09 : m->settings;
+    m->config |= f->hides_uid ? 0x02 : 0;
     struct profile_layout *l = &d->job.fleet.layouts[0];
     *l = (struct profile_layout){.id = "old",
                                  .aid = DESK_OLD_AID,
                                  .type = f->key.type,
                                  .proof_key = FOREIGN_PROOF_KEY,
+                                 .has_uid_key = has_uid_key || f->diversification[0] == '\0',
+                                 .uid_key = has_uid_key ? FOREIGN_UID_KEY : FOREIGN_PROOF_KEY,
                                  .deletes = f->deletes};
     (void)strcpy(l->diversification, f->diversification);
     (void)strcpy(l->card_diversification, f->diversification);
     d->job.fleet.count = 1;
-    d->job.given_count = 1;
+    d->job.given_count = has_uid_key ? 2 : 1;
     d->job.given[0] = f->key;
+    d->job.given[1] = f->uid_key;
 }
 
 /* --- what is on the card -----------------------------------------------------------------------

@@ -55,6 +55,8 @@ struct desk_fleet {
     bool is_card_factory;        /* the card's own key is the factory's */
     bool is_closed;              /* the card tells nothing before its key is used */
     bool deletes;                /* their application is to go */
+    bool hides_uid;              /* the card shows a random UID */
+    struct df_key uid_key;       /* if keys are derived: as all badges have it, and is given too */
 };
 /* Makes the blank card one of theirs, with DESK_OLD_AID; the job describes them and has the key. */
 void desk_make_foreign(struct desk *d, const struct desk_fleet *f);

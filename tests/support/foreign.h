@@ -4,7 +4,7 @@
 
 #include "desfire/picc.h"
 
-enum { FOREIGN_KEYS = 3, FOREIGN_PROOF_KEY = 1 };
+enum { FOREIGN_KEYS = 3, FOREIGN_PROOF_KEY = 1, FOREIGN_UID_KEY = 2 };
 
 /* Creates an application with FOREIGN_KEYS keys of one type on a blank card. */
 void foreign_application(struct df_picc *picc, struct df_random random, df_aid aid,

@@ -624,6 +624,77 @@ static void keys_that_no_key_may_change_are_taken_over_all_the_same(void **state
     }
 }
 
+/* A key that all badges share opens its UID, then those that are made of it. */
+static void a_card_that_hides_its_uid_tells_it_to_a_key_of_theirs(void **state)
+{
+    (void)state;
+    struct desk_fleet hidden = derived;
+    hidden.hides_uid = true;
+    hidden.uid_key = (struct df_key){.type = DF_KEY_2K3DES, .bytes = {6, 6, 6}};
+    for (enum df_ev ev = DF_EV1; ev <= DF_EV3; ev++) {
+        struct desk *d = desk_new(ev, false, "serial");
+        desk_make_foreign(d, &hidden);
+        good(d, PROFILE_GOAL_SCAN);
+        const struct profile_state *s = profile_run_state(d->run);
+        assert_true(s->is_random_uid && s->uid_len == 7);
+        assert_memory_equal(s->uid, d->picc.mem.personality.uid, 7);
+        assert_int_equal(s->old.kind, PROFILE_KEY_DERIVED);
+        assert_int_equal(s->card_key.kind, PROFILE_KEY_DERIVED);
+        unsigned apdus = d->apdus;
+        good(d, PROFILE_GOAL_UID);
+        assert_true(profile_run_state(d->run)->uid_len == 7 && d->apdus < apdus / 2);
+        good(d, PROFILE_GOAL_TAKEOVER);
+        good(d, PROFILE_GOAL_TAP);
+        good(d, PROFILE_GOAL_UID); /* ours by now */
+        desk_drop(d);
+    }
+}
+
+static void without_such_a_key_it_is_left_as_it_is(void **state)
+{
+    (void)state;
+    struct desk_fleet hidden = derived;
+    hidden.hides_uid = true;
+    struct desk *d = desk_new(DF_EV2, false, "serial");
+    desk_make_foreign(d, &hidden);
+    d->job.fleet.layouts[0].has_uid_key = false;
+    refused(d, PROFILE_GOAL_UID, B_E_CARD_FOREIGN);
+    assert_non_null(strstr(d->err.msg, "uid-key"));
+    refused(d, PROFILE_GOAL_TAKEOVER, B_E_CARD_FOREIGN);
+    desk_drop(d);
+    d = desk_new(DF_EV2, false, "uid-aid-system"); /* it could never be tapped */
+    desk_make_foreign(d, &hidden);
+    refused(d, PROFILE_GOAL_TAKEOVER, B_E_RANDOM_UID);
+    desk_drop(d);
+}
+
+/* Where the key that told the UID was changed before the takeover was torn, it is ours by then. */
+static void a_hidden_uid_is_told_in_an_application_of_our_number_too(void **state)
+{
+    (void)state;
+    enum { READ = 2 };
+    struct desk *d = desk_new(DF_EV2, true, "serial");
+    struct picc_memory *m = &d->picc.mem;
+    good(d, PROFILE_GOAL_REACH);
+    m->config |= 0x02;
+    for (uint8_t i = 0; i < 4; i++)
+        if (i != READ)
+            memcpy(m->keys[desk_app(d)->first_key + i].bytes, shared.key.bytes, 16);
+    d->job.given_count = 1;
+    d->job.given[0] = shared.key;
+    d->job.fleet.count = 1;
+    d->job.fleet.layouts[0] = (struct profile_layout){.id = "old",
+                                                      .aid = d->job.profile.aid,
+                                                      .type = DF_KEY_AES,
+                                                      .proof_key = 1,
+                                                      .has_uid_key = true,
+                                                      .uid_key = READ};
+    good(d, PROFILE_GOAL_TAKEOVER);
+    assert_memory_equal(profile_run_state(d->run)->uid, m->personality.uid, 7);
+    good(d, PROFILE_GOAL_TAP);
+    desk_drop(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -655,6 +726,9 @@ int main(void)
         cmocka_unit_test(keys_that_no_key_may_change_are_taken_over_all_the_same),
         cmocka_unit_test(models_survive_their_wire_form),
         cmocka_unit_test(states_and_plans_survive_their_wire_form),
+        cmocka_unit_test(a_card_that_hides_its_uid_tells_it_to_a_key_of_theirs),
+        cmocka_unit_test(without_such_a_key_it_is_left_as_it_is),
+        cmocka_unit_test(a_hidden_uid_is_told_in_an_application_of_our_number_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

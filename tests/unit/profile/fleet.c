@@ -14,6 +14,9 @@
 static struct profile_fleet fleet;
 static struct b_err err;
 
+#define LAYOUT(id, aid, more) \
+    "  - {id: " id ", application: \"" aid "\", crypto: aes, proof-key: 1, " more "}\n"
+
 static void a_whole_description_is_read(void **state)
 {
     (void)state;
@@ -42,14 +45,26 @@ static void a_whole_description_is_read(void **state)
     assert_string_equal(l->card_diversification, "uid");
     assert_int_equal(l->system_len, 4);
     assert_true(l->deletes);
+    assert_false(l->has_uid_key);
     l++;
     assert_int_equal(l->type, DF_KEY_2K3DES);
     assert_string_equal(l->diversification, "");
     assert_false(l->deletes);
 }
 
-#define LAYOUT(id, aid, more) \
-    "  - {id: " id ", application: \"" aid "\", crypto: aes, proof-key: 1, " more "}\n"
+static void a_uid_is_told_to_the_key_that_is_named_or_to_a_shared_one_that_proves(void **state)
+{
+    (void)state;
+    static const uint8_t wanted[] = {1, 0, 3};
+    static const char text[] = "layouts:\n" LAYOUT("a", "F585C0", "diversification: shared")
+        LAYOUT("b", "F585C1", "diversification: shared, uid-key: 0")
+            LAYOUT("c", "F585C2", "diversification: uid, uid-key: 3, keys: 4");
+    assert_int_equal(profile_fleet_read("f.yaml", text, strlen(text), &fleet, &err), B_OK);
+    for (uint8_t i = 0; i < B_COUNT(wanted); i++) {
+        assert_true(fleet.layouts[i].has_uid_key);
+        assert_int_equal(fleet.layouts[i].uid_key, wanted[i]);
+    }
+}
 
 static void what_is_wrong_is_named_by_line_and_field(void **state)
 {
@@ -76,6 +91,13 @@ static void what_is_wrong_is_named_by_line_and_field(void **state)
          "layouts[1].key: there is no such field"},
         {"layouts:\n" LAYOUT("a", "F585C0", "diversification: uid, system: \"0\""),
          "layouts[1].system: "},
+        {"layouts:\n" LAYOUT("a", "F585C0", "diversification: uid, uid-key: 4, keys: 4"),
+         "layouts[1].uid-key: the application has no key"},
+        {"layouts:\n" LAYOUT("a", "F585C0", "diversification: shared, uid-key: 14"),
+         "layouts[1].uid-key: the application has no key"},
+        {"layouts:\n" LAYOUT("a", "F585C0", "diversification: uid, uid-key: 1"),
+         "layouts[1].uid-key: a key that all badges share"},
+        {"layouts:\n" LAYOUT("a", "F585C0", "diversification: uid, uid-key: all"), "f.yaml:2: "},
         {"layouts:\n" LAYOUT("a", "F585C0", "diversification: uid")
              LAYOUT("b", "f585c0", "diversification: shared"),
          "f.yaml:3: layouts[2].application: layouts \"a\" and \"b\" are of the same application"},
@@ -96,6 +118,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_description_is_read),
+        cmocka_unit_test(a_uid_is_told_to_the_key_that_is_named_or_to_a_shared_one_that_proves),
         cmocka_unit_test(what_is_wrong_is_named_by_line_and_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 
 #include "desk.h"
 #include "service/desk.h"
+#include "service/fleet.h"
 #include "service/json.h"
 
 enum { OLGA = 7, PAUL = 8, WARD = 3, LAB = 4, WAIT_MS = 5000 };
@@ -254,6 +255,78 @@ static void a_step_that_was_not_reached_and_too_many_orders_are_refused(void **s
         ;
 }
 
+/* --- badges of others --------------------------------------------------------------------------
+ */
+
+static const struct df_key old_key = {.type = DF_KEY_AES, .bytes = {9, 8, 7}};
+
+/* A list names it; its own key, which all such badges share, is what it tells its UID to. */
+static void make_hidden(uint8_t last)
+{
+    struct picc_memory *m = &card.picc.mem;
+    desk_card_new(&card, DF_EV2, last);
+    m->config |= 0x02;
+    m->key_type = old_key.type;
+    memcpy(m->master.bytes, old_key.bytes, sizeof(m->master.bytes));
+    card.seen = (struct channel_card){.uid_len = 4, .uid = {8, 1, 2, 3}};
+}
+
+static enum b_code take_over_at(struct service_desk_caller where)
+{
+    const struct service_order o = {.what = SERVICE_TAKEOVER, .station_id = where.station};
+    event.step = 0;
+    return service_desk_open(relay, &desk.sv, 0, &o, where.station, &card.seen, name, &desk_err);
+}
+
+static void a_badge_that_hides_its_uid_is_taken_over_on_one_reader(void **state)
+{
+    (void)state;
+    static const uint8_t uid[7] = {4, 0x11, 0x22, 0x33, 0x44, 0x55, 0x96};
+    static const char text[] = "uid,ref,name\n04112233445596,10007,Gil Vert\n";
+    static const struct service_desk_answers gone = {.is_gone = true};
+    static struct profile_fleet no_layout;
+    static struct desk_card mine;
+    const struct service_others others = {&old_key, 1, &no_layout};
+    const struct service_fleet_list list = {.name = "l", .text = text, .n = sizeof(text) - 1};
+    struct store_fleet_import done;
+    char first[SERVICE_DESK_NAME];
+    MUST(service_fleet_import(&desk.sv, &list, &done, &desk_err));
+    MUST(service_desk_others(relay, &others, &desk_err));
+    make_hidden(0x96);
+    mine = card;
+    MUST(take_over_at(ward));
+    memcpy(first, name, sizeof(first));
+    struct channel *ch = desk_channel(&mine, (struct channel_fault){0});
+    MUST(look(ward, 0));
+    while (store_badge_by_uid(desk.sv.store, uid, &badge, &desk_err) != B_OK)
+        MUST(bring(ward, ch, (struct trouble){.at = 0}));
+    MUST(take_over_at(lab)); /* a copy: that it is one is known when it tells its UID */
+    desk_expect(carry_out(lab, (struct trouble){.at = 0}), B_E_VAULT_BUSY);
+    channel_free(&ch);
+    memcpy(name, first, sizeof(name));
+    MUST(look(ward, 0));
+    MUST(service_desk_answer(relay, ward, name, event.step, &gone, &desk_err));
+    desk_expect(look(ward, event.step), B_E_CARD_REMOVED);
+    card = mine; /* at its next tap */
+    MUST(take_over_at(lab));
+    MUST(carry_out(lab, (struct trouble){.at = 0}));
+    assert_string_equal(event.done.badge.holder_ref, "10007");
+    MUST(desk_tap(&desk, &card, &badge));
+    MUST(take_over_at(ward));
+    desk_expect(carry_out(ward, (struct trouble){.at = 0}), B_E_NOT_FOUND);
+}
+
+/* In place of the desk that was open. */
+static int open_with_serial(void **state)
+{
+    (void)state;
+    service_desk_free(&relay);
+    desk_close(&desk);
+    desk_open_storing(&desk, "750000004", "", "serial");
+    relay = service_desk_new(desk.db);
+    return relay == NULL;
+}
+
 /* --- as JSON -----------------------------------------------------------------------------------
  */
 
@@ -325,6 +398,8 @@ int main(void)
         cmocka_unit_test(a_step_that_was_not_reached_and_too_many_orders_are_refused),
         cmocka_unit_test(what_a_server_tells_is_read_back_the_same),
         cmocka_unit_test(stopping_ends_what_is_under_way),
+        cmocka_unit_test_setup(a_badge_that_hides_its_uid_is_taken_over_on_one_reader,
+                               open_with_serial),
     };
     return cmocka_run_group_tests_name("the desk over a relay", tests, open_relay, close_relay);
 }
