@@ -63,7 +63,7 @@ check "without the key nothing proves that the badge is one of theirs" takeover 
 check "a component whose check value does not fit is refused" refused 'check value does not fit' given "$work/mistyped" ceremony give library --type aes
 check "so is a key with another check value" refused 'of the key that was given' given "$work/lines" ceremony give library --type aes --kcv 000000
 check "one component is too few" refused 'at least 2 are needed' given "$work/alone" ceremony give library --type aes
-check "the same component twice is no key" refused 'key of zeros' given "$work/twice" ceremony give library --type aes
+check "the same component twice is no key" refused 'given already' given "$work/twice" ceremony give library --type aes
 check "nobody confirms: no key" refused 'two people' bash -c "'$TESSERE' --home '$home' ceremony give library --type aes <'$work/lines'"
 check "a name that is none is refused" refused 'small letters' given "$work/lines" ceremony give 'Old key' --type aes
 rehearse() {
