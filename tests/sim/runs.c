@@ -34,10 +34,11 @@ static struct sim_fault draw_fault(void)
                               .at = 1 + sim_draw(sim_draw(2) == 0 ? 12 : 120)};
 }
 
-/* Cards that show a random UID want the serial. */
+/* Cards that show a random UID want the serial. Not guests, which may be enrolled as well: an
+ * enrolment has no key of others, and such a badge has no UID in the store to judge it by. */
 static unsigned fleet_of(unsigned seed)
 {
-    return seed / 4 % 4 == 3 ? SIM_HIDDEN + seed % 2 : seed * 3 / 4 % SIM_FLEETS;
+    return seed / 4 % 4 == 3 && seed % 4 != 3 ? SIM_HIDDEN + seed % 2 : seed * 3 / 4 % SIM_FLEETS;
 }
 
 /* One world; false when something does not hold. */
