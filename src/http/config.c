@@ -24,6 +24,7 @@ struct file {
     uint32_t vault_workers, auth_key_cache, connections, connections_per_address,
         requests_per_second, stall_seconds;
     bool log_requests;
+    bool adopt;
     struct takeover *takeover;
     struct signon *signon;
 };
@@ -75,6 +76,7 @@ static const cyaml_schema_field_t fields[] = {
     OPTIONAL("syslog", syslog),
     OPTIONAL("events", events),
     CYAML_FIELD_BOOL("log-requests", CYAML_FLAG_OPTIONAL, struct file, log_requests),
+    CYAML_FIELD_BOOL("adopt", CYAML_FLAG_OPTIONAL, struct file, adopt),
     CYAML_FIELD_MAPPING_PTR("takeover", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
                             takeover, takeover_fields),
     CYAML_FIELD_MAPPING_PTR("sign-on", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file,
@@ -174,7 +176,8 @@ static enum b_code parse(const char *path, const char *text, size_t n, struct ht
                                 .connections_per_address = or_else(f->connections_per_address, 64),
                                 .requests_per_second = or_else(f->requests_per_second, 50),
                                 .stall_seconds = or_else(f->stall_seconds, 10),
-                                .logs_requests = f->log_requests};
+                                .logs_requests = f->log_requests,
+                                .adopts = f->adopt};
     take_text(ret->address, sizeof(ret->address), f->address, "0.0.0.0");
     take_text(ret->certificate, sizeof(ret->certificate), f->certificate, "");
     take_text(ret->key, sizeof(ret->key), f->key, "");

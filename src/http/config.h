@@ -30,6 +30,7 @@ struct http_config {
     char syslog[HTTP_PATH_MAX]; /* where a SIEM listens (syslog.h), or empty */
     /* how others encoded badges that taps take over, and a file of their keys; each may be empty */
     char fleet[HTTP_PATH_MAX], fleet_keys[HTTP_PATH_MAX];
+    bool adopts;                /* taps take in badges of ours whose records the store has lost */
     char events[HTTP_PATH_MAX]; /* who is told what happens (events/events.h), or empty */
     unsigned vault_workers;
     unsigned auth_key_cache; /* keys of badges that the vault remembers; 0: none */

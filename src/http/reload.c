@@ -36,12 +36,12 @@ static enum b_code path_of(const struct http_server *s, const char *name, char *
 static struct df_key given[PROFILE_GIVEN_KEYS_MAX];
 static struct profile_fleet described;
 
-/* What the files that c names say, until it is kept; ret->fleet is NULL when it names none. */
+/* What the files that c names say, until it is kept. */
 static enum b_code read_others(const struct http_server *s, const struct http_config *c,
                                struct service_others *ret, struct b_err *err)
 {
     char path[SERVICE_PATH_MAX];
-    *ret = (struct service_others){.given = given};
+    *ret = (struct service_others){.given = given, .is_ours_alone = c->adopts};
     if (c->fleet[0] == '\0')
         return B_OK;
     enum b_code r = path_of(s, c->fleet, path, sizeof(path), err);
@@ -52,6 +52,7 @@ static enum b_code read_others(const struct http_server *s, const struct http_co
         r = path_of(s, c->fleet_keys, path, sizeof(path), err);
     if (r == B_OK && has_keys)
         r = service_others_keys(path, given, &ret->given_count, err);
+    ret->is_ours_alone = false; /* a takeover does that as well */
     if (r == B_OK)
         ret->fleet = &described;
     else
@@ -62,7 +63,8 @@ static enum b_code read_others(const struct http_server *s, const struct http_co
 static enum b_code keep_others(struct http_server *s, const struct service_others *others,
                                struct b_err *err)
 {
-    return service_desk_others(s->desk, others->fleet != NULL ? others : NULL, err);
+    bool takes_over = others->fleet != NULL || others->is_ours_alone;
+    return service_desk_others(s->desk, takes_over ? others : NULL, err);
 }
 
 enum b_code http_reload_others(struct http_server *s, struct b_err *err)

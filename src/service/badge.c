@@ -24,6 +24,8 @@ static enum b_code find_badge(struct service *sv, const struct service_work *w,
 static enum b_code bring_others(const struct service *sv, struct service_work *w,
                                 const struct service_others *others, struct b_err *err)
 {
+    if (others->is_ours_alone)
+        return B_OK;
     struct profile_job *job = &w->job;
     struct b_wr wrapped = b_wr_from(w->given, sizeof(w->given));
     enum b_code r = service_given_gather(sv->store, &wrapped, err);
@@ -287,12 +289,25 @@ enum b_code service_enrol(struct service *sv, struct channel *ch, struct service
     return r;
 }
 
+/* Whether a key that is none of ours, the factory's or another's, becomes one of ours. */
+static bool starts_from_factory(const struct profile_plan *plan)
+{
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct profile_step *s = &plan->steps[i];
+        bool is_key = s->kind == PROFILE_STEP_CHANGE_KEY || s->kind == PROFILE_STEP_CHANGE_CARD_KEY;
+        if (is_key && s->from_generation == KEY_GENERATION_FACTORY)
+            return true;
+    }
+    return false;
+}
+
 /* --- takeover
  * --------------------------------------------------------------------------------------------- */
 
 struct takeover {
     struct enrolment enrolment;
     struct store_foreign row;
+    bool is_adoption; /* the badge was one of ours, and the store has lost it */
 };
 
 /* A takeover that was torn goes on with the badge that it was begun on. On that one no key is the
@@ -331,7 +346,11 @@ static enum b_code begin_takeover(void *ctx, struct service_work *w, bool is_app
     enum b_code r = is_approved ? B_OK : service_fleet_find(t->enrolment.sv, &w->state, err);
     if (r == B_OK && !is_approved)
         r = check_goes_on(t->enrolment.sv, w, err);
-    return r == B_OK ? begin_enrolment(&t->enrolment, w, is_approved, err) : r;
+    if (r == B_OK)
+        r = begin_enrolment(&t->enrolment, w, is_approved, err);
+    if (!is_approved)
+        t->is_adoption = t->enrolment.badge.id == 0 && !starts_from_factory(&w->plan);
+    return r;
 }
 
 /* The row of the list for the badge on the reader, whose holder it names. */
@@ -374,7 +393,7 @@ enum b_code service_takeover(struct service *sv, struct channel *ch,
     if (r == B_OK)
         r = service_relay(sv, ch, w, watch, begin_takeover, &t, err);
     if (r == B_OK)
-        r = end_work(sv, w, &t.enrolment.badge, "takeover", err);
+        r = end_work(sv, w, &t.enrolment.badge, t.is_adoption ? "adoption" : "takeover", err);
     if (r == B_OK)
         *ret_badge = t.enrolment.badge;
     service_work_free(&w);
@@ -383,19 +402,6 @@ enum b_code service_takeover(struct service *sv, struct channel *ch,
 
 /* --- repair, re-key, blank
  * ------------------------------------------------------------------------------------ */
-
-/* A badge that was encoded has its own keys. Repairing a blank card that shows its UID would make
- * another badge of it, for whoever brought that card. */
-static bool starts_from_factory(const struct profile_plan *plan)
-{
-    for (size_t i = 0; i < plan->step_count; i++) {
-        const struct profile_step *s = &plan->steps[i];
-        bool is_key = s->kind == PROFILE_STEP_CHANGE_KEY || s->kind == PROFILE_STEP_CHANGE_CARD_KEY;
-        if (is_key && s->from_generation == KEY_GENERATION_FACTORY)
-            return true;
-    }
-    return false;
-}
 
 static enum b_code begin_repair(void *ctx, struct service_work *w, bool is_approved,
                                 struct b_err *err)
@@ -414,6 +420,8 @@ static enum b_code begin_repair(void *ctx, struct service_work *w, bool is_appro
         return b_err_set(err, B_E_BADGE_UNKNOWN, 0,
                          "badge %lld of %s was returned to blank: its card has no holder",
                          (long long)e->badge.id, e->badge.holder_name);
+    /* A badge that was encoded has its own keys: repairing a blank card that shows its UID would
+     * make another badge of it, for whoever brought that card. */
     if (r == B_OK && e->badge.state != STORE_BADGE_ENROLLING && e->is_repair &&
         starts_from_factory(&w->plan))
         return b_err_set(err, B_E_BADGE_MADE_UP, 0, "badge %lld of %s", (long long)e->badge.id,

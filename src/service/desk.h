@@ -105,8 +105,8 @@ struct service_desk_event {
 struct service_desk;
 /* store_path: each order reads the store by a connection of its own; copied. NULL: no memory. */
 struct service_desk *service_desk_new(const char *store_path);
-/* What opens others' badges, for takeovers at taps from now on; a description is needed. Copied,
- * and wiped with the last order that began with it. NULL: none are taken over. */
+/* What opens others' badges, for takeovers at taps from now on, or is_ours_alone. Copied, and wiped
+ * with the last order that began with it. NULL: none are taken over. */
 B_NODISCARD enum b_code service_desk_others(struct service_desk *d,
                                             const struct service_others *others, struct b_err *err);
 /* Every order ends as if its card had left; callers that wait return. Then free it. */

@@ -9,7 +9,7 @@
 #include "service/service.h"
 
 struct service_kept;
-/* A copy of all that is borrowed there; the fleet must be given. NULL: no memory. */
+/* A copy of all that is borrowed there. NULL: no memory. */
 struct service_kept *service_kept_new(const struct service_others *others);
 /* One user more, who gives it back by service_kept_drop. */
 struct service_others service_kept_lend(struct service_kept *k);

@@ -94,6 +94,7 @@ struct service_others {
     const struct df_key *given;
     size_t given_count; /* at most PROFILE_GIVEN_KEYS_MAX count */
     const struct profile_fleet *fleet;
+    bool is_ours_alone; /* no key of others is tried: badges of ours whose records were lost */
 };
 
 /* Inspects and judges; ret_badge->id is 0 when the badge is not known. */

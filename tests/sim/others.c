@@ -70,7 +70,8 @@ static enum b_code take_over(size_t i, struct channel *ch, const struct service_
 {
     struct sim_card *c = &sim.cards[i];
     const struct profile_job *job = &c->desk->job; /* it has what opens their badges */
-    const struct service_others others = {job->given, job->given_count, &job->fleet};
+    const struct service_others others = {
+        .given = job->given, .given_count = job->given_count, .fleet = &job->fleet};
     struct store_badge b;
     enum b_code r = service_takeover(sim.sv, ch, &others, watch, &b, e);
     if (r == B_OK && !c->is_listed)

@@ -286,7 +286,7 @@ static void a_badge_that_hides_its_uid_is_taken_over_on_one_reader(void **state)
     static const struct service_desk_answers gone = {.is_gone = true};
     static struct profile_fleet no_layout;
     static struct desk_card mine;
-    const struct service_others others = {&old_key, 1, &no_layout};
+    const struct service_others others = {.given = &old_key, .given_count = 1, .fleet = &no_layout};
     const struct service_fleet_list list = {.name = "l", .text = text, .n = sizeof(text) - 1};
     struct store_fleet_import done;
     char first[SERVICE_DESK_NAME];
