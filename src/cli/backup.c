@@ -79,6 +79,7 @@ static enum b_code configure(const struct cli *c, struct service_copy_config *co
 
 struct created {
     struct service_copy copy;
+    struct backup_named *named;
     struct b_err unsigned_why;
     char name[SERVICE_COPY_NAME];
     size_t removed;
@@ -95,6 +96,9 @@ static void tell_created(struct cli *c, const struct created *k, const struct se
         cli_say(c, CLI_PLAIN, _("  sealed for %s\n"), m->recipients[i].name);
     if (conf->second[0] != '\0')
         cli_say(c, CLI_PLAIN, _("  copied to %s\n"), conf->second);
+    for (size_t i = 0; i < k->named->outside.count; i++)
+        cli_say(c, CLI_YELLOW, _("  not in it, since it lies outside of the home: %s\n"),
+                k->named->outside.names[i]);
     if (k->removed > 0)
         cli_say(c, CLI_PLAIN, _("  %zu older ones removed\n"), k->removed);
     if (!k->copy.is_signed)
@@ -155,7 +159,9 @@ enum b_code cli_backup_create(struct cli *c, struct b_err *err)
     static struct service_copy_config conf;
     static struct service_recipient to[SERVICE_RECIPIENTS_MAX];
     static struct service_manifest m;
-    struct created k = {.copy = {.home = c->home, .dir = conf.dir, .recipients = to}};
+    static struct backup_named named;
+    struct created k = {.copy = {.home = c->home, .dir = conf.dir, .recipients = to},
+                        .named = &named};
     enum b_code r = cli_open(c, true, err);
     if (r == B_OK)
         r = cli_make_home_absolute(c, err);
@@ -163,6 +169,9 @@ enum b_code cli_backup_create(struct cli *c, struct b_err *err)
         r = configure(c, &conf, err);
     if (r == B_OK)
         r = service_recipients_read(conf.recipients, to, &k.copy.recipient_count, err);
+    cli_backup_named(c, &named);
+    k.copy.files = named.inside.names;
+    k.copy.file_count = named.inside.count;
     k.copy.full_days = cli_has(c, CLI_OPT_FULL) ? 0 : conf.full_days;
     if (r == B_OK)
         r = make(c, &k, &conf, &m, err);

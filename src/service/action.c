@@ -113,7 +113,7 @@ static enum b_code prepare_retire(struct service *sv, struct service_proposing *
     if (r == B_OK)
         r = check_replaced(&g, err);
     if (r == B_OK)
-        r = service_generation_needed(sv->store, g.role, g.generation, &needed, err);
+        r = service_generation_needed(sv->store, &sv->profile, g.role, g.generation, &needed, err);
     if (r == B_OK && needed.count > 0 && !writes_off)
         r = refuse_needed(&g, &needed, err);
     if (r != B_OK)
@@ -162,7 +162,7 @@ static enum b_code act_retire(struct service_change *c, const struct service_car
     const char *listed = strstr(k->argument, " write-off ");
     enum b_code r = find_generation(c->store, k->argument, &g, err);
     if (r == B_OK)
-        r = service_generation_needed(c->store, g.role, g.generation, &needed, err);
+        r = service_generation_needed(c->store, k->profile, g.role, g.generation, &needed, err);
     if (r == B_OK && needed.count > 0 && listed == NULL)
         r = refuse_needed(&g, &needed, err);
     if (r != B_OK)

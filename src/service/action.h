@@ -18,6 +18,7 @@ struct service_carrying {
     const char *kept; /* the text of its digest, or "" */
     const struct vault_key *key;
     const uint8_t *receipt;
+    const struct profile *profile; /* of the badges */
 };
 
 struct service_action {

@@ -124,8 +124,18 @@ static enum b_code gather(struct service_manifest *m, const char *home, const ch
     return r;
 }
 
-static enum b_code gather_all(struct service_manifest *m, const char *home, struct b_err *err)
+static bool has(const struct service_manifest *m, const char *name)
 {
+    for (size_t i = 0; i < m->count; i++)
+        if (strcmp(m->members[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static enum b_code gather_all(struct service_manifest *m, const struct service_copy *c,
+                              struct b_err *err)
+{
+    const char *home = c->home;
     static const char *const files[] = {"tessere.yaml", "profile.yaml", "policy.yaml",
                                         "server.yaml",  "backup.yaml",  "directory.yaml"};
     char path[SERVICE_COPY_PATH];
@@ -139,6 +149,8 @@ static enum b_code gather_all(struct service_manifest *m, const char *home, stru
         r = gather(m, home, "pki", err);
     if (r == B_OK)
         r = gather(m, home, "ceremony", err);
+    for (size_t i = 0; r == B_OK && i < c->file_count; i++)
+        r = has(m, c->files[i]) ? B_OK : add(m, c->files[i], err);
     if (r != B_OK)
         return r;
     qsort(m->members, m->count, sizeof(m->members[0]), in_order);
@@ -376,7 +388,7 @@ enum b_code service_copy_make(struct service *sv, struct service_copy *c,
     if (r == B_OK)
         r = take_snapshot(sv, p.snapshot, ret, err);
     if (r == B_OK)
-        r = gather_all(ret, c->home, err);
+        r = gather_all(ret, c, err);
     if (r == B_OK)
         choose_base(c, &p, ret);
     if (r == B_OK)

@@ -77,6 +77,8 @@ struct service_copy {
     const char *home, *dir; /* dir: where copies are kept */
     const struct service_recipient *recipients;
     size_t recipient_count;
+    char (*files)[SERVICE_MEMBER_NAME]; /* more files of the home, that these name */
+    size_t file_count;
     unsigned
         full_days;  /* so long copies hold of the store what changed since a whole one; 0: all */
     bool is_signed; /* out: the journal's key vouches for it */

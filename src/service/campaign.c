@@ -287,9 +287,22 @@ static bool count_badge(void *ctx, int64_t id)
     return true;
 }
 
-enum b_code service_generation_needed(struct store *s, enum key_role role, uint8_t generation,
-                                      struct service_needed *ret, struct b_err *err)
+enum b_code service_generation_needed(struct store *s, const struct profile *p, enum key_role role,
+                                      uint8_t generation, struct service_needed *ret,
+                                      struct b_err *err)
 {
+    bool is_card = role == KEY_ROLE_PICC;
+    struct store_keys k = {
+        .role = role,
+        .generation = generation,
+        .action =
+            profile_step_name(is_card ? PROFILE_STEP_CHANGE_CARD_KEY : PROFILE_STEP_CHANGE_KEY),
+        .aid = is_card ? 0 : p->aid,
+        .nos = is_card ? 1 : 0,
+    };
+    for (size_t i = 0; i < p->key_count; i++)
+        if (p->keys[i].role == role)
+            k.nos |= 1u << p->keys[i].no;
     *ret = (struct service_needed){.count = 0};
-    return store_badges_of_generation(s, role, generation, count_badge, ret, err);
+    return store_badges_of_generation(s, &k, count_badge, ret, err);
 }

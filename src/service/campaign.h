@@ -76,8 +76,8 @@ struct service_needed {
     uint64_t count;
     uint8_t digest[32];
 };
-B_NODISCARD enum b_code service_generation_needed(struct store *s, enum key_role role,
-                                                  uint8_t generation, struct service_needed *ret,
-                                                  struct b_err *err);
+B_NODISCARD enum b_code service_generation_needed(struct store *s, const struct profile *p,
+                                                  enum key_role role, uint8_t generation,
+                                                  struct service_needed *ret, struct b_err *err);
 
 #endif

@@ -232,8 +232,12 @@ static enum b_code carry_out_alone(struct service *sv, struct store_proposal *p,
     char argument[SERVICE_ARGUMENT_MAX];
     size_t count = 0;
     struct vault_key key;
-    struct service_carrying k = {
-        .proposal = p, .argument = argument, .kept = kept, .key = &key, .receipt = receipt};
+    struct service_carrying k = {.proposal = p,
+                                 .argument = argument,
+                                 .kept = kept,
+                                 .key = &key,
+                                 .receipt = receipt,
+                                 .profile = &sv->profile};
     service_proposal_argument(p, argument, sizeof(argument));
     enum b_code r = store_proposal_by_id(sv->store, p->id, p, err);
     if (r != B_OK || p->state == STORE_PROPOSAL_DONE)

@@ -263,17 +263,30 @@ enum b_code store_campaign_progress(struct store *s, const struct store_campaign
     return B_OK;
 }
 
-enum b_code store_badges_of_generation(struct store *s, enum key_role role, uint8_t generation,
+/* max() gives the other columns of its row. */
+#define HAS_STEP                                                                      \
+    "b.uid IN (SELECT uid FROM (SELECT uid, max(id), from_generation, to_generation," \
+    " is_effective FROM intent WHERE action = ?3 AND aid = ?4 AND (?5 >> no & 1)"     \
+    " GROUP BY uid, no) WHERE ?6 IN (to_generation, iif(is_effective, to_generation," \
+    " from_generation)))"
+
+enum b_code store_badges_of_generation(struct store *s, const struct store_keys *k,
                                        bool (*fn)(void *ctx, int64_t badge_id), void *ctx,
                                        struct b_err *err)
 {
     struct statement *st = NULL;
-    enum b_code r = store_prepare(
-        s, "SELECT b.id FROM badge b WHERE " COUNTS " AND " HAS_NEW " ORDER BY b.id", &st, err);
+    enum b_code r = store_prepare(s,
+                                  "SELECT b.id FROM badge b WHERE " COUNTS " AND (" HAS_NEW
+                                  " OR " HAS_STEP ") ORDER BY b.id",
+                                  &st, err);
     if (r != B_OK)
         return r;
-    driver_bind_int(st, 1, role);
-    driver_bind_blob(st, 2, &generation, 1);
+    driver_bind_int(st, 1, k->role);
+    driver_bind_blob(st, 2, &k->generation, 1);
+    driver_bind_text(st, 3, k->action);
+    driver_bind_int(st, 4, k->aid);
+    driver_bind_int(st, 5, k->nos);
+    driver_bind_int(st, 6, k->generation);
     while ((r = driver_step(st, err)) == B_OK)
         if (!fn(ctx, driver_int(st, 0)))
             break;

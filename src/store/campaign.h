@@ -87,10 +87,18 @@ struct store_campaign_part {
 B_NODISCARD enum b_code store_campaign_progress(
     struct store *s, const struct store_campaign *c, struct store_progress *ret,
     void (*fn)(void *ctx, const struct store_campaign_part *part), void *ctx, struct b_err *err);
-/* The numbers of the badges (neither blanked nor revoked) that have this generation of a role, in
- * their order: what keeps it from being retired. */
-B_NODISCARD enum b_code store_badges_of_generation(struct store *s, enum key_role role,
-                                                   uint8_t generation,
+/* A generation of a role, and the steps that bring a card a key of that role. */
+struct store_keys {
+    enum key_role role;
+    uint8_t generation;
+    const char *action; /* the step's stable name */
+    uint32_t aid, nos;  /* where: bits 1 << number of the key */
+};
+/* The numbers of the badges (neither blanked nor revoked) that have it or may have it, in their
+ * order: what keeps it from being retired. A badge that was torn, or whose enrolment did not end,
+ * has what the newest step of each key says: before or after it, until the card has confirmed it.
+ */
+B_NODISCARD enum b_code store_badges_of_generation(struct store *s, const struct store_keys *k,
                                                    bool (*fn)(void *ctx, int64_t badge_id),
                                                    void *ctx, struct b_err *err);
 

@@ -319,11 +319,20 @@ check "without the shares the data alone are tried, and that is said" bash -c "
 
 # --- everything else is gone --------------------------------------------------------------------------
 tap "$home" >/dev/null
-tessere backup create >/dev/null
+mkdir "$home/told"
+echo "issuer: https://kms.example
+subscribers: [{name: it, url: 'https://it.example', secret-file: it.secret, ca: $work/alice.pem}]" >"$home/told/events.yaml"
+for name in told/it.secret told/fleet.yaml told/fleet.keys told/clients.yaml; do (umask 077 && echo "$name" >"$home/$name"); done
+printf '%s\n' 'events: told/events.yaml' "sign-on: {issuer: 'https://kms.example', clients: $home/told/clients.yaml}" \
+    'takeover: {fleet: told/fleet.yaml, keys-file: told/fleet.keys}' >>"$home/server.yaml"
+check "what the configuration names outside of the home is not in a backup, which says so" bash -c "
+    '$TESSERE' --home '$home' backup create </dev/null | grep -F 'outside of the home: $work/alice.pem'"
 site=$(newest "$work/second")
 rm -rf "$home" "$copies"
 check "all is lost but the second site: nobody taps" bash -c "! '$TESSERE' --home '$home' tap --wait 0 </dev/null"
 check "the backup is restored" "$TESSERE" --home "$home" backup restore "$site" --custodian "$work/bert.key" --key "$key"
+check "with the files that the configuration names, closed as secrets are, but another system's keys" bash -c "
+    cd '$home/told' && [ \"\$(find . -type f -perm 600 | sort | xargs)\" = './clients.yaml ./events.yaml ./fleet.yaml ./it.secret' ]"
 check "the custodians bring the masters back" bash -c "'$TESSERE' --home '$home' ceremony restore --confirmed-by Alice,Bert <'$work/shares'"
 check "the badge taps again" tap "$home"
 check "the journal is whole, and its key is the one that was published" tessere journal verify --key "$key"
