@@ -132,6 +132,8 @@ CEREMONY_HANDLER(import_key)
         r = take_key(c, block, &key, err);
     if (r == B_OK && !is_kcv(key, KEY, kcv.p, own))
         r = b_err_set(err, B_E_KCV_DIFFERS, 0, "of the key that was given");
+    if (r == B_OK)
+        r = ceremony_alone(d, &b, own, err);
     if (r == B_OK) {
         ceremony_kek(d, &c->now, &b, c->kek);
         crypto_key_wrap(c->kek, key, KEY, wrapped);

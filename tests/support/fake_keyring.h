@@ -8,6 +8,7 @@
 struct fake_keyring {
     enum b_code fails;
     bool has_made;    /* every generation of auth is there, and made already */
+    const uint8_t *kcv; /* of every key that is listed; NULL: zeros */
     bool gives_zero;  /* derives the zero key */
     unsigned brought; /* masters that were put in it */
     unsigned inside;  /* how often a key was used in the token */

@@ -746,6 +746,25 @@ static void what_is_exported_is_imported_again(void **state)
     assert_memory_equal(wrapped, given, sizeof(given));
 }
 
+/* The key block's check value by CMAC, as the answer says it, is one of the token's. */
+static void a_master_has_one_role_and_one_generation(void **state)
+{
+    (void)state;
+    uint8_t own[3];
+    hold();
+    give_kbpk();
+    assert_int_equal(import(KEY_ROLE_AUTH, block, block_kcv), B_OK);
+    struct wire_in in = answer_of(VAULT_MSG_IMPORT_KEY);
+    (void)wire_get_bytes(&in);
+    struct b_rd answered = wire_get_bytes(&in);
+    b_rd_bytes(&answered, own, sizeof(own));
+    keyring.kcv = own;
+    give_kbpk();
+    assert_int_equal(import(KEY_ROLE_WRITE, block, block_kcv), B_E_KEY_REPEATED);
+    give_kbpk();
+    assert_int_equal(import(KEY_ROLE_AUTH, block, block_kcv), B_E_KEY_REPEATED); /* 1 has it */
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -771,6 +790,7 @@ int main(void)
         T(components_are_several_and_of_one_length),
         T(with_a_roster_an_import_is_of_the_key_that_was_approved),
         T(what_is_exported_is_imported_again),
+        T(a_master_has_one_role_and_one_generation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
