@@ -37,9 +37,8 @@ static enum b_code list(void *ctx, const struct vaultd_config *config, struct cu
     (void)config;
     const struct fake_keyring *f = ctx;
     for (size_t i = 0; i < cap; i++) {
-        keys[i] = (struct custody_key){.role = KEY_ROLE_AUTH,
-                                       .generation = (uint8_t)(i % 255 + 1),
-                                       .is_safe = f->has_made};
+        keys[i] = (struct custody_key){
+            .role = KEY_ROLE_AUTH, .generation = (uint8_t)(i % 255 + 1), .is_safe = f->has_made};
         if (f->kcv != NULL)
             memcpy(keys[i].kcv.value, f->kcv, sizeof(keys[i].kcv.value));
     }
