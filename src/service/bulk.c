@@ -67,7 +67,9 @@ static const char *take_field(struct person *p, enum column column, const char *
     case UNTIL:
         what = read_day(text, n, 1, &p->not_after);
         p->not_after -= p->not_after > 0 ? 1 : 0; /* the last second of that day */
-        return what;
+        return what == NULL && p->not_after != 0 && p->not_after < service_now()
+                   ? "this day is past"
+                   : what;
     case COLUMNS:
         break;
     }

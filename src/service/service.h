@@ -99,7 +99,7 @@ B_NODISCARD enum b_code service_scan(struct service *sv, struct channel *ch,
                                      const struct service_others *others,
                                      struct profile_state *ret_state, struct profile_plan *ret_plan,
                                      struct store_badge *ret_badge, struct b_err *err);
-/* B_E_BAD_INPUT when reference or name do not show as they are written. */
+/* B_E_BAD_INPUT when reference or name do not show as they are written, or the last day is past. */
 B_NODISCARD enum b_code service_check_holder(const struct service_holder *h, struct b_err *err);
 /* Encodes the badge for its holder. B_E_CANCELLED when watch->approve says no. */
 B_NODISCARD enum b_code service_enrol(struct service *sv, struct channel *ch,
