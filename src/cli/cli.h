@@ -93,6 +93,7 @@ enum cli_option {
     CLI_OPT_EXPIRES,
     CLI_OPT_CSV,
     CLI_OPT_DRY_RUN,
+    CLI_OPT_WRITE_OFF,
     CLI_OPT_COUNT_OF,
 };
 
@@ -101,6 +102,7 @@ enum { CLI_PATH_MAX = SERVICE_PATH_MAX };
 struct cli {
     const char *options[CLI_OPT_COUNT_OF]; /* NULL: not given; "" for a switch */
     const char *operand;
+    const char *second; /* of two */
     char topic[64]; /* the words after `help`, or before --help */
     char home[CLI_PATH_MAX];
     struct service_config config;
