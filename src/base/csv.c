@@ -175,6 +175,15 @@ enum b_code b_csv_next(struct b_csv *c, struct b_csv_record *ret, struct b_err *
     return r;
 }
 
+void b_csv_skip_line(struct b_csv *c)
+{
+    const uint8_t *end = c->in.left > 0 ? memchr(c->in.p, '\n', c->in.left) : NULL;
+    if (end == NULL)
+        b_rd_skip(&c->in, c->in.left);
+    else
+        pass_line_end(c, (size_t)(end - c->in.p) + 1);
+}
+
 void b_csv_put(struct b_wr *w, const char *text)
 {
     b_wr_u8(w, '"');

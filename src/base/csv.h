@@ -35,6 +35,9 @@ void b_csv_open(struct b_csv *c, const void *p, size_t n, enum b_csv_encoding en
  * the byte on in the line ("byte 7: ..."); ret says in which line and field. */
 B_NODISCARD enum b_code b_csv_next(struct b_csv *c, struct b_csv_record *ret, struct b_err *err);
 
+/* After B_E_BAD_INPUT: goes on with the line after the one in which that is. */
+void b_csv_skip_line(struct b_csv *c);
+
 /* Writes text as one field, in quotes with those inside doubled. Whether it fits is w's. */
 void b_csv_put(struct b_wr *w, const char *text);
 

@@ -253,7 +253,8 @@ static enum b_code lock_list(const char *path, int *ret_fd, struct b_err *err)
 
 static enum b_code read_list(struct run *run, struct b_err *err)
 {
-    struct service_bulk_list list = {.name = run->c->operand};
+    static struct service_mistakes mistakes;
+    struct service_bulk_list list = {.name = run->c->operand, .mistakes = &mistakes};
     char *text = NULL;
     enum b_code r = cli_encoding(run->c, &list.encoding, err);
     if (r == B_OK)
@@ -263,6 +264,7 @@ static enum b_code read_list(struct run *run, struct b_err *err)
     list.text = text;
     if (r == B_OK)
         r = service_bulk_new(&list, &run->bulk, err);
+    cli_say_mistakes(run->c, &mistakes);
     if (text != NULL)
         b_wipe(text, list.n);
     free(text);

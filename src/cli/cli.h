@@ -10,11 +10,11 @@
 #include <libintl.h>
 #include <stdio.h>
 
-#include "base/csv.h"
 #include "desfire/trace.h"
 #include "service/desk.h"
 #include "service/home.h"
 #include "service/service.h"
+#include "service/sheet.h"
 
 #define _(text) gettext(text)
 #define N_(text) text
@@ -94,6 +94,7 @@ enum cli_option {
     CLI_OPT_EXPIRES,
     CLI_OPT_CSV,
     CLI_OPT_DRY_RUN,
+    CLI_OPT_WRITE_OFF,
     CLI_OPT_COUNT_OF,
 };
 
@@ -102,6 +103,7 @@ enum { CLI_PATH_MAX = SERVICE_PATH_MAX };
 struct cli {
     const char *options[CLI_OPT_COUNT_OF]; /* NULL: not given; "" for a switch */
     const char *operand;
+    const char *second; /* of two */
     char topic[64]; /* the words after `help`, or before --help */
     char home[CLI_PATH_MAX];
     struct service_config config;
@@ -184,6 +186,9 @@ void cli_say(const struct cli *c, enum cli_color color, const char *fmt, ...) B_
 /* Says it of a token that keeps masters wrapped (VAULT_METHOD_WRAPPED), and nothing of another. */
 void cli_say_wraps(const struct cli *c, const struct vault_token *t);
 void cli_print_error(const struct cli *c, const struct b_err *err);
+/* What is wrong in a list, before the error that counts it; nothing of a single mistake, which is
+ * that error. */
+void cli_say_mistakes(const struct cli *c, const struct service_mistakes *m);
 void cli_say_plan(const struct cli *c, const struct profile_plan *plan);
 json_t *cli_json_badge(const struct store_badge *b);
 void cli_time(int64_t at, char *ret, size_t cap);

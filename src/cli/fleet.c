@@ -30,7 +30,8 @@ static void say_list(const struct cli *c, const struct store_fleet_import *list)
 
 enum b_code cli_fleet_import(struct cli *c, struct b_err *err)
 {
-    struct service_fleet_list list = {.name = c->operand};
+    static struct service_mistakes mistakes;
+    struct service_fleet_list list = {.name = c->operand, .mistakes = &mistakes};
     struct store_fleet_import done;
     char *text = NULL;
     enum b_code r = cli_encoding(c, &list.encoding, err);
@@ -41,6 +42,7 @@ enum b_code cli_fleet_import(struct cli *c, struct b_err *err)
     list.text = text;
     if (r == B_OK)
         r = service_fleet_import(&c->service, &list, &done, err);
+    cli_say_mistakes(c, &mistakes);
     if (text != NULL)
         b_wipe(text, list.n);
     free(text);

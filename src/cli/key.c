@@ -165,3 +165,31 @@ enum b_code cli_key_rotate(struct cli *c, struct b_err *err)
     }
     return B_OK;
 }
+
+enum b_code cli_key_retire(struct cli *c, struct b_err *err)
+{
+    char which[64], argument[SERVICE_ARGUMENT_MAX];
+    uint64_t count = 0;
+    bool writes_off = cli_has(c, CLI_OPT_WRITE_OFF);
+    (void)snprintf(which, sizeof(which), "%.30s %.30s", c->operand, c->second);
+    enum b_code r = cli_open(c, true, err);
+    if (r == B_OK)
+        r = service_prepare_retiring(&c->service, which, writes_off, argument, &count, err);
+    if (r != B_OK)
+        return r;
+    if (count > 0)
+        cli_say(c, CLI_RED,
+                ngettext("%llu badge that has it is written off: taps refuse it.\n",
+                         "%llu badges that have it are written off: taps refuse them.\n", count),
+                (unsigned long long)count);
+    if (isatty(STDIN_FILENO) && !cli_ask(c, _("End this generation for good? [y/N] ")))
+        return b_err_set(err, B_E_CANCELLED, 0, "%s", which);
+    r = service_retire(&c->service, argument, err);
+    if (r != B_OK)
+        return r;
+    cli_say(c, CLI_GREEN, _("Key %s is retired.\n"), which);
+    if (c->out != NULL)
+        (void)json_object_update_new(c->out, json_pack("{s:s, s:I}", "retired", which,
+                                                       "written_off", (json_int_t)count));
+    return B_OK;
+}

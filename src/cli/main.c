@@ -102,13 +102,14 @@ static enum b_code find_command(struct cli *c, const char *const *words, size_t 
                                                                 : 0;
         if (used == 0)
             continue;
-        bool wants = cmd->operands[0] != '\0';
-        if (wants && n == used)
+        size_t wants = cmd->operands[0] == '\0' ? 0 : strchr(cmd->operands, ' ') == NULL ? 1 : 2;
+        if (n < used + wants)
             return b_err_set(err, B_E_USAGE, 0, _("tessere %s needs %s"), cmd->words,
                              cmd->operands);
-        if (n > used + (wants ? 1u : 0u))
+        if (n > used + wants)
             return b_err_set(err, B_E_USAGE, 0, _("too many arguments: %.40s"), words[n - 1]);
-        c->operand = wants ? words[used] : NULL;
+        c->operand = wants > 0 ? words[used] : NULL;
+        c->second = wants > 1 ? words[used + 1] : NULL;
         *ret = cmd;
         return B_OK;
     }

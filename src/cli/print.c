@@ -53,15 +53,33 @@ void cli_print_error(const struct cli *c, const struct b_err *err)
             json_pack("{s:{s:s, s:s, s:s, s:s, s:i}}", "error", "code", b_code_name(err->code),
                       "text", _(b_code_text(err->code)), "context", err->msg, "remedy",
                       _(b_code_remedy(err->code)), "exit", b_code_exit(err->code));
-        json_t *checks = json_object_get(c->out, "checks"); /* of the doctor, who found it */
-        if (checks != NULL)
-            (void)json_object_set(o, "checks", checks);
+        /* What the doctor, or who read a list, found. */
+        static const char *const found[] = {"checks", "mistakes"};
+        for (size_t i = 0; i < B_COUNT(found); i++)
+            if (json_object_get(c->out, found[i]) != NULL)
+                (void)json_object_set(o, found[i], json_object_get(c->out, found[i]));
         (void)(o != NULL && json_dumpf(o, stdout, JSON_INDENT(2)) == 0 && putchar('\n'));
         json_decref(o);
         return;
     }
     (void)fprintf(stderr, _("tessere: %s: %s\n  -> %s\n"), _(b_code_text(err->code)), err->msg,
                   _(b_code_remedy(err->code)));
+}
+
+void cli_say_mistakes(const struct cli *c, const struct service_mistakes *m)
+{
+    json_t *told = json_array();
+    for (size_t i = 0; i < m->count && i < SERVICE_MISTAKES_MAX; i++) {
+        (void)json_array_append_new(told, json_string(m->told[i]));
+        if (c->out == NULL && m->count > 1)
+            (void)fprintf(stderr, "%s\n", m->told[i]);
+    }
+    size_t more = m->count - json_array_size(told);
+    if (c->out == NULL && more > 0)
+        (void)fprintf(stderr, ngettext("and %zu more\n", "and %zu more\n", more), more);
+    if (c->out != NULL && m->count > 0)
+        (void)json_object_set(c->out, "mistakes", told);
+    json_decref(told);
 }
 
 void cli_time(int64_t at, char *ret, size_t cap)

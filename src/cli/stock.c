@@ -304,7 +304,7 @@ static enum b_code issue_one(struct cli *c, struct b_err *err)
 
 /* The server takes UTF-8 alone, as all of its texts. */
 static enum b_code list_to_server(const struct cli *c, const struct service_issue_list *list,
-                                  size_t *ret_count, struct b_err *err)
+                                  struct service_issued *ret, struct b_err *err)
 {
     json_t *o = NULL;
     if (list->encoding != B_CSV_UTF8)
@@ -312,15 +312,16 @@ static enum b_code list_to_server(const struct cli *c, const struct service_issu
     enum b_code r =
         post(c, "/v1/stock/issue",
              json_pack("{s:s%, s:s}", "list", list->text, list->n, "name", list->name), &o, err);
-    *ret_count = (size_t)number(o, "issued");
+    *ret = (struct service_issued){(size_t)number(o, "issued"), (size_t)number(o, "already")};
     json_decref(o);
     return r;
 }
 
-static enum b_code issue_list(struct cli *c, size_t *ret_count, struct b_err *err)
+static enum b_code issue_list(struct cli *c, struct service_issued *ret, struct b_err *err)
 {
     enum { LIST_MAX = 8 << 20 };
-    struct service_issue_list list = {.name = c->operand};
+    static struct service_mistakes mistakes;
+    struct service_issue_list list = {.name = c->operand, .mistakes = &mistakes};
     char *text = NULL;
     enum b_code r = cli_encoding(c, &list.encoding, err);
     if (r == B_OK)
@@ -329,26 +330,34 @@ static enum b_code issue_list(struct cli *c, size_t *ret_count, struct b_err *er
     if (r == B_OK && !cli_is_far(c))
         r = cli_open(c, false, err);
     if (r == B_OK)
-        r = cli_is_far(c) ? list_to_server(c, &list, ret_count, err)
-                          : service_stock_issue_list(&c->service, &list, ret_count, err);
+        r = cli_is_far(c) ? list_to_server(c, &list, ret, err)
+                          : service_stock_issue_list(&c->service, &list, ret, err);
+    cli_say_mistakes(c, &mistakes);
     if (text != NULL)
         b_wipe(text, list.n);
     free(text);
     if (r == B_OK)
         cli_say(
             c, CLI_GREEN,
-            ngettext("%zu badge is handed over.\n", "%zu badges are handed over.\n", *ret_count),
-            *ret_count);
+            ngettext("%zu badge is handed over.\n", "%zu badges are handed over.\n", ret->count),
+            ret->count);
+    if (r == B_OK && ret->already > 0)
+        cli_say(c, CLI_PLAIN,
+                ngettext("%zu of the list was handed over before.\n",
+                         "%zu of the list were handed over before.\n", ret->already),
+                ret->already);
     return r;
 }
 
 /* A number names a badge; anything else is a list's file. */
 enum b_code cli_badge_issue(struct cli *c, struct b_err *err)
 {
-    size_t count = 1;
+    struct service_issued done = {.count = 1};
     bool is_number = c->operand[strspn(c->operand, "0123456789")] == '\0';
-    enum b_code r = is_number ? issue_one(c, err) : issue_list(c, &count, err);
+    enum b_code r = is_number ? issue_one(c, err) : issue_list(c, &done, err);
     if (r == B_OK && c->out != NULL)
-        (void)json_object_set_new(c->out, "issued", json_integer((json_int_t)count));
+        (void)json_object_update_new(c->out,
+                                     json_pack("{s:I, s:I}", "issued", (json_int_t)done.count,
+                                               "already", (json_int_t)done.already));
     return r;
 }

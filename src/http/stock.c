@@ -148,7 +148,7 @@ enum b_code http_stock_lose(struct http_call *c, struct b_err *err)
 enum b_code http_stock_issue(struct http_call *c, struct b_err *err)
 {
     const char *name = NULL, *text = NULL;
-    size_t n = 0;
+    struct service_issued done;
     enum b_code r = http_optional(c, "name", STORE_TEXT_MAX - 1, &name, err);
     if (r == B_OK)
         r = http_text(c, "list", HTTP_BODY_MAX, &text, err);
@@ -156,8 +156,10 @@ enum b_code http_stock_issue(struct http_call *c, struct b_err *err)
         return r;
     const struct service_issue_list list = {
         .name = name[0] != '\0' ? name : "list", .text = text, .n = strlen(text)};
-    r = service_stock_issue_list(&c->service, &list, &n, err);
+    r = service_stock_issue_list(&c->service, &list, &done, err);
     if (r == B_OK)
-        (void)json_object_set_new(c->out, "issued", json_integer((json_int_t)n));
+        (void)json_object_update_new(c->out,
+                                     json_pack("{s:I, s:I}", "issued", (json_int_t)done.count,
+                                               "already", (json_int_t)done.already));
     return r;
 }

@@ -112,6 +112,9 @@ static enum b_code prepare_retire(struct service *sv, struct service_proposing *
                       k->operands);
     if (r == B_OK)
         r = check_replaced(&g, err);
+    if (r == B_OK && g.state == STORE_GENERATION_RETIRED)
+        r = b_err_set(err, B_E_BADGE_STATE, 0, "generation %u of role %s is retired already",
+                      g.generation, key_role_name(g.role));
     if (r == B_OK)
         r = service_generation_needed(sv->store, &sv->profile, g.role, g.generation, &needed, err);
     if (r == B_OK && needed.count > 0 && !writes_off)
@@ -171,12 +174,62 @@ static enum b_code act_retire(struct service_change *c, const struct service_car
     (void)snprintf(now, sizeof(now), " write-off %llu %s", (unsigned long long)needed.count, hex);
     if (listed != NULL && strcmp(listed, now) != 0)
         return b_err_set(err, B_E_GENERATION_NEEDED, 0,
-                         "the badges that have it are not those of the proposal any more: %llu; "
-                         "pause the campaign and propose it again",
+                         "the badges that have it are not those that were counted any more: %llu; "
+                         "pause the campaign and begin again",
                          (unsigned long long)needed.count);
     r = change_generation(c, k->argument, STORE_GENERATION_RETIRED, err);
     return r == B_OK ? service_note_campaign_over(c, g.role, err) : r;
 }
+
+/* --- alone -------------------------------------------------------------------------------------
+ */
+
+static enum b_code refuse_roster(struct service *sv, const char *which, bool writes_off,
+                                 struct b_err *err)
+{
+    struct vault_anchors a;
+    enum b_code r = vault_anchors(sv->vault, &a, err);
+    return r == B_OK && a.has_roster
+               ? b_err_set(err, B_E_QUORUM, 0, "propose it: tessere proposal make \"retire %s%s\"",
+                           which, writes_off ? " write-off" : "")
+               : r;
+}
+
+enum b_code service_prepare_retiring(struct service *sv, const char *which, bool writes_off,
+                                     char ret[static SERVICE_ARGUMENT_MAX], uint64_t *ret_count,
+                                     struct b_err *err)
+{
+    static _Thread_local struct service_proposing k;
+    char operands[64];
+    (void)snprintf(operands, sizeof(operands), "%.40s%s", which, writes_off ? " write-off" : "");
+    k.operands = operands;
+    enum b_code r = refuse_roster(sv, which, writes_off, err);
+    if (r == B_OK)
+        r = prepare_retire(sv, &k, err);
+    if (r != B_OK)
+        return r;
+    const char *listed = strstr(k.argument, " write-off ");
+    *ret_count = listed != NULL ? strtoull(listed + strlen(" write-off "), NULL, 10) : 0;
+    memcpy(ret, k.argument, SERVICE_ARGUMENT_MAX);
+    return B_OK;
+}
+
+static enum b_code note_retired(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct service_carrying k = {.argument = ctx};
+    return act_retire(c, &k, err);
+}
+
+enum b_code service_retire(struct service *sv, const char *argument, struct b_err *err)
+{
+    char copy[SERVICE_ARGUMENT_MAX];
+    (void)snprintf(copy, sizeof(copy), "%s", argument);
+    enum b_code r = refuse_roster(sv, copy, false, err);
+    return r == B_OK ? service_change(sv, note_retired, copy, err) : r;
+}
+
+/* --- an incident -------------------------------------------------------------------------------
+ */
 
 static enum b_code act_compromise(struct service_change *c, const struct service_carrying *k,
                                   struct b_err *err)

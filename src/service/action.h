@@ -4,8 +4,6 @@
 
 #include "service/control.h"
 
-enum { SERVICE_ARGUMENT_MAX = 256 };
-
 struct service_proposing {
     const char *operands, *text;         /* as they were given; "" */
     const char *roster;                  /* in force */

@@ -262,7 +262,11 @@ static enum b_code end_work(struct service *sv, struct service_work *w, struct s
 enum b_code service_check_holder(const struct service_holder *h, struct b_err *err)
 {
     enum b_code r = service_check_name("the holder's reference", h->ref, err);
-    return r == B_OK ? service_check_name("the holder's name", h->name, err) : r;
+    if (r == B_OK)
+        r = service_check_name("the holder's name", h->name, err);
+    return r == B_OK && h->not_after != 0 && h->not_after < service_now()
+               ? b_err_set(err, B_E_BAD_INPUT, 0, "the last day, which is past")
+               : r;
 }
 
 enum b_code service_enrol(struct service *sv, struct channel *ch, struct service_holder holder,

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "service/relay.h"
-#include "service/sheet.h"
 
 enum person_state { WAITS, UNDER_WAY, TORN, DONE };
 
@@ -68,7 +67,9 @@ static const char *take_field(struct person *p, enum column column, const char *
     case UNTIL:
         what = read_day(text, n, 1, &p->not_after);
         p->not_after -= p->not_after > 0 ? 1 : 0; /* the last second of that day */
-        return what;
+        return what == NULL && p->not_after != 0 && p->not_after < service_now()
+                   ? "this day is past"
+                   : what;
     case COLUMNS:
         break;
     }
@@ -86,7 +87,7 @@ static enum b_code take_person(struct service_bulk *b, const struct service_shee
         b->people = more;
         b->cap = cap;
     }
-    struct person *p = &b->people[b->count++];
+    struct person *p = &b->people[b->count];
     *p = (struct person){.line = s->record.line};
     for (size_t i = 0; i < s->count; i++) {
         const char *what = take_field(p, (enum column)s->order[i], s->record.fields[i]);
@@ -97,9 +98,10 @@ static enum b_code take_person(struct service_bulk *b, const struct service_shee
         return service_sheet_wrong(s, columns[UNTIL].name, "a badge ends after it begins", err);
     struct b_err cause;
     const struct service_holder holder = {.ref = p->ref, .name = p->name};
-    return service_check_holder(&holder, &cause) == B_OK
-               ? B_OK
-               : service_sheet_wrong(s, "ref, name", cause.msg, err);
+    if (service_check_holder(&holder, &cause) != B_OK)
+        return service_sheet_wrong(s, "ref, name", cause.msg, err);
+    b->count++; /* who is named wrongly is not there */
+    return B_OK;
 }
 
 static int compare(const void *a, const void *b)
@@ -110,25 +112,41 @@ static int compare(const void *a, const void *b)
 }
 
 /* Everybody is named once. */
-static enum b_code index_people(struct service_bulk *b, const char *name, struct b_err *err)
+static enum b_code index_people(struct service_bulk *b, struct service_sheet *s, struct b_err *err)
 {
     if (b->count == 0)
-        return b_err_set(err, B_E_BAD_INPUT, 0, "%s: nobody is in it", name);
+        return b_err_set(err, B_E_BAD_INPUT, 0, "%s: nobody is in it", s->name);
     b->by_ref = calloc(b->count, sizeof(struct person *));
     if (b->by_ref == NULL)
-        return b_err_set(err, B_E_NO_MEMORY, 0, "reading %s", name);
+        return b_err_set(err, B_E_NO_MEMORY, 0, "reading %s", s->name);
     for (size_t i = 0; i < b->count; i++)
         b->by_ref[i] = &b->people[i];
     qsort(b->by_ref, b->count, sizeof(struct person *), compare);
-    for (size_t i = 1; i < b->count; i++) {
+    enum b_code r = B_OK;
+    for (size_t i = 1; r == B_OK && i < b->count; i++) {
         const struct person *p = b->by_ref[i], *before = b->by_ref[i - 1];
         if (strcmp(p->ref, before->ref) == 0)
-            return b_err_set(err, B_E_BAD_INPUT, (uint32_t)p->line,
-                             "%s:%zu: ref: line %zu has the same person", name, p->line,
-                             before->line);
+            r = b_err_set(err, B_E_BAD_INPUT, (uint32_t)p->line,
+                          "%s:%zu: ref: line %zu has the same person", s->name, p->line,
+                          before->line);
+        r = service_sheet_keep(s, r, err);
     }
     b->counts.people = b->count;
-    return B_OK;
+    return r;
+}
+
+static enum b_code read_people(struct service_bulk *b, const struct service_bulk_list *list,
+                               struct service_sheet *s, struct b_err *err)
+{
+    enum b_code r = service_sheet_open(s, list->text, list->n, list->encoding, err);
+    while (r == B_OK) {
+        if ((r = service_sheet_next(s, err)) == B_OK)
+            r = take_person(b, s, err);
+        r = service_sheet_keep(s, r, err);
+    }
+    if (r == B_E_NOT_FOUND)
+        r = s->mistakes.count > 0 && b->count == 0 ? B_OK : index_people(b, s, err);
+    return r == B_OK ? service_sheet_end(s, list->mistakes, err) : r;
 }
 
 enum b_code service_bulk_new(const struct service_bulk_list *list, struct service_bulk **ret,
@@ -147,11 +165,7 @@ enum b_code service_bulk_new(const struct service_bulk_list *list, struct servic
     s->name = list->name;
     s->columns = columns;
     s->column_count = COLUMNS;
-    r = service_sheet_open(s, list->text, list->n, list->encoding, err);
-    while (r == B_OK && (r = service_sheet_next(s, err)) == B_OK)
-        r = take_person(b, s, err);
-    if (r == B_E_NOT_FOUND)
-        r = index_people(b, list->name, err);
+    r = read_people(b, list, s, err);
     b_wipe(s, sizeof(*s));
     free(s);
     if (r == B_OK)

@@ -8,8 +8,8 @@
 #ifndef TESSERE_SERVICE_BULK_H
 #define TESSERE_SERVICE_BULK_H
 
-#include "base/csv.h"
 #include "service/service.h"
+#include "service/sheet.h"
 
 struct service_bulk;
 
@@ -20,7 +20,8 @@ struct service_bulk_list {
     const void *text; /* borrowed while it is read */
     size_t n;
     enum b_csv_encoding encoding;
-    int64_t batch_id; /* that the blank cards are of; 0: not said */
+    int64_t batch_id;                  /* that the blank cards are of; 0: not said */
+    struct service_mistakes *mistakes; /* NULL, or where what is wrong in the list is told */
 };
 /* B_E_BAD_INPUT: "name:line: column: what is wrong". */
 B_NODISCARD enum b_code service_bulk_new(const struct service_bulk_list *list,

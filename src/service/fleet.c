@@ -5,7 +5,6 @@
 
 #include "crypto/crypto.h"
 #include "service/relay.h"
-#include "service/sheet.h"
 
 /* --- a list ------------------------------------------------------------------------------------
  */
@@ -153,9 +152,14 @@ static enum b_code take_list(struct service_change *c, void *ctx, struct b_err *
     enum b_code r = service_sheet_open(&k->sheet, l->text, l->n, l->encoding, err);
     if (r == B_OK)
         r = store_fleet_import_put(c->store, &k->import, err);
-    while (r == B_OK && (r = service_sheet_next(&k->sheet, err)) == B_OK)
-        r = take_row(c, k, err);
-    if (r != B_E_NOT_FOUND)
+    while (r == B_OK) {
+        if ((r = service_sheet_next(&k->sheet, err)) == B_OK)
+            r = take_row(c, k, err);
+        r = service_sheet_keep(&k->sheet, r, err);
+    }
+    if (r == B_E_NOT_FOUND)
+        r = service_sheet_end(&k->sheet, l->mistakes, err);
+    if (r != B_OK)
         return r;
     if (k->import.count == 0)
         return b_err_set(err, B_E_BAD_INPUT, 0, "%s: no badge is in it", k->list->name);

@@ -3,8 +3,8 @@
 #ifndef TESSERE_SERVICE_FLEET_H
 #define TESSERE_SERVICE_FLEET_H
 
-#include "base/csv.h"
 #include "service/service.h"
+#include "service/sheet.h"
 
 struct service_work; /* service/relay.h */
 
@@ -15,6 +15,7 @@ struct service_fleet_list {
     const void *text;
     size_t n;
     enum b_csv_encoding encoding;
+    struct service_mistakes *mistakes; /* NULL, or where what is wrong in the list is told */
 };
 /* Takes all of the list in or nothing. B_E_BAD_INPUT: "name:line: column: what is wrong". */
 B_NODISCARD enum b_code service_fleet_import(struct service *sv,

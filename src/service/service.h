@@ -102,7 +102,7 @@ B_NODISCARD enum b_code service_scan(struct service *sv, struct channel *ch,
                                      const struct service_others *others,
                                      struct profile_state *ret_state, struct profile_plan *ret_plan,
                                      struct store_badge *ret_badge, struct b_err *err);
-/* B_E_BAD_INPUT when reference or name do not show as they are written. */
+/* B_E_BAD_INPUT when reference or name do not show as they are written, or the last day is past. */
 B_NODISCARD enum b_code service_check_holder(const struct service_holder *h, struct b_err *err);
 /* Encodes the badge for its holder. B_E_CANCELLED when watch->approve says no. */
 B_NODISCARD enum b_code service_enrol(struct service *sv, struct channel *ch,
@@ -153,6 +153,17 @@ B_NODISCARD enum b_code service_note_rotation(struct service_change *c, const st
  * when so many are in use that badges of the oldest would not be known any more. */
 B_NODISCARD enum b_code service_next_generation(struct store *s, enum key_role role, uint8_t *ret,
                                                 struct b_err *err);
+enum { SERVICE_ARGUMENT_MAX = 256 }; /* of a proposal */
+/* Ends a former generation where no roster decides. The first says what will be, exactly, of "auth
+ * 1": ret is a proposal's argument, with the badges that are written off if writes_off; the second
+ * does that, and nothing when they are others by then. B_E_QUORUM: it is to be proposed;
+ * B_E_GENERATION_NEEDED. */
+B_NODISCARD enum b_code service_prepare_retiring(struct service *sv, const char *which,
+                                                 bool writes_off,
+                                                 char ret[static SERVICE_ARGUMENT_MAX],
+                                                 uint64_t *ret_count, struct b_err *err);
+B_NODISCARD enum b_code service_retire(struct service *sv, const char *argument,
+                                       struct b_err *err);
 /* A new active generation of a role; the former becomes retiring. */
 B_NODISCARD enum b_code service_rotate(struct service *sv, enum key_role role,
                                        struct store_generation *ret, struct b_err *err);

@@ -17,6 +17,8 @@ static enum b_code next(struct service_sheet *s, struct b_err *err)
     struct b_err cause;
     enum b_code r = b_csv_next(&s->csv, &s->record, &cause);
     bool has_column = s->record.count < s->count;
+    if (r == B_E_BAD_INPUT)
+        b_csv_skip_line(&s->csv);
     const char *column = has_column ? s->columns[s->order[s->record.count]].name : "fields";
     return r == B_E_BAD_INPUT ? service_sheet_wrong(s, column, cause.msg, err) : r;
 }
@@ -101,4 +103,28 @@ enum b_code service_sheet_next(struct service_sheet *s, struct b_err *err)
                                                               : "more than the first line has",
                                    err);
     return r;
+}
+
+enum b_code service_sheet_keep(struct service_sheet *s, enum b_code r, const struct b_err *err)
+{
+    struct service_mistakes *m = &s->mistakes;
+    if (r != B_E_BAD_INPUT)
+        return r;
+    if (m->count < SERVICE_MISTAKES_MAX)
+        memcpy(m->told[m->count], err->msg, sizeof(err->msg));
+    m->count++;
+    return B_OK;
+}
+
+enum b_code service_sheet_end(const struct service_sheet *s, struct service_mistakes *ret,
+                              struct b_err *err)
+{
+    const struct service_mistakes *m = &s->mistakes;
+    if (ret != NULL)
+        *ret = *m;
+    if (m->count == 0)
+        return B_OK;
+    return m->count == 1 ? b_err_set(err, B_E_BAD_INPUT, 0, "%s", m->told[0])
+                         : b_err_set(err, B_E_BAD_INPUT, 0, "%zu mistakes, the first: %s", m->count,
+                                     m->told[0]);
 }

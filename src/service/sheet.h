@@ -9,6 +9,13 @@ struct service_column {
     bool is_needed;
 };
 
+/* What is wrong in a list, as far as it is told: the first ones, each as a message has it. */
+enum { SERVICE_MISTAKES_MAX = 20 };
+struct service_mistakes {
+    size_t count; /* all of them; more than are told */
+    char told[SERVICE_MISTAKES_MAX][sizeof(((struct b_err *)NULL)->msg)];
+};
+
 /* Of a caller who keeps name and columns; what it holds of a record may name a person. */
 struct service_sheet {
     const char *name; /* of the file, for messages */
@@ -18,6 +25,7 @@ struct service_sheet {
     struct b_csv_record record;
     size_t order[B_CSV_FIELDS_MAX]; /* which column each field of a record is of */
     size_t count;                   /* of a record's fields */
+    struct service_mistakes mistakes;
 };
 
 /* Reads the first line; text is the caller's for as long as the sheet is read. name, columns and
@@ -27,6 +35,13 @@ B_NODISCARD enum b_code service_sheet_open(struct service_sheet *s, const void *
 /* The next record, with as many fields as the first line has. B_E_NOT_FOUND (no message): there is
  * none. B_E_BAD_INPUT. */
 B_NODISCARD enum b_code service_sheet_next(struct service_sheet *s, struct b_err *err);
+/* Whether the reading goes on: B_E_BAD_INPUT of a record is kept, and is B_OK. */
+B_NODISCARD enum b_code service_sheet_keep(struct service_sheet *s, enum b_code r,
+                                           const struct b_err *err);
+/* When all was read: B_E_BAD_INPUT where something is wrong, which is what is wrong or, of more,
+ * how many they are and the first. ret, which may be NULL, has what is told of them. */
+B_NODISCARD enum b_code service_sheet_end(const struct service_sheet *s,
+                                          struct service_mistakes *ret, struct b_err *err);
 /* B_E_BAD_INPUT about a column of the record at hand. */
 B_NODISCARD enum b_code service_sheet_wrong(const struct service_sheet *s, const char *column,
                                             const char *what, struct b_err *err);

@@ -6,7 +6,6 @@
 
 #include "service/party.h"
 #include "service/relay.h"
-#include "service/sheet.h"
 
 enum b_code service_note_batch(struct service_change *c, struct store_batch *b, struct b_err *err)
 {
@@ -174,7 +173,7 @@ static const struct service_column columns[COLUMNS] = {
 struct handing {
     const struct service_issue_list *list;
     struct service_sheet *sheet;
-    size_t count;
+    struct service_issued done;
 };
 
 /* A field of the record at hand, without the spaces around; "" where the list has no such column.
@@ -189,9 +188,9 @@ static const char *field_of(const struct service_sheet *s, enum column column, s
     return text;
 }
 
-static enum b_code issue_record(struct service_change *c, const struct service_sheet *s,
-                                struct b_err *err)
+static enum b_code issue_record(struct service_change *c, struct handing *k, struct b_err *err)
 {
+    const struct service_sheet *s = k->sheet;
     enum { DIGITS = 15 };
     struct store_card_event e = {.kind = STORE_CARD_ISSUED};
     struct store_badge b;
@@ -206,8 +205,13 @@ static enum b_code issue_record(struct service_change *c, const struct service_s
     if (r == B_OK && ref_n > 0 &&
         (strlen(b.holder_ref) != ref_n || memcmp(b.holder_ref, ref, ref_n) != 0))
         return service_sheet_wrong(s, columns[REF].name, "this badge is another person's", err);
+    if (r == B_OK && !b.is_in_office) {
+        k->done.already++;
+        return B_OK;
+    }
     if (r == B_OK)
         r = service_note_card_event(c, &e, &cause);
+    k->done.count += r == B_OK;
     if (r == B_E_NOT_FOUND || r == B_E_BADGE_STATE)
         return service_sheet_wrong(s, columns[BADGE].name, cause.msg, err);
     if (r != B_OK)
@@ -219,15 +223,20 @@ static enum b_code note_list(struct service_change *c, void *ctx, struct b_err *
 {
     struct handing *k = ctx;
     enum b_code r = service_sheet_open(k->sheet, k->list->text, k->list->n, k->list->encoding, err);
-    for (k->count = 0; r == B_OK && (r = service_sheet_next(k->sheet, err)) == B_OK; k->count++)
-        r = issue_record(c, k->sheet, err);
-    if (r == B_E_NOT_FOUND && k->count == 0)
-        return b_err_set(err, B_E_BAD_INPUT, 0, "%s: no badge is in it", k->list->name);
-    return r == B_E_NOT_FOUND ? B_OK : r;
+    while (r == B_OK) {
+        if ((r = service_sheet_next(k->sheet, err)) == B_OK)
+            r = issue_record(c, k, err);
+        r = service_sheet_keep(k->sheet, r, err);
+    }
+    if (r == B_E_NOT_FOUND)
+        r = service_sheet_end(k->sheet, k->list->mistakes, err);
+    return r == B_OK && k->done.count + k->done.already == 0
+               ? b_err_set(err, B_E_BAD_INPUT, 0, "%s: no badge is in it", k->list->name)
+               : r;
 }
 
 enum b_code service_stock_issue_list(struct service *sv, const struct service_issue_list *list,
-                                     size_t *ret_count, struct b_err *err)
+                                     struct service_issued *ret, struct b_err *err)
 {
     struct service_sheet *s = calloc(1, sizeof(*s));
     struct handing k = {.list = list, .sheet = s};
@@ -235,7 +244,7 @@ enum b_code service_stock_issue_list(struct service *sv, const struct service_is
         return b_err_set(err, B_E_NO_MEMORY, 0, "reading %s", list->name);
     *s = (struct service_sheet){.name = list->name, .columns = columns, .column_count = COLUMNS};
     enum b_code r = service_change(sv, note_list, &k, err);
-    *ret_count = k.count;
+    *ret = k.done;
     b_wipe(s, sizeof(*s));
     free(s);
     return r;

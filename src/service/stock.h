@@ -3,8 +3,8 @@
 #ifndef TESSERE_SERVICE_STOCK_H
 #define TESSERE_SERVICE_STOCK_H
 
-#include "base/csv.h"
 #include "service/service.h"
+#include "service/sheet.h"
 
 /* Where stock-two-people: is set, what gains or loses cards is proposed instead, and approved by
  * another person: then service_stock_receive, and service_stock_event of what is destroyed or lost,
@@ -25,12 +25,17 @@ struct service_issue_list {
     const void *text; /* CSV as `badge bulk --out` writes it; only its column badge is needed */
     size_t n;
     enum b_csv_encoding encoding;
+    struct service_mistakes *mistakes; /* NULL, or where what is wrong in the list is told */
+};
+struct service_issued {
+    size_t count;
+    size_t already; /* had been handed over: a list grows with each run */
 };
 /* The same for all badges of a list, or for none: B_E_BAD_INPUT names line and column. ref, where
  * it is given, must be that of the badge's holder. */
 B_NODISCARD enum b_code service_stock_issue_list(struct service *sv,
                                                  const struct service_issue_list *list,
-                                                 size_t *ret_count, struct b_err *err);
+                                                 struct service_issued *ret, struct b_err *err);
 /* What became of a badge, which is no longer taken from then on, or of blank cards of a batch:
  * kind, reason, and badge_id or batch_id with count are given. A badge that returned is suspended;
  * one that was destroyed or lost is revoked. B_E_BADGE_STATE: it is destroyed already;

@@ -411,6 +411,24 @@ bool ceremony_master(struct wire_in *in, struct custody_backup *ret)
     return role < KEY_ROLE_ALL && ret->generation > 0;
 }
 
+/* Who knows a key in two places knows it in both, and rotating one leaves the other. */
+enum b_code ceremony_alone(struct vaultd *d, const struct custody_backup *of,
+                           const uint8_t kcv[static 3], struct b_err *err)
+{
+    static _Thread_local struct custody_key keys[CUSTODY_KEYS_MAX];
+    size_t n = 0;
+    enum b_code r = d->keyring.list(d->keyring.ctx, vaultd_config(d), keys, B_COUNT(keys), &n, err);
+    for (size_t i = 0; r == B_OK && i < n; i++) {
+        const struct custody_key *k = &keys[i];
+        bool is_itself = k->role == of->role && k->generation == of->generation;
+        if (!is_itself && b_ct_eq(k->kcv.value, kcv, sizeof(k->kcv.value)))
+            r = b_err_set(err, B_E_KEY_REPEATED, 0,
+                          "master key %s of generation %u has its check value",
+                          key_role_name(k->role), k->generation);
+    }
+    return r;
+}
+
 CEREMONY_HANDLER(ceremony_make)
 {
     struct vaultd_ceremony *c = NULL;

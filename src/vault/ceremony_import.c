@@ -185,6 +185,8 @@ CEREMONY_HANDLER(import_key)
         r = take_key(c, block, &key, err);
     if (r == B_OK && !is_kcv(CRYPTO_AES128, key, kcv.p))
         r = b_err_set(err, B_E_KCV_DIFFERS, 0, "of the key that was given");
+    if (r == B_OK)
+        r = ceremony_alone(d, &b, own, err);
     if (r == B_OK) {
         const struct check_values v = check_values(CRYPTO_AES128, key);
         ceremony_kek(d, &c->now, &b, c->kek);

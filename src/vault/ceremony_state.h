@@ -53,6 +53,10 @@ enum b_code ceremony_not_permitted(struct b_err *err);
 /* The ceremony under way; whole: and its backup key is there. */
 enum b_code ceremony_current(struct vaultd *d, bool whole, struct vaultd_ceremony **ret,
                              struct b_err *err);
+/* No other role or generation of the token has a key of this check value, by CMAC:
+ * B_E_KEY_REPEATED names the one that has. Of other keys one in 16 million has it too. */
+enum b_code ceremony_alone(struct vaultd *d, const struct custody_backup *of,
+                           const uint8_t kcv[static 3], struct b_err *err);
 /* ceremony_anchor.c. Whether the token knows this ceremony: B_E_CEREMONY_OTHER when it knows
  * another; *ret_has false when it knows none yet. */
 enum b_code ceremony_known(struct vaultd *d, const struct backup_key *k,

@@ -317,6 +317,20 @@ check "the doctor says when a drill is due" bash -c "$(declare -f doctor_says te
 check "without the shares the data alone are tried, and that is said" bash -c "
     '$TESSERE' --home '$home' drill restore --custodian '$work/bert.key' --without-masters | grep -q 'no badge was tried'"
 
+# of two journals that both were signed the newer one was put away: nothing may count in the other
+forked() {
+    local held
+    cp -a "$home" "$work/whole"
+    tessere person add dora --roles operator --out "$work/dora" >/dev/null && tessere journal checkpoint >/dev/null
+    cp "$work"/whole/store.db* "$home/"
+    tessere person add emil --roles operator --out "$work/emil" >/dev/null && tessere person add fred --roles operator --out "$work/fred" >/dev/null
+    held=$(tessere drill list | wc -l)
+    ! tessere drill restore --custodian "$work/bert.key" --without-masters 2>"$work/forked" &&
+        grep -q 'cannot both be true' "$work/forked" && [ "$(tessere drill list | wc -l)" = "$held" ]
+}
+check "a drill in a journal that cannot be signed does not count" forked
+rm -rf "$home" && mv "$work/whole" "$home"
+
 # --- everything else is gone --------------------------------------------------------------------------
 tap "$home" >/dev/null
 mkdir "$home/told"

@@ -107,6 +107,7 @@ check "a pace is set" tessere campaign limit 1 --pace 600 --pause-at 30
 check "from now on two decide" tessere roster found
 check "the old generation cannot be retired: Denis needs it" refused 'still needed' by_both "retire auth 1"
 check "nor the one in use" refused 'still needed' by_both "retire auth 2"
+check "nor by one alone: it is to be proposed" refused 'proposal make "retire auth 1 write-off"' tessere key retire auth 1 --write-off
 check "Denis taps" outcome ok denis
 check "all are done" campaign '4 of 4 badges are done'
 check "he in the laboratory" campaign 'stations "lab": 1 done, 0 seen, 0 not seen; 0 failed'

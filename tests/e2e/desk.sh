@@ -143,7 +143,14 @@ insert 0 "$work/left"
 check "a badge is enrolled" tessere badge enrol --ref left --name Gauche --yes
 check "its auth key is rotated" tessere key rotate auth --yes
 check "a badge of the former generation is still welcome" says Gauche tap
+check "its former generation is not retired" exits 8 generation-needed key retire auth 1
 check "repaired, it has the new generation" eval "tessere badge repair --yes && says 'generation 2' tap"
+check "nor the one in use" exits 8 generation-needed key retire auth 2
+check "nor one that is not there" exits 8 not-found key retire auth 7
+check "the former one, which nobody has, is retired by one command" eval "says 'Key auth 1 is retired' key retire auth 1 && says 'auth  *1  retired' key list"
+check "and it is said once" exits 8 badge-state key retire auth 1
+check "that it ended the campaign is listed" says 'the former generation is retired' campaign list
+check "the reader of help finds both words" says 'needs ROLE GENERATION' key retire auth
 insert 1 "$work/right"
 check "two cards: said" exits 4 two-cards card scan
 check "two cards: the reader is named" eval "says 0411111111111 card scan --reader '00 00' && says 0422222222222 card scan --reader '00 01'"

@@ -35,10 +35,13 @@ static enum b_code list(void *ctx, const struct vaultd_config *config, struct cu
                         size_t cap, size_t *ret_count, struct b_err *err)
 {
     (void)config;
-    for (size_t i = 0; i < cap; i++)
-        keys[i] = (struct custody_key){.role = KEY_ROLE_AUTH,
-                                       .generation = (uint8_t)(i % 255 + 1),
-                                       .is_safe = ((const struct fake_keyring *)ctx)->has_made};
+    const struct fake_keyring *f = ctx;
+    for (size_t i = 0; i < cap; i++) {
+        keys[i] = (struct custody_key){
+            .role = KEY_ROLE_AUTH, .generation = (uint8_t)(i % 255 + 1), .is_safe = f->has_made};
+        if (f->kcv != NULL)
+            memcpy(keys[i].kcv.value, f->kcv, sizeof(keys[i].kcv.value));
+    }
     *ret_count = cap;
     return fail_as_told(ctx, err);
 }

@@ -153,6 +153,28 @@ static void what_is_wrong_is_named_by_line_and_column(void **state)
     expect_whole();
 }
 
+/* Also after a line that is no CSV; and a badge that is there twice is found among them. */
+static void the_first_mistakes_are_named_and_all_are_counted(void **state)
+{
+    (void)state;
+    static struct service_mistakes m;
+    static char text[2048] = "uid,ref,name\n04A10000000001,1,A\n04A10000000002,2,\"B\" b\n"
+                             "04A10000000003,3,\xE9\n04A10000000001,4,D\n";
+    for (unsigned i = 0; i < SERVICE_MISTAKES_MAX; i++)
+        strcat(text, "04A1,5,E\n");
+    const struct service_fleet_list list = {
+        .name = "list.csv", .text = text, .n = strlen(text), .mistakes = &m};
+    desk_expect(service_fleet_import(&desk.sv, &list, &done, &desk_err), B_E_BAD_INPUT);
+    assert_int_equal(m.count, SERVICE_MISTAKES_MAX + 3);
+    assert_string_equal(m.told[0], "list.csv:3: name: byte 21: text after the closing quote");
+    assert_non_null(strstr(m.told[1], "list.csv:4: name: byte 18: not UTF-8"));
+    assert_string_equal(m.told[2], "list.csv:5: uid: line 2 has the same badge");
+    assert_string_equal(m.told[SERVICE_MISTAKES_MAX - 1],
+                        "list.csv:22: uid: a UID is 7 bytes in hexadecimal");
+    assert_non_null(strstr(desk_err.msg, "23 mistakes, the first: list.csv:3: name"));
+    expect_whole();
+}
+
 static void the_same_badge_twice_is_named_with_both_lines(void **state)
 {
     (void)state;
@@ -584,6 +606,7 @@ int main(void)
         AT_DESK(a_list_is_taken_in_whole),
         AT_DESK(a_latin1_list_is_read_on_demand),
         AT_DESK(what_is_wrong_is_named_by_line_and_column),
+        AT_DESK(the_first_mistakes_are_named_and_all_are_counted),
         AT_DESK(the_same_badge_twice_is_named_with_both_lines),
         AT_DESK(many_lines_are_one_entry_of_the_journal),
         AT_DESK(a_person_who_is_in_a_list_alone_can_be_erased),
