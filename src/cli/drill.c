@@ -217,7 +217,8 @@ static enum b_code tell(struct drill *d, struct b_err *err)
     const struct service_drill *k = &d->result;
     struct cli *c = d->c;
     uint64_t entry = 0;
-    /* What cannot be signed is found before it counts: of a forked journal, or without the token. */
+    /* What cannot be signed is found before it counts: of a forked journal, or without the token.
+     */
     enum b_code r = service_journal_checkpoint(&c->service, c->home, err);
     if (r == B_OK)
         r = service_drill_note(&c->service, k, &entry, err);

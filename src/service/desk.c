@@ -426,10 +426,9 @@ static enum b_code find_place(struct service_desk *d, int64_t person,
     if (j != NULL && has_waiting(d, station))
         return b_err_set(err, B_E_ORDER_WAITS, 0, "station %lld", (long long)station);
     *ret = j;
-    if (j != NULL)
-        return B_OK;
-    (void)b_err_set(err, B_E_VAULT_BUSY, 0, "too many orders of the desk are under way");
-    return B_E_VAULT_BUSY; /* a constant: gcc's analyzer cannot see through b_err_set */
+    if (j == NULL)
+        (void)b_err_set(err, B_E_VAULT_BUSY, 0, "too many orders of the desk are under way");
+    return j != NULL ? B_OK : B_E_VAULT_BUSY; /* gcc's analyzer cannot see through b_err_set */
 }
 
 enum b_code service_desk_open(struct service_desk *d, const struct service *sv, int64_t person,
@@ -439,13 +438,11 @@ enum b_code service_desk_open(struct service_desk *d, const struct service *sv, 
 {
     uint8_t random[(SERVICE_DESK_NAME - 1) / 2];
     struct job *j = NULL;
+    const struct service_holder whom = {
+        .ref = order->ref, .name = order->name, .not_after = order->not_after};
     b_check(person != 0 ? (station == 0) == (card != NULL) : station != 0 && card != NULL);
     b_check(person == 0 || order->what < SERVICE_ORDERED);
-    enum b_code r =
-        service_check_holder(&(struct service_holder){.ref = order->ref,
-                                                      .name = order->name,
-                                                      .not_after = order->not_after},
-                             err);
+    enum b_code r = service_check_holder(&whom, err);
     if (r != B_OK)
         return r;
     (void)pthread_mutex_lock(&d->lock);

@@ -169,7 +169,7 @@ CEREMONY_HANDLER(import_key)
     struct vaultd_ceremony *c = NULL;
     struct custody_backup b = {.generation = 0};
     const uint8_t *key = NULL;
-    uint8_t wrapped[CUSTODY_WRAPPED];
+    uint8_t wrapped[CUSTODY_WRAPPED], own[KCV];
     bool is_sound = ceremony_master(in, &b);
     struct b_rd kcv = wire_get_bytes(in);
     struct b_rd block = wire_get_bytes(in);
@@ -185,15 +185,16 @@ CEREMONY_HANDLER(import_key)
         r = take_key(c, block, &key, err);
     if (r == B_OK && !is_kcv(CRYPTO_AES128, key, kcv.p))
         r = b_err_set(err, B_E_KCV_DIFFERS, 0, "of the key that was given");
-    if (r == B_OK)
-        r = ceremony_alone(d, &b, own, err);
     if (r == B_OK) {
-        const struct check_values v = check_values(CRYPTO_AES128, key);
+        memcpy(own, check_values(CRYPTO_AES128, key).mac, KCV);
+        r = ceremony_alone(d, &b, own, err);
+    }
+    if (r == B_OK) {
         ceremony_kek(d, &c->now, &b, c->kek);
         crypto_key_wrap(c->kek, key, KEY, wrapped);
         b_wipe(c->kek, sizeof(c->kek));
         wire_put_bytes(out, wrapped, sizeof(wrapped));
-        wire_put_bytes(out, v.mac, KCV);
+        wire_put_bytes(out, own, KCV);
     }
     forget_parts(c);
     return r;

@@ -53,7 +53,7 @@ static const struct mistake of_server[] = {
     {SERVER "takeover:\n- fleet\n", "line 5, column 1: takeover: fields are wanted (name: value), "
                                     "not a list"},
     {SERVER "takeover:\n", "takeover: fields are wanted (name: value), not nothing"},
-    {SERVER "takeover: {fleet: f}\n", "line 4, column 11: takeover: it lacks the field keys-file"},
+    {SERVER "takeover: {keys-file: f}\n", "line 4, column 11: takeover: it lacks the field fleet"},
     {"key: k.pem\ntrust: t.pem\n", "server.yaml: it lacks the field certificate"},
     {SERVER "key: again\n", "line 4, column 1: key: it is there twice, first in line 2"},
     {SERVER "address: ''\n", "line 4, column 10: address: it is empty"},
