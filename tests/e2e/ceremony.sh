@@ -223,5 +223,20 @@ check "and nothing else" refused 'another ceremony' given "$work/rehearsed" cere
 check "no key of it is in use, and its token is gone" eval 'tessere key list | cmp - "$work/keys" && ! ls -d "$home"/rehearsal-token*'
 check "it is marked: on the screen, in the minutes, in the journal" eval 'grep -q REHEARSAL "$work/rehearsal.out" && grep -q "\"rehearsal\":true" "$home"/ceremony/rehearsal-*/minutes-init-*.json && grep -q RÉPÉTITION "$home"/ceremony/rehearsal-*/minutes-init-*.fr.html && sqlite3 "$home/store.db" "SELECT CAST(body AS TEXT) FROM entry" | grep "\"rehearsal\":true" | grep -q ceremony'
 check "its minutes verify" minutes_verify "$(find "$home"/ceremony/rehearsal-* -name 'minutes-init-*.json')"
+
+# A quorum of three stays one of three; names are asked for until there are two.
+shared_on() {
+    tessere ceremony init --rehearsal --custodians Xavier,Yves,Zoe --quorum 3 --confirmed-by Alice,Bert >"$work/three.out" 2>&1 || return 1
+    words_of "$work/three.out" >"$work/three"
+    refused '3 custodians are needed as before' given /dev/null ceremony share --rehearsal --custodians Ulla,Vera &&
+        given "$work/three" ceremony share --rehearsal --custodians Ulla,Vera,Willy >"$work/on.out" 2>&1 &&
+        grep -q '3 shares; any 3 of them' "$work/on.out"
+}
+check "other custodians have the former quorum, and it is said" shared_on
+asked() {
+    "$(dirname "$0")/../support/terminal.py" "$TESSERE" --home "$home" ceremony init --rehearsal --custodians "alice=$work/alice.pem,bert=$work/bert.pem" -- \
+        '?name 1 of 2' '' '?name 1 of 2' Alice '?name 2 of 2' Alice '?name 2 of 2' ' ' '?name 2 of 2' Bert >"$work/asked" 2>&1
+}
+check "who confirms is asked until two people are named" asked
 remove 0
 finish
