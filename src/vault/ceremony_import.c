@@ -131,7 +131,8 @@ CEREMONY_HANDLER(import_key)
     if (r == B_OK)
         r = take_key(c, block, &key, err);
     if (r == B_OK && !is_kcv(key, KEY, kcv.p, own))
-        r = b_err_set(err, B_E_KCV_DIFFERS, 0, "of the key that was given");
+        r = b_err_set(err, B_E_KCV_DIFFERS, 0, "of the key that was given, which has %02X%02X%02X",
+                      own[0], own[1], own[2]);
     if (r == B_OK)
         r = ceremony_alone(d, &b, own, err);
     if (r == B_OK) {

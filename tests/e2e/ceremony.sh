@@ -102,7 +102,7 @@ rehearse_first() {
 }
 check "before the first ceremony one can be rehearsed, and its shares given back" rehearse_first
 check "a certificate for signing alone is refused" refused 'not for encipherment' tessere ceremony init --custodians "alice=$work/alice.pem,sign=$work/sign.pem" --confirmed-by Alice,Bert
-openssl x509 -text -in "$work/alice.pem" -out "$work/again.pem"
+openssl req -x509 -key "$work/alice.key" -out "$work/again.pem" -subj /CN=bert -days 30 2>/dev/null
 check "nor is one key" refused 'sealed for this key already' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/again.pem" --confirmed-by Alice,Bert
 check "a quorum of one is refused" refused 'quorum 2 or more' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/bert.pem" --quorum 1 --confirmed-by Alice,Bert
 init() {
@@ -134,7 +134,7 @@ cp "$work/alice.share" "$work/one"
 check "a mistyped share is told" refused 'not a share as it was written' given "$work/mistyped" ceremony restore
 check "half a share is told" refused '2 words, and a share has 22' given "$work/short" ceremony restore
 check "a repeated share is told" refused 'given already' given "$work/twice" ceremony restore
-check "too few are told" refused 'too few shares: 1 of 2' given "$work/one" ceremony restore
+check "too few are told" refused 'too few shares or components: 1 of 2' given "$work/one" ceremony restore
 
 check "two ceremonies at once are not held: one would write the other's masters out of the backup" refused 'another ceremony is being held' flock "$home/ceremony" "$TESSERE" --home "$home" ceremony restore --confirmed-by Alice,Bert
 check "rotation: the newest generation has a backup too" given "$work/two" ceremony rotate auth
@@ -197,7 +197,7 @@ key=$(cat "$work/key")
 cat "$work/new" "$work/components" >"$work/imported"
 head -n -2 "$work/imported" >"$work/alone"
 check "one component is too few" refused 'at least 2 are needed' given "$work/alone" ceremony import read --kcv "$(kcv "$key")"
-check "a key with another check value is refused" refused 'of the key that was given' given "$work/imported" ceremony import read --kcv 000000
+check "a key with another check value is refused" refused "which has $(kcv "$key" | tr a-f A-F)" given "$work/imported" ceremony import read --kcv 000000
 check "three components make a master" given "$work/imported" ceremony import read --kcv "$(kcv "$key")"
 check "it is in use" says "read *2  in use *$(kcv "$key")" tessere key list
 components 32 2 | with_kcv | cat "$work/new" - >"$work/transport"

@@ -64,7 +64,7 @@ check "keys of others are sent to no server" says 'not sent to a server' card sc
 remove 0
 "$TESSERE_CARD" new --ev ev2 --uid 04A1B2C3D4E5F7 "$work/blank" >/dev/null
 insert 0 "$work/blank"
-check "a blank card with the UID of a badge of the list proves nothing" says 'no layout of the fleet' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
+check "a blank card with the UID of a badge of the list proves nothing" says 'the card is blank: enrol it' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
 remove 0
 check "a list can be forgotten" tessere fleet forget 1 --yes
 check "the badge that was taken over stays" figure total 1
