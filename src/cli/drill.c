@@ -204,7 +204,9 @@ static enum b_code sample(struct drill *d, struct b_err *err)
     enum b_code r = service_drill_sample(&d->c->service, &d->there.service, &d->result.sample, err);
     if (r == B_OK && d->result.sample > 0)
         cli_say(d->c, CLI_PLAIN,
-                _("  %u badges drawn: the masters that came back make their keys\n"),
+                ngettext("  %u badge drawn: the masters that came back make its key\n",
+                         "  %u badges drawn: the masters that came back make their keys\n",
+                         d->result.sample),
                 d->result.sample);
     return r;
 }
@@ -217,7 +219,8 @@ static enum b_code tell(struct drill *d, struct b_err *err)
     const struct service_drill *k = &d->result;
     struct cli *c = d->c;
     uint64_t entry = 0;
-    /* What cannot be signed is found before it counts: of a forked journal, or without the token. */
+    /* What cannot be signed is found before it counts: of a forked journal, or without the token.
+     */
     enum b_code r = service_journal_checkpoint(&c->service, c->home, err);
     if (r == B_OK)
         r = service_drill_note(&c->service, k, &entry, err);
