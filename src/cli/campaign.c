@@ -116,7 +116,9 @@ static void say_figures(struct cli *c, const json_t *o)
     json_array_foreach(json_object_get(o, "groups"), i, part) say_part(c, part);
     say_limits(c, o);
     if (number(f, "all") == done)
-        cli_say(c, CLI_PLAIN, _("Nothing needs the former generation: it can be retired (tessere key retire).\n"));
+        cli_say(
+            c, CLI_PLAIN,
+            _("Nothing needs the former generation: it can be retired (tessere key retire).\n"));
 }
 
 static int64_t id_of(const struct cli *c)

@@ -392,8 +392,7 @@ static bool ask_name(struct ceremony *k, size_t which)
         if (fgets(name, STORE_NAME_MAX, stdin) == NULL)
             return false;
         name[strcspn(name, "\r\n")] = '\0';
-    } while (name[strspn(name, " ")] == '\0' ||
-             (which > 0 && strcmp(k->confirmers[0], name) == 0));
+    } while (name[strspn(name, " ")] == '\0' || (which > 0 && strcmp(k->confirmers[0], name) == 0));
     return true;
 }
 

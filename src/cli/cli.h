@@ -103,7 +103,7 @@ struct cli {
     const char *options[CLI_OPT_COUNT_OF]; /* NULL: not given; "" for a switch */
     const char *operand;
     const char *second; /* of two */
-    char topic[64]; /* the words after `help`, or before --help */
+    char topic[64];     /* the words after `help`, or before --help */
     char home[CLI_PATH_MAX];
     struct service_config config;
     struct service service;

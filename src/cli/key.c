@@ -189,7 +189,7 @@ enum b_code cli_key_retire(struct cli *c, struct b_err *err)
         return r;
     cli_say(c, CLI_GREEN, _("Key %s is retired.\n"), which);
     if (c->out != NULL)
-        (void)json_object_update_new(c->out, json_pack("{s:s, s:I}", "retired", which,
-                                                       "written_off", (json_int_t)count));
+        (void)json_object_update_new(
+            c->out, json_pack("{s:s, s:I}", "retired", which, "written_off", (json_int_t)count));
     return B_OK;
 }

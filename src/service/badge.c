@@ -105,8 +105,7 @@ static enum b_code judge_known(const struct store_badge *b, struct b_err *err)
                      b->holder_name, b->holder_ref, (long long)b->id);
 }
 
-/* The holder that a badge is for: known, or new. A known one is renamed at the desk; a list of
- * others, which may be old, takes the name that is there. */
+/* The holder that a badge is for: known, and then renamed if need be, or new. */
 static enum b_code put_holder(struct service_change *c, struct store_badge *b, bool is_listed,
                               struct store_holder *ret, struct b_err *err)
 {
@@ -117,10 +116,9 @@ static enum b_code put_holder(struct service_change *c, struct store_badge *b, b
         crypto_random(ret->salt, sizeof(ret->salt));
     } else if (r != B_OK) {
         return r;
-    } else if (is_listed && ret->name[0] != '\0') {
-        memcpy(b->holder_name, ret->name, sizeof(b->holder_name));
-        return B_OK;
     }
+    if (is_listed && ret->name[0] != '\0') /* a list of others may be old */
+        memcpy(b->holder_name, ret->name, sizeof(b->holder_name));
     (void)snprintf(ret->name, sizeof(ret->name), "%s", b->holder_name);
     return store_holder_put(c->store, ret, err);
 }

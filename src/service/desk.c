@@ -422,11 +422,10 @@ enum b_code service_desk_open(struct service_desk *d, const struct service *sv, 
     struct job *j = NULL;
     b_check(person != 0 ? (station == 0) == (card != NULL) : station != 0 && card != NULL);
     b_check(person == 0 || order->what < SERVICE_ORDERED);
-    enum b_code r =
-        service_check_holder(&(struct service_holder){.ref = order->ref,
-                                                      .name = order->name,
-                                                      .not_after = order->not_after},
-                             err);
+    enum b_code r = service_check_holder(&(struct service_holder){.ref = order->ref,
+                                                                  .name = order->name,
+                                                                  .not_after = order->not_after},
+                                         err);
     if (r != B_OK)
         return r;
     (void)pthread_mutex_lock(&d->lock);

@@ -157,8 +157,7 @@ B_NODISCARD enum b_code service_prepare_retiring(struct service *sv, const char 
                                                  bool writes_off,
                                                  char ret[static SERVICE_ARGUMENT_MAX],
                                                  uint64_t *ret_count, struct b_err *err);
-B_NODISCARD enum b_code service_retire(struct service *sv, const char *argument,
-                                       struct b_err *err);
+B_NODISCARD enum b_code service_retire(struct service *sv, const char *argument, struct b_err *err);
 /* A new active generation of a role; the former becomes retiring. */
 B_NODISCARD enum b_code service_rotate(struct service *sv, enum key_role role,
                                        struct store_generation *ret, struct b_err *err);

@@ -95,11 +95,11 @@ static void an_application_twice_is_one_if_it_is_the_same(void **state)
 static void a_proof_key_is_needed_whatever_slot_has_it_first(void **state)
 {
     (void)state;
-    assert_int_equal(read_text(HEAD TAG("", APP("F585C0", "82",
-                                                KEY("01", "44444444444444444444444444444444")
-                                                    KEY("00", "44444444444444444444444444444444")))
-                                   "</beans>"),
-                     B_OK);
+    assert_int_equal(
+        read_text(HEAD TAG("", APP("F585C0", "82",
+                                   KEY("01", "44444444444444444444444444444444")
+                                       KEY("00", "44444444444444444444444444444444"))) "</beans>"),
+        B_OK);
     assert_int_equal(found.key_count, 1);
     assert_int_equal(found.keys[0].no, 1);
     assert_true(found.keys[0].is_needed);
