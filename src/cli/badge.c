@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "service/json.h"
+#include "service/relay.h"
 
 static void answer_badge(struct cli *c, const struct store_badge *b)
 {
@@ -54,6 +55,8 @@ enum b_code cli_badge_enrol(struct cli *c, struct b_err *err)
     memcpy(order.name, name, strlen(name) + 1);
     struct days days;
     enum b_code r = read_days(c, &days, err);
+    if (r == B_OK && days.until != 0 && days.until < service_now())
+        r = b_err_set(err, B_E_USAGE, 0, _("--until: this day is past"));
     order.not_before = days.from;
     order.not_after = days.until;
     order.is_temporary = days.is_temporary;

@@ -69,15 +69,16 @@ struct rate {
     double percent; /* of the work, for card and reader */
 };
 
+/* Of one card there is none: the next one is not put on yet. */
 static struct rate rate_of(const struct run *run, const struct service_bulk_counts *n)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     double s =
         (double)(now.tv_sec - run->began.tv_sec) + (double)(now.tv_nsec - run->began.tv_nsec) / 1e9;
-    return (struct rate){
-        .a_minute = run->began.tv_sec != 0 && s > 0 ? 60.0 * (double)n->encoded / s : 0,
-        .percent = n->work_us > 0 ? 100.0 * (double)n->card_us / (double)n->work_us : 0};
+    return (struct rate){.a_minute = n->encoded > 1 && s > 0 ? 60.0 * (double)n->encoded / s : 0,
+                         .percent =
+                             n->work_us > 0 ? 100.0 * (double)n->card_us / (double)n->work_us : 0};
 }
 
 /* One line of JSON; o is taken. */

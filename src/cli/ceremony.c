@@ -160,7 +160,8 @@ enum b_code ceremony_custodians(struct ceremony *k, struct b_err *err)
     char *end = NULL;
     const char *list = k->c->options[CLI_OPT_CUSTODIANS];
     const char *quorum = k->c->options[CLI_OPT_QUORUM];
-    unsigned long threshold = quorum != NULL ? strtoul(quorum, &end, 10) : 2;
+    unsigned long former = k->backup.ceremony.threshold; /* of shares that go over to others */
+    unsigned long threshold = quorum != NULL ? strtoul(quorum, &end, 10) : former > 2 ? former : 2;
     uint8_t count = 0;
     while (count < VAULT_SHARES_MAX && take_item(&list, item, sizeof(item))) {
         struct service_custodian *who = &k->backup.custodians[count];
@@ -176,10 +177,14 @@ enum b_code ceremony_custodians(struct ceremony *k, struct b_err *err)
         count++;
     }
     if (list == NULL || *list != '\0' || (end != NULL && *end != '\0') || threshold < 2 ||
-        threshold > count)
+        (threshold > count && quorum != NULL))
         return b_err_set(err, B_E_USAGE, 0,
                          _("--custodians takes 2 to %d of them, and --quorum 2 or more of these"),
                          VAULT_SHARES_MAX);
+    if (threshold > count)
+        return b_err_set(err, B_E_USAGE, 0,
+                         _("%lu custodians are needed as before, unless --quorum says how many"),
+                         threshold);
     k->backup.ceremony.shares = count;
     k->backup.ceremony.threshold = (uint8_t)threshold;
     return check_custodians(k, err);
@@ -275,6 +280,9 @@ enum b_code ceremony_hand_out(struct ceremony *k, struct b_err *err)
     if (r == B_OK)
         r = cli_make_dir(k->dir, err);
     k->is_new = r == B_OK;
+    if (r == B_OK)
+        cli_say(k->c, CLI_BOLD, _("%u shares; any %u of them give the keys back:\n"),
+                k->backup.ceremony.shares, k->backup.ceremony.threshold);
     for (uint8_t i = 1; r == B_OK && i <= k->backup.ceremony.shares; i++)
         r = k->certificates[i - 1][0] != '\0' ? seal(k, i, err) : give_words(k, i, err);
     return r;
@@ -375,14 +383,18 @@ enum b_code ceremony_take_in(struct ceremony *k, struct b_err *err)
 /* --- confirmation ------------------------------------------------------------------------------
  */
 
+/* Until somebody is named who was not named before: shares are written down by now. */
 static bool ask_name(struct ceremony *k, size_t which)
 {
     char *name = k->confirmers[which];
-    cli_say(k->c, CLI_BOLD, _("Confirmed by (name %zu of %d): "), which + 1, SERVICE_CONFIRMERS);
-    if (fgets(name, STORE_NAME_MAX, stdin) == NULL)
-        return false;
-    name[strcspn(name, "\r\n")] = '\0';
-    return name[0] != '\0';
+    do {
+        cli_say(k->c, CLI_BOLD, _("Confirmed by (name %zu of %d): "), which + 1,
+                SERVICE_CONFIRMERS);
+        if (fgets(name, STORE_NAME_MAX, stdin) == NULL)
+            return false;
+        name[strcspn(name, "\r\n")] = '\0';
+    } while (name[strspn(name, " ")] == '\0' || (which > 0 && strcmp(k->confirmers[0], name) == 0));
+    return true;
 }
 
 static enum b_code two_people(const struct ceremony *k, bool is_there, enum b_code otherwise,

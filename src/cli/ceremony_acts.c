@@ -327,9 +327,11 @@ enum b_code cli_ceremony_share(struct cli *c, struct b_err *err)
     static struct ceremony k;
     enum b_code r = ceremony_open(&k, c, err);
     if (r == B_OK)
+        r = ceremony_find(&k, err);
+    if (r == B_OK)
         r = ceremony_custodians(&k, err); /* before anybody types a share in vain */
     if (r == B_OK)
-        r = ceremony_find(&k, err);
+        r = ceremony_find(&k, err); /* those who give theirs now */
     if (r == B_OK && !k.backup.ceremony.is_rehearsal)
         r = service_ceremony_allow(&c->service, "share", err);
     if (r == B_OK)

@@ -204,7 +204,9 @@ static enum b_code sample(struct drill *d, struct b_err *err)
     enum b_code r = service_drill_sample(&d->c->service, &d->there.service, &d->result.sample, err);
     if (r == B_OK && d->result.sample > 0)
         cli_say(d->c, CLI_PLAIN,
-                _("  %u badges drawn: the masters that came back make their keys\n"),
+                ngettext("  %u badge drawn: the masters that came back make its key\n",
+                         "  %u badges drawn: the masters that came back make their keys\n",
+                         d->result.sample),
                 d->result.sample);
     return r;
 }

@@ -24,8 +24,10 @@ enum b_code cli_encoding(const struct cli *c, enum b_csv_encoding *ret, struct b
 
 static void say_list(const struct cli *c, const struct store_fleet_import *list)
 {
-    cli_say(c, CLI_PLAIN, _("List %lld: %lld badges of %s.\n"), (long long)list->id,
-            (long long)list->count, list->name);
+    cli_say(c, CLI_PLAIN,
+            ngettext("List %lld: %lld badge of %s.\n", "List %lld: %lld badges of %s.\n",
+                     (unsigned long)list->count),
+            (long long)list->id, (long long)list->count, list->name);
 }
 
 enum b_code cli_fleet_import(struct cli *c, struct b_err *err)

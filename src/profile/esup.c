@@ -113,8 +113,9 @@ static enum b_code keep_key(const struct reading *k, const xmlNode *at, struct p
 {
     static const uint8_t zeros[DF_KEY_BYTES_MAX];
     struct profile_esup *f = k->found;
-    if (b_ct_eq(key.key.bytes, zeros, sizeof(zeros)))
-        return B_OK;
+    bool proves = key.aid != 0 && key.is_needed;
+    if (!proves && b_ct_eq(key.key.bytes, zeros, sizeof(zeros)))
+        return B_OK; /* the factory's is tried unasked; it proves a badge only where it is named */
     for (uint8_t i = 0; i < f->key_count; i++) {
         if (f->keys[i].key.type != key.key.type ||
             !b_ct_eq(f->keys[i].key.bytes, key.key.bytes, sizeof(zeros)))
@@ -169,8 +170,11 @@ static enum b_code take_keys(const struct reading *k, const xmlNode *app, df_aid
         else if (!read_byte(property(at, "keyNo"), &key.no) ||
                  !read_key(property(at, "key"), is_aes, &key.key))
             r = wrong(k, at, "a key's keyNo or key is not there, or not in hexadecimal");
-        else
+        else {
+            const struct profile_layout *l = find_layout(k->found, aid);
+            key.is_needed |= l != NULL && l->proof_key == key.no;
             r = keep_key(k, at, key);
+        }
         b_wipe(&key, sizeof(key));
     }
     return r;
@@ -252,12 +256,18 @@ static enum b_code take_all(const struct reading *k, xmlNode *root)
     return r;
 }
 
-static void need_proofs(struct profile_esup *f)
+/* Which key proves a badge is known at the end: the applications' keys are gone through again. */
+static enum b_code need_proofs(const struct reading *k, xmlNode *root)
 {
-    for (uint8_t i = 0; i < f->key_count; i++) {
-        const struct profile_layout *l = find_layout(f, f->keys[i].aid);
-        f->keys[i].is_needed |= l != NULL && l->proof_key == f->keys[i].no;
-    }
+    enum b_code r = B_OK;
+    df_aid aid = 0;
+    uint8_t nok = 0;
+    bool ignored = false;
+    for (xmlNode *at = root; r == B_OK && at != NULL; at = next_node(root, at))
+        if (is_bean(at, "DesfireApplication") && read_aid(property(at, "desfireAppId"), &aid) &&
+            read_byte(property(at, "nok"), &nok))
+            r = take_keys(k, at, aid, (nok & 0x80) != 0, &ignored);
+    return r;
 }
 
 /* libxml2 would print it. */
@@ -283,7 +293,7 @@ enum b_code profile_esup_read(const char *name, const char *text, size_t n,
     else
         r = take_all(&k, xmlDocGetRootElement(doc));
     if (r == B_OK)
-        need_proofs(ret);
+        r = need_proofs(&k, xmlDocGetRootElement(doc));
     xmlFreeDoc(doc);
     return r;
 }

@@ -17,7 +17,8 @@ struct profile_esup_key {
 struct profile_esup {
     struct profile_fleet fleet;
     uint8_t key_count;
-    struct profile_esup_key keys[PROFILE_ESUP_KEYS_MAX]; /* each key once, factory keys not */
+    struct profile_esup_key keys[PROFILE_ESUP_KEYS_MAX]; /* each key once; of the factory's those
+                                                           that prove a badge */
     uint8_t left_count;
     df_aid left[PROFILE_LAYOUTS_MAX]; /* whose keys a service makes by a rule that is elsewhere */
 };

@@ -393,9 +393,11 @@ static void check_takeover(struct profile_run *run)
     bool must_open = l != NULL && l->deletes;
     if (l != NULL && !is_theirs && (must_open || !has_own_keys(run)))
         block(run, B_E_CARD_FOREIGN, "no key that was given opens the application of its layout");
+    bool is_blank = s->app_count == 0 && s->card_key.kind == PROFILE_KEY_FACTORY;
     if (l == NULL && !is_theirs && !has_own_keys(run))
-        block(run, B_E_CARD_FOREIGN,
-              "it has no layout of the fleet, and no key that was given opens it");
+        block(run, is_blank ? B_E_CARD_BLOCKED : B_E_CARD_FOREIGN,
+              is_blank ? "the card is blank: enrol it by `tessere badge enrol`"
+                       : "it has no layout of the fleet, and no key that was given opens it");
     if (must_open && run->job->profile.is_guest)
         block(run, B_E_CARD_BLOCKED, "only the card's owner can delete the old application");
 }

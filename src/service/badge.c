@@ -122,7 +122,7 @@ static enum b_code judge_known(const struct store_badge *b, struct b_err *err)
 }
 
 /* The holder that a badge is for: known, and then renamed if need be, or new. */
-static enum b_code put_holder(struct service_change *c, const struct store_badge *b,
+static enum b_code put_holder(struct service_change *c, struct store_badge *b, bool is_listed,
                               struct store_holder *ret, struct b_err *err)
 {
     enum b_code r = store_holder_by_ref(c->store, b->holder_ref, ret, err);
@@ -133,6 +133,8 @@ static enum b_code put_holder(struct service_change *c, const struct store_badge
     } else if (r != B_OK) {
         return r;
     }
+    if (is_listed && ret->name[0] != '\0') /* a list of others may be old */
+        memcpy(b->holder_name, ret->name, sizeof(b->holder_name));
     (void)snprintf(ret->name, sizeof(ret->name), "%s", b->holder_name);
     return store_holder_put(c->store, ret, err);
 }
@@ -155,9 +157,9 @@ static enum b_code note_enrolling(struct service_change *c, void *ctx, struct b_
     if (r == B_OK && b->batch_id != 0)
         r = store_batch_by_id(c->store, b->batch_id, &batch, err);
     if (r == B_OK)
-        r = store_badge_put(c->store, b, err);
+        r = put_holder(c, b, k->work->job.goal == PROFILE_GOAL_TAKEOVER, &holder, err);
     if (r == B_OK)
-        r = put_holder(c, b, &holder, err);
+        r = store_badge_put(c->store, b, err);
     if (r == B_OK)
         r = service_log(c,
                         (struct service_entry){.kind = "enrol-begin",

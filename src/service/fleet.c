@@ -257,7 +257,7 @@ static enum store_found weakest(const struct profile_state *s)
     return worst;
 }
 
-/* A scan with fewer keys says nothing against what an earlier one opened. */
+/* A scan with fewer or other keys says nothing against what an earlier one opened. */
 static enum b_code note_finding(struct service_change *c, void *ctx, struct b_err *err)
 {
     struct store_finding *f = ctx;
@@ -266,7 +266,7 @@ static enum b_code note_finding(struct service_change *c, void *ctx, struct b_er
     if (r != B_OK && r != B_E_NOT_FOUND)
         return r;
     f->id = r == B_OK ? before.id : 0;
-    if (r == B_OK && f->found == STORE_FOUND_UNKNOWN)
+    if (r == B_OK && f->found < before.found)
         f->found = before.found;
     f->at = c->now;
     r = store_finding_put(c->store, f, err);

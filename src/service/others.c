@@ -2,8 +2,11 @@
 #include "service/others.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "profile/fleet.h"
 #include "service/given.h"
@@ -56,16 +59,42 @@ static enum b_code parse_keys(const char *path, char *text, struct df_key *keys,
     return B_OK;
 }
 
+/* What is opened is what is looked at: a plain file of this user or of root, for nobody else. */
+static enum b_code check_own(int fd, const char *path, struct b_err *err)
+{
+    struct stat about;
+    if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode))
+        return b_err_set(err, B_E_KEY_FILE, 0, "%s: it is no plain file", path);
+    if (about.st_uid != geteuid() && about.st_uid != 0)
+        return b_err_set(err, B_E_KEY_FILE, 0, "%s: it belongs to another user", path);
+    if ((about.st_mode & 077) != 0)
+        return b_err_set(err, B_E_KEY_FILE, 0, "%s: others may read it; chmod 600 it", path);
+    return B_OK;
+}
+
+static enum b_code read_own(const char *path, char *text, size_t cap, size_t *ret_n,
+                            struct b_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return b_err_set(err, B_E_KEY_FILE, (uint32_t)errno, "%s: %s", path,
+                         errno == ELOOP ? "it is a link" : strerror(errno));
+    enum b_code r = check_own(fd, path, err);
+    ssize_t got = r == B_OK ? pread(fd, text, cap, 0) : 0; /* of a plain file: all or the end */
+    if (r == B_OK && (got < 0 || (size_t)got == cap))
+        r = b_err_set(err, B_E_KEY_FILE, 0, "%s: it cannot be read, or is too long", path);
+    *ret_n = r == B_OK ? (size_t)got : 0;
+    (void)close(fd);
+    return r;
+}
+
 enum b_code service_others_keys(const char *path, struct df_key keys[static PROFILE_GIVEN_KEYS_MAX],
                                 size_t *ret_count, struct b_err *err)
 {
     static char text[4096 + 1];
-    struct stat about;
     size_t n = 0;
     *ret_count = 0;
-    if (stat(path, &about) == 0 && S_ISREG(about.st_mode) && (about.st_mode & 077) != 0)
-        return b_err_set(err, B_E_KEY_FILE, 0, "%s: others may read it; chmod 600 it", path);
-    enum b_code r = service_read_file(path, text, sizeof(text) - 1, &n, err);
+    enum b_code r = read_own(path, text, sizeof(text) - 1, &n, err);
     text[n] = '\0';
     if (r == B_OK)
         r = parse_keys(path, text, keys, ret_count, err);

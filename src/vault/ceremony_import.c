@@ -183,12 +183,13 @@ CEREMONY_HANDLER(import_key)
     r = check_parts(c, err);
     if (r == B_OK)
         r = take_key(c, block, &key, err);
-    if (r == B_OK && !is_kcv(CRYPTO_AES128, key, kcv.p))
-        r = b_err_set(err, B_E_KCV_DIFFERS, 0, "of the key that was given");
-    if (r == B_OK) {
+    if (r == B_OK)
         memcpy(own, check_values(CRYPTO_AES128, key).mac, KCV);
+    if (r == B_OK && !is_kcv(CRYPTO_AES128, key, kcv.p))
+        r = b_err_set(err, B_E_KCV_DIFFERS, 0, "of the key that was given, which has %02X%02X%02X",
+                      own[0], own[1], own[2]);
+    if (r == B_OK)
         r = ceremony_alone(d, &b, own, err);
-    }
     if (r == B_OK) {
         ceremony_kek(d, &c->now, &b, c->kek);
         crypto_key_wrap(c->kek, key, KEY, wrapped);

@@ -91,7 +91,7 @@ check "of many mistakes the first twenty are named" says 'bad.csv:21: name: it i
 check "and the others counted" eval 'says "and 5 more" badge bulk "$work/bad.csv" --yes && says "25 mistakes, the first: .*bad.csv:2: name" badge bulk "$work/bad.csv" --yes && ! says "bad.csv:22" badge bulk "$work/bad.csv" --yes'
 printf 'ref,name,until\n1,Anne,2026-01-31\n' >"$work/bad.csv"
 check "a last day that is past is refused by line and column" says 'bad.csv:2: until: this day is past' badge bulk "$work/bad.csv" --yes
-check "so it is for one badge" says 'the last day, which is past' badge enrol --ref 1 --name Anne --until 2026-01-31 --yes
+check "so it is for one badge" says 'until: this day is past' badge enrol --ref 1 --name Anne --until 2026-01-31 --yes
 printf 'ref,name,until\n1,Anne,tomorrow\n' >"$work/bad.csv"
 check "a day that is none is refused by line and column" says 'bad.csv:2: until: a day is written' badge bulk "$work/bad.csv" --yes
 check "no reader of that name" says 'there is no reader' badge bulk "$work/list.csv" --readers Other --yes

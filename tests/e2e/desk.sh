@@ -147,10 +147,10 @@ check "its former generation is not retired" exits 8 generation-needed key retir
 check "repaired, it has the new generation" eval "tessere badge repair --yes && says 'generation 2' tap"
 check "nor the one in use" exits 8 generation-needed key retire auth 2
 check "nor one that is not there" exits 8 not-found key retire auth 7
-check "the former one, which nobody has, is retired by one command" eval "says 'Key auth 1 is retired' key retire auth 1 && says 'auth  *1  retired' key list"
+check "with those that are counted it ends by one command" eval "says '3 badges that have it' key retire auth 1 --write-off && says 'auth  *1  retired' key list"
 check "and it is said once" exits 8 badge-state key retire auth 1
 check "that it ended the campaign is listed" says 'the former generation is retired' campaign list
-check "the reader of help finds both words" says 'needs ROLE GENERATION' key retire auth
+check "a generation is to be named" exits 2 usage key retire auth
 insert 1 "$work/right"
 check "two cards: said" exits 4 two-cards card scan
 check "two cards: the reader is named" eval "says 0411111111111 card scan --reader '00 00' && says 0422222222222 card scan --reader '00 01'"

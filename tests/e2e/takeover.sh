@@ -50,6 +50,8 @@ check "the factory's key, which nobody named, proves no badge" says 'no key that
 printf '# the library left the key of the factory\n00000000000000000000000000000000\n' >>"$work/keys"
 chmod 640 "$work/keys"
 check "a file of keys that others may read is refused" says 'others may read it' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
+ln -s "$work/keys" "$work/link"
+check "so is a link to one, which somebody else may turn" says 'it is a link' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/link" --yes
 chmod 600 "$work/keys"
 check "a takeover that nobody approves changes nothing" says 'cancelled' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys"
 check "the badge is taken over for the holder of the list" says 'Badge 1 of Anne Martin \(10001\) is taken over' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
@@ -62,7 +64,7 @@ check "keys of others are sent to no server" says 'not sent to a server' card sc
 remove 0
 "$TESSERE_CARD" new --ev ev2 --uid 04A1B2C3D4E5F7 "$work/blank" >/dev/null
 insert 0 "$work/blank"
-check "a blank card with the UID of a badge of the list proves nothing" says 'no layout of the fleet' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
+check "a blank card with the UID of a badge of the list proves nothing" says 'the card is blank: enrol it' badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
 remove 0
 check "a list can be forgotten" tessere fleet forget 1 --yes
 check "the badge that was taken over stays" figure total 1

@@ -548,7 +548,7 @@ static void a_blank_card_proves_nothing_of_a_fleet(void **state)
     struct desk *d = foreign(&shared);
     struct desk *blank = desk_new(DF_EV2, false, "uid-aid-system");
     blank->job = d->job;
-    refused(blank, PROFILE_GOAL_TAKEOVER, B_E_CARD_FOREIGN);
+    refused(blank, PROFILE_GOAL_TAKEOVER, B_E_CARD_BLOCKED);
     desk_drop(blank);
     d->job.fleet.layouts[0].key_count = 4; /* the card's application has three */
     d->job.given_count = 0;

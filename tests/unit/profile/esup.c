@@ -84,11 +84,25 @@ static void an_application_twice_is_one_if_it_is_the_same(void **state)
                                    TAG("", APP("F585C0", "81", KEY("00", ZERO))) "</beans>"),
                      B_OK);
     assert_int_equal(found.fleet.count, 1);
-    assert_int_equal(found.key_count, 0);
+    assert_int_equal(found.key_count, 1); /* the factory's, which proves a badge when it is named */
+    assert_true(found.keys[0].is_needed);
     assert_int_equal(read_text(HEAD TAG("", APP("F585C0", "81", KEY("00", ZERO)))
                                    TAG("", APP("F585C0", "82", KEY("00", ZERO))) "</beans>"),
                      B_E_BAD_INPUT);
     assert_non_null(strstr(err.msg, "described twice"));
+}
+
+static void a_proof_key_is_needed_whatever_slot_has_it_first(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        read_text(HEAD TAG("", APP("F585C0", "82",
+                                   KEY("01", "44444444444444444444444444444444")
+                                       KEY("00", "44444444444444444444444444444444"))) "</beans>"),
+        B_OK);
+    assert_int_equal(found.key_count, 1);
+    assert_int_equal(found.keys[0].no, 1);
+    assert_true(found.keys[0].is_needed);
 }
 
 static void keys_that_a_service_makes_are_no_layout(void **state)
@@ -133,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(applications_become_layouts_and_keys_are_apart),
         cmocka_unit_test(an_application_twice_is_one_if_it_is_the_same),
+        cmocka_unit_test(a_proof_key_is_needed_whatever_slot_has_it_first),
         cmocka_unit_test(keys_that_a_service_makes_are_no_layout),
         cmocka_unit_test(what_is_wrong_is_named_by_its_line),
     };

@@ -305,6 +305,21 @@ static void a_shared_key_is_found_and_not_forgotten(void **state)
     expect_whole();
 }
 
+static void the_weakest_key_that_was_found_stays(void **state)
+{
+    (void)state;
+    static const struct df_key shared = {.type = DF_KEY_AES, .bytes = {1, 2, 3}, .version = 7};
+    MUST(import("uid,ref,name\n04112233445501,1,A\n"));
+    desk_card_new(&card, DF_EV2, 1);
+    scan(NULL);
+    set_card_key(&shared);
+    scan(&shared);
+    audit();
+    assert_int_equal(figures.lists.found[STORE_FOUND_FACTORY], 1);
+    assert_int_equal(figures.lists.found[STORE_FOUND_SHARED], 0);
+    expect_whole();
+}
+
 /* --- takeover ----------------------------------------------------------------------------------
  */
 
@@ -338,6 +353,23 @@ static void a_listed_badge_becomes_its_holders(void **state)
     assert_int_equal(figures.lists.taken_over, 1);
     assert_int_equal(figures.conform, 1);
     desk_expect(take_over(&old_key), B_E_DUPLICATE);
+    expect_whole();
+}
+
+/* A list of others may be old. */
+static void a_known_holder_keeps_their_name(void **state)
+{
+    (void)state;
+    struct store_holder holder;
+    desk_card_new(&card, DF_EV2, 0x66);
+    MUST(desk_enrol(&desk, &card, &badge));
+    MUST(import("uid,ref,name\n04112233445501,10001234567,Anne Durand\n"));
+    desk_card_new(&card, DF_EV2, 1);
+    set_card_key(&old_key);
+    MUST(take_over(&old_key));
+    assert_string_equal(badge.holder_name, "Anne Martin");
+    MUST(store_holder_by_ref(desk.sv.store, "10001234567", &holder, &desk_err));
+    assert_string_equal(holder.name, "Anne Martin");
     expect_whole();
 }
 
@@ -614,6 +646,8 @@ int main(void)
         AT_DESK(a_scan_of_a_listed_card_is_written_down),
         AT_DESK(a_card_that_no_list_names_leaves_no_trace),
         AT_DESK(a_shared_key_is_found_and_not_forgotten),
+        AT_DESK(the_weakest_key_that_was_found_stays),
+        AT_DESK(a_known_holder_keeps_their_name),
         AT_DESK(a_listed_badge_becomes_its_holders),
         AT_DESK(what_was_found_is_known_before_anybody_approves),
         AT_DESK(a_badge_that_no_list_gives_a_holder_is_not_taken_over),
