@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "cli/backup.h"
+#include "cli/scratch.h"
 
 /* --- what is wanted ----------------------------------------------------------------------------
  */
@@ -307,23 +308,44 @@ void cli_backup_say(const struct cli *c, const struct backup_wanted *w,
                               "masters", m->has_masters));
 }
 
+/* In memory: what is opened has the CA's key and everybody's names. */
+static enum b_code make_scratch(const struct service_manifest *m, struct cli_scratch *ret,
+                                struct b_err *err)
+{
+    const char *tmp = getenv("TMPDIR");
+    char path[CLI_PATH_MAX];
+    uint64_t room = 0;
+    for (size_t i = 0; i < m->count; i++)
+        room += 2 * m->members[i].size; /* a store, and what is added to it */
+    cli_scratch_memory("verify", "", path);
+    enum b_code r = cli_scratch_open(path, room, ret, err);
+    if (r != B_E_NOT_FOUND)
+        return r;
+    (void)snprintf(path, sizeof(path), "%.400s/tessere-verify-%u", tmp != NULL ? tmp : "/tmp",
+                   (unsigned)getuid());
+    r = cli_scratch_open(path, room, ret, err);
+    return r == B_E_NOT_FOUND ? b_err_set(err, B_E_SYSTEM, 0,
+                                          _("neither in memory nor in %s is there room for it: set "
+                                            "TMPDIR"),
+                                          path)
+                              : r;
+}
+
 static enum b_code open_in_scratch(const struct cli *c, const struct backup_wanted *w,
                                    const struct service_manifest *m, struct b_err *err)
 {
-    const char *tmp = getenv("TMPDIR");
-    char dir[CLI_PATH_MAX];
+    struct cli_scratch place = {.lock = -1};
     struct b_rd key;
-    (void)snprintf(dir, sizeof(dir), "%.400s/tessere-verify-XXXXXX", tmp != NULL ? tmp : "/tmp");
     enum b_code r = b_file_map(c->options[CLI_OPT_CUSTODIAN], &key, err);
     if (r != B_OK)
         return r;
-    if (mkdtemp(dir) == NULL)
-        r = b_err_set(err, B_E_SYSTEM, 0, "%s", dir);
+    r = make_scratch(m, &place, err);
     if (r == B_OK) {
-        r = service_copy_open(c->operand, key, &w->is, m, dir, err);
+        r = service_copy_open(c->operand, key, &w->is, m, place.dir, err);
         r = cli_backup_key_used(c, r, err);
-        service_remove_tree(dir);
     }
+    if (!cli_scratch_close(&place) && r == B_OK)
+        r = b_err_set(err, B_E_LEFT_BEHIND, 0, "%s", place.path);
     b_file_unmap(&key);
     return r;
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "base/file.h"
 #include "cli/qr.h"
@@ -129,6 +130,25 @@ static bool take_item(const char **list, char *item, size_t cap)
     return true;
 }
 
+/* False: it is not of this locale. */
+static bool trim(const char *name, wchar_t out[static STORE_NAME_MAX])
+{
+    size_t n = mbstowcs(out, name + strspn(name, " \t"), STORE_NAME_MAX - 1);
+    if (n == SIZE_MAX)
+        return false;
+    while (n > 0 && (out[n - 1] == L' ' || out[n - 1] == L'\t'))
+        n--;
+    out[n] = L'\0';
+    return true;
+}
+
+/* Capitals and spaces around it make no other person. */
+static bool is_same_person(const char *a, const char *b)
+{
+    wchar_t one[STORE_NAME_MAX], other[STORE_NAME_MAX];
+    return trim(a, one) && trim(b, other) ? wcscasecmp(one, other) == 0 : strcasecmp(a, b) == 0;
+}
+
 /* Before anybody gives or gets a share: a certificate that is not there is found at once, and who
  * had two shares would be a quorum of one. */
 static enum b_code check_custodians(const struct ceremony *k, struct b_err *err)
@@ -145,7 +165,7 @@ static enum b_code check_custodians(const struct ceremony *k, struct b_err *err)
             return b_err_wrap(err, "%s", who->name);
         crypto_sha256(text, n, digests[i]);
         for (size_t j = 0; j < i; j++)
-            if (strcmp(k->backup.custodians[j].name, who->name) == 0 ||
+            if (is_same_person(k->backup.custodians[j].name, who->name) ||
                 (n > 0 && memcmp(digests[j], digests[i], sizeof(digests[i])) == 0))
                 return b_err_set(err, B_E_USAGE, 0,
                                  _("--custodians: %s and %s are one person, who holds one share"),
@@ -400,7 +420,7 @@ static bool ask_name(struct ceremony *k, size_t which)
 static enum b_code two_people(const struct ceremony *k, bool is_there, enum b_code otherwise,
                               struct b_err *err)
 {
-    if (!is_there || strcmp(k->confirmers[0], k->confirmers[1]) == 0)
+    if (!is_there || is_same_person(k->confirmers[0], k->confirmers[1]))
         return b_err_set(err, otherwise, 0, "%s",
                          _("two people confirm the check values: --confirmed-by NAME,NAME"));
     return B_OK;

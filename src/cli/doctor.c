@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/scratch.h"
 #include "pki/pki.h"
 #include "service/drill.h"
 #include "service/journal.h"
@@ -356,6 +357,13 @@ static enum b_code check_drill(struct cli *c, struct b_err *err)
     return r;
 }
 
+static enum b_code check_left(struct cli *c, struct b_err *err)
+{
+    char path[CLI_PATH_MAX];
+    (void)c;
+    return cli_scratch_left(path) ? b_err_set(err, B_E_LEFT_BEHIND, 0, "%s", path) : B_OK;
+}
+
 /* Nobody is reminded of a backup who never heard of one. */
 static enum b_code check_backups(struct cli *c, struct b_err *err)
 {
@@ -504,6 +512,7 @@ static const struct check {
     {"backups", N_("backups are made"), CONFIG, ADVICE, check_backups},
     {"backup", N_("the newest backup is recent"), HOME | CONFIG | BACKUPS, 0, check_backup},
     {"drill", N_("a drill was held in time"), STORE | BACKUPS, 0, check_drill},
+    {"left-behind", N_("no drill that was killed left masters in memory"), 0, 0, check_left},
     {"outbox", N_("other systems are told what happens"), STORE, 0, check_outbox},
     {"readers", N_("pcscd runs and shows a reader"), DESK, 0, check_readers},
 };

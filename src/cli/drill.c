@@ -4,8 +4,8 @@
  * establishment goes on meanwhile; only the result is written into its journal.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +13,7 @@
 #include "card/card.h"
 #include "cli/backup.h"
 #include "cli/ceremony.h"
+#include "cli/scratch.h"
 #include "service/drill.h"
 #include "service/relay.h"
 
@@ -27,7 +28,8 @@ struct drill {
     struct service_manifest m;
     struct service_drill result;
     char path[CLI_PATH_MAX + SERVICE_COPY_NAME]; /* of the copy */
-    char token[64];                              /* of the masters, where it lies in memory */
+    struct cli_scratch place;                    /* of the establishment as it was restored */
+    struct cli_scratch token;                    /* of the masters, where it lies in memory */
 };
 
 static uint64_t now_ms(void)
@@ -72,6 +74,7 @@ static enum b_code measure_loss(struct drill *d, struct b_err *err)
 static enum b_code restore(struct drill *d, struct b_err *err)
 {
     struct b_rd key;
+    char place[CLI_PATH_MAX];
     enum b_code r = service_copy_check(d->path, &d->wanted.is, &d->m, err);
     if (r == B_OK)
         r = measure_loss(d, err);
@@ -79,11 +82,12 @@ static enum b_code restore(struct drill *d, struct b_err *err)
         r = b_file_map(d->c->options[CLI_OPT_CUSTODIAN], &key, err);
     if (r != B_OK)
         return r;
-    r = cli_path(d->c, "drill.part", d->there.home, sizeof(d->there.home), err);
-    if (r == B_OK) {
-        service_remove_tree(d->there.home); /* of one that was cut */
-        r = cli_make_dir(d->there.home, err);
-    }
+    r = cli_path(d->c, "drill.part", place, sizeof(place), err);
+    if (r == B_OK)
+        r = cli_scratch_open(place, 0, &d->place, err); /* one drill at a time in a home */
+    if (r == B_E_NOT_FOUND)
+        r = b_err_set(err, B_E_SYSTEM, (uint32_t)errno, "%s: %s", place, strerror(errno));
+    memcpy(d->there.home, d->place.dir, sizeof(d->there.home));
     if (r == B_OK)
         r = service_copy_open(d->path, key, &d->wanted.is, &d->m, d->there.home, err);
     r = cli_backup_key_used(d->c, r, err);
@@ -100,26 +104,21 @@ static enum b_code restore(struct drill *d, struct b_err *err)
  */
 
 /* In memory where there is such a place, so that no disk ever has the real masters in a token of
- * files; else in the directory that is thrown away. What a drill that was killed left there has the
- * same name, and goes now. */
+ * files; else in the directory that is thrown away. */
 static enum b_code make_token(struct drill *d, struct b_err *err)
 {
     static struct cli at;
-    char memory[64];
+    char memory[CLI_PATH_MAX];
     at = d->there;
-    (void)snprintf(memory, sizeof(memory), "/dev/shm/tessere-drill-%u-%.9s", (unsigned)getuid(),
-                   d->c->config.finess);
     for (enum cli_option o = CLI_OPT_PIN_FILE; o <= CLI_OPT_LAST_TRY; o++)
         d->there.options[o] = NULL; /* of the establishment's token */
-    service_remove_tree(memory);
-    if (mkdir(memory, 0700) == 0) {
-        memcpy(d->token, memory, sizeof(memory));
-        (void)snprintf(at.home, sizeof(at.home), "%s", memory);
-    } else if (errno == EEXIST) { /* whoever put it there would have the masters on a disk */
-        return b_err_set(err, B_E_SYSTEM, EEXIST, _("%s is in the way, and is not ours to remove"),
-                         memory);
-    }
-    enum b_code r = cli_make_token(&at, "token", err);
+    cli_scratch_memory("drill", d->c->config.finess, memory);
+    enum b_code r = cli_scratch_open(memory, 0, &d->token, err);
+    if (r == B_OK)
+        memcpy(at.home, d->token.dir, sizeof(at.home));
+    else if (r != B_E_NOT_FOUND)
+        return r; /* whoever put it there would have the masters on a disk */
+    r = cli_make_token(&at, "token", err);
     d->there.config = at.config;
     return r == B_OK ? cli_open_vault(&d->there, err) : r;
 }
@@ -255,17 +254,19 @@ static enum b_code throw_away(struct drill *d, enum b_code r, struct b_err *err)
     if (d->k.vault != NULL)
         vault_ceremony_close(d->k.vault);
     cli_close(&d->there);
-    if (d->token[0] != '\0')
-        service_remove_tree(d->token);
-    if (d->there.home[0] != '\0')
-        service_remove_tree(d->there.home);
-    const char *left = d->token[0] != '\0' ? d->token : d->there.home;
-    return r == B_OK && access(left, F_OK) == 0
-               ? b_err_set(err, B_E_SYSTEM, 0,
-                           _("%s cannot be removed, and has the masters: "
-                             "destroy it"),
-                           left)
+    bool is_gone = cli_scratch_close(&d->token);
+    bool is_all_gone = cli_scratch_close(&d->place) && is_gone;
+    return r == B_OK && !is_all_gone
+               ? b_err_set(err, B_E_LEFT_BEHIND, 0, "%s", is_gone ? d->place.path : d->token.path)
                : r;
+}
+
+/* A line that is cut ends a drill as Ctrl-C does, which throws the masters away. */
+static void end_with_terminal(void)
+{
+    struct sigaction as;
+    if (sigaction(SIGTERM, NULL, &as) == 0)
+        (void)sigaction(SIGHUP, &as, NULL);
 }
 
 enum b_code cli_drill_restore(struct cli *c, struct b_err *err)
@@ -287,9 +288,13 @@ enum b_code cli_drill_restore(struct cli *c, struct b_err *err)
     d.there = *c;
     d.there.service = (struct service){.store = NULL};
     d.there.home[0] = '\0';
+    d.place.lock = d.token.lock = -1;
+    end_with_terminal();
     r = find_newest(&d, err);
     if (r == B_OK)
         r = restore(&d, err);
+    if (r == B_OK && cli_is_stopped(NULL))
+        r = b_err_set(err, B_E_CANCELLED, 0, "interrupted");
     bool has_masters = d.m.has_masters && !cli_has(c, CLI_OPT_WITHOUT_MASTERS);
     d.result.is_partial = d.m.has_masters && !has_masters;
     if (r == B_OK && has_masters)

@@ -144,6 +144,26 @@ struct beginning {
     struct service_work *work;
 };
 
+static enum b_code judge_listed(const struct store_foreign *row, struct b_err *err)
+{
+    enum b_code why =
+        row->status == STORE_FOREIGN_REVOKED ? B_E_BADGE_REVOKED : B_E_BADGE_SUSPENDED;
+    return row->status == STORE_FOREIGN_ACTIVE
+               ? B_OK
+               : b_err_set(err, why, 0, "its list says so of the badge of %s", row->name);
+}
+
+/* Its list may have been taken back, or say otherwise, since the plan was read. */
+static enum b_code look_again(struct service_change *c, const uint8_t uid[static 7],
+                              struct b_err *err)
+{
+    struct store_foreign row;
+    enum b_code r = store_foreign_by_uid(c->store, uid, &row, err);
+    if (r == B_E_NOT_FOUND)
+        return b_err_set(err, B_E_BADGE_UNKNOWN, 0, "no list names this badge any more");
+    return r == B_OK ? judge_listed(&row, err) : r;
+}
+
 static enum b_code note_enrolling(struct service_change *c, void *ctx, struct b_err *err)
 {
     const struct beginning *k = ctx;
@@ -153,6 +173,8 @@ static enum b_code note_enrolling(struct service_change *c, void *ctx, struct b_
     enum b_code r = b->id != 0 ? store_badge_by_id(c->store, b->id, &now, err) : B_OK;
     if (r == B_OK && b->id != 0)
         r = judge_known(&now, err);
+    if (r == B_OK && k->work->job.goal == PROFILE_GOAL_TAKEOVER)
+        r = look_again(c, b->uid, err);
     struct store_batch batch;
     if (r == B_OK && b->batch_id != 0)
         r = store_batch_by_id(c->store, b->batch_id, &batch, err);
@@ -367,11 +389,7 @@ static enum b_code find_listed(struct service *sv, const uint8_t uid[static 7],
     if (r == B_E_NOT_FOUND)
         return b_err_set(err, B_E_BADGE_UNKNOWN, 0,
                          "no list names this badge: take its list in by `tessere fleet import`");
-    if (r == B_OK && ret->status != STORE_FOREIGN_ACTIVE)
-        r = b_err_set(
-            err, ret->status == STORE_FOREIGN_REVOKED ? B_E_BADGE_REVOKED : B_E_BADGE_SUSPENDED, 0,
-            "its list says so of the badge of %s", ret->name);
-    return r;
+    return r == B_OK ? judge_listed(ret, err) : r;
 }
 
 enum b_code service_takeover(struct service *sv, struct channel *ch,

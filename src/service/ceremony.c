@@ -286,20 +286,18 @@ enum b_code service_ceremony_note(struct service *sv, struct service_ceremony *k
 enum b_code service_ceremony_allow(struct service *sv, const char *what, struct b_err *err)
 {
     struct store_proposal p;
-    char argument[128];
     char proposal[160];
     struct vault_anchors a;
     enum b_code r = vault_anchors(sv->vault, &a, err);
     if (r != B_OK || !a.has_roster)
         return r; /* nobody to ask, or a token that knows nobody yet: then the shares decide */
-    r = service_allowed(sv, "ceremony", &p, err);
-    if (r != B_OK)
-        return r;
-    service_proposal_argument(&p, argument, sizeof(argument));
-    if (strcmp(argument, what) != 0) {
+    r = service_allowed(sv, "ceremony", what, &p, err);
+    if (r == B_E_QUORUM && p.id == 0) {
         (void)snprintf(proposal, sizeof(proposal), "ceremony %.100s", what);
         return b_err_set(err, B_E_QUORUM, 0, "propose it: tessere proposal make \"%s\"", proposal);
     }
+    if (r != B_OK)
+        return r;
     return service_proposal_again(sv, &p, err);
 }
 

@@ -1,4 +1,5 @@
 /* Many copies: listed, sent to a second site, thinned out. */
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +26,9 @@ int64_t service_copy_time(const char *name)
     if (strlen(name) != sizeof(like) - 1 || strncmp(name, like, FINESS) != 0 ||
         name[TIME - 1] != '-')
         return 0;
+    for (size_t i = FINESS; i < TIME - 1; i++)
+        if (!isalnum((unsigned char)name[i]))
+            return 0;
     const char *end = strptime(name + TIME, "%Y%m%dT%H%M%SZ", &tm);
     time_t at = end != NULL && *end == '\0' ? timegm(&tm) : 0;
     return at > 0 ? (int64_t)at : 0;
@@ -127,6 +131,28 @@ static enum b_code remove_copy(const char *dir, const char *name, struct b_err *
     return B_OK;
 }
 
+/* What was cut between the sealed file and its manifest is no copy, and nobody lists it. */
+static enum b_code remove_orphans(const char *dir, const char *finess, struct b_err *err)
+{
+    char name[SERVICE_COPY_NAME];
+    char path[SERVICE_COPY_PATH];
+    enum b_code r = B_OK;
+    DIR *d = opendir(dir);
+    for (const struct dirent *e; r == B_OK && d != NULL && (e = readdir(d)) != NULL;) {
+        size_t n = strcspn(e->d_name, ".");
+        if (strcmp(e->d_name + n, endings[0]) != 0 || n >= sizeof(name))
+            continue;
+        (void)snprintf(name, sizeof(name), "%.*s", (int)n, e->d_name);
+        (void)snprintf(path, sizeof(path), "%s/%s.manifest", dir, name);
+        if (service_copy_time(name) != 0 && strncmp(name + 8, finess, 9) == 0 &&
+            access(path, F_OK) != 0 && errno == ENOENT)
+            r = remove_copy(dir, name, err);
+    }
+    if (d != NULL)
+        (void)closedir(d);
+    return r;
+}
+
 /* "202611": a name's month. */
 static bool is_of_same_month(const char *a, const char *b)
 {
@@ -171,9 +197,13 @@ enum b_code service_copies_thin(const char *dir, const char *finess, unsigned ke
     bool stays[SERVICE_COPIES_MAX] = {false};
     char newest[SERVICE_COPY_PATH];
     *ret_removed = 0;
-    enum b_code r = service_copies_list(dir, finess, &all, err);
+    enum b_code r = remove_orphans(dir, finess, err);
+    if (r == B_OK)
+        r = service_copies_list(dir, finess, &all, err);
+    if (r != B_OK)
+        return r;
     size_t past = service_copies_until(&all, now);
-    if (r != B_OK || keep == 0 || past <= keep)
+    if (keep == 0 || past <= keep)
         return r;
     (void)snprintf(newest, sizeof(newest), "%s/%s.backup", dir, all.names[past - 1]);
     r = service_copy_check(newest, &wanted, &m, err);

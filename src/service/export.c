@@ -98,7 +98,7 @@ static enum b_code find_end(struct service *sv, uint64_t *ret_size, char *note, 
     static _Thread_local struct store_proposal allowed;
     char argument[64];
     uint64_t most = UINT64_MAX;
-    enum b_code r = service_allowed(sv, "export", &allowed, err);
+    enum b_code r = service_allowed(sv, "export", NULL, &allowed, err);
     if (r == B_OK && allowed.id != 0) {
         service_proposal_argument(&allowed, argument, sizeof(argument));
         most = strtoull(argument, NULL, 10);

@@ -372,7 +372,7 @@ enum b_code service_proposal_again(struct service *sv, const struct store_propos
  */
 
 struct allowance {
-    const char *action;
+    const char *action, *argument; /* argument NULL: any */
     int64_t now;
     struct store_proposal *ret;
 };
@@ -380,16 +380,19 @@ struct allowance {
 static bool look(void *ctx, const struct store_proposal *p)
 {
     struct allowance *k = ctx;
+    char argument[SERVICE_ARGUMENT_MAX];
+    service_proposal_argument(p, argument, sizeof(argument));
     if (p->state == STORE_PROPOSAL_DONE && p->expires_at > k->now &&
-        strcmp(p->action, k->action) == 0)
+        strcmp(p->action, k->action) == 0 &&
+        (k->argument == NULL || strcmp(argument, k->argument) == 0))
         *k->ret = *p; /* the newest */
     return true;
 }
 
-enum b_code service_allowed(struct service *sv, const char *action, struct store_proposal *ret,
-                            struct b_err *err)
+enum b_code service_allowed(struct service *sv, const char *action, const char *argument,
+                            struct store_proposal *ret, struct b_err *err)
 {
-    struct allowance k = {action, service_now(), ret};
+    struct allowance k = {action, argument, service_now(), ret};
     ret->id = 0;
     enum b_code r = service_refuse_alone(sv->store, action, err);
     if (r != B_E_QUORUM)

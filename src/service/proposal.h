@@ -34,7 +34,8 @@ B_NODISCARD enum b_code service_proposal_kept(struct store *s, const struct stor
 /* The newest proposal of this action that a quorum approved and that has not expired. Without a
  * roster nobody needs one: B_OK, id 0. B_E_QUORUM when there is none. */
 B_NODISCARD enum b_code service_allowed(struct service *sv, const char *action,
-                                        struct store_proposal *ret, struct b_err *err);
+                                        const char *argument, struct store_proposal *ret,
+                                        struct b_err *err);
 /* Shows such a proposal to the vault of this process too, which acts on it (a ceremony that may
  * begin). */
 B_NODISCARD enum b_code service_proposal_again(struct service *sv, const struct store_proposal *p,

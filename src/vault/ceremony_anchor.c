@@ -7,7 +7,7 @@
  *
  * The first is in force. A second one is being made to take its place: until its minutes are signed
  * both are known, so that one that was cut loses nothing. The minutes make a ceremony the one in
- * force, also the first of a token, which knows none before.
+ * force, and the only one, also the first of a token, which knows none before.
  */
 #include <string.h>
 
@@ -102,7 +102,7 @@ enum b_code ceremony_enforce(struct vaultd *d, const struct backup_key *now, str
     uint8_t digest[DIGEST];
     enum b_code r = read_known(d, &known, err);
     digest_of_whole(now, digest);
-    if (r != B_OK || (known.count > 0 && b_ct_eq(known.digests[0], digest, DIGEST)))
+    if (r != B_OK || (known.count == 1 && b_ct_eq(known.digests[0], digest, DIGEST)))
         return r;
     memcpy(known.digests[0], digest, DIGEST);
     known.count = 1;

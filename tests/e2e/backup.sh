@@ -19,13 +19,14 @@ newest() { # DIR
     find "$1" -name '*.backup' | sort | tail -1
 }
 
+in_memory=/dev/shm/tessere-verify-$(id -u)
 # refused CODE COMMAND...: it says so, and nothing half-done stays
 refused() {
     local code=$1 out
     shift
     out=$(tessere --json "$@" 2>&1) && { echo "not refused: $out"; return 1; }
     [[ $out == *"\"code\": \"$code\""* ]] || { echo "$out"; return 1; }
-    [ ! -e "$work/there" ] && [ ! -e "$work/there.part" ] && [ -z "$(find "$work" -name 'tessere-verify-*')" ]
+    [ ! -e "$work/there" ] && [ ! -e "$work/there.part" ] && [ ! -e "$in_memory" ]
 }
 restore_there() { # FILE OPTION...
     "$TESSERE" --json --home "$work/there" backup restore "$@" --custodian "$work/alice.key" </dev/null
@@ -273,7 +274,7 @@ check "a restoration that is cut leaves all or nothing" cut_restore
 
 # --- a drill -----------------------------------------------------------------------------------------
 doctor_says() { # CHECK CODE
-    tessere --json doctor 2>/dev/null | python3 -c '
+    { tessere --json doctor 2>/dev/null || true; } | python3 -c '
 import json, sys
 found = {c["check"]: c.get("code") for c in json.load(sys.stdin)["checks"]}
 sys.exit(found[sys.argv[1]] != (sys.argv[2] or None))' "$1" "$2"
@@ -296,6 +297,34 @@ squatted() { # where the masters would lie in memory, something lies that cannot
     [ "$out" = refused ] && grep -q 'is in the way' "$work/squatted" && [ ! -e "$home/drill.part" ]
 }
 check "masters do not go to a disk because somebody is in their place in memory" squatted
+cut_drill() { # SIGNAL: one that waits for the second share, its token in memory
+    local drill place=/dev/shm/tessere-drill-$(id -u)-750712184
+    rm -f "$work/pipe"
+    mkfifo "$work/pipe"
+    "$TESSERE" --home "$home" drill restore --custodian "$work/alice.key" <"$work/pipe" >"$work/cut" 2>&1 &
+    drill=$!
+    exec 7>"$work/pipe"
+    head -1 "$work/shares" >&7
+    for ((i = 0; i < 200; i++)); do [ -e "$place/in/token/pin" ] && break; sleep 0.1; done
+    [ -e "$place/in/token/pin" ] || return 1
+    second=$(with_shares --json drill restore --custodian "$work/alice.key" 2>&1) && return 1
+    [ -e "$place/in/token/pin" ] || return 1
+    kill -"$1" "$drill"
+    exec 7>&-
+    ! wait "$drill" 2>/dev/null && [[ $second == *store-locked* ]]
+}
+nothing_left() { [ -z "$(find /dev/shm -maxdepth 1 -name "tessere-drill-$(id -u)-750712184")" ] && [ ! -e "$home/drill.part" ]; }
+left_behind() {
+    local place=/dev/shm/tessere-verify-$(id -u)
+    mkdir -m 700 "$place" && doctor_says left-behind left-behind && tessere backup verify "$good" --custodian "$work/alice.key" && [ ! -e "$place" ]
+}
+check "two drills at once do not remove each other's masters; one that is ended throws its own away" cut_drill TERM
+check "nothing of it is left" nothing_left
+check "one whose line is cut does too" cut_drill HUP
+check "nothing of it is left" nothing_left
+check "one that is killed leaves them" cut_drill KILL
+check "which the doctor tells" doctor_says left-behind left-behind
+check "what a verification left in memory is told, and gone with the next" left_behind
 drill() { with_shares --json --pin-file "$home/token/pin" drill restore --custodian "$work/alice.key" >"$work/drill.json"; }
 check "a drill restores, opens the masters, and taps a badge" drill
 check "its evidence has RTO and RPO as numbers" python3 -c "

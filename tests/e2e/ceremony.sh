@@ -93,6 +93,7 @@ custodian sign -newkey rsa:2048 -addext keyUsage=digitalSignature
 check "an establishment is set up without masters" says 'tessere ceremony init' tessere init --finess 750712184 --ceremony "$@"
 check "nobody confirms: no ceremony, and nothing is left of it" refused 'two people' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/bert.pem"
 check "one person twice is not two" refused 'two people' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/bert.pem" --confirmed-by Alice,Alice
+check "nor under a name in capitals, with a space" refused 'two people' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/bert.pem" --confirmed-by 'Alice,aLICE '
 check "one custodian under two names would be a quorum of one" refused 'one person' tessere ceremony init --custodians "alice=$work/alice.pem,bert=$work/alice.pem" --confirmed-by Alice,Bert
 check "nor has one name two shares" refused 'one person' tessere ceremony init --custodians Alice,Alice --confirmed-by Alice,Bert
 rehearse_first() {

@@ -157,6 +157,8 @@ check "exactly: of which key" shows 'argument rotate read 2' api bert GET "/v1/p
 check "it is approved" by_both alice bert
 check "it allows no other role" alone rotates auth
 check "and no restoration" alone desk_given ceremony restore
+check "another one is proposed" make alice "ceremony rotate write"
+check "and approved, which takes nothing from the older one" by_both alice bert
 check "with the custodians' shares it is held" shows 'generation 2' rotates read
 check "once: for the next generation another one is needed" alone rotates read
 check "the journal holds it" shows '"what":"rotate"' entries ceremony

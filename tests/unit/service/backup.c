@@ -158,6 +158,7 @@ static void a_name_tells_the_time_and_nothing_else_does(void **state)
     assert_int_equal(service_copy_time("tessere-750712184-20260531T0000000"), 0);
     assert_int_equal(service_copy_time("tessere-750712184-2026O531T000000Z"), 0);
     assert_int_equal(service_copy_time("another-750712184-20260531T000000Z"), 0);
+    assert_int_equal(service_copy_time("tessere-../../../-20260531T000000Z"), 0);
     assert_int_equal(service_copy_time(""), 0);
 }
 
@@ -232,6 +233,23 @@ static void a_thinning_that_is_cut_has_begun_with_the_newer_ones(void **state)
     assert_int_equal(service_copies_thin(dir, "750712184", 1, MAY_31, &removed, &err), B_E_SYSTEM);
     assert_int_equal(removed, 2);
     assert_int_equal(rmdir(path), 0);
+}
+
+static void a_sealed_file_without_its_manifest_goes(void **state)
+{
+    char path[2][256];
+    size_t removed = 0;
+    (void)state;
+    put(dir, MAY_31);
+    (void)snprintf(path[0], sizeof(path[0]), "%s/tessere-750712184-20260530T000000Z.backup", dir);
+    (void)snprintf(path[1], sizeof(path[1]), "%s/tessere-750000001-20260530T000000Z.backup", dir);
+    for (size_t i = 0; i < 2; i++)
+        MUST(b_file_replace(path[i], "cut", 3, 0600, &err));
+    MUST(service_copies_thin(dir, "750712184", 3, MAY_31, &removed, &err));
+    assert_int_equal(access(path[0], F_OK), -1);
+    assert_int_equal(access(path[1], F_OK), 0); /* another establishment's */
+    MUST(service_copies_list(dir, "750712184", &all, &err));
+    assert_int_equal(all.count, 1);
 }
 
 static void none_goes_while_the_newest_is_not_whole(void **state)
@@ -347,6 +365,7 @@ int main(void)
         T(the_newest_stay_and_one_a_month_for_a_year),
         T(copies_of_the_future_keep_out_none_of_today),
         T(a_thinning_that_is_cut_has_begun_with_the_newer_ones),
+        T(a_sealed_file_without_its_manifest_goes),
         T(none_goes_while_the_newest_is_not_whole),
         T(what_has_changed_makes_the_old_pages_the_new_ones),
         T(a_store_that_shrank_is_cut),

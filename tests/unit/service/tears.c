@@ -143,6 +143,34 @@ static void import_all(void)
     MUST(service_fleet_import(&desk.sv, &list, &done, &desk_err));
 }
 
+static bool withdraw(void *ctx, const struct profile_state *state, const struct profile_plan *plan)
+{
+    (void)ctx;
+    (void)state;
+    (void)plan;
+    static const char text[] = "uid,ref,name,status\n04112233445507,7,Holder 7,revoked\n";
+    const struct service_fleet_list list = {.name = "all.csv", .text = text, .n = sizeof(text) - 1};
+    struct store_fleet_import done;
+    MUST(service_fleet_forget(&desk.sv, 1, &done, &desk_err));
+    MUST(service_fleet_import(&desk.sv, &list, &done, &desk_err));
+    return true;
+}
+
+static void a_badge_that_its_list_withdraws_meanwhile_is_not_taken_over(void **state)
+{
+    (void)state;
+    const struct service_others others = {.given = &old_key, .given_count = 1};
+    const struct service_watch watch = {.approve = withdraw};
+    desk_open(&desk, "750000004");
+    import_all();
+    make_shared(7);
+    struct channel *ch = desk_channel(&card, (struct channel_fault){0});
+    desk_expect(service_takeover(&desk.sv, ch, &others, &watch, &badge, &desk_err),
+                B_E_BADGE_REVOKED);
+    channel_free(&ch);
+    desk_close(&desk);
+}
+
 static void a_takeover_torn_anywhere_is_gone_on_with(void **state)
 {
     (void)state;
@@ -175,6 +203,7 @@ int main(void)
         cmocka_unit_test(an_enrolment_torn_anywhere_is_mended),
         cmocka_unit_test(so_is_one_whose_steps_are_written_ahead),
         cmocka_unit_test(a_takeover_torn_anywhere_is_gone_on_with),
+        cmocka_unit_test(a_badge_that_its_list_withdraws_meanwhile_is_not_taken_over),
     };
     return cmocka_run_group_tests_name("tears at the desk", tests, desk_make_place,
                                        desk_drop_place);

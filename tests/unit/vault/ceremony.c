@@ -557,6 +557,32 @@ static void other_custodians_take_over_when_their_minutes_are_signed(void **stat
     assert_int_equal(resume(2), B_E_CEREMONY_OTHER);
 }
 
+static void a_share_that_was_cut_is_forgotten_with_the_next_minutes(void **state)
+{
+    (void)state;
+    char fresh[2][CUSTODY_SHARE_TEXT + 1];
+    uint8_t abandoned[sizeof(id)], abandoned_check[sizeof(check)];
+    uint8_t former[sizeof(id)], former_check[sizeof(check)];
+    hold_to_the_end();
+    memcpy(former, id, sizeof(former));
+    memcpy(former_check, check, sizeof(former_check));
+    assert_int_equal(resume(2), B_OK);
+    assert_int_equal(give(shares[0]), B_OK);
+    assert_int_equal(give(shares[1]), B_OK);
+    renew(fresh);
+    memcpy(abandoned, id, sizeof(abandoned));
+    memcpy(abandoned_check, check, sizeof(abandoned_check));
+    memcpy(id, former, sizeof(id));
+    memcpy(check, former_check, sizeof(check));
+    assert_int_equal(resume(2), B_OK);
+    assert_int_equal(give(shares[0]), B_OK);
+    assert_int_equal(give(shares[1]), B_OK);
+    assert_int_equal(sign("{\"format\":\"tessere-minutes/v1\",\"rehearsal\":false,\"k\":1}"), B_OK);
+    memcpy(id, abandoned, sizeof(id));
+    memcpy(check, abandoned_check, sizeof(check));
+    assert_int_equal(resume(2), B_E_CEREMONY_OTHER);
+}
+
 static void with_an_approved_share_nothing_comes_into_the_token(void **state)
 {
     (void)state;
@@ -950,6 +976,7 @@ int main(void)
         T(a_ceremony_of_the_peers_own_is_not_taken_up),
         T(a_token_that_knows_no_ceremony_takes_one_up_to_restore_it_alone),
         T(other_custodians_take_over_when_their_minutes_are_signed),
+        T(a_share_that_was_cut_is_forgotten_with_the_next_minutes),
         T(with_an_approved_share_nothing_comes_into_the_token),
         T(minutes_are_signed_once_and_are_nothing_else),
         T(a_published_key_block_is_imported),
