@@ -286,6 +286,7 @@ static const struct {
     {"restore", {"master keys were put in a token", "restauration dans un jeton"}},
     {"import", {"a master key from elsewhere was taken in", "import d'une clé maîtresse"}},
     {"export", {"a master key was given out", "export d'une clé maîtresse"}},
+    {"give", {"a key of another system was given", "remise d'une clé d'un autre système"}},
 };
 
 /* What was done, in words, as the command calls it, and to which key. */
