@@ -216,16 +216,16 @@ enum b_code service_prepare_retiring(struct service *sv, const char *which, bool
 
 static enum b_code note_retired(struct service_change *c, void *ctx, struct b_err *err)
 {
-    const struct service_carrying k = {.argument = ctx};
-    return act_retire(c, &k, err);
+    return act_retire(c, ctx, err);
 }
 
 enum b_code service_retire(struct service *sv, const char *argument, struct b_err *err)
 {
     char copy[SERVICE_ARGUMENT_MAX];
     (void)snprintf(copy, sizeof(copy), "%s", argument);
+    struct service_carrying k = {.argument = copy, .profile = &sv->profile};
     enum b_code r = refuse_roster(sv, copy, false, err);
-    return r == B_OK ? service_change(sv, note_retired, copy, err) : r;
+    return r == B_OK ? service_change(sv, note_retired, &k, err) : r;
 }
 
 /* --- an incident -------------------------------------------------------------------------------
