@@ -317,24 +317,13 @@ enum b_code service_enrol(struct service *sv, struct channel *ch, struct service
     return r;
 }
 
-/* Whether a key that is none of ours, the factory's or another's, becomes one of ours. */
-static bool starts_from_factory(const struct profile_plan *plan)
-{
-    for (size_t i = 0; i < plan->step_count; i++) {
-        const struct profile_step *s = &plan->steps[i];
-        bool is_key = s->kind == PROFILE_STEP_CHANGE_KEY || s->kind == PROFILE_STEP_CHANGE_CARD_KEY;
-        if (is_key && s->from_generation == KEY_GENERATION_FACTORY)
-            return true;
-    }
-    return false;
-}
-
 /* --- takeover
  * --------------------------------------------------------------------------------------------- */
 
 struct takeover {
     struct enrolment enrolment;
     struct store_foreign row;
+    bool is_ours_alone;
     bool is_adoption; /* the badge was one of ours, and the store has lost it */
 };
 
@@ -362,6 +351,16 @@ static enum b_code check_goes_on(struct service *sv, const struct service_work *
                                   : r;
 }
 
+/* All keys are ours, or one of theirs is, or the store knows that a takeover of it was begun. */
+static enum b_code check_ours(const struct takeover *t, const struct service_work *w,
+                              struct b_err *err)
+{
+    bool is_proven = !t->is_ours_alone && service_fleet_is_theirs(&w->state);
+    return t->enrolment.badge.id == 0 && !is_proven && service_fleet_replaces_keys(&w->plan)
+               ? b_err_set(err, B_E_BADGE_MADE_UP, 0, "a key of it is the factory's")
+               : B_OK;
+}
+
 /* What was found on the card is written down before anybody is asked. */
 static enum b_code begin_takeover(void *ctx, struct service_work *w, bool is_approved,
                                   struct b_err *err)
@@ -376,8 +375,10 @@ static enum b_code begin_takeover(void *ctx, struct service_work *w, bool is_app
         r = check_goes_on(t->enrolment.sv, w, err);
     if (r == B_OK)
         r = begin_enrolment(&t->enrolment, w, is_approved, err);
+    if (r == B_OK && !is_approved)
+        r = check_ours(t, w, err);
     if (!is_approved)
-        t->is_adoption = t->enrolment.badge.id == 0 && !starts_from_factory(&w->plan);
+        t->is_adoption = t->enrolment.badge.id == 0 && !service_fleet_replaces_keys(&w->plan);
     return r;
 }
 
@@ -399,7 +400,8 @@ enum b_code service_takeover(struct service *sv, struct channel *ch,
     struct service_work *w = service_work_new(sv, PROFILE_GOAL_TAKEOVER, ch, err);
     if (w == NULL)
         return err->code;
-    struct takeover t = {.enrolment = {.sv = sv, .is_carried = true}};
+    struct takeover t = {.enrolment = {.sv = sv, .is_carried = true},
+                         .is_ours_alone = others->is_ours_alone};
     uint8_t uid[7];
     enum b_code r = bring_others(sv, w, others, err);
     if (r == B_OK)
@@ -447,7 +449,7 @@ static enum b_code begin_repair(void *ctx, struct service_work *w, bool is_appro
     /* A badge that was encoded has its own keys: repairing a blank card that shows its UID would
      * make another badge of it, for whoever brought that card. */
     if (r == B_OK && e->badge.state != STORE_BADGE_ENROLLING && e->is_repair &&
-        starts_from_factory(&w->plan))
+        service_fleet_replaces_keys(&w->plan))
         return b_err_set(err, B_E_BADGE_MADE_UP, 0, "badge %lld of %s", (long long)e->badge.id,
                          e->badge.holder_name);
     return r;

@@ -294,6 +294,33 @@ enum b_code service_fleet_find(struct service *sv, const struct profile_state *s
     return service_change(sv, note_finding, &f, err);
 }
 
+bool service_fleet_replaces_keys(const struct profile_plan *plan)
+{
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct profile_step *s = &plan->steps[i];
+        bool is_key = s->kind == PROFILE_STEP_CHANGE_KEY || s->kind == PROFILE_STEP_CHANGE_CARD_KEY;
+        if (is_key && s->from_generation == KEY_GENERATION_FACTORY)
+            return true;
+    }
+    return false;
+}
+
+bool service_fleet_is_theirs(const struct profile_state *s)
+{
+    bool has_ours = false;
+    const struct profile_slot *slots[PROFILE_KEYS_MAX + 2] = {&s->card_key, &s->old};
+    size_t count = 2;
+    for (uint8_t i = 0; s->has_app && i < s->slot_count; i++)
+        slots[count++] = &s->slots[i];
+    for (size_t i = 0; i < count; i++) {
+        enum profile_key_kind kind = slots[i]->is_proven ? slots[i]->kind : PROFILE_KEY_NOT_TRIED;
+        if (kind == PROFILE_KEY_GIVEN || kind == PROFILE_KEY_DERIVED)
+            return true;
+        has_ours |= kind == PROFILE_KEY_DIVERSIFIED;
+    }
+    return !has_ours;
+}
+
 /* --- at a tap -----------------------------------------------------------------------------------
  */
 

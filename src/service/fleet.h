@@ -37,6 +37,12 @@ B_NODISCARD enum b_code service_fleet_find(struct service *sv, const struct prof
 B_NODISCARD enum b_code service_fleet_wanted(struct service *sv, const uint8_t uid[static 7],
                                              struct b_err *err);
 
+/* Whether a key that is none of ours, the factory's or another's, becomes one of ours. */
+bool service_fleet_replaces_keys(const struct profile_plan *plan);
+/* Whether a key of theirs was proved, or no key of ours. One of ours besides factory keys, such as
+ * one that another system has to read badges, makes no badge of ours. */
+bool service_fleet_is_theirs(const struct profile_state *s);
+
 /* The same of a card by what it shows: B_OK too for one that hides its UID, whose own is judged as
  * above once it has told it; not where the profile makes keys of the UID. */
 B_NODISCARD enum b_code service_fleet_shown(struct service *sv, const struct channel_card *shown,

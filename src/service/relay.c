@@ -99,7 +99,10 @@ struct service_work *service_work_new(const struct service *sv, enum profile_goa
     w->job.profile = sv->profile;
     w->job.uid_len = card->uid_len;
     memcpy(w->job.uid, card->uid, card->uid_len);
-    if (service_generations(sv, goal != PROFILE_GOAL_TAP, &w->job, err) != B_OK)
+    /* A generation that ended proves no badge where nobody looks at the card: others may have it.
+     */
+    bool is_at_taps = goal == PROFILE_GOAL_TAP || goal == PROFILE_GOAL_TAKEOVER;
+    if (service_generations(sv, !is_at_taps, &w->job, err) != B_OK)
         service_work_free(&w);
     return w;
 }

@@ -81,8 +81,8 @@ B_NODISCARD enum b_code service_confirmed_key(const struct service *sv, const ui
                                               uint32_t aid, uint8_t no, uint8_t *ret,
                                               struct b_err *err);
 
-/* Fills the generations of a job from the store. with_ended: for work on a card,
- * which may have keys that no tap is taken with any more. */
+/* Fills the generations of a job from the store. with_ended: for work on a card at the desk, which
+ * may have keys that no tap is taken with any more. */
 B_NODISCARD enum b_code service_generations(const struct service *sv, bool with_ended,
                                             struct profile_job *job, struct b_err *err);
 /* The same for one role; with its target 0 when none is active. */

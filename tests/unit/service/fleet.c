@@ -570,6 +570,65 @@ static void a_badge_with_a_compromised_key_is_forbidden(void **state)
     assert_int_equal(service_fleet_forbidden(&figures), 1);
 }
 
+/* --- badges of ours whose records are lost ------------------------------------------------------
+ */
+
+static enum b_code adopt(void)
+{
+    struct channel *ch = desk_channel(&card, (struct channel_fault){0});
+    const struct service_others others = {.is_ours_alone = true};
+    enum b_code r = service_takeover(&desk.sv, ch, &others, NULL, &badge, &desk_err);
+    channel_free(&ch);
+    return r;
+}
+
+/* The card is enrolled; the store then knows no badge of its UID, and a list names it. */
+static void lose(enum df_ev ev)
+{
+    desk_card_new(&card, ev, 1);
+    MUST(desk_enrol(&desk, &card, &badge));
+    badge.uid[1] = 0xEE;
+    MUST(store_badge_put(desk.sv.store, &badge, &desk_err));
+    MUST(import("uid,ref,name\n04112233445501,10001,Anne\n"));
+}
+
+static void a_badge_of_ours_is_adopted_by_its_keys(void **state)
+{
+    (void)state;
+    lose(DF_EV2);
+    MUST(adopt());
+    assert_string_equal(desk_last_event(&desk), "adoption ok");
+}
+
+/* Who learned the keys of a generation can make a card of any UID with them. */
+static void a_key_of_a_generation_that_ended_adopts_nothing(void **state)
+{
+    (void)state;
+    struct store_generation g;
+    lose(DF_EV2);
+    const struct picc_app *app = &card.picc.mem.apps[0];
+    for (uint8_t i = 0; i < KEY_ROLE_COUNT; i++)
+        MUST(service_rotate(&desk.sv, (enum key_role)i, &g, &desk_err));
+    MUST(service_change(&desk.sv, compromise, NULL, &desk_err)); /* READ, generation 1 */
+    memset(&card.picc.mem.master, 0, sizeof(card.picc.mem.master));
+    card.picc.mem.key_type = DF_KEY_2K3DES;
+    for (uint8_t i = 0; i < 4; i++)
+        if (i != KEY_ROLE_READ - KEY_ROLE_APP)
+            card.picc.mem.keys[app->first_key + i] = (struct picc_key){.version = 0};
+    desk_expect(adopt(), B_E_CARD_FOREIGN);
+}
+
+/* Nor does one key alone, which another system that reads badges may have: all are to be ours. */
+static void a_card_with_factory_keys_besides_is_not_adopted(void **state)
+{
+    (void)state;
+    lose(DF_EV2);
+    memset(&card.picc.mem.master, 0, sizeof(card.picc.mem.master));
+    card.picc.mem.key_type = DF_KEY_2K3DES;
+    desk_expect(adopt(), B_E_BADGE_MADE_UP);
+    desk_expect(take_over(&old_key), B_E_BADGE_MADE_UP); /* no key of theirs is on it either */
+}
+
 /* --- keys that custodians gave -----------------------------------------------------------------
  */
 
@@ -657,6 +716,9 @@ int main(void)
         AT_DESK(a_tap_takes_over_who_is_on_a_list_and_once),
         AT_DESK(figures_follow_the_badges),
         AT_DESK(a_badge_with_a_compromised_key_is_forbidden),
+        AT_DESK(a_badge_of_ours_is_adopted_by_its_keys),
+        AT_DESK(a_key_of_a_generation_that_ended_adopts_nothing),
+        AT_DESK(a_card_with_factory_keys_besides_is_not_adopted),
         AT_DESK(given_keys_have_names_and_can_be_forgotten),
         AT_DESK(no_more_keys_are_given_than_are_tried),
     };
