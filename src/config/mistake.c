@@ -119,8 +119,8 @@ static bool check_number(struct walk *w, const yaml_node_t *node, const cyaml_sc
     char shown[SHOWN + 4];
     errno = 0;
     uint64_t v = strtoull(text + (is_negative ? 1 : 0), &end, 0);
-    bool is_number = strchr("0123456789", text[is_negative ? 1 : 0]) != NULL && *end == '\0' &&
-                     node->data.scalar.length > 0;
+    char first = text[is_negative ? 1 : 0];
+    bool is_number = first >= '0' && first <= '9' && *end == '\0';
     uint64_t limit = is_negative ? (is_signed ? most + 1 : 0) : most;
     if (is_number && errno == 0 && v <= limit)
         return true;

@@ -42,6 +42,7 @@ static const struct mistake of_server[] = {
      "line 4, column 7: port: a whole number from 0 to 65535 is wanted, not many"},
     {SERVER "port: 65536\n", "column 7: port: a whole number from 0 to 65535 is wanted, not 65536"},
     {SERVER "port: -1\n", "port: a whole number from 0 to 65535 is wanted, not -1"},
+    {SERVER "port: \"-\"\n", "port: a whole number from 0 to 65535 is wanted, not -"},
     {SERVER "port: 1 2\n", "port: a whole number from 0 to 65535 is wanted, not 1 2"},
     {SERVER "port:\n", "port: a whole number from 0 to 65535 is wanted, not nothing"},
     {SERVER "connections: 99999999999999999999\n", "from 0 to 4294967295 is wanted, not 9999999"},
