@@ -327,30 +327,6 @@ struct takeover {
     bool is_adoption; /* the badge was one of ours, and the store has lost it */
 };
 
-/* A takeover that was torn goes on with the badge that it was begun on. On that one no key is the
- * old one again that the card itself confirmed as changed: a copy of it as it was before has. */
-static enum b_code check_goes_on(struct service *sv, const struct service_work *w,
-                                 struct b_err *err)
-{
-    struct store_badge b;
-    bool is_undone = false;
-    enum b_code r = store_badge_by_uid(sv->store, w->state.uid, &b, err);
-    if (r != B_OK || b.state != STORE_BADGE_ENROLLING)
-        return r == B_E_NOT_FOUND ? B_OK : r;
-    for (size_t i = 0; r == B_OK && !is_undone && i < w->plan.step_count; i++) {
-        const struct profile_step *s = &w->plan.steps[i];
-        bool is_key = s->kind == PROFILE_STEP_CHANGE_KEY || s->kind == PROFILE_STEP_CHANGE_CARD_KEY;
-        uint8_t confirmed = 0;
-        if (!is_key || s->from_generation != KEY_GENERATION_FACTORY)
-            continue;
-        r = service_confirmed_key(sv, b.uid, s->aid, s->no, &confirmed, err);
-        is_undone = confirmed != KEY_GENERATION_FACTORY;
-    }
-    return r == B_OK && is_undone ? b_err_set(err, B_E_BADGE_MADE_UP, 0, "badge %lld of %s",
-                                              (long long)b.id, b.holder_name)
-                                  : r;
-}
-
 /* All keys are ours, or one of theirs is, or the store knows that a takeover of it was begun. */
 static enum b_code check_ours(const struct takeover *t, const struct service_work *w,
                               struct b_err *err)
@@ -372,7 +348,7 @@ static enum b_code begin_takeover(void *ctx, struct service_work *w, bool is_app
         return b_err_set(err, B_E_CARD_CHANGED, 0, "the card is not the one that the list names");
     enum b_code r = is_approved ? B_OK : service_fleet_find(t->enrolment.sv, &w->state, err);
     if (r == B_OK && !is_approved)
-        r = check_goes_on(t->enrolment.sv, w, err);
+        r = service_fleet_goes_on(t->enrolment.sv, w, err);
     if (r == B_OK)
         r = begin_enrolment(&t->enrolment, w, is_approved, err);
     if (r == B_OK && !is_approved)

@@ -294,6 +294,28 @@ enum b_code service_fleet_find(struct service *sv, const struct profile_state *s
     return service_change(sv, note_finding, &f, err);
 }
 
+enum b_code service_fleet_goes_on(struct service *sv, const struct service_work *w,
+                                  struct b_err *err)
+{
+    struct store_badge b;
+    bool is_undone = false;
+    enum b_code r = store_badge_by_uid(sv->store, w->state.uid, &b, err);
+    if (r != B_OK || b.state != STORE_BADGE_ENROLLING)
+        return r == B_E_NOT_FOUND ? B_OK : r;
+    for (size_t i = 0; r == B_OK && !is_undone && i < w->plan.step_count; i++) {
+        const struct profile_step *s = &w->plan.steps[i];
+        bool is_key = s->kind == PROFILE_STEP_CHANGE_KEY || s->kind == PROFILE_STEP_CHANGE_CARD_KEY;
+        uint8_t confirmed = 0;
+        if (!is_key || s->from_generation != KEY_GENERATION_FACTORY)
+            continue;
+        r = service_confirmed_key(sv, b.uid, s->aid, s->no, &confirmed, err);
+        is_undone = confirmed != KEY_GENERATION_FACTORY;
+    }
+    return r == B_OK && is_undone ? b_err_set(err, B_E_BADGE_MADE_UP, 0, "badge %lld of %s",
+                                              (long long)b.id, b.holder_name)
+                                  : r;
+}
+
 bool service_fleet_replaces_keys(const struct profile_plan *plan)
 {
     for (size_t i = 0; i < plan->step_count; i++) {

@@ -37,6 +37,11 @@ B_NODISCARD enum b_code service_fleet_find(struct service *sv, const struct prof
 B_NODISCARD enum b_code service_fleet_wanted(struct service *sv, const uint8_t uid[static 7],
                                              struct b_err *err);
 
+/* A takeover that was torn goes on with the badge that it was begun on. On that one no key is the
+ * old one again that the card itself confirmed as changed: a copy of it as it was before has;
+ * B_E_BADGE_MADE_UP. B_OK too where none was begun. */
+B_NODISCARD enum b_code service_fleet_goes_on(struct service *sv, const struct service_work *w,
+                                              struct b_err *err);
 /* Whether a key that is none of ours, the factory's or another's, becomes one of ours. */
 bool service_fleet_replaces_keys(const struct profile_plan *plan);
 /* Whether a key of theirs was proved, or no key of ours. One of ours besides factory keys, such as
