@@ -6,6 +6,7 @@
  *           ceremony brought in, and that therefore was not made in this token
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "custody/token.h"
@@ -222,34 +223,56 @@ static enum b_code take_object(struct custody *c, CK_OBJECT_HANDLE object, struc
     return B_OK;
 }
 
-static CK_RV find_keys(struct custody *c, CK_OBJECT_HANDLE *found, CK_ULONG max, CK_ULONG *n)
+CK_RV custody_objects(struct custody *c, CK_ATTRIBUTE *wanted, CK_ULONG count,
+                      struct custody_objects *ret)
+{
+    enum { STEP = 64, MOST = 65536 };
+    CK_ULONG got = 1;
+    *ret = (struct custody_objects){.n = 0};
+    CK_RV rv = c->module->C_FindObjectsInit(c->session, wanted, count);
+    if (rv != CKR_OK)
+        return rv;
+    while (rv == CKR_OK && got > 0) {
+        CK_OBJECT_HANDLE *more =
+            ret->n < MOST ? reallocarray(ret->found, ret->n + STEP, sizeof(*more)) : NULL;
+        if (more == NULL) {
+            rv = CKR_HOST_MEMORY;
+            break;
+        }
+        ret->found = more;
+        rv = c->module->C_FindObjects(c->session, more + ret->n, STEP, &got);
+        ret->n += rv == CKR_OK ? got : 0;
+    }
+    (void)c->module->C_FindObjectsFinal(c->session);
+    if (rv != CKR_OK) {
+        free(ret->found);
+        *ret = (struct custody_objects){.n = 0};
+    }
+    return rv;
+}
+
+static CK_RV find_keys(struct custody *c, struct custody_objects *ret)
 {
     CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     CK_KEY_TYPE type = CKK_AES;
     CK_ATTRIBUTE wanted[] = {{CKA_CLASS, &class, sizeof(class)},
                              {CKA_KEY_TYPE, &type, sizeof(type)}};
-    CK_RV rv = c->module->C_FindObjectsInit(c->session, wanted, B_COUNT(wanted));
-    if (rv != CKR_OK)
-        return rv;
-    rv = c->module->C_FindObjects(c->session, found, max, n);
-    (void)c->module->C_FindObjectsFinal(c->session);
-    return rv;
+    return custody_objects(c, wanted, B_COUNT(wanted), ret);
 }
 
 enum b_code custody_scan(struct custody *c, struct b_err *err)
 {
     custody_forget(c);
-    CK_OBJECT_HANDLE found[CUSTODY_KEYS_MAX];
-    CK_ULONG n = 0;
+    struct custody_objects all;
     enum b_code r = custody_keeps_wrapped(c) ? custody_wrapped_pair(c, err) : B_OK;
     if (r != B_OK)
         return r;
-    CK_RV rv = custody_keeps_wrapped(c) ? custody_wrapped_find(c, found, CUSTODY_KEYS_MAX, &n)
-                                        : find_keys(c, found, CUSTODY_KEYS_MAX, &n);
+    CK_RV rv = custody_keeps_wrapped(c) ? custody_wrapped_find(c, &all) : find_keys(c, &all);
     if (rv != CKR_OK)
         return custody_fail(c, rv, "listing keys", err);
-    for (CK_ULONG i = 0; i < n && r == B_OK; i++)
-        r = take_object(c, found[i], err);
+    for (CK_ULONG i = 0; i < all.n && r == B_OK; i++)
+        r = take_object(c, all.found[i], err);
+    free(all.found);
     return r;
 }
 

@@ -83,6 +83,14 @@ struct custody_entry *custody_find(struct custody *c, enum key_role role, uint8_
 
 /* The entry as it was last read, or NULL. */
 struct custody_entry *custody_known(struct custody *c, enum key_role role, uint8_t generation);
+/* All objects of a search, however many: a token may have thousands of keys of other programs. The
+ * caller frees found, which is NULL unless CKR_OK. CKR_HOST_MEMORY: more than 65536. */
+struct custody_objects {
+    CK_OBJECT_HANDLE *found;
+    CK_ULONG n;
+};
+CK_RV custody_objects(struct custody *c, CK_ATTRIBUTE *wanted, CK_ULONG count,
+                      struct custody_objects *ret);
 /* Whether a check value is that of a key of weak.def. */
 bool custody_is_known_weak(const uint8_t kcv[static 3]);
 /* Fills e->key.kcv; a known weak one is not safe. */
@@ -119,7 +127,7 @@ bool custody_keeps_wrapped(const struct custody *c);
 /* Fills c->pair; a token without one is well. */
 B_NODISCARD enum b_code custody_wrapped_pair(struct custody *c, struct b_err *err);
 /* All wrapped masters, as objects. */
-CK_RV custody_wrapped_find(struct custody *c, CK_OBJECT_HANDLE *found, CK_ULONG max, CK_ULONG *n);
+CK_RV custody_wrapped_find(struct custody *c, struct custody_objects *ret);
 /* Wraps 16 bytes under the pair, which the first makes, and keeps them. B_E_KEY_UNSAFE. */
 B_NODISCARD enum b_code custody_wrapped_put(struct custody *c, const struct custody_key *of,
                                             const uint8_t *master, struct b_err *err);

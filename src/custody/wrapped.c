@@ -157,17 +157,12 @@ static CK_MECHANISM oaep(CK_RSA_PKCS_OAEP_PARAMS *p)
     return (CK_MECHANISM){CKM_RSA_PKCS_OAEP, p, sizeof(*p)};
 }
 
-CK_RV custody_wrapped_find(struct custody *c, CK_OBJECT_HANDLE *found, CK_ULONG max, CK_ULONG *n)
+CK_RV custody_wrapped_find(struct custody *c, struct custody_objects *ret)
 {
     CK_OBJECT_CLASS class = CKO_DATA;
     CK_ATTRIBUTE wanted[] = {{CKA_CLASS, &class, sizeof(class)},
                              {CKA_APPLICATION, application, sizeof(application) - 1}};
-    CK_RV rv = c->module->C_FindObjectsInit(c->session, wanted, B_COUNT(wanted));
-    if (rv != CKR_OK)
-        return rv;
-    rv = c->module->C_FindObjects(c->session, found, max, n);
-    (void)c->module->C_FindObjectsFinal(c->session);
-    return rv;
+    return custody_objects(c, wanted, B_COUNT(wanted), ret);
 }
 
 static CK_RV create(struct custody *c, char *label, size_t label_n, uint8_t *blob, size_t n)
