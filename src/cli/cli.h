@@ -155,6 +155,9 @@ bool cli_has_signon(const struct cli *c);
 cli_fn cli_check_server, cli_check_parties, cli_check_issuer, cli_check_port, cli_check_address,
     cli_check_signers;
 
+/* policy.c: the directory has the groups that the tap policy in force names. */
+cli_fn cli_check_groups;
+
 /* init.c: the establishment that the configuration, the profile and --name tell. */
 void cli_establishment(const struct cli *c, struct store_establishment *ret);
 

@@ -513,6 +513,8 @@ static const struct check {
     {"backup", N_("the newest backup is recent"), HOME | CONFIG | BACKUPS, 0, check_backup},
     {"drill", N_("a drill was held in time"), STORE | BACKUPS, 0, check_drill},
     {"left-behind", N_("no drill that was killed left masters in memory"), 0, 0, check_left},
+    {"policy-groups", N_("the directory has the groups that the tap policy names"), STORE, ADVICE,
+     cli_check_groups},
     {"outbox", N_("other systems are told what happens"), STORE, 0, check_outbox},
     {"readers", N_("pcscd runs and shows a reader"), DESK, 0, check_readers},
 };

@@ -5,7 +5,6 @@
 #include "cli/cli.h"
 #include "pki/pki.h"
 #include "remote/remote.h"
-#include "service/policy.h"
 #include "service/proposal.h"
 
 enum b_code cli_roster_found(struct cli *c, struct b_err *err)
@@ -30,20 +29,6 @@ enum b_code cli_roster_found(struct cli *c, struct b_err *err)
                   "proposals that %u approve.\n"),
                 quorum);
     return r;
-}
-
-enum b_code cli_policy_show(struct cli *c, struct b_err *err)
-{
-    static char text[SERVICE_TEXT_MAX];
-    enum b_code r = cli_open(c, false, err);
-    if (r == B_OK)
-        r = service_policy_text(&c->service, text, err);
-    if (r != B_OK)
-        return r;
-    cli_say(c, CLI_PLAIN, "%s", text);
-    if (c->out != NULL)
-        (void)json_object_set_new(c->out, "policy", json_string(text));
-    return B_OK;
 }
 
 enum b_code cli_connect(const struct cli *c, struct remote **ret, struct b_err *err)

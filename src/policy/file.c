@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 
@@ -10,6 +11,8 @@ enum { WINDOWS_MAX = 8, DAY = 24 * 60 };
 
 struct rule {
     char *group, *factor;
+    char **holders;
+    uint32_t holders_count;
     uint32_t shift_hours;
     char **hours;
     uint32_t hours_count;
@@ -30,10 +33,14 @@ struct file {
 
 static const cyaml_schema_value_t text_value = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, 64)};
+static const cyaml_schema_value_t team_value = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, POLICY_TEAM_NAME - 1)};
 static const cyaml_schema_value_t number_value = {CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint32_t)};
 static const cyaml_schema_field_t rule_fields[] = {
     CYAML_FIELD_STRING_PTR("group", CYAML_FLAG_POINTER, struct rule, group, 0, POLICY_NAME_MAX - 1),
     CYAML_FIELD_STRING_PTR("factor", CYAML_FLAG_POINTER, struct rule, factor, 1, 16),
+    CYAML_FIELD_SEQUENCE("holders", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct rule, holders,
+                         &team_value, 1, POLICY_TEAMS_MAX),
     CYAML_FIELD_UINT("shift-hours", CYAML_FLAG_OPTIONAL, struct rule, shift_hours),
     CYAML_FIELD_SEQUENCE("hours", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct rule, hours,
                          &text_value, 0, WINDOWS_MAX),
@@ -181,6 +188,59 @@ static enum b_code take_hours(const struct source *s, const struct rule *from,
     return B_OK;
 }
 
+/* --- groups of the directory -------------------------------------------------------------------
+ */
+
+/* The bit of a group, among those that the policy names so far; names are compared as the directory
+ * compares them. 0: there is no room for another. */
+static uint32_t bit_of(struct policy *p, const char *team)
+{
+    size_t i = 0;
+    while (i < p->team_count && strcasecmp(p->teams[i], team) != 0)
+        i++;
+    if (i == POLICY_TEAMS_MAX)
+        return 0;
+    if (i == p->team_count)
+        (void)snprintf(p->teams[p->team_count++], POLICY_TEAM_NAME, "%s", team);
+    return 1u << i;
+}
+
+static enum b_code take_holders(const struct source *s, const struct rule *from, struct policy *p,
+                                struct policy_rule *r, struct b_err *err)
+{
+    unsigned line = find_line(s, "group:", p->rule_count);
+    char what[64];
+    for (uint32_t i = 0; i < from->holders_count; i++) {
+        if (!b_text_is_name(from->holders[i]))
+            return wrong(s, line,
+                         "holders: without control characters or marks that turn or hide what "
+                         "stands beside them",
+                         err);
+        uint32_t bit = bit_of(p, from->holders[i]);
+        if (bit == 0) {
+            (void)snprintf(what, sizeof(what), "holders: at most %d groups in a policy",
+                           POLICY_TEAMS_MAX);
+            return wrong(s, line, what, err);
+        }
+        r->holders |= bit;
+    }
+    return B_OK;
+}
+
+/* Whether the rules so far leave somebody to this one. */
+static bool is_reached(const struct policy *p, const struct policy_rule *r)
+{
+    uint32_t taken = 0;
+    for (size_t i = 0; i < p->rule_count; i++) {
+        if (strcmp(p->rules[i].group, r->group) != 0)
+            continue;
+        if (p->rules[i].holders == 0)
+            return false;
+        taken |= p->rules[i].holders;
+    }
+    return r->holders == 0 || (r->holders & ~taken) != 0;
+}
+
 /* --- rules, PINs, time zone --------------------------------------------------------------------
  */
 
@@ -190,15 +250,9 @@ static enum b_code take_rule(const struct source *s, const struct rule *from, st
     static const char *const factors[] = {"badge", "pin-always", "pin-shift"};
     struct policy_rule *r = &p->rules[p->rule_count];
     size_t factor = 0;
-    char what[160];
+    char what[192];
     while (factor < B_COUNT(factors) && strcmp(factors[factor], from->factor) != 0)
         factor++;
-    for (size_t i = 0; i < p->rule_count; i++) {
-        if (strcmp(p->rules[i].group, from->group) != 0)
-            continue;
-        (void)snprintf(what, sizeof(what), "two rules for group \"%s\": leave one", from->group);
-        return wrong(s, find_line(s, "group:", p->rule_count), what, err);
-    }
     if (!b_text_is_name(from->group))
         return wrong(s, find_line(s, "group:", p->rule_count),
                      "group: without control characters or marks that turn or hide what stands "
@@ -216,8 +270,16 @@ static enum b_code take_rule(const struct source *s, const struct rule *from, st
     *r = (struct policy_rule){.factor = (enum policy_factor)factor,
                               .shift_hours = from->shift_hours};
     (void)snprintf(r->group, sizeof(r->group), "%s", from->group);
+    enum b_code code = take_holders(s, from, p, r, err);
+    if (code == B_OK && !is_reached(p, r)) {
+        (void)snprintf(what, sizeof(what),
+                       "two rules for group \"%s\" are for the same people: leave one, or put the "
+                       "one with fewer holders first",
+                       from->group);
+        code = wrong(s, find_line(s, "group:", p->rule_count), what, err);
+    }
     p->rule_count++;
-    return take_hours(s, from, r, err);
+    return code == B_OK ? take_hours(s, from, r, err) : code;
 }
 
 static enum b_code take_pin(const struct source *s, const struct pin *from, struct policy *p,

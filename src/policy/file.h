@@ -7,6 +7,7 @@
  *     - {group: "", factor: badge}
  *     - {group: pharmacy, factor: pin-always, hours: ["mon-fri 07:00-20:00", "sat,sun
  * 08:00-12:00"]}
+ *     - {group: ward, holders: [Interns], factor: pin-always}
  *     - {group: ward, factor: pin-shift, shift-hours: 8}
  */
 #ifndef TESSERE_POLICY_FILE_H
@@ -14,7 +15,7 @@
 
 #include "policy/policy.h"
 
-/* B_E_CONFIG names file, line and field. Exactly one rule has an empty group. */
+/* B_E_CONFIG names file, line and field. One rule at least has an empty group. */
 B_NODISCARD enum b_code policy_file_read(const char *path, const char *text, size_t n,
                                          struct policy *ret, struct b_err *err);
 

@@ -15,17 +15,36 @@ void policy_default(struct policy *ret)
                            .pause_seconds = {0, 0, 5, 30}};
 }
 
-static const struct policy_rule *find_rule(const struct policy *p, const char *group)
+/* Whose rules hold at stations of this group: its own, if it has any, or the common ones. */
+static const char *group_of_rules(const struct policy *p, const char *group)
 {
-    const struct policy_rule *otherwise = NULL;
+    for (size_t i = 0; i < p->rule_count; i++)
+        if (strcmp(p->rules[i].group, group) == 0)
+            return group;
+    return "";
+}
+
+uint32_t policy_asks(const struct policy *p, const char *group)
+{
+    const char *whose = group_of_rules(p, group);
+    uint32_t teams = 0;
+    for (size_t i = 0; i < p->rule_count; i++)
+        if (strcmp(p->rules[i].group, whose) == 0)
+            teams |= p->rules[i].holders;
+    return teams;
+}
+
+/* The first rule there that is for this holder; NULL: none is. */
+static const struct policy_rule *find_rule(const struct policy *p, const struct policy_facts *f)
+{
+    const char *whose = group_of_rules(p, f->group);
     for (size_t i = 0; i < p->rule_count; i++) {
         const struct policy_rule *r = &p->rules[i];
-        if (strcmp(r->group, group) == 0)
+        bool is_for_holder = r->holders == 0 || (r->holders & f->teams) != 0;
+        if (is_for_holder && strcmp(r->group, whose) == 0)
             return r;
-        if (r->group[0] == '\0')
-            otherwise = r;
     }
-    return otherwise;
+    return NULL;
 }
 
 static bool is_open(const struct policy_rule *r, uint16_t minute)
@@ -116,12 +135,12 @@ static enum b_code judge_pin(const struct policy *p, const struct policy_facts *
 void policy_decide(const struct policy *p, const struct policy_facts *f,
                    struct policy_decision *ret)
 {
-    const struct policy_rule *rule = find_rule(p, f->group);
+    const struct policy_rule *rule = find_rule(p, f);
     *ret = (struct policy_decision){.verdict = POLICY_REFUSE, .reason = judge_parties(p, f)};
     if (ret->reason != B_OK)
         return;
     if (rule == NULL || !is_open(rule, f->minute)) {
-        ret->reason = B_E_OUTSIDE_HOURS;
+        ret->reason = rule == NULL ? B_E_NOT_ADMITTED : B_E_OUTSIDE_HOURS;
         return;
     }
     bool needs_pin = f->is_pin_asked || f->compromised_at != 0 ||

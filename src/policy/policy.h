@@ -17,6 +17,8 @@ enum {
     POLICY_RULES_MAX = 32,
     POLICY_HOURS_MAX = 8 * 7, /* eight windows, each on up to seven days */
     POLICY_NAME_MAX = 64,
+    POLICY_TEAMS_MAX = 32, /* bits of a word */
+    POLICY_TEAM_NAME = 128,
     POLICY_PAUSES_MAX = 8,
     POLICY_WEEK_MINUTES = 7 * 24 * 60,
     POLICY_PIN_MIN = 4, /* the least and the most that the vault takes, whatever the policy says */
@@ -37,6 +39,7 @@ struct policy_hours {
 
 struct policy_rule {
     char group[POLICY_NAME_MAX]; /* of stations; "" for all that have no rule of their own */
+    uint32_t holders;            /* who are in one of these groups, bits of teams; 0: everybody */
     enum policy_factor factor;
     uint32_t shift_hours;
     uint8_t hours_count; /* 0: always */
@@ -48,10 +51,12 @@ struct policy {
     struct policy_zone zone; /* of the hours */
     uint8_t rule_count;
     struct policy_rule rules[POLICY_RULES_MAX];
-    uint8_t pin_min, pin_max;                  /* digits of a new PIN */
-    uint32_t pin_tries;                        /* wrong ones in a row until it locks */
-    uint8_t pause_count;                       /* after the n-th wrong one, seconds to wait */
-    uint32_t pause_seconds[POLICY_PAUSES_MAX]; /* the last counts for all after it */
+    uint8_t team_count;
+    char teams[POLICY_TEAMS_MAX][POLICY_TEAM_NAME]; /* groups of the directory that rules name */
+    uint8_t pin_min, pin_max;                       /* digits of a new PIN */
+    uint32_t pin_tries;                             /* wrong ones in a row until it locks */
+    uint8_t pause_count;                            /* after the n-th wrong one, seconds to wait */
+    uint32_t pause_seconds[POLICY_PAUSES_MAX];      /* the last counts for all after it */
     /* How long a badge of a compromised generation is still taken, with its PIN; 0: not at all. */
     uint32_t compromised_days;
     bool is_issued_only; /* a badge that the office has is refused */
@@ -71,6 +76,7 @@ struct policy_facts {
     int64_t compromised_at;        /* its generation was declared so; 0: it was not */
     char group[POLICY_NAME_MAX];   /* the station's */
     char zone[POLICY_NAME_MAX];
+    uint32_t teams; /* of policy_asks, those that the holder is in */
     bool has_pin, is_pin_locked;
     uint32_t pin_tries; /* wrong ones in a row */
     int64_t pin_failed_at;
@@ -89,7 +95,9 @@ struct policy_decision {
     enum b_code reason; /* B_OK when granted; B_E_PIN_REQUIRED when a PIN is needed */
     int64_t retry_at;   /* PIN_THROTTLED: when the next try is heard */
 };
-/* In this order: station, badge, its dates, its key, holder, hours, PIN. */
+/* The groups of the directory, bits of teams, that decide at stations of this group; 0: none. */
+uint32_t policy_asks(const struct policy *p, const char *group);
+/* In this order: station, badge, its dates, its key, holder, the holder's groups, hours, PIN. */
 void policy_decide(const struct policy *p, const struct policy_facts *f,
                    struct policy_decision *ret);
 

@@ -92,6 +92,20 @@ enum b_code service_policy_check(const char *text, struct b_err *err)
     return service_policy_use(&nobody, text, err);
 }
 
+enum b_code service_policy_missing(struct service *sv, const char *text, json_t *ret,
+                                   struct b_err *err)
+{
+    static _Thread_local struct policy p;
+    struct store_team ignored;
+    enum b_code r = policy_file_read(file_name, text, strlen(text), &p, err);
+    for (size_t i = 0; r == B_OK && i < p.team_count; i++) {
+        r = store_team_by_name(sv->store, p.teams[i], &ignored, err);
+        if (r == B_E_NOT_FOUND && json_array_append_new(ret, json_string(p.teams[i])) == 0)
+            r = B_OK;
+    }
+    return r == B_E_NOT_FOUND ? b_err_set(err, B_E_NO_MEMORY, 0, "groups of a policy") : r;
+}
+
 /* --- finding it --------------------------------------------------------------------------------
  */
 

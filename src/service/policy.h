@@ -28,6 +28,10 @@ B_NODISCARD enum b_code service_policy_follow(struct service *sv, struct b_err *
 B_NODISCARD enum b_code service_policy_text(struct service *sv, char *text, struct b_err *err);
 /* B_E_CONFIG when it is no policy. */
 B_NODISCARD enum b_code service_policy_check(const char *text, struct b_err *err);
+/* The groups that this policy names and the directory does not have: their names, in ret, which is
+ * a list of them. */
+B_NODISCARD enum b_code service_policy_missing(struct service *sv, const char *text, json_t *ret,
+                                               struct b_err *err);
 /* In a change: this is the policy now. by: "init", "file", "token", "proposal". */
 B_NODISCARD enum b_code service_note_policy(struct service_change *c, const char *text,
                                             const char *by, struct b_err *err);

@@ -51,6 +51,7 @@ static void decide(const struct policy *policy, const struct store_station *stat
                              .is_in_office = b->is_in_office,
                              .is_generation_over = v->is_generation_over,
                              .compromised_at = v->compromised_at,
+                             .teams = v->teams,
                              .not_before = b->not_before,
                              .not_after = b->not_after,
                              .has_pin = h->pin_len > 0,
@@ -79,10 +80,28 @@ static enum b_code find_generation(struct store *s, struct service_verdict *v, s
     return r == B_E_NOT_FOUND ? B_OK : r;
 }
 
+/* The holder's groups, where the policy asks for them. */
+static enum b_code find_teams(struct store *s, const struct policy *policy,
+                              const struct store_station *station, struct service_verdict *v,
+                              struct b_err *err)
+{
+    uint32_t asked = policy_asks(policy, station->group);
+    enum b_code r = B_OK;
+    v->teams = 0;
+    for (uint32_t i = 0; r == B_OK && i < policy->team_count; i++) {
+        bool is_in = false;
+        if ((asked & 1u << i) != 0)
+            r = store_member_has(s, policy->teams[i], v->holder.id, &is_in, err);
+        v->teams |= is_in ? 1u << i : 0;
+    }
+    return r;
+}
+
 /* Badge and holder of a tap into v, and what waits for it; those that are not known have the number
  * 0. A tap that a program of the station asked for answers that program, and nobody else. */
-static enum b_code find_parties(struct store *s, const struct place *p, struct service_verdict *v,
-                                struct b_err *err)
+static enum b_code find_parties(struct store *s, const struct policy *policy,
+                                const struct store_station *station, const struct place *p,
+                                struct service_verdict *v, struct b_err *err)
 {
     enum b_code r = find_badge(s, &p->first, &v->badge, err);
     v->holder.id = 0;
@@ -97,6 +116,8 @@ static enum b_code find_parties(struct store *s, const struct place *p, struct s
     r = p->first.challenge[0] == '\0'
             ? service_wanted_of(s, p->station, ref, service_now(), &v->wanted, err)
             : B_OK;
+    if (r == B_OK)
+        r = find_teams(s, policy, station, v, err);
     return r == B_OK && v->badge.id != 0 ? find_generation(s, v, err) : r;
 }
 
@@ -193,7 +214,7 @@ static enum b_code note_outcome(struct service_change *c, void *ctx, struct b_er
     struct outcome *o = ctx;
     struct service_verdict *v = o->verdict;
     struct policy_decision d;
-    enum b_code r = find_parties(c->store, o->place, v, err);
+    enum b_code r = find_parties(c->store, o->policy, o->station, o->place, v, err);
     if (r != B_OK)
         return r;
     if (o->code == B_OK) {
@@ -379,16 +400,17 @@ static enum b_code prove(struct service *sv, struct place *p, const struct servi
                          const struct store_station *station, struct service_verdict *v,
                          struct b_err *err)
 {
+    const struct policy *policy = service_policy(sv);
     struct vault_claims claims;
     struct policy_decision d;
     struct vault_proof proof = {.tap = p->vault_tap, .proof = m->answer};
     if (m->status == DF_SW_OK) {
-        enum b_code r = find_parties(sv->store, p, v, err);
+        enum b_code r = find_parties(sv->store, policy, station, p, v, err);
         if (r != B_OK)
             return r;
         (void)snprintf(p->answers, sizeof(p->answers), "%s",
                        v->wanted.count == 1 ? v->wanted.first.name : "");
-        decide(service_policy(sv), station, v, false, service_now(), &d);
+        decide(policy, station, v, false, service_now(), &d);
         claim(sv, p, station, v, &claims);
         proof.claims = d.verdict == POLICY_GRANT ? &claims : NULL;
         proof.keeps = p->is_proven = d.verdict == POLICY_NEED_PIN;
@@ -456,11 +478,11 @@ enum b_code service_tap_pin(struct service *sv, struct service_taps *taps,
                         .station = station,
                         .has_given_pin = true,
                         .verdict = ret};
-    o.code = find_parties(sv->store, p, ret, err);
+    o.code = find_parties(sv->store, o.policy, station, p, ret, err);
     if (o.code == B_OK && !place_try_alone(taps, p, ret->holder.id))
         o.code = b_err_set(err, B_E_PIN_THROTTLED, 0, "badge %lld", (long long)ret->badge.id);
     if (o.code == B_OK) /* as the PIN before left them */
-        o.code = find_parties(sv->store, p, ret, err);
+        o.code = find_parties(sv->store, o.policy, station, p, ret, err);
     keep_wanted(p, &ret->wanted);
     /* A throttled or locked PIN is not even looked at: it says nothing about being right. */
     decide(o.policy, station, ret, false, service_now(), &d);

@@ -48,6 +48,7 @@ struct service_verdict {
     uint8_t generation;
     bool is_generation_over;
     int64_t compromised_at; /* of the generation; 0: it was not */
+    uint32_t teams;         /* of the groups that the policy asks for here, the holder's */
     uint32_t tries_left;    /* when a PIN is needed */
     int64_t retry_at;       /* PIN_THROTTLED */
     bool is_rekeyed; /* granted, and a campaign wants the badge: service_tap_rekey, within 10 s */

@@ -96,6 +96,9 @@ B_NODISCARD enum b_code store_team_delete(struct store *s, int64_t id, struct b_
 B_NODISCARD enum b_code store_member_set(struct store *s, int64_t team, int64_t user, bool is_in,
                                          struct b_err *err);
 typedef bool store_member_fn(void *ctx, const struct store_member *m);
+/* Whether a person is in the team of this name; false where there is none. */
+B_NODISCARD enum b_code store_member_has(struct store *s, const char *team, int64_t user, bool *ret,
+                                         struct b_err *err);
 /* The people of a team; the teams of a person: in order of id. */
 B_NODISCARD enum b_code store_member_each(struct store *s, int64_t team, store_member_fn *fn,
                                           void *ctx, struct b_err *err);

@@ -112,6 +112,24 @@ enum b_code store_member_set(struct store *s, int64_t team, int64_t user, bool i
     return run_with(s, is_in ? enter : leave, team, user, err);
 }
 
+enum b_code store_member_has(struct store *s, const char *team, int64_t user, bool *ret,
+                             struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(s,
+                                  "SELECT 1 FROM team JOIN member ON member.team = team.id"
+                                  " WHERE name = ? AND staff = ?",
+                                  &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_text(st, 1, team);
+    driver_bind_int(st, 2, user);
+    r = driver_step(st, err);
+    driver_finish(&st);
+    *ret = r == B_OK;
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
 static enum b_code each(struct store *s, const char *sql, int64_t id, store_member_fn *fn,
                         void *ctx, struct b_err *err)
 {

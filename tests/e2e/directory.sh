@@ -101,6 +101,35 @@ check "a member given twice is in it once" bash -c "[ \"\$(grep -o '\"value\"' '
 check "she is shown in it" bash -c "$(declare -f status scim says); token='$token' work='$work' home='$home' url='$url'; status 200 GET /Users/$id && says '\"display\":\"Nurses\"'"
 check "a member who is nobody is refused" status 400 PATCH /Groups/g1 "$(patch '{"op":"add","path":"members","value":[{"value":"u999"}]}')"
 
+take_policy() { # RULE...: in force while the server goes on
+    local i before
+    before=$(grep -c 'taken up' "$work/server.log")
+    printf 'rules:\n  - {group: "", factor: badge}\n' >"$home/policy.yaml"
+    [ $# = 0 ] || printf '  - %s\n' "$@" >>"$home/policy.yaml"
+    kill -HUP "$server_pid"
+    for ((i = 0; i < 100; i++)); do
+        [ "$(grep -c 'taken up' "$work/server.log")" -gt "$before" ] && return 0
+        sleep 0.1
+    done
+    cat "$work/server.log"
+    return 1
+}
+check "another group" status 201 POST /Groups '{"schemas":[],"displayName":"Équipe de nuit"}'
+other=$(sed 's/.*"id":"\(g[0-9]*\)".*/\1/' "$work/body")
+check "a policy by groups of the directory is in force" take_policy '{group: ward, holders: ["Équipe de nuit"], factor: badge}' '{group: ward, holders: [interns], factor: pin-always}'
+check "who is in none of them is refused" outcome not-admitted anne
+check "which the journal knows" bash -c "$(declare -f call entries); work='$work' home='$home' port=$port; for a in 0 190; do entries \$a; done | grep -q not-admitted"
+check "she moves into one" status 200 PATCH "/Groups/$other" "$(patch "{\"op\":\"add\",\"path\":\"members\",\"value\":[{\"value\":\"$id\"}]}")"
+check "her next tap is granted" outcome ok anne
+check "a group that the policy names and the directory lacks is told beside the policy" bash -c "'$TESSERE' --home '$home' policy show 2>'$work/told' | cmp - '$home/policy.yaml' && grep -qF 'group-unknown' <('$TESSERE' --home '$home' --json doctor) && grep -qF '[\"interns\"]' '$work/told'"
+check "she moves out again" status 200 PATCH "/Groups/$other" "$(patch "{\"op\":\"remove\",\"path\":\"members[value eq \\\"$id\\\"]\"}")"
+check "her next tap is refused" outcome not-admitted anne
+check "interns come, and she is one" status 201 POST /Groups "{\"schemas\":[],\"displayName\":\"Interns\",\"members\":[{\"value\":\"$id\"}]}"
+check "whose PIN is asked for, and she has none" outcome pin-missing anne
+check "then the directory has all groups of the policy" bash -c "[ \"\$('$TESSERE' --home '$home' --json policy show | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"unknown_groups\"])')\" = '[]' ]"
+check "the policy of before is in force again" take_policy
+check "and her tap is granted, whatever her groups" outcome ok anne
+
 tag=$(scim GET "/Users/$id" '' -D - -o /dev/null | tr -d '\r' | sed -n 's/^ETag: //p')
 check "a version that is known is not sent again" status 304 GET "/Users/$id" '' -H "If-None-Match: $tag"
 check "a version that is old changes nothing" status 412 PATCH "/Users/$id" "$stop_of" -H 'If-Match: W/"0000000000000000"'

@@ -201,7 +201,90 @@ static void a_group_has_its_rule_and_all_others_the_common_one(void **state)
     (void)strncpy(f.group, "kiosks", sizeof(f.group) - 1);
     check(p, &f, B_E_PIN_REQUIRED);
     p->rule_count = 0;
-    check(p, &f, B_E_OUTSIDE_HOURS);
+    check(p, &f, B_E_NOT_ADMITTED);
+}
+
+enum { PHARMACISTS = 1, INTERNS = 2, NURSES = 4, OTHERS = 8 };
+
+/* Interns type a PIN; where drugs are only pharmacists come in, and nurses by day with a PIN. */
+static struct policy *with_holders(void)
+{
+    static const struct policy_rule rules[] = {
+        {.group = "", .holders = INTERNS, .factor = POLICY_PIN_ALWAYS},
+        {.group = "", .factor = POLICY_BADGE},
+        {.group = "pharmacy", .holders = PHARMACISTS, .factor = POLICY_BADGE},
+        {.group = "pharmacy",
+         .holders = PHARMACISTS | NURSES,
+         .factor = POLICY_PIN_ALWAYS,
+         .hours_count = 1,
+         .hours = {{.from = 0, .to = DAY}}},
+    };
+    struct policy *p = with_factor(POLICY_BADGE);
+    p->rule_count = B_COUNT(rules);
+    memcpy(p->rules, rules, sizeof(rules));
+    return p;
+}
+
+static void the_first_rule_for_a_group_of_the_holder_decides(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *station;
+        uint32_t teams;
+        bool is_late;
+        enum b_code reason;
+    } cases[] = {
+        {"ward", 0, false, B_OK},
+        {"ward", NURSES | OTHERS, false, B_OK},
+        {"ward", INTERNS, false, B_E_PIN_REQUIRED},
+        {"ward", INTERNS | PHARMACISTS, false, B_E_PIN_REQUIRED},
+        {"", INTERNS, false, B_E_PIN_REQUIRED},
+        {"pharmacy", PHARMACISTS, false, B_OK},
+        {"pharmacy", PHARMACISTS | NURSES, true, B_OK},
+        {"pharmacy", NURSES, false, B_E_PIN_REQUIRED},
+        {"pharmacy", NURSES, true, B_E_OUTSIDE_HOURS},
+        /* a group of stations that has rules takes no common one for those whom it leaves out */
+        {"pharmacy", 0, false, B_E_NOT_ADMITTED},
+        {"pharmacy", INTERNS, false, B_E_NOT_ADMITTED},
+        {"pharmacy", OTHERS, false, B_E_NOT_ADMITTED},
+        {"pharmacy", ~(uint32_t)(PHARMACISTS | NURSES), true, B_E_NOT_ADMITTED},
+    };
+    const struct policy *p = with_holders();
+    for (size_t i = 0; i < B_COUNT(cases); i++) {
+        struct policy_facts f = good_facts();
+        (void)strncpy(f.group, cases[i].station, sizeof(f.group) - 1);
+        f.teams = cases[i].teams;
+        f.minute = cases[i].is_late ? NOON_MONDAY + DAY : NOON_MONDAY;
+        check(p, &f, cases[i].reason);
+    }
+}
+
+static void a_pin_opens_nothing_to_whom_no_rule_is_for(void **state)
+{
+    (void)state;
+    const struct policy *p = with_holders();
+    struct policy_facts f = good_facts();
+    (void)strncpy(f.group, "pharmacy", sizeof(f.group) - 1);
+    f.has_given_pin = true;
+    f.full_at = NOW;
+    check(p, &f, B_E_NOT_ADMITTED);
+    f.is_pin_asked = true;
+    check(p, &f, B_E_NOT_ADMITTED);
+    f.holder = POLICY_SUSPENDED; /* said first */
+    check(p, &f, B_E_HOLDER_SUSPENDED);
+    f.holder = POLICY_ACTIVE;
+    f.teams = NURSES;
+    check(p, &f, B_OK);
+}
+
+static void only_groups_that_decide_at_the_station_are_asked_for(void **state)
+{
+    (void)state;
+    const struct policy *p = with_holders();
+    assert_int_equal(policy_asks(p, "ward"), INTERNS);
+    assert_int_equal(policy_asks(p, ""), INTERNS);
+    assert_int_equal(policy_asks(p, "pharmacy"), PHARMACISTS | NURSES);
+    assert_int_equal(policy_asks(with_factor(POLICY_BADGE), "pharmacy"), 0);
 }
 
 static void wrong_pins_wait_longer_and_then_lock(void **state)
@@ -371,6 +454,9 @@ int main(void)
         cmocka_unit_test(a_shift_is_no_longer_whichever_way_the_clock_jumps),
         cmocka_unit_test(hours_go_over_midnight_and_over_the_weeks_end),
         cmocka_unit_test(a_group_has_its_rule_and_all_others_the_common_one),
+        cmocka_unit_test(the_first_rule_for_a_group_of_the_holder_decides),
+        cmocka_unit_test(a_pin_opens_nothing_to_whom_no_rule_is_for),
+        cmocka_unit_test(only_groups_that_decide_at_the_station_are_asked_for),
         cmocka_unit_test(wrong_pins_wait_longer_and_then_lock),
         cmocka_unit_test(a_right_pin_is_not_heard_in_a_pause_or_a_lock),
         cmocka_unit_test(a_pause_is_bounded_whatever_the_clock_did),

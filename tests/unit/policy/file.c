@@ -127,6 +127,124 @@ static void each_mistake_is_refused_and_named(void **state)
     }
 }
 
+static enum b_code read_rules(const char *rules, struct policy *p, struct b_err *err)
+{
+    char *text = NULL;
+    int n = asprintf(&text, "rules:\n  - {group: \"\", factor: badge}\n%s", rules);
+    assert_true(n > 0);
+    *err = (struct b_err){0};
+    enum b_code r = policy_file_read("p.yaml", text, (size_t)n, p, err);
+    free(text);
+    return r;
+}
+
+static void a_group_of_the_directory_is_named_once_in_any_case(void **state)
+{
+    (void)state;
+    static struct policy p;
+    struct b_err err;
+    if (read_rules("  - {group: ward, holders: [Interns, \"Équipe de nuit\"], factor: pin-always}\n"
+                   "  - {group: ward, holders: [Nurses, interns], factor: badge}\n"
+                   "  - {group: lab, holders: [NURSES], factor: badge}\n",
+                   &p, &err) != B_OK)
+        fail_msg("%s", err.msg);
+    assert_int_equal(p.team_count, 3);
+    assert_string_equal(p.teams[0], "Interns");
+    assert_string_equal(p.teams[1], "Équipe de nuit");
+    assert_string_equal(p.teams[2], "Nurses");
+    assert_int_equal(p.rules[0].holders, 0);
+    assert_int_equal(p.rules[1].holders, 1 | 2);
+    assert_int_equal(p.rules[2].holders, 4 | 1);
+    assert_int_equal(p.rules[3].holders, 4);
+}
+
+static void rules_that_would_never_hold_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rules, *says; /* NULL: good */
+    } cases[] = {
+        {"  - {group: a, holders: [x], factor: badge}\n"
+         "  - {group: a, holders: [x, y], factor: badge}\n"
+         "  - {group: a, factor: badge}\n",
+         NULL},
+        {"  - {group: a, holders: [x], factor: badge}\n"
+         "  - {group: b, holders: [x], factor: badge}\n",
+         NULL},
+        {"  - {group: a, holders: [x, y], factor: badge}\n"
+         "  - {group: a, holders: [X], factor: badge}\n",
+         "line 4: two rules for group \"a\" are for the same people"},
+        {"  - {group: a, holders: [x], factor: badge}\n"
+         "  - {group: a, holders: [y], factor: badge}\n"
+         "  - {group: a, holders: [y, x], factor: badge}\n",
+         "line 5: two rules for group \"a\" are for the same people"},
+        {"  - {group: \"\", holders: [x], factor: badge}\n",
+         "line 3: two rules for group \"\" are for the same people"},
+        {"  - {group: a, factor: badge}\n"
+         "  - {group: a, factor: badge}\n",
+         "line 4: two rules for group \"a\" are for the same people"},
+    };
+    for (size_t i = 0; i < B_COUNT(cases); i++) {
+        static struct policy p;
+        struct b_err err;
+        enum b_code r = read_rules(cases[i].rules, &p, &err);
+        if ((r == B_OK) != (cases[i].says == NULL) ||
+            (r != B_OK && strstr(err.msg, cases[i].says) == NULL))
+            fail_msg("%zu: code %d, \"%s\"", i, (int)r, err.msg);
+    }
+}
+
+static void mistakes_in_groups_of_the_directory_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *holders, *says;
+    } cases[] = {
+        {"[]", "holders"},
+        {"x", "holders"},
+        {"[\"\"]", "holders"},
+        {"[[x]]", "holders"},
+        {"[\"a\\u202eb\"]", "line 3: holders: without control characters"},
+        {"[\"a\\nb\"]", "line 3: holders: without control characters"},
+        {"[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, "
+         "25, 26, 27, 28, 29, 30, 31, 32, 33]",
+         "holders"},
+        {"[0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
+         "8901234567890123456789012345678901234567]",
+         "holders"},
+    };
+    for (size_t i = 0; i < B_COUNT(cases); i++) {
+        static struct policy p;
+        struct b_err err;
+        char rule[512];
+        (void)snprintf(rule, sizeof(rule), "  - {group: a, factor: badge, holders: %s}\n",
+                       cases[i].holders);
+        if (read_rules(rule, &p, &err) != B_E_CONFIG || strstr(err.msg, cases[i].says) == NULL)
+            fail_msg("%s: \"%s\"", cases[i].holders, err.msg);
+    }
+}
+
+/* Two rules of 16 groups each: as many as there are bits. */
+static void a_policy_names_as_many_groups_as_it_has_bits_for(void **state)
+{
+    (void)state;
+    static const char full[] =
+        "  - {group: a, factor: badge, holders: [1, 2, 3, 4, 5, 6, 7, 8, 9, a, b, c, d, e, f, g]}\n"
+        "  - {group: b, factor: badge, holders: [h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w]}\n"
+        "  - {group: c, factor: badge, holders: [1, w]}\n";
+    static struct policy p;
+    struct b_err err;
+    char rules[512];
+    assert_int_equal(read_rules(full, &p, &err), B_OK);
+    assert_int_equal(p.team_count, POLICY_TEAMS_MAX);
+    assert_int_equal(p.rules[1].holders | p.rules[2].holders, UINT32_MAX);
+    assert_int_equal(p.rules[3].holders, 1u << 31 | 1);
+    (void)snprintf(rules, sizeof(rules), "%s  - {group: d, factor: badge, holders: [w, x]}\n",
+                   full);
+    assert_int_equal(read_rules(rules, &p, &err), B_E_CONFIG);
+    assert_non_null(strstr(err.msg, "line 6: holders: at most 32 groups in a policy"));
+}
+
 static void days_are_told_as_lists_and_ranges(void **state)
 {
     (void)state;
@@ -220,6 +338,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_policy_is_read),
         cmocka_unit_test(each_mistake_is_refused_and_named),
+        cmocka_unit_test(a_group_of_the_directory_is_named_once_in_any_case),
+        cmocka_unit_test(rules_that_would_never_hold_are_refused),
+        cmocka_unit_test(mistakes_in_groups_of_the_directory_are_named),
+        cmocka_unit_test(a_policy_names_as_many_groups_as_it_has_bits_for),
         cmocka_unit_test(days_are_told_as_lists_and_ranges),
         cmocka_unit_test(eight_windows_on_every_day_fit),
         cmocka_unit_test(a_file_without_anything_is_refused),

@@ -44,7 +44,7 @@ static void what_a_tap_can_meet_has_a_sentence_of_its_own(void **state)
                                       B_E_SERVER_GONE,         B_E_CERTIFICATE_UNKNOWN,
                                       B_E_CERTIFICATE_EXPIRED, B_E_NOT_DESFIRE,
                                       B_E_TWO_CARDS,           B_E_TOO_OFTEN,
-                                      B_E_NOT_ISSUED};
+                                      B_E_NOT_ISSUED,          B_E_NOT_ADMITTED};
     char text[200], fallback[200];
     for (int is_french = 0; is_french < 2; is_french++) {
         policy_sentence(B_E_USAGE, is_french != 0, "", fallback, sizeof(fallback));

@@ -224,6 +224,33 @@ static void who_is_deleted_comes_back_without_badges(void **state)
     journal_is_whole();
 }
 
+static bool is_member(const char *team, int64_t id)
+{
+    bool is_in = true;
+    MUST(store_member_has(sv.store, team, id, &is_in, &err));
+    return is_in;
+}
+
+static void who_is_in_a_group_is_told_by_its_name_in_any_case(void **state)
+{
+    (void)state;
+    int64_t anne = join("anne");
+    int64_t bert = join("bert");
+    int64_t team = 0;
+    int64_t other = 0;
+    char body[128];
+    (void)snprintf(body, sizeof(body), "{'displayName':'Nurses','members':[{'value':'u%lld'}]}",
+                   (long long)anne);
+    assert_false(is_member("Nurses", anne));
+    MUST(change(SERVICE_CREATE, SCIM_TYPE_GROUP, &team, body));
+    MUST(change(SERVICE_CREATE, SCIM_TYPE_GROUP, &other, "{'displayName':'Interns'}"));
+    assert_true(is_member("Nurses", anne) && is_member("nURSES", anne));
+    assert_false(is_member("Nurses", bert) || is_member("Nurse", anne) || is_member("", anne));
+    assert_false(is_member("Interns", anne) || is_member("Nurses", 0));
+    MUST(change(SERVICE_DELETE, SCIM_TYPE_USER, &anne, NULL));
+    assert_false(is_member("Nurses", anne));
+}
+
 static void a_badge_of_before_is_the_persons_and_its_end_too(void **state)
 {
     (void)state;
@@ -397,6 +424,7 @@ int main(void)
         TEST(who_has_left_is_not_suspended_and_does_not_come_back_that_way),
         TEST(whom_the_directory_says_has_left_only_the_directory_brings_back),
         TEST(who_is_held_may_be_suspended_and_reinstated_here),
+        TEST(who_is_in_a_group_is_told_by_its_name_in_any_case),
         TEST(who_is_deleted_comes_back_without_badges),
         TEST(a_badge_of_before_is_the_persons_and_its_end_too),
         TEST(revocation_waits_for_the_end_of_grace),

@@ -115,11 +115,53 @@ static void while_one_pin_is_looked_at_others_of_its_holder_are_not(void **state
     assert_int_not_equal(typed[1].code, B_E_NOT_FOUND);
 }
 
+struct membership {
+    const char *holder_ref;
+    bool is_in;
+};
+
+static enum b_code put_member(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct membership *m = ctx;
+    static struct store_holder holder;
+    struct store_team t = {.name = "Nurses"};
+    enum b_code r = store_holder_by_ref(c->store, m->holder_ref, &holder, err);
+    if (r == B_OK && store_team_by_name(c->store, t.name, &t, err) == B_E_NOT_FOUND)
+        r = store_team_put(c->store, &t, err);
+    return r == B_OK ? store_member_set(c->store, t.id, holder.id, m->is_in, err) : r;
+}
+
+static void who_moves_between_the_tap_and_its_pin_is_refused(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "pin: {pauses: [0]}\nrules: [{group: \"\", holders: [nurses], factor: pin-always}]\n";
+    static struct service_verdict verdict;
+    static struct store_badge badge;
+    static struct typed typed;
+    char name[SERVICE_TAP_NAME];
+    MUST(store_badge_by_uid(desk.sv.store, card.seen.uid, &badge, &desk_err));
+    struct membership m = {badge.holder_ref, true};
+    MUST(service_policy_use(&desk.sv, text, &desk_err));
+    desk_expect(desk_station_tap(&desk, &card, taps, &station, (struct service_tap_first){0}, name,
+                                 &verdict),
+                B_E_NOT_ADMITTED);
+    assert_string_equal(desk_last_event(&desk), "tap not-admitted");
+    MUST(service_writer_run(desk.sv.writer, desk.sv.asker, put_member, &m, &desk_err));
+    prove(name);
+    m.is_in = false;
+    MUST(service_writer_run(desk.sv.writer, desk.sv.asker, put_member, &m, &desk_err));
+    typed.tap = name;
+    (void)type(&typed);
+    assert_int_equal(typed.code, B_E_NOT_ADMITTED);
+    assert_string_equal(desk_last_event(&desk), "tap not-admitted");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(while_one_pin_is_looked_at_others_of_its_holder_are_not,
-                                        open_desk, close_desk),
+        cmocka_unit_test_setup(while_one_pin_is_looked_at_others_of_its_holder_are_not, open_desk),
+        cmocka_unit_test_teardown(who_moves_between_the_tap_and_its_pin_is_refused, close_desk),
     };
     return cmocka_run_group_tests_name("pin", tests, desk_make_place, desk_drop_place);
 }
