@@ -26,6 +26,23 @@ static size_t row_of(enum b_code code)
     return (size_t)code;
 }
 
+static const char *as_it_stands(const char *text)
+{
+    return text;
+}
+
+static const char *(*speak)(const char *text) = as_it_stands;
+
+void b_err_speak(const char *(*translate)(const char *text))
+{
+    speak = translate != NULL ? translate : as_it_stands;
+}
+
+const char *b_err_word(const char *text)
+{
+    return speak(text);
+}
+
 enum b_code b_err_set(struct b_err *err, enum b_code code, uint32_t aux, const char *fmt, ...)
 {
     b_check(code != B_OK);
@@ -35,7 +52,7 @@ enum b_code b_err_set(struct b_err *err, enum b_code code, uint32_t aux, const c
     err->aux = aux;
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+    (void)vsnprintf(err->msg, sizeof(err->msg), b_err_word(fmt), ap);
     va_end(ap);
     return code;
 }
@@ -47,16 +64,18 @@ enum b_code b_err_wrap(struct b_err *err, const char *fmt, ...)
     char prefix[sizeof(err->msg)];
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(prefix, sizeof(prefix), fmt, ap);
+    (void)vsnprintf(prefix, sizeof(prefix), b_err_word(fmt), ap);
     va_end(ap);
     /* What does not fit is cut at the end: who met the error stays, its cause loses its tail. */
     struct b_wr w = b_wr_from(prefix, sizeof(prefix) - 1);
     w.len = strlen(prefix);
     size_t room = w.cap - w.len;
     size_t old = strlen(err->msg);
-    if (room > 2) {
-        b_wr_bytes(&w, ": ", 2);
-        b_wr_bytes(&w, err->msg, old < room - 2 ? old : room - 2);
+    const char *colon = b_err_word(": ");
+    size_t between = strlen(colon);
+    if (room > between) {
+        b_wr_bytes(&w, colon, between);
+        b_wr_bytes(&w, err->msg, old < room - between ? old : room - between);
     }
     prefix[w.len] = '\0';
     memcpy(err->msg, prefix, sizeof(err->msg));
