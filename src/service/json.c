@@ -208,7 +208,7 @@ bool service_json_plan_read(const json_t *o, struct profile_plan *ret)
     if (is_good && ret->is_blocked) {
         int code = find_code(text_of(o, "obstacle_code"));
         (void)b_err_set(&ret->blocker, code > B_OK ? (enum b_code)code : B_E_CARD_BLOCKED, 0,
-                        "%.200s", b_err_word(text_of(o, "obstacle")));
+                        "%.200s", text_of(o, "obstacle"));
     }
     return is_good;
 }

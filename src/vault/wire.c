@@ -173,7 +173,6 @@ bool wire_get_error(struct b_rd r, struct b_err *ret)
     enum b_code code = b_code_of(name, B_OK);
     if (!wire_in_end(&in) || code == B_OK)
         return false;
-    /* The vault speaks English. What it says without a value in it is a text that can be found. */
-    (void)b_err_set(ret, code, aux, "%s", b_err_word(text));
+    (void)b_err_hear(ret, code, aux, text);
     return true;
 }
