@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static const char too_long[] = "a record of more than 4000 bytes; is a closing quote missing?";
+static const char too_long[] = N_("a record of more than 4000 bytes; is a closing quote missing?");
 
 /* What is read now: the record, its text, and where to complain. */
 struct reading {
@@ -49,7 +49,7 @@ static enum b_code wrong(struct reading *k, const char *what)
     const struct b_csv *c = k->csv;
     k->record->line = c->line;
     return b_err_set(k->err, B_E_BAD_INPUT, (uint32_t)c->line, "byte %zu: %s",
-                     (size_t)(c->in.p - c->line_start) + 1, what);
+                     (size_t)(c->in.p - c->line_start) + 1, b_err_word(what));
 }
 
 /* A byte of ISO 8859-1 or, where that has a control character, of Windows-1252: what calls itself
@@ -85,8 +85,8 @@ static enum b_code take(struct reading *k)
         return wrong(k, "not UTF-8; where the file is ISO 8859-1 or Windows-1252, --encoding "
                         "latin1 reads it");
     if (v < 0x20 || (v >= 0x7F && v < 0xA0))
-        return wrong(k, v == '\t' ? "a tab, where a comma or a semicolon separates fields"
-                                  : "a control character");
+        return wrong(k, v == '\t' ? N_("a tab, where a comma or a semicolon separates fields")
+                                  : N_("a control character"));
     if (c->encoding == B_CSV_LATIN1 && v >= 0x80)
         put_utf8(&k->text, v);
     else

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
-
 static const struct {
     const char *name;
     int exit_status;
@@ -26,6 +24,23 @@ static size_t row_of(enum b_code code)
     return (size_t)code;
 }
 
+static const char *as_it_stands(const char *text)
+{
+    return text;
+}
+
+static const char *(*speak)(const char *text) = as_it_stands;
+
+void b_err_speak(const char *(*translate)(const char *text))
+{
+    speak = translate != NULL ? translate : as_it_stands;
+}
+
+const char *b_err_word(const char *text)
+{
+    return speak(text);
+}
+
 enum b_code b_err_set(struct b_err *err, enum b_code code, uint32_t aux, const char *fmt, ...)
 {
     b_check(code != B_OK);
@@ -35,9 +50,23 @@ enum b_code b_err_set(struct b_err *err, enum b_code code, uint32_t aux, const c
     err->aux = aux;
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+    (void)vsnprintf(err->msg, sizeof(err->msg), b_err_word(fmt), ap);
     va_end(ap);
     return code;
+}
+
+/* What does not fit is cut at the end. */
+static void append_some(char *to, size_t cap, const char *text, size_t n)
+{
+    size_t used = strlen(to);
+    size_t fits = n < cap - 1 - used ? n : cap - 1 - used;
+    memcpy(to + used, text, fits);
+    to[used + fits] = '\0';
+}
+
+static void append(char *to, size_t cap, const char *text)
+{
+    append_some(to, cap, text, strlen(text));
 }
 
 enum b_code b_err_wrap(struct b_err *err, const char *fmt, ...)
@@ -47,20 +76,37 @@ enum b_code b_err_wrap(struct b_err *err, const char *fmt, ...)
     char prefix[sizeof(err->msg)];
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(prefix, sizeof(prefix), fmt, ap);
+    (void)vsnprintf(prefix, sizeof(prefix), b_err_word(fmt), ap);
     va_end(ap);
-    /* What does not fit is cut at the end: who met the error stays, its cause loses its tail. */
-    struct b_wr w = b_wr_from(prefix, sizeof(prefix) - 1);
-    w.len = strlen(prefix);
-    size_t room = w.cap - w.len;
-    size_t old = strlen(err->msg);
-    if (room > 2) {
-        b_wr_bytes(&w, ": ", 2);
-        b_wr_bytes(&w, err->msg, old < room - 2 ? old : room - 2);
-    }
-    prefix[w.len] = '\0';
+    /* Who met the error stays, its cause loses its tail. */
+    append(prefix, sizeof(prefix), b_err_word(": "));
+    append(prefix, sizeof(prefix), err->msg);
     memcpy(err->msg, prefix, sizeof(err->msg));
     return err->code;
+}
+
+/* A detail often is "where: what: why", made by several hands. */
+static void say_parts(const char *text, char *said, size_t cap)
+{
+    char part[sizeof(((struct b_err *)0)->msg)];
+    const char *end = NULL;
+    for (; (end = strstr(text, ": ")) != NULL; text = end + 2) {
+        part[0] = '\0';
+        append_some(part, sizeof(part), text, (size_t)(end - text));
+        append(said, cap, b_err_word(part));
+        append(said, cap, b_err_word(": "));
+    }
+    append(said, cap, b_err_word(text));
+}
+
+enum b_code b_err_hear(struct b_err *err, enum b_code code, uint32_t aux, const char *text)
+{
+    char said[sizeof(err->msg)] = "";
+    const char *whole = b_err_word(text);
+    if (whole != text)
+        return b_err_set(err, code, aux, "%s", whole);
+    say_parts(text, said, sizeof(said));
+    return b_err_set(err, code, aux, "%s", said);
 }
 
 const char *b_code_name(enum b_code code)

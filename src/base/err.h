@@ -31,6 +31,22 @@ enum b_code b_err_set(struct b_err *err, enum b_code code, uint32_t aux, const c
 /* Prefixes the context of a caller: "encoding badge 04…: <old message>". Returns the code. */
 enum b_code b_err_wrap(struct b_err *err, const char *fmt, ...) B_PRINTF(2, 3);
 
+/* A message that another process made, in English: what is a text of ours in it, whole or up to a
+ * colon, is said in the language below. Returns the code. */
+enum b_code b_err_hear(struct b_err *err, enum b_code code, uint32_t aux, const char *text);
+
+/*
+ * The language of messages. They are English where they stand, in a log and for a program. What
+ * speaks to a person says once, before its first thread, how to find a text in their language
+ * (NULL: English again): formats are looked up by b_err_set and b_err_wrap, words that go into them
+ * by b_err_word. script/translate finds both; N_ marks a text that it would not find.
+ */
+void b_err_speak(const char *(*translate)(const char *text));
+/* A word or clause of ours in that language, `text` itself where it has none; it lives as long as
+ * the program, or as `text`. */
+const char *b_err_word(const char *text) B_FORMAT_ARG(1);
+#define N_(text) text
+
 /* Stable lower-case name ("token-locked"), one English sentence, the remedy, the exit status. */
 const char *b_code_name(enum b_code code);
 const char *b_code_text(enum b_code code);

@@ -41,9 +41,10 @@ static enum b_code fail(LONG rv, const char *what, struct b_err *err)
     };
     for (size_t i = 0; i < B_COUNT(map); i++) {
         if (map[i].rv == rv)
-            return b_err_set(err, map[i].code, (uint32_t)rv, "%s", what);
+            return b_err_set(err, map[i].code, (uint32_t)rv, "%s", b_err_word(what));
     }
-    return b_err_set(err, B_E_CHANNEL, (uint32_t)rv, "%s: %s", what, pcsc_stringify_error(rv));
+    return b_err_set(err, B_E_CHANNEL, (uint32_t)rv, "%s: %s", b_err_word(what),
+                     pcsc_stringify_error(rv));
 }
 
 /* A card that leaves in the middle is a failed transaction to a contactless reader, whose own

@@ -113,7 +113,7 @@ enum { LINE_MAX_LEN = 3 * 300 };
 
 static enum b_code wrong_line(const struct replay *p, const char *why, struct b_err *err)
 {
-    return b_err_set(err, B_E_BAD_INPUT, p->line, "line %u: %s", p->line, why);
+    return b_err_set(err, B_E_BAD_INPUT, p->line, "line %u: %s", p->line, b_err_word(why));
 }
 
 static enum b_code replay_transmit(struct channel *ch, struct b_rd capdu, struct b_wr *rapdu,

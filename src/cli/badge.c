@@ -256,7 +256,7 @@ static void show_badge(struct cli *c, const struct store_badge *b)
     cli_say(c, CLI_BOLD, _("Badge %lld: %s (%s)\n"), (long long)b->id, b->holder_name,
             b->holder_ref);
     cli_say(c, CLI_PLAIN, _("  state     %s%s%s\n"), cli_badge_state(b->state),
-            b->reason[0] != '\0' ? ": " : "", b->reason);
+            b->reason[0] != '\0' ? b_err_word(": ") : "", b->reason);
     cli_say(c, CLI_PLAIN, _("  card      DESFire %s, UID %s\n"), df_ev_name((enum df_ev)b->ev),
             uid);
     if (b->batch_id != 0)

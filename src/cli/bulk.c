@@ -119,7 +119,7 @@ static void say_failed(struct reader *me, const struct b_err *err)
     struct run *run = me->run;
     const struct service_bulk_card *card = &me->card;
     (void)pthread_mutex_lock(&run->lock);
-    cli_say(run->c, CLI_RED, "%s: %s: %s\n", me->name, _(b_code_text(err->code)), err->msg);
+    cli_say(run->c, CLI_RED, _("%s: %s: %s\n"), me->name, _(b_code_text(err->code)), err->msg);
     if (card->is_torn)
         cli_say(run->c, CLI_YELLOW, _("%s: this card is begun for %s: put it back\n"), me->name,
                 card->name);

@@ -17,6 +17,23 @@ static const char *state_text(const char *state)
     return "?";
 }
 
+enum { WHY = sizeof(((struct store_campaign *)0)->why) };
+
+/* Why it is paused or has ended: our words in their language, a person's as they are. */
+static const char *why_text(const json_t *o, char room[static 2 * WHY])
+{
+    const char *why = remote_text(o, "why");
+    char code[WHY];
+    int failed = 0;
+    unsigned tries = 0;
+    if (strlen(why) >= sizeof(code) ||
+        sscanf(why, SERVICE_CAMPAIGN_WHY, &failed, &tries, code) != 3)
+        return b_err_word(why);
+    (void)snprintf(room, 2 * WHY, b_err_word(N_("%d of the last %u tries failed: %s")), failed,
+                   tries, code);
+    return room;
+}
+
 static long long number(const json_t *o, const char *name)
 {
     return (long long)json_integer_value(json_object_get(o, name));
@@ -27,12 +44,12 @@ static long long number(const json_t *o, const char *name)
 
 static bool list_one(struct cli *c, const json_t *o)
 {
-    char at[24];
+    char at[24], why[2 * WHY];
     const char *state = state_text(remote_text(o, "state"));
     cli_time((int64_t)number(o, "started_at"), at, sizeof(at));
     cli_say(c, CLI_PLAIN, "%4lld  %-6s %3lld  %-*s  %s  %s\n", number(o, "id"),
             remote_text(o, "role"), number(o, "generation"), cli_width(state, 8), state, at,
-            remote_text(o, "why"));
+            why_text(o, why));
     if (c->out != NULL)
         (void)json_array_append_new(json_object_get(c->out, "campaigns"), json_deep_copy(o));
     return number(o, "id") > 0;
@@ -67,11 +84,13 @@ static void say_limits(struct cli *c, const json_t *o)
 
 static void say_campaign(struct cli *c, const json_t *o)
 {
+    char room[2 * WHY];
+    const char *why = why_text(o, room);
     bool is_paused = strcmp(remote_text(o, "state"), "paused") == 0;
     cli_say(c, CLI_BOLD, _("Campaign %lld: role %s to generation %lld, %s"), number(o, "id"),
             remote_text(o, "role"), number(o, "generation"), state_text(remote_text(o, "state")));
-    cli_say(c, is_paused ? CLI_RED : CLI_PLAIN, "%s%s\n",
-            remote_text(o, "why")[0] != '\0' ? ": " : "", remote_text(o, "why"));
+    cli_say(c, is_paused ? CLI_RED : CLI_PLAIN, "%s%s\n", why[0] != '\0' ? b_err_word(": ") : "",
+            why);
     if (c->out != NULL) {
         json_decref(c->out);
         c->out = json_deep_copy(o);

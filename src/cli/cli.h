@@ -1,7 +1,8 @@
 /*
  * cli: the command line `tessere`. One file per family of subcommands, one table (cli.def) from
  * which dispatch, usage, completion and the manual's check are made. Exit statuses are those of
- * err.def. Only this folder speaks to a person, so only here texts are translated.
+ * err.def. Only this folder knows the person's language: it translates its own texts, and
+ * lends errors their words (b_err_speak).
  */
 #ifndef TESSERE_CLI_CLI_H
 #define TESSERE_CLI_CLI_H
@@ -17,7 +18,6 @@
 #include "service/sheet.h"
 
 #define _(text) gettext(text)
-#define N_(text) text
 
 enum cli_option {
     CLI_OPT_HOME,

@@ -533,7 +533,7 @@ static void tell(struct cli *c, const struct check *k, const char *result, const
         return;
     }
     if (is_trouble)
-        cli_say(c, is_advice ? CLI_YELLOW : CLI_RED, "%s %s: %s: %s\n    -> %s\n",
+        cli_say(c, is_advice ? CLI_YELLOW : CLI_RED, _("%s %s: %s: %s\n    -> %s\n"),
                 is_advice ? "!" : "✗", _(k->label), _(b_code_text(err->code)), err->msg,
                 _(b_code_remedy(err->code)));
     else if (strcmp(result, "ok") == 0)

@@ -228,6 +228,12 @@ static void start_language(void)
     (void)bind_textdomain_codeset("tessere", "UTF-8");
 }
 
+/* gettext finds its own header for the empty text. */
+static const char *in_their_language(const char *text)
+{
+    return text[0] != '\0' ? _(text) : text;
+}
+
 static int answer(struct cli *c, enum b_code r, const struct b_err *err)
 {
     if (r != B_OK)
@@ -254,6 +260,8 @@ int main(int argc, char **argv)
         isatty(STDOUT_FILENO) && !cli_has(&c, CLI_OPT_NO_COLOR) && getenv("NO_COLOR") == NULL;
     if (cli_has(&c, CLI_OPT_JSON))
         c.out = json_object();
+    else
+        b_err_speak(in_their_language);
     if (r == B_OK)
         r = check_options(&c, cmd, &err);
     find_home(&c);

@@ -154,8 +154,10 @@ void cli_say_plan(const struct cli *c, const struct profile_plan *plan)
                 _(profile_note_text(n->id)));
     }
     if (plan->is_blocked) {
-        cli_say(c, CLI_RED, _("Nothing can be done: %s (%s)\n"), _(b_code_text(plan->blocker.code)),
-                plan->blocker.msg);
+        struct b_err said;
+        (void)b_err_hear(&said, plan->blocker.code, 0, plan->blocker.msg);
+        cli_say(c, CLI_RED, _("Nothing can be done: %s (%s)\n"), _(b_code_text(said.code)),
+                said.msg);
         return;
     }
     if (plan->step_count == 0)

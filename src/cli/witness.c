@@ -261,7 +261,7 @@ static bool is_alarm(enum b_code r)
 static void tell(struct watch *w, enum b_code r, const struct b_err *err)
 {
     if (r != B_OK && r != w->told.code)
-        cli_say(w->c, CLI_YELLOW, "%s: %s\n", _(b_code_text(r)), err->msg);
+        cli_say(w->c, CLI_YELLOW, _("%s: %s\n"), _(b_code_text(r)), err->msg);
     else if (r == B_OK && w->told.code != B_OK)
         cli_say(w->c, CLI_PLAIN, _("The server answers again.\n"));
     w->told.code = r;

@@ -37,7 +37,7 @@ static bool wrong(struct walk *w, const yaml_node_t *at, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    (void)vsnprintf(w->m->what, sizeof(w->m->what), fmt, args);
+    (void)vsnprintf(w->m->what, sizeof(w->m->what), b_err_word(fmt), args);
     va_end(args);
     place(w->m, at->start_mark);
     return false;
@@ -60,10 +60,10 @@ static const char *show(const yaml_node_t *scalar, char out[static SHOWN + 4])
 static const char *kind(const yaml_node_t *node)
 {
     if (node->type == YAML_SEQUENCE_NODE)
-        return "a list";
+        return b_err_word("a list");
     if (node->type == YAML_MAPPING_NODE)
-        return "fields";
-    return node->data.scalar.length > 0 ? "a text" : "nothing";
+        return b_err_word("fields");
+    return node->data.scalar.length > 0 ? b_err_word("a text") : b_err_word("nothing");
 }
 
 /* Names with commas, as many as have room; "…" stands for the others. */
@@ -126,7 +126,7 @@ static bool check_number(struct walk *w, const yaml_node_t *node, const cyaml_sc
         return true;
     return wrong(w, node, "a whole number from %s%" PRIu64 " to %" PRIu64 " is wanted, not %s",
                  is_signed ? "-" : "", is_signed ? most + 1 : 0, most,
-                 node->data.scalar.length > 0 ? show(node, shown) : "nothing");
+                 node->data.scalar.length > 0 ? show(node, shown) : b_err_word("nothing"));
 }
 
 static bool check_truth(struct walk *w, const yaml_node_t *node)
@@ -137,7 +137,7 @@ static bool check_truth(struct walk *w, const yaml_node_t *node)
         if (strcasecmp((const char *)node->data.scalar.value, words[i]) == 0)
             return true;
     return wrong(w, node, "true or false is wanted, not %s",
-                 node->data.scalar.length > 0 ? show(node, shown) : "nothing");
+                 node->data.scalar.length > 0 ? show(node, shown) : b_err_word("nothing"));
 }
 
 static bool check_word(struct walk *w, const yaml_node_t *node, const cyaml_schema_value_t *s)
@@ -311,20 +311,20 @@ static size_t find_tab(const char *text, size_t n, size_t line)
 
 static void not_yaml(const yaml_parser_t *p, const char *text, size_t n, struct config_mistake *m)
 {
-    const char *problem = p->problem != NULL ? p->problem : "it cannot be read";
+    const char *problem = p->problem != NULL ? p->problem : b_err_word("it cannot be read");
     if (p->error == YAML_READER_ERROR) {
         place_at(m, text, p->problem_offset < n ? p->problem_offset : n);
-        (void)snprintf(m->what, sizeof(m->what), "not UTF-8 text: %s", problem);
+        (void)snprintf(m->what, sizeof(m->what), b_err_word("not UTF-8 text: %s"), problem);
         return;
     }
     place(m, p->problem_mark);
     size_t tab = find_tab(text, n, p->problem_mark.line);
     m->column = tab > 0 ? tab : m->column;
     if (tab > 0)
-        (void)snprintf(m->what, sizeof(m->what),
-                       "not YAML: a tab is here; lines are indented by spaces");
+        (void)snprintf(m->what, sizeof(m->what), "%s",
+                       b_err_word("not YAML: a tab is here; lines are indented by spaces"));
     else
-        (void)snprintf(m->what, sizeof(m->what), "not YAML: %s%s%s",
+        (void)snprintf(m->what, sizeof(m->what), b_err_word("not YAML: %s%s%s"),
                        p->context != NULL ? p->context : "", p->context != NULL ? ", " : "",
                        problem);
 }
@@ -348,7 +348,7 @@ static bool has_alias(const char *text, size_t n, struct config_mistake *m)
     }
     yaml_parser_delete(&parser);
     if (is_found)
-        (void)snprintf(m->what, sizeof(m->what), "aliases are not used here");
+        (void)snprintf(m->what, sizeof(m->what), "%s", b_err_word("aliases are not used here"));
     return is_found;
 }
 

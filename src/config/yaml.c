@@ -18,7 +18,7 @@ enum b_code config_load(const char *path, const char *text, size_t n,
     struct config_mistake m;
     cyaml_data_t *data = NULL;
     if (config_find_mistake(text, n, schema, true, &m)) {
-        const char *colon = m.field[0] != '\0' ? ": " : "";
+        const char *colon = m.field[0] != '\0' ? b_err_word(": ") : "";
         return m.line > 0
                    ? b_err_set(err, B_E_CONFIG, 0, "%s: line %zu, column %zu: %s%s%s", path, m.line,
                                m.column, m.field, colon, m.what)

@@ -44,8 +44,8 @@ static enum b_code failed(const char *what, struct b_err *err)
     unsigned long cause = ERR_get_error();
     const char *reason = ERR_reason_error_string(cause);
     ERR_clear_error();
-    return b_err_set(err, B_E_CARD_KEY, (uint32_t)ERR_GET_REASON(cause), "%s: %s", what,
-                     reason != NULL ? reason : "no reason is given");
+    return b_err_set(err, B_E_CARD_KEY, (uint32_t)ERR_GET_REASON(cause), "%s: %s", b_err_word(what),
+                     reason != NULL ? reason : b_err_word("no reason is given"));
 }
 
 static enum b_code load(struct crypto_card *c, const char *uri, const char *pin, struct b_err *err)

@@ -146,10 +146,12 @@ static enum b_code take_certificate(struct b_rd bytes, const char *what, X509 **
 {
     *ret = read_certificate(bytes);
     if (*ret == NULL || X509_get0_pubkey(*ret) == NULL)
-        return b_err_set(err, B_E_CERT_BAD, 0, "%s: this is no X.509 certificate", what);
+        return b_err_set(err, B_E_CERT_BAD, 0, "%s: this is no X.509 certificate",
+                         b_err_word(what));
     if ((X509_get_key_usage(*ret) & (X509v3_KU_KEY_ENCIPHERMENT | X509v3_KU_KEY_AGREEMENT)) == 0)
         return b_err_set(err, B_E_CERT_BAD, 0,
-                         "%s: the certificate is not for encipherment or key agreement", what);
+                         "%s: the certificate is not for encipherment or key agreement",
+                         b_err_word(what));
     return B_OK;
 }
 

@@ -14,8 +14,8 @@ static enum b_code gone(const char *what, int code, LDAP *ld, struct b_err *err)
     char *said = NULL;
     if (ld != NULL)
         (void)ldap_get_option(ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &said);
-    (void)b_err_set(err, B_E_DIRECTORY_GONE, (uint32_t)code, "%s: %s%s%.120s", what,
-                    ldap_err2string(code), said != NULL && said[0] != '\0' ? ": " : "",
+    (void)b_err_set(err, B_E_DIRECTORY_GONE, (uint32_t)code, "%s: %s%s%.120s", b_err_word(what),
+                    ldap_err2string(code), said != NULL && said[0] != '\0' ? b_err_word(": ") : "",
                     said != NULL ? said : "");
     ldap_memfree(said);
     return B_E_DIRECTORY_GONE;
@@ -64,7 +64,7 @@ static enum b_code read_password(const char *path, char *ret, size_t cap, struct
         (void)fclose(f);
     if (!is_read)
         return b_err_set(err, B_E_CONFIG, (uint32_t)cause, "password-file: %s: %s", path,
-                         f == NULL ? strerror(cause) : "it is empty");
+                         f == NULL ? strerror(cause) : b_err_word("it is empty"));
     ret[strcspn(ret, "\r\n")] = '\0';
     return B_OK;
 }

@@ -76,12 +76,14 @@ enum b_code pki_code_parse(const char *text, uint8_t digest[static 32],
         unsigned v = value_of(*text);
         if (v > 31 || n == sizeof(values))
             return b_err_set(err, B_E_CODE_BAD, 0, "%s",
-                             v > 31 ? "a sign that no code has" : "too many signs");
+                             v > 31 ? b_err_word("a sign that no code has")
+                                    : b_err_word("too many signs"));
         values[n++] = (uint8_t)v;
     }
     if (n != sizeof(values) || check_of(values) != values[SIGNS])
         return b_err_set(err, B_E_CODE_BAD, 0, "%s",
-                         n != sizeof(values) ? "signs are missing" : "a sign is wrong");
+                         n != sizeof(values) ? b_err_word("signs are missing")
+                                             : b_err_word("a sign is wrong"));
     for (size_t i = 0; i < SIGNS; i++) {
         for (size_t b = 0; b < 5; b++) {
             size_t bit = i * 5 + b;

@@ -30,8 +30,8 @@ static enum b_code failed(const char *what, struct b_err *err)
     unsigned long cause = ERR_peek_last_error();
     const char *reason = ERR_reason_error_string(cause);
     ERR_clear_error();
-    return b_err_set(err, B_E_CERT_BAD, (uint32_t)cause, "%s: %s", what,
-                     reason != NULL ? reason : "it cannot be read");
+    return b_err_set(err, B_E_CERT_BAD, (uint32_t)cause, "%s: %s", b_err_word(what),
+                     reason != NULL ? reason : b_err_word("it cannot be read"));
 }
 
 /* --- keys --------------------------------------------------------------------------------------

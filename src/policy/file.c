@@ -104,8 +104,9 @@ static unsigned find_line(const struct source *s, const char *words, size_t nth)
 /* Says file and line, what must be there, and so what to do. */
 static enum b_code wrong(const struct source *s, unsigned line, const char *what, struct b_err *err)
 {
-    return line != 0 ? b_err_set(err, B_E_CONFIG, 0, "%s, line %u: %s", s->path, line, what)
-                     : b_err_set(err, B_E_CONFIG, 0, "%s: %s", s->path, what);
+    return line != 0
+               ? b_err_set(err, B_E_CONFIG, 0, "%s, line %u: %s", s->path, line, b_err_word(what))
+               : b_err_set(err, B_E_CONFIG, 0, "%s: %s", s->path, b_err_word(what));
 }
 
 /* --- hours -------------------------------------------------------------------------------------
@@ -179,10 +180,11 @@ static enum b_code take_hours(const struct source *s, const struct rule *from,
     for (uint32_t i = 0; i < from->hours_count; i++) {
         if (parse_window(from->hours[i], r))
             continue;
-        (void)snprintf(what, sizeof(what),
-                       "hours: days and times such as \"mon-fri 07:00-20:00\" or \"mon,wed "
-                       "22:00-06:00\", not \"%s\"",
-                       from->hours[i]);
+        (void)snprintf(
+            what, sizeof(what),
+            b_err_word("hours: days and times such as \"mon-fri 07:00-20:00\" or \"mon,wed "
+                       "22:00-06:00\", not \"%s\""),
+            from->hours[i]);
         return wrong(s, from->hours[i][0] != '\0' ? find_line(s, from->hours[i], 0) : 0, what, err);
     }
     return B_OK;
@@ -259,12 +261,13 @@ static enum b_code take_rule(const struct source *s, const struct rule *from, st
                      "beside them",
                      err);
     if (factor == B_COUNT(factors)) {
-        (void)snprintf(what, sizeof(what), "factor: badge, pin-always or pin-shift, not %s",
-                       from->factor);
+        (void)snprintf(what, sizeof(what),
+                       b_err_word("factor: badge, pin-always or pin-shift, not %s"), from->factor);
         return wrong(s, find_line(s, "factor:", p->rule_count), what, err);
     }
     if (factor == POLICY_PIN_SHIFT && (from->shift_hours < 1 || from->shift_hours > 24)) {
-        (void)snprintf(what, sizeof(what), "group \"%s\": give shift-hours: 1 to 24", from->group);
+        (void)snprintf(what, sizeof(what), b_err_word("group \"%s\": give shift-hours: 1 to 24"),
+                       from->group);
         return wrong(s, find_line(s, "factor:", p->rule_count), what, err);
     }
     *r = (struct policy_rule){.factor = (enum policy_factor)factor,
@@ -345,8 +348,8 @@ static enum b_code take_zone(const struct source *s, const char *name, struct po
     if (read_zone(name, &p->zone) == B_OK)
         return B_OK;
     (void)snprintf(what, sizeof(what),
-                   "timezone: a name of the IANA's time zones, such as Europe/Paris or "
-                   "Indian/Reunion, which this system knows (package tzdata), not %s",
+                   b_err_word("timezone: a name of the IANA's time zones, such as Europe/Paris or "
+                              "Indian/Reunion, which this system knows (package tzdata), not %s"),
                    name);
     return wrong(s, find_line(s, "timezone:", 0), what, err);
 }

@@ -250,7 +250,7 @@ static enum profile_want fail_step(struct profile_run *run, const char *what)
     char line[128];
     profile_step_print(step_of(run), line, sizeof(line));
     run->error = *df_pcd_error(&run->pcd);
-    (void)b_err_wrap(&run->error, "%s", what);
+    (void)b_err_wrap(&run->error, "%s", b_err_word(what));
     return run_fail(run, run->error.code, line);
 }
 

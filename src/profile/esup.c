@@ -14,7 +14,7 @@ struct reading {
 static enum b_code wrong(const struct reading *k, const xmlNode *at, const char *what)
 {
     return b_err_set(k->err, B_E_BAD_INPUT, 0, "%s:%ld: %s", k->name,
-                     at != NULL ? xmlGetLineNo(at) : 1L, what);
+                     at != NULL ? xmlGetLineNo(at) : 1L, b_err_word(what));
 }
 
 /* --- beans -------------------------------------------------------------------------------------

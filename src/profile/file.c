@@ -309,7 +309,7 @@ static enum b_code judge(const struct profile_schema *from, const struct profile
     if (r == B_OK)
         return r;
     struct b_wr w = b_wr_from(path, sizeof(path) - 8);
-    for (size_t i = 0; i < strcspn(broken.msg, ":,"); i++)
+    for (size_t i = 0; i < strcspn(broken.msg, " :,"); i++)
         b_wr_u8(&w, (uint8_t)(broken.msg[i] == '.' ? '/' : broken.msg[i]));
     path[w.len] = '\0';
     const char *file = strstr(broken.msg, ", file ");

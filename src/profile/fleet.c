@@ -137,9 +137,11 @@ static enum b_code check_apart(const struct profile_schema *from, const struct p
         bool is_same_aid = f->layouts[other].aid == f->layouts[i].aid;
         if (!is_same_aid && strcmp(f->layouts[other].id, f->layouts[i].id) != 0)
             continue;
-        (void)snprintf(what, sizeof(what), "layouts \"%s\" and \"%s\" are of the same %s",
+        (void)snprintf(what, sizeof(what),
+                       b_err_word("layouts \"%s\" and \"%s\" are of the same %s"),
                        f->layouts[other].id, f->layouts[i].id,
-                       is_same_aid ? "application: no card could tell them apart" : "name");
+                       is_same_aid ? b_err_word("application: no card could tell them apart")
+                                   : b_err_word("name"));
         return wrong(from, i, is_same_aid ? "application" : "id", what);
     }
     return B_OK;

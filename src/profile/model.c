@@ -121,7 +121,7 @@ int profile_key_no(const struct profile *p, enum key_role role)
 
 static enum b_code broken(struct b_err *err, const char *field, const char *rule)
 {
-    return b_err_set(err, B_E_PROFILE_RULE, 0, "%s: %s", field, rule);
+    return b_err_set(err, B_E_PROFILE_RULE, 0, "%s: %s", field, b_err_word(rule));
 }
 
 static enum b_code check_keys(const struct profile *p, struct b_err *err)

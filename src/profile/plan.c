@@ -41,7 +41,7 @@ static void block(struct profile_run *run, enum b_code code, const char *why)
     if (run->plan.is_blocked)
         return;
     run->plan.is_blocked = true;
-    (void)b_err_set(&run->plan.blocker, code, 0, "%s", why);
+    (void)b_err_set(&run->plan.blocker, code, 0, "%s", b_err_word(why));
 }
 
 static struct profile_step *add(struct profile_run *run, enum profile_step_kind kind, df_aid aid,

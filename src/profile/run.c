@@ -13,9 +13,9 @@ size_t profile_run_size(void)
 enum profile_want run_fail(struct profile_run *run, enum b_code code, const char *what)
 {
     if (run->error.code == B_OK)
-        (void)b_err_set(&run->error, code, 0, "%s", what);
+        (void)b_err_set(&run->error, code, 0, "%s", b_err_word(what));
     else
-        (void)b_err_wrap(&run->error, "%s", what);
+        (void)b_err_wrap(&run->error, "%s", b_err_word(what));
     run->phase = RUN_OVER;
     return PROFILE_FAILED;
 }

@@ -86,7 +86,7 @@ enum b_code profile_schema_wrong(const struct profile_schema *from, const char *
     char field[PATH_MAX_LEN];
     spell(path, field);
     return b_err_set(from->err, from->code, 0, "%s:%zu: %s: %s", from->name,
-                     profile_schema_line(from, path), field, what);
+                     profile_schema_line(from, path), field, b_err_word(what));
 }
 
 enum b_code profile_schema_load(struct profile_schema *from,
@@ -98,7 +98,8 @@ enum b_code profile_schema_load(struct profile_schema *from,
         .mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR, .flags = CYAML_CFG_NO_ALIAS};
     if (config_find_mistake(from->text, from->n, schema, false, &m))
         return b_err_set(from->err, from->code, 0, "%s:%zu: %s%s%s", from->name,
-                         m.line > 0 ? m.line : 1, m.field, m.field[0] != '\0' ? ": " : "", m.what);
+                         m.line > 0 ? m.line : 1, m.field,
+                         m.field[0] != '\0' ? b_err_word(": ") : "", m.what);
     cyaml_err_t why =
         cyaml_load_data((const uint8_t *)from->text, from->n, &config, schema, &data, NULL);
     if (why == CYAML_ERR_OOM)

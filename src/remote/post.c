@@ -52,12 +52,12 @@ static const char *judge(CURLU *u, const char *url)
     if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK ||
         curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
         curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK)
-        wrong = "this is no address of the web";
+        wrong = N_("this is no address of the web");
     else if (has_part(u, CURLUPART_USER) || has_part(u, CURLUPART_PASSWORD) ||
              has_part(u, CURLUPART_FRAGMENT))
-        wrong = "no user, no password and no fragment may be in it";
+        wrong = N_("no user, no password and no fragment may be in it");
     else if (strcmp(scheme, "https") != 0 && (strcmp(scheme, "http") != 0 || !is_loopback(host)))
-        wrong = "https:// is wanted; http:// is for this machine alone";
+        wrong = N_("https:// is wanted; http:// is for this machine alone");
     curl_free(scheme);
     curl_free(host);
     return wrong;
@@ -70,7 +70,8 @@ enum b_code remote_post_may(const char *url, struct b_err *err)
         return b_err_set(err, B_E_NO_MEMORY, 0, "reading an address");
     const char *wrong = judge(u, url);
     curl_url_cleanup(u);
-    return wrong == NULL ? B_OK : b_err_set(err, B_E_CONFIG, 0, "%.120s: %s", url, wrong);
+    return wrong == NULL ? B_OK
+                         : b_err_set(err, B_E_CONFIG, 0, "%.120s: %s", url, b_err_word(wrong));
 }
 
 /* --- one ---------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ static enum b_code from_problem(struct remote *r, const json_t *problem, long st
     enum b_code code = name != NULL ? b_code_of(name, B_OK) : B_OK;
     if (code == B_OK)
         return b_err_set(err, B_E_SERVER_GONE, (uint32_t)status, "the server answers %ld", status);
-    return b_err_set(err, code, (uint32_t)status, "%.300s", detail != NULL ? detail : "");
+    return b_err_hear(err, code, (uint32_t)status, detail != NULL ? detail : "");
 }
 
 static enum b_code send_body(struct remote *r, const char *method, const char *path, char *text,

@@ -507,7 +507,7 @@ enum b_code service_note_badge_state(struct service_change *c, int64_t id,
                                                  : b.state == STORE_BADGE_ACTIVE;
     if (!is_allowed)
         return b_err_set(err, B_E_BADGE_STATE, 0, "badge %lld is %s", (long long)id,
-                         store_badge_state_name(b.state));
+                         b_err_word(store_badge_state_name(b.state)));
     b.state = to;
     b.changed_at = c->now;
     (void)snprintf(b.reason, sizeof(b.reason), "%s", reason);

@@ -48,7 +48,8 @@ static const char *read_day(const char *text, size_t n, int later, int64_t *ret)
     if (n == 0)
         return NULL;
     const char *what = service_sheet_text(text, n, true, day, sizeof(day));
-    return what == NULL && service_day_at(day, later, ret) ? NULL : "a day is written YYYY-MM-DD";
+    return what == NULL && service_day_at(day, later, ret) ? NULL
+                                                           : N_("a day is written YYYY-MM-DD");
 }
 
 /* What is wrong with a field; NULL: nothing, and the person has it. */

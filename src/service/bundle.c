@@ -34,8 +34,8 @@ static la_ssize_t give(struct archive *a, void *ctx, const void *p, size_t n)
 static enum b_code fail(struct archive *a, enum b_code code, const char *what, struct b_err *err)
 {
     const char *said = archive_error_string(a);
-    return b_err_set(err, code, (uint32_t)archive_errno(a), "%s: %s", what,
-                     said != NULL ? said : "the archive");
+    return b_err_set(err, code, (uint32_t)archive_errno(a), "%s: %s", b_err_word(what),
+                     said != NULL ? said : b_err_word("the archive"));
 }
 
 static bool put_data(struct archive *a, struct b_rd data)
@@ -120,7 +120,7 @@ enum b_code bundle_write(struct service_manifest *m, const struct bundle_from *f
 
 static enum b_code altered(const char *name, const char *what, struct b_err *err)
 {
-    return b_err_set(err, B_E_BACKUP_ALTERED, 0, "%.120s: %s", name, what);
+    return b_err_set(err, B_E_BACKUP_ALTERED, 0, "%.120s: %s", name, b_err_word(what));
 }
 
 /* The directories that lead to a member, below dir. */

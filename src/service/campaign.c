@@ -65,7 +65,7 @@ enum b_code service_note_campaign(struct service_change *c, enum key_role role, 
         k.pace = old.pace;
         k.pause_percent = old.pause_percent;
         old.state = STORE_CAMPAIGN_ENDED;
-        (void)snprintf(old.why, sizeof(old.why), "rotated again");
+        (void)snprintf(old.why, sizeof(old.why), N_("rotated again"));
         r = put(c, &old, "campaign-end", err);
     }
     return r == B_OK || r == B_E_NOT_FOUND ? put(c, &k, "campaign-start", err) : r;
@@ -88,7 +88,7 @@ enum b_code service_note_campaign_over(struct service_change *c, enum key_role r
     if (r == B_E_NOT_FOUND)
         return B_OK;
     k.state = STORE_CAMPAIGN_ENDED;
-    (void)snprintf(k.why, sizeof(k.why), "the former generation is retired");
+    (void)snprintf(k.why, sizeof(k.why), N_("the former generation is retired"));
     return r == B_OK ? put(c, &k, "campaign-end", err) : r;
 }
 
@@ -150,7 +150,7 @@ static enum b_code note_turn(struct service_change *c, void *ctx, struct b_err *
         return r;
     if (!may_turn(t, k->state))
         return b_err_set(err, B_E_BADGE_STATE, 0, "campaign %lld is %s", (long long)k->id,
-                         store_campaign_state_name(k->state));
+                         b_err_word(store_campaign_state_name(k->state)));
     if (t->pace != NULL) {
         k->pace = *t->pace;
         k->pause_percent = *t->pause_percent;

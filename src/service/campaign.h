@@ -19,6 +19,10 @@ enum {
     SERVICE_CAMPAIGN_BADGE_TRIES = 5, /* failures in a row after which a badge is the desk's */
 };
 
+/* Why one paused by itself: tries that failed, of how many, and the last one's code. Kept like
+ * that, so that it can be read again to be said in another language. */
+#define SERVICE_CAMPAIGN_WHY "%d of the last %u tries failed: %s"
+
 /* In a change: a role has a new generation, and its badges follow. A former campaign of the role
  * ends. */
 B_NODISCARD enum b_code service_note_campaign(struct service_change *c, enum key_role role,

@@ -34,10 +34,10 @@ static const char *read_uid(const char *text, size_t n, uint8_t uid[static 7])
             b_wr_u8(&to, (uint8_t)text[i]);
     digits[to.len] = '\0';
     if (!b_wr_ok(&to) || !b_unhex(&bytes, digits) || bytes.len != 7)
-        return "a UID is 7 bytes in hexadecimal";
+        return N_("a UID is 7 bytes in hexadecimal");
     if (uid[0] != MAKER && uid[6] == MAKER)
-        return "its bytes are in reverse order: a UID begins with 04";
-    return uid[0] == MAKER ? NULL : "no DESFire has it: a UID begins with 04";
+        return N_("its bytes are in reverse order: a UID begins with 04");
+    return uid[0] == MAKER ? NULL : N_("no DESFire has it: a UID begins with 04");
 }
 
 static const char *read_status(const char *text, size_t n, enum store_foreign_status *ret)
@@ -50,7 +50,7 @@ static const char *read_status(const char *text, size_t n, enum store_foreign_st
         *ret = (enum store_foreign_status)i;
         return NULL;
     }
-    return n == 0 ? NULL : "active, suspended or revoked";
+    return n == 0 ? NULL : N_("active, suspended or revoked");
 }
 
 /* What is wrong with a field; NULL: nothing, and the row has it. */
@@ -88,9 +88,11 @@ static enum b_code name_other(struct service_change *c, const struct intake *k, 
     if (r != B_OK)
         return r;
     if (list.id == k->import.id)
-        (void)snprintf(what, sizeof(what), "line %lld has the same badge", (long long)other.line);
+        (void)snprintf(what, sizeof(what), b_err_word("line %lld has the same badge"),
+                       (long long)other.line);
     else
-        (void)snprintf(what, sizeof(what), "line %lld of %s, taken in before, has the same badge",
+        (void)snprintf(what, sizeof(what),
+                       b_err_word("line %lld of %s, taken in before, has the same badge"),
                        (long long)other.line, list.name);
     return service_sheet_wrong(&k->sheet, columns[UID].name, what, err);
 }
@@ -101,7 +103,7 @@ static enum b_code put_row(struct service_change *c, struct intake *k, struct b_
     char what[64];
     enum b_code r = store_badge_by_uid(c->store, k->row.uid, &badge, err);
     if (r == B_OK) {
-        (void)snprintf(what, sizeof(what), "it is badge %lld of this establishment",
+        (void)snprintf(what, sizeof(what), b_err_word("it is badge %lld of this establishment"),
                        (long long)badge.id);
         return service_sheet_wrong(&k->sheet, columns[UID].name, what, err);
     }

@@ -49,7 +49,7 @@ static enum b_code note_holder(struct service_change *c, void *ctx, struct b_err
         return r;
     if (!may_turn(h->state, k->to))
         return b_err_set(err, B_E_BADGE_STATE, 0, "the holder is %s",
-                         store_party_state_name(h->state));
+                         b_err_word(store_party_state_name(h->state)));
     if (k->to == STORE_PARTY_ACTIVE)
         r = judge_return(c->store, h, err);
     if (r != B_OK)

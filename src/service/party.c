@@ -42,7 +42,7 @@ enum b_code service_check_name(const char *what, const char *name, struct b_err 
                : b_err_set(err, B_E_BAD_INPUT, 0,
                            "%s: a name on one line, without control characters or marks that turn "
                            "or hide what stands beside them",
-                           what);
+                           b_err_word(what));
 }
 
 /* --- stations ----------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ static enum b_code note_station_state(struct service_change *c, void *ctx, struc
         return r;
     if (!may_become(t->state, k->to))
         return b_err_set(err, B_E_BADGE_STATE, 0, "station %s is %s", t->name,
-                         store_party_state_name(t->state));
+                         b_err_word(store_party_state_name(t->state)));
     t->state = k->to;
     if (k->to != STORE_PARTY_ACTIVE) { /* what was handed out before opens nothing any more */
         memset(t->code, 0, sizeof(t->code));
@@ -298,7 +298,7 @@ enum b_code service_note_person_state(struct service_change *c, struct store_per
 {
     if (!may_become(io->state, to))
         return b_err_set(err, B_E_BADGE_STATE, 0, "%s is %s", io->name,
-                         store_party_state_name(io->state));
+                         b_err_word(store_party_state_name(io->state)));
     io->state = to;
     return put_person(c, io, kind, err);
 }

@@ -94,7 +94,7 @@ static enum b_code make_exact(struct service *sv, const char *what, const char *
         return b_err_set(err, B_E_BAD_INPUT, 0, "%s %s", a->name, a->operands);
     if ((text[0] == '\0') != (a->text[0] == '\0'))
         return b_err_set(err, B_E_BAD_INPUT, 0, "with %s comes %s", a->name,
-                         a->text[0] != '\0' ? a->text : "no text");
+                         a->text[0] != '\0' ? b_err_word(a->text) : b_err_word("no text"));
     *ret = a;
     return a->prepare(sv, k, err);
 }
@@ -140,7 +140,7 @@ static enum b_code note_approval(struct service_change *c, void *ctx, struct b_e
     enum b_code r = store_proposal_by_id(c->store, k->p->id, k->p, err);
     if (r == B_OK && k->p->state != STORE_PROPOSAL_OPEN)
         r = b_err_set(err, B_E_BADGE_STATE, 0, "the proposal is %s",
-                      store_proposal_state_name(k->p->state));
+                      b_err_word(store_proposal_state_name(k->p->state)));
     if (r == B_OK)
         r = store_approval_add(c->store, &a, err);
     if (r != B_OK)
@@ -244,7 +244,7 @@ static enum b_code carry_out_alone(struct service *sv, struct store_proposal *p,
         return r; /* another last approval came first */
     if (p->state != STORE_PROPOSAL_OPEN)
         return b_err_set(err, B_E_BADGE_STATE, 0, "the proposal is %s",
-                         store_proposal_state_name(p->state));
+                         b_err_word(store_proposal_state_name(p->state)));
     r = service_roster_read(sv, roster, err);
     if (r == B_OK)
         r = gather(sv, p, roster, signatures, &count, err);
@@ -324,7 +324,7 @@ static enum b_code note_rejection(struct service_change *c, void *ctx, struct b_
     enum b_code r = store_proposal_by_id(c->store, p->id, p, err);
     if (r == B_OK && p->state != STORE_PROPOSAL_OPEN)
         r = b_err_set(err, B_E_BADGE_STATE, 0, "the proposal is %s",
-                      store_proposal_state_name(p->state));
+                      b_err_word(store_proposal_state_name(p->state)));
     p->state = STORE_PROPOSAL_REJECTED;
     if (r == B_OK)
         r = store_proposal_put(c->store, p, err);

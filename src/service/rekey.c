@@ -79,7 +79,7 @@ static enum b_code count_campaigns(struct service_change *c, const struct result
         if (pauses) {
             cs[i].state = STORE_CAMPAIGN_PAUSED;
             cs[i].changed_at = c->now;
-            (void)snprintf(cs[i].why, sizeof(cs[i].why), "%d of the last %u tries failed: %s",
+            (void)snprintf(cs[i].why, sizeof(cs[i].why), SERVICE_CAMPAIGN_WHY,
                            __builtin_popcountll(cs[i].window), cs[i].window_count,
                            b_code_name(k->code));
         }

@@ -316,8 +316,8 @@ enum b_code service_copy_restore(const char *path, struct b_rd key,
     if (mkdir(part, 0700) != 0) /* one that is there may be somebody's */
         return b_err_set(err, B_E_SYSTEM, (uint32_t)errno,
                          errno == EEXIST
-                             ? "%s, left of a restoration that was cut, is to be removed: %s"
-                             : "%s cannot be made: %s",
+                             ? N_("%s, left of a restoration that was cut, is to be removed: %s")
+                             : N_("%s cannot be made: %s"),
                          part, strerror(errno));
     r = service_copy_open(path, key, w, m, part, err);
     if (r == B_OK)

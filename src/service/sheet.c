@@ -8,7 +8,7 @@ enum b_code service_sheet_wrong(const struct service_sheet *s, const char *colum
                                 struct b_err *err)
 {
     return b_err_set(err, B_E_BAD_INPUT, (uint32_t)s->record.line, "%s:%zu: %s: %s", s->name,
-                     s->record.line, column, what);
+                     s->record.line, column, b_err_word(what));
 }
 
 /* What is wrong with a record's bytes is told with the column that it is in. */
@@ -19,7 +19,8 @@ static enum b_code next(struct service_sheet *s, struct b_err *err)
     bool has_column = s->record.count < s->count;
     if (r == B_E_BAD_INPUT)
         b_csv_skip_line(&s->csv);
-    const char *column = has_column ? s->columns[s->order[s->record.count]].name : "fields";
+    const char *column =
+        has_column ? s->columns[s->order[s->record.count]].name : b_err_word("fields");
     return r == B_E_BAD_INPUT ? service_sheet_wrong(s, column, cause.msg, err) : r;
 }
 
@@ -35,9 +36,9 @@ const char *service_sheet_text(const char *text, size_t n, bool is_needed, char 
 {
     enum { REFERENCE = 64 };
     if (n == 0 && is_needed)
-        return "it is empty";
+        return N_("it is empty");
     if (n >= cap)
-        return cap == REFERENCE ? "more than 63 bytes" : "more than 127 bytes";
+        return cap == REFERENCE ? N_("more than 63 bytes") : N_("more than 127 bytes");
     memcpy(ret, text, n);
     ret[n] = '\0';
     return NULL;
@@ -52,14 +53,16 @@ static enum b_code no_such_column(const struct service_sheet *s, struct b_err *e
 {
     char what[200];
     struct b_wr w = b_wr_from(what, sizeof(what) - 1);
-    put(&w, "they are ");
+    put(&w, b_err_word("they are "));
     for (size_t c = 0; c < s->column_count; c++) {
         put(&w, s->columns[c].name);
-        put(&w, c + 2 < s->column_count ? ", " : c + 2 == s->column_count ? " and " : "");
+        put(&w, c + 2 < s->column_count    ? ", "
+                : c + 2 == s->column_count ? b_err_word(" and ")
+                                           : "");
     }
-    put(&w, ", and no others");
+    put(&w, b_err_word(", and no others"));
     what[w.len] = '\0';
-    return service_sheet_wrong(s, "columns", what, err);
+    return service_sheet_wrong(s, b_err_word("columns"), what, err);
 }
 
 enum b_code service_sheet_open(struct service_sheet *s, const void *text, size_t n,
@@ -98,9 +101,9 @@ enum b_code service_sheet_next(struct service_sheet *s, struct b_err *err)
 {
     enum b_code r = next(s, err);
     if (r == B_OK && s->record.count != s->count)
-        return service_sheet_wrong(s, "fields",
-                                   s->record.count < s->count ? "fewer than the first line has"
-                                                              : "more than the first line has",
+        return service_sheet_wrong(s, b_err_word("fields"),
+                                   s->record.count < s->count ? N_("fewer than the first line has")
+                                                              : N_("more than the first line has"),
                                    err);
     return r;
 }

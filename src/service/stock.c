@@ -62,7 +62,7 @@ static enum b_code hand_over(struct store_badge *b, struct b_err *err)
 {
     if (b->state != STORE_BADGE_ACTIVE)
         return b_err_set(err, B_E_BADGE_STATE, 0, "badge %lld is %s", (long long)b->id,
-                         store_badge_state_name(b->state));
+                         b_err_word(store_badge_state_name(b->state)));
     if (!b->is_in_office)
         return b_err_set(err, B_E_BADGE_STATE, 0, "badge %lld was handed over already",
                          (long long)b->id);

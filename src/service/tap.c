@@ -37,7 +37,7 @@ enum b_code service_judge_badge(const struct store_badge *b, struct b_err *err)
     enum b_code r = reasons[b->state];
     if (r == B_OK)
         return B_OK;
-    const char *because = b->reason[0] != '\0' ? ": " : "";
+    const char *because = b->reason[0] != '\0' ? b_err_word(": ") : "";
     return b_err_set(err, r, 0, "badge %lld of %s%s%s", (long long)b->id, b->holder_name, because,
                      b->reason);
 }

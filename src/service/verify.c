@@ -67,8 +67,8 @@ struct replay {
 
 static enum b_code broken(struct replay *k, uint64_t entry, const char *what)
 {
-    k->code = b_err_set(k->err, B_E_JOURNAL_BROKEN, 0, "entry %" PRIu64 ": %s", entry, what);
-    return k->code;
+    return k->code = b_err_set(k->err, B_E_JOURNAL_BROKEN, 0, "entry %" PRIu64 ": %s", entry,
+                               b_err_word(what));
 }
 
 /* --- what the journal says ---------------------------------------------------------------------

@@ -11,7 +11,8 @@
 
 const char *store_badge_state_name(enum store_badge_state st)
 {
-    static const char *const names[] = {"enrolling", "active", "suspended", "revoked", "blanked"};
+    static const char *const names[] = {N_("enrolling"), N_("active"), N_("suspended"),
+                                        N_("revoked"), N_("blanked")};
     return (size_t)st < B_COUNT(names) ? names[st] : "?";
 }
 

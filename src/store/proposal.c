@@ -7,7 +7,7 @@
 
 const char *store_proposal_state_name(enum store_proposal_state st)
 {
-    static const char *const names[] = {"open", "done", "rejected", "expired"};
+    static const char *const names[] = {N_("open"), N_("done"), N_("rejected"), N_("expired")};
     return (size_t)st < B_COUNT(names) ? names[st] : "?";
 }
 

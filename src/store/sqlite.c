@@ -56,12 +56,12 @@ static enum b_code fail(sqlite3 *db, int rc, const char *what, struct b_err *err
     const char *cause = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
     enum b_code by_system = from_system(db, rc);
     if (by_system != B_OK)
-        return b_err_set(err, by_system, (uint32_t)rc, "%s: %s", what, cause);
+        return b_err_set(err, by_system, (uint32_t)rc, "%s: %s", b_err_word(what), cause);
     for (size_t i = 0; i < B_COUNT(map); i++) {
         if (map[i].rc == (rc & 0xFF))
-            return b_err_set(err, map[i].code, (uint32_t)rc, "%s: %s", what, cause);
+            return b_err_set(err, map[i].code, (uint32_t)rc, "%s: %s", b_err_word(what), cause);
     }
-    return b_err_set(err, B_E_STORE_FAILED, (uint32_t)rc, "%s: %s", what, cause);
+    return b_err_set(err, B_E_STORE_FAILED, (uint32_t)rc, "%s: %s", b_err_word(what), cause);
 }
 
 /* SQLite counts its memory under one lock for all connections; nobody asks for the figure. */

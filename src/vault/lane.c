@@ -60,7 +60,7 @@ static enum b_code gone(struct lane *k, const char *name, const char *cause, str
     if (status >= 0 && WIFSIGNALED(status))
         return b_err_set(err, B_E_VAULT_GONE, (uint32_t)WTERMSIG(status),
                          "%s: the vault was ended by signal %d", name, WTERMSIG(status));
-    return b_err_set(err, B_E_VAULT_GONE, 0, "%s: %s", name, cause);
+    return b_err_set(err, B_E_VAULT_GONE, 0, "%s: %s", name, b_err_word(cause));
 }
 
 struct wire_out vault_lane_begin(struct lane *k, enum vault_msg id)
@@ -94,7 +94,7 @@ static enum b_code exchange(struct lane *k, const char *name, ssize_t *ret_n, st
         return gone(k, name, strerror(cause), err);
     n = receive(k);
     if (n < 0)
-        return gone(k, name, errno == EAGAIN ? "no answer in time" : strerror(errno), err);
+        return gone(k, name, errno == EAGAIN ? N_("no answer in time") : strerror(errno), err);
     if (n == 0)
         return gone(k, name, "the vault closed its socket", err);
     if ((size_t)n > sizeof(k->buf))

@@ -165,10 +165,14 @@ void wire_put_error(struct b_wr *w, const struct b_err *e)
 bool wire_get_error(struct b_rd r, struct b_err *ret)
 {
     char name[64];
+    char text[sizeof(ret->msg)];
     struct wire_in in = wire_in_from(ERROR_FIELDS, r);
     wire_get_string(&in, name, sizeof(name));
-    ret->aux = wire_get_u32(&in);
-    wire_get_string(&in, ret->msg, sizeof(ret->msg));
-    ret->code = b_code_of(name, B_OK);
-    return wire_in_end(&in) && ret->code != B_OK;
+    uint32_t aux = wire_get_u32(&in);
+    wire_get_string(&in, text, sizeof(text));
+    enum b_code code = b_code_of(name, B_OK);
+    if (!wire_in_end(&in) || code == B_OK)
+        return false;
+    (void)b_err_hear(ret, code, aux, text);
+    return true;
 }

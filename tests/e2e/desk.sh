@@ -170,6 +170,7 @@ home=$work/home-other
 check "another establishment is set up" tessere init --finess 690781810 --name Autre
 check "it cannot tap that badge" eval "tessere tap; s=\$?; [ \$s = 3 ] || [ \$s = 5 ]"
 check "it cannot enrol that badge" exits 5 card-foreign badge enrol --ref x --name X --yes
+check "what the vault says of it is told in French" eval "(LANGUAGE=fr tessere badge enrol --ref x --name X --yes 2>&1; true) | grep -qF \"la clé de la carte n'est ni l'une des nôtres ni une clé d'usine\""
 remove 0
 home=$work/home-guest
 check "a guest profile is used" tessere init --finess 690781810 --name Invité --profile "$profiles/guest.yaml"

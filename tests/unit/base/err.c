@@ -94,6 +94,103 @@ static void a_long_message_is_cut_and_ends(void **state)
     }
 }
 
+/* Some texts of a language that puts the last first. */
+static const char *in_another_language(const char *text)
+{
+    static const struct {
+        const char *text, *other;
+    } rows[] = {{"badge %d of %s", "%2$s's badge number %1$d"},
+                {"reading %s", "while %s is read"},
+                {"the card", "that card"},
+                {"the roster: it is closed", "closed to all"},
+                {": ", " - "}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (strcmp(rows[i].text, text) == 0)
+            return rows[i].other;
+    return text;
+}
+
+static int speak_english(void **state)
+{
+    (void)state;
+    b_err_speak(NULL);
+    return 0;
+}
+
+static void messages_stand_as_they_are_written_until_a_language_is_spoken(void **state)
+{
+    (void)state;
+    struct b_err err = {0};
+    assert_string_equal(b_err_word("the card"), "the card");
+    (void)b_err_set(&err, B_E_CARD_AUTH, 0, "badge %d of %s", 7, "R. Martin");
+    assert_string_equal(err.msg, "badge 7 of R. Martin");
+    b_err_speak(in_another_language);
+    (void)b_err_set(&err, B_E_CARD_AUTH, 0, "badge %d of %s", 7, "R. Martin");
+    b_err_speak(NULL);
+    (void)b_err_wrap(&err, "reading %s", "the card");
+    assert_string_equal(err.msg, "reading the card: R. Martin's badge number 7");
+}
+
+static void a_language_has_its_own_order_of_words(void **state)
+{
+    (void)state;
+    struct b_err err = {0};
+    b_err_speak(in_another_language);
+    (void)b_err_set(&err, B_E_CARD_AUTH, 0, "badge %d of %s", 7, "R. Martin");
+    assert_string_equal(err.msg, "R. Martin's badge number 7");
+}
+
+static void context_and_words_are_said_in_the_language_too(void **state)
+{
+    (void)state;
+    struct b_err err = {0};
+    b_err_speak(in_another_language);
+    (void)b_err_set(&err, B_E_CARD_AUTH, 0, "%s", "key 1");
+    (void)b_err_wrap(&err, "reading %s", b_err_word("the card"));
+    assert_string_equal(err.msg, "while that card is read - key 1");
+}
+
+static void what_a_language_does_not_have_stays_english(void **state)
+{
+    (void)state;
+    struct b_err err = {0};
+    b_err_speak(in_another_language);
+    (void)b_err_set(&err, B_E_CARD_AUTH, 0, "key %d", 1);
+    assert_string_equal(err.msg, "key 1");
+    assert_string_equal(b_err_word("the reader"), "the reader");
+}
+
+static void what_another_process_says_is_found_whole_or_by_its_parts(void **state)
+{
+    (void)state;
+    struct b_err err = {0};
+    assert_int_equal(b_err_hear(&err, B_E_CARD_AUTH, 0xAE, "the card: : badge 7: "), B_E_CARD_AUTH);
+    assert_int_equal(err.aux, 0xAE);
+    assert_string_equal(err.msg, "the card: : badge 7: ");
+    b_err_speak(in_another_language);
+    (void)b_err_hear(&err, B_E_CARD_AUTH, 0, "badge 7: the card: 0xAE");
+    assert_string_equal(err.msg, "badge 7 - that card - 0xAE");
+    (void)b_err_hear(&err, B_E_CARD_AUTH, 0, "the roster: it is closed");
+    assert_string_equal(err.msg, "closed to all");
+    assert_int_equal(b_err_hear(NULL, B_E_CARD_AUTH, 0, "the card"), B_E_CARD_AUTH);
+}
+
+static void what_another_process_says_at_length_is_cut_and_ends(void **state)
+{
+    (void)state;
+    char text[2 * sizeof(((struct b_err *)0)->msg)];
+    b_err_speak(in_another_language);
+    for (size_t n = 0; n < sizeof(text); n++) {
+        struct b_err err = {0};
+        memset(text, 'x', sizeof(text));
+        for (size_t i = 0; i + 7 < sizeof(text); i += 7)
+            memcpy(text + i, ": ", 2);
+        text[n] = '\0';
+        (void)b_err_hear(&err, B_E_USAGE, 0, text);
+        assert_true(strlen(err.msg) < sizeof(err.msg));
+    }
+}
+
 static void a_broken_invariant_ends_the_process(void **state)
 {
     (void)state;
@@ -120,6 +217,15 @@ int main(void)
         cmocka_unit_test(an_error_says_what_happened_to_what),
         cmocka_unit_test(context_goes_before_the_cause),
         cmocka_unit_test(a_long_message_is_cut_and_ends),
+        cmocka_unit_test_teardown(messages_stand_as_they_are_written_until_a_language_is_spoken,
+                                  speak_english),
+        cmocka_unit_test_teardown(a_language_has_its_own_order_of_words, speak_english),
+        cmocka_unit_test_teardown(context_and_words_are_said_in_the_language_too, speak_english),
+        cmocka_unit_test_teardown(what_a_language_does_not_have_stays_english, speak_english),
+        cmocka_unit_test_teardown(what_another_process_says_is_found_whole_or_by_its_parts,
+                                  speak_english),
+        cmocka_unit_test_teardown(what_another_process_says_at_length_is_cut_and_ends,
+                                  speak_english),
         cmocka_unit_test(a_broken_invariant_ends_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
