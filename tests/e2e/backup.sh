@@ -316,7 +316,7 @@ cut_drill() { # SIGNAL: one that waits for the second share, its token in memory
 nothing_left() { [ -z "$(find /dev/shm -maxdepth 1 -name "tessere-drill-$(id -u)-750712184")" ] && [ ! -e "$home/drill.part" ]; }
 left_behind() {
     local place=/dev/shm/tessere-verify-$(id -u)
-    mkdir -m 700 "$place" && doctor_says left-behind left-behind && tessere backup verify "$good" --custodian "$work/alice.key" && [ ! -e "$place" ]
+    mkdir -m 700 "$place" && doctor_says left-behind left-behind && tessere backup verify "$(newest "$copies")" --custodian "$work/alice.key" && [ ! -e "$place" ]
 }
 check "two drills at once do not remove each other's masters; one that is ended throws its own away" cut_drill TERM
 check "nothing of it is left" nothing_left
