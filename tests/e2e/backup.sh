@@ -298,7 +298,8 @@ squatted() { # where the masters would lie in memory, something lies that cannot
 }
 check "masters do not go to a disk because somebody is in their place in memory" squatted
 cut_drill() { # SIGNAL: one that waits for the second share, its token in memory
-    local drill place=/dev/shm/tessere-drill-$(id -u)-750712184
+    local drill place
+    place=/dev/shm/tessere-drill-$(id -u)-750712184
     rm -f "$work/pipe"
     mkfifo "$work/pipe"
     "$TESSERE" --home "$home" drill restore --custodian "$work/alice.key" <"$work/pipe" >"$work/cut" 2>&1 &
@@ -315,7 +316,8 @@ cut_drill() { # SIGNAL: one that waits for the second share, its token in memory
 }
 nothing_left() { [ -z "$(find /dev/shm -maxdepth 1 -name "tessere-drill-$(id -u)-750712184")" ] && [ ! -e "$home/drill.part" ]; }
 left_behind() {
-    local place=/dev/shm/tessere-verify-$(id -u)
+    local place
+    place=/dev/shm/tessere-verify-$(id -u)
     mkdir -m 700 "$place" && doctor_says left-behind left-behind && tessere backup verify "$(newest "$copies")" --custodian "$work/alice.key" && [ ! -e "$place" ]
 }
 check "two drills at once do not remove each other's masters; one that is ended throws its own away" cut_drill TERM
