@@ -42,9 +42,10 @@ tessere() {
 }
 
 start_server() {
+    : >"$work/server.log"
     "$TESSERED" --home "$home" >"$work/server.log" 2>&1 &
     server_pid=$!
-    for ((i = 0; i < 100; i++)); do
+    for ((i = 0; i < 600; i++)); do
         grep -q ready "$work/server.log" && return 0
         sleep 0.1
     done

@@ -62,6 +62,7 @@ waits() { # PID FILE WORDS
 desk() { "${as_server[@]}" "$bin/tessere" --home "$home" "$@" </dev/null; }
 
 start_service() {
+    : >"$work/service.log"
     "${as_vault[@]}" "$bin/tessere-starter" --home "$vault" "${for[@]}" --socket "$sock" 2>"$work/service.log" &
     service=$!
     waits "$service" "$work/service.log" ready
@@ -69,6 +70,7 @@ start_service() {
 # As the service manager starts it, with a socket that listens already.
 inherit_service() {
     rm -f "$sock"
+    : >"$work/service.log"
     python3 - "$sock" "${as_vault[@]}" "$bin/tessere-starter" --home "$vault" "${for[@]}" <<'P' 2>"$work/service.log" &
 import os, socket, sys
 listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -86,11 +88,13 @@ P
     waits "$service" "$work/service.log" ready
 }
 start_server() {
+    : >"$work/server.log"
     "${as_server[@]}" "$bin/tessered" --home "$home" 2>"$work/server.log" &
     server=$!
     waits "$server" "$work/server.log" ready
 }
 start_agent() {
+    : >"$work/agent.log"
     "$TESSERE_AGENT" --state "$work/st" --json run >"$work/agent.out" 2>"$work/agent.log" </dev/null &
     agent=$!
     waits "$agent" "$work/agent.log" ready

@@ -15,6 +15,7 @@ tessere() {
 
 # A first start makes signing keys, which takes a busy machine long.
 start_server() {
+    : >"$work/server.log" # one before it was ready in it
     "$TESSERED" --home "$home" >"$work/server.log" 2>&1 &
     server_pid=$!
     for ((i = 0; i < 600; i++)); do
@@ -35,6 +36,7 @@ stop_server() {
 start_agent() { # STATE
     rm -f "$work/keyboard"
     mkfifo "$work/keyboard"
+    : >"$work/agent.log"
     "$TESSERE_AGENT" --state "$work/$1" --json --ask-pin run <>"$work/keyboard" >"$work/agent.out" 2>"$work/agent.log" &
     agent_pid=$!
     exec 7>"$work/keyboard"

@@ -225,6 +225,7 @@ modules {
 \$INCLUDE $d/clients
 \$INCLUDE $d/site
 R
+    : >"$work/radius.log"
     freeradius -d "$d" -n radiusd -f -l stdout -xx >"$work/radius.log" 2>&1 &
     radius_pid=$!
     for ((i = 0; i < 100; i++)); do
