@@ -351,7 +351,7 @@ static enum b_code change_far(const struct cli *c, const char *verb, int64_t id,
 static enum b_code change(struct cli *c, const char *verb, change_fn *fn, struct b_err *err)
 {
     int64_t id = 0;
-    struct store_badge b;
+    struct store_badge b = {.id = 0};
     enum b_code r = cli_operand_badge(c, &id, err);
     if (r == B_OK)
         r = cli_is_far(c) ? change_far(c, verb, id, &b, err) : change_here(c, fn, id, &b, err);

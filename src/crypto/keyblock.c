@@ -172,7 +172,7 @@ enum b_code crypto_keyblock_open(struct b_rd kbpk, struct b_rd text, struct cryp
                                  struct b_err *err)
 {
     struct working w;
-    uint8_t payload[PAYLOAD_MAX];
+    uint8_t payload[PAYLOAD_MAX] = {0};
     if (text.left <= CRYPTO_KEYBLOCK_HEADER || text.left > CRYPTO_KEYBLOCK_MAX)
         return b_err_set(err, B_E_BAD_INPUT, 0, "a key block has 17 to %d characters",
                          CRYPTO_KEYBLOCK_MAX);

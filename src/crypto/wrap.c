@@ -28,7 +28,7 @@ static bool run_wrap(const uint8_t *kek, bool is_wrapping, struct b_rd in, uint8
         EVP_CipherFinal_ex(ctx, out + n, &tail) == 1;
     EVP_CIPHER_CTX_free(ctx);
     ERR_clear_error();
-    return is_done && (size_t)(n + tail) == (is_wrapping ? in.left + 8 : in.left - 8);
+    return is_done && (size_t)n + (size_t)tail == (is_wrapping ? in.left + 8 : in.left - 8);
 }
 
 void crypto_key_wrap(const uint8_t kek[static CRYPTO_KEK], const uint8_t *key, size_t n,

@@ -79,7 +79,7 @@ static enum b_code refuse_needed(const struct store_generation *g, const struct 
 static enum b_code prepare_generation(struct service *sv, struct service_proposing *k,
                                       struct b_err *err)
 {
-    struct store_generation g;
+    struct store_generation g = {.generation = 0};
     enum b_code r = find_generation(sv->store, k->operands, &g, err);
     if (r == B_OK)
         (void)snprintf(k->argument, sizeof(k->argument), "%s %u", key_role_name(g.role),
@@ -206,6 +206,7 @@ enum b_code service_prepare_retiring(struct service *sv, const char *which, bool
     enum b_code r = refuse_roster(sv, which, writes_off, err);
     if (r == B_OK)
         r = prepare_retire(sv, &k, err);
+    k.operands = NULL;
     if (r != B_OK)
         return r;
     const char *listed = strstr(k.argument, " write-off ");

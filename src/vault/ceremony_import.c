@@ -269,7 +269,9 @@ static enum b_code take_given(struct vaultd_ceremony *c, struct b_rd block,
         if (r != B_OK)
             return r;
         key = b_rd_from(c->block.key, c->block.n);
-        algorithm = c->block.header[7] == 'D' ? 'T' : c->block.header[7];
+        algorithm = c->block.header[7];
+        if (algorithm == 'D') /* DES goes through TDEA */
+            algorithm = 'T';
     }
     bool is_des = t->type == DF_KEY_2K3DES && key.left == DES;
     if (algorithm != t->algorithm || (!is_des && key.left != df_key_size(t->type)))
