@@ -174,8 +174,9 @@ static enum b_code ask_agent(const struct agent_socket_config *c, const char *wo
     if (strcmp(remote_text(*ret, "answer"), word) == 0)
         return B_OK;
     const char *code = remote_text(*ret, "code");
-    r = b_err_set(err, b_code_of(code, B_E_AGENT_GONE), 0, "the agent at %s says: %.100s", c->path,
-                  code[0] != '\0' ? code : "what was not asked");
+    enum b_code why = b_code_of(code, B_E_AGENT_GONE);
+    r = b_err_set(err, why != B_OK ? why : B_E_AGENT_GONE, 0, "the agent at %s says: %.100s",
+                  c->path, code[0] != '\0' ? code : "what was not asked");
     json_decref(*ret);
     *ret = NULL;
     return r;

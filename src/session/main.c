@@ -109,8 +109,9 @@ static enum b_code leave(const struct session_config *c, struct b_err *err)
     r = pam_ask_say(&ask, json_pack("{s:s}", "do", "leave"), err);
     if (r == B_OK)
         r = pam_ask_hear(&ask, ANSWER_S, &answer, err);
+    enum b_code why = b_code_of(pam_answer_text(answer, "code"), B_E_AGENT_GONE);
     if (r == B_OK && strcmp(pam_answer_text(answer, "answer"), "left") != 0)
-        r = b_err_set(err, b_code_of(pam_answer_text(answer, "code"), B_E_AGENT_GONE), 0,
+        r = b_err_set(err, why != B_OK ? why : B_E_AGENT_GONE, 0,
                       "the agent at %s: sessions of browsers did not end: %s", c->socket,
                       pam_answer_text(answer, "code"));
     json_decref(answer);

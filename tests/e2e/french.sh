@@ -1,24 +1,10 @@
 #!/usr/bin/env bash
 # What goes wrong is told in French to whom speaks it, all of it: head, detail and remedy. What a
 # program reads is the same in every language. Without a card or a server. TAP output.
-set -u
-work=$(mktemp -d)
+# shellcheck source=tests/support/tap.sh
+. "$(dirname "$0")/../support/tap.sh"
 trap 'rm -rf "$work"' EXIT
 export LC_ALL=C.UTF-8 LANGUAGE=fr
-n=0 status=0
-
-check() { # NAME COMMAND...
-    local name=$1 out
-    shift
-    n=$((n + 1))
-    if out=$("$@" 2>&1); then
-        echo "ok $n - $name"
-    else
-        status=1
-        echo "not ok $n - $name"
-        printf '%s\n' "$out" | sed 's/^/# /'
-    fi
-}
 
 tessere() { "$TESSERE" --home "$work/home" "$@" </dev/null; }
 
@@ -61,9 +47,9 @@ PYTHON
 }
 
 details_for_programs_are_english() {
-    tessere --json campaign show 99 | grep -qF '"context": "no campaign 99"' || return 1
+    grep -qF '"context": "no campaign 99"' <<<"$(tessere --json campaign show 99)" || return 1
     list 80010203040504,1,x
-    tessere --json fleet import "$work/list.csv" | grep -qF 'uid: its bytes are in reverse order'
+    grep -qF 'uid: its bytes are in reverse order' <<<"$(tessere --json fleet import "$work/list.csv")"
 }
 
 check "an establishment" tessere init --finess 970400123 --name 'Centre hospitalier'
@@ -82,5 +68,4 @@ check "why it did is told in French" says "8 des 20 derniers essais ont échoué
 check "what a person gave as a reason stays as it is" eval "tessere campaign pause 2 --reason 'stock of cards' && says ': stock of cards' campaign show 2"
 check "details for programs are English" details_for_programs_are_english
 check "who speaks English is told the same in English" eval "(export LANGUAGE=en; says 'no campaign 99' campaign show 99 && says 'rotated again' campaign list)"
-echo "1..$n"
-exit $status
+finish
