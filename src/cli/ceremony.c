@@ -13,8 +13,9 @@
 
 #include "base/file.h"
 #include "cli/qr.h"
+#include "service/relay.h"
 
-enum { SHARE_LINE = 1024, QR_MAX = 8192 };
+enum { SHARE_LINE = 1024, QR_MAX = 8192, NEWEST_MAX = CLI_PATH_MAX + 300 };
 
 /* --- files -------------------------------------------------------------------------------------
  */
@@ -64,47 +65,70 @@ void ceremony_remove_token(const struct ceremony *k)
     (void)nftw(k->scratch, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static enum b_code read_backup(struct ceremony *k, const char *dir, struct b_err *err)
+static enum b_code read_backup(struct ceremony *k, const char *dir, struct service_backup *ret,
+                               struct b_err *err)
 {
     char path[CLI_PATH_MAX + 16];
     size_t n = 0;
     (void)snprintf(path, sizeof(path), "%s/backup.json", dir);
     enum b_code r = service_read_file(path, k->text, sizeof(k->text) - 1, &n, err);
     k->text[r == B_OK ? n : 0] = '\0'; /* one that was read before may be longer */
-    return r == B_OK ? service_backup_read(k->text, n, &k->backup, err) : r;
+    return r == B_OK ? service_backup_read(k->text, n, ret, err) : r;
 }
 
-/* The newest backup here that is a rehearsal's, or none. */
-static enum b_code find_newest(struct ceremony *k, bool is_rehearsal, struct b_err *err)
+/* The newest backup here that is a rehearsal's, or none's: its directory, of NEWEST_MAX bytes, and
+ * when it was made; "" and -1 where there is none. */
+static enum b_code newest_of(struct ceremony *k, bool is_rehearsal, char *best, int64_t *ret_at,
+                             struct b_err *err)
 {
+    static struct service_backup one;
     char all[CLI_PATH_MAX];
-    char dir[CLI_PATH_MAX + 300];
-    char best[CLI_PATH_MAX + 300] = "";
-    int64_t newest = -1;
+    char dir[NEWEST_MAX];
     struct b_err ignored;
+    *ret_at = -1;
+    best[0] = '\0';
     enum b_code r = cli_path(k->c, "ceremony", all, sizeof(all), err);
     DIR *d = r == B_OK ? opendir(all) : NULL;
     for (const struct dirent *e = d != NULL ? readdir(d) : NULL; e != NULL; e = readdir(d)) {
         (void)snprintf(dir, sizeof(dir), "%s/%s", all, e->d_name);
-        if (e->d_name[0] == '.' || read_backup(k, dir, &ignored) != B_OK ||
-            k->backup.ceremony.is_rehearsal != is_rehearsal || k->backup.at <= newest)
+        if (e->d_name[0] == '.' || read_backup(k, dir, &one, &ignored) != B_OK ||
+            one.ceremony.is_rehearsal != is_rehearsal || one.at <= *ret_at)
             continue;
-        newest = k->backup.at;
-        memcpy(best, dir, sizeof(best));
+        *ret_at = one.at;
+        memcpy(best, dir, sizeof(dir));
     }
     if (d != NULL)
         (void)closedir(d);
-    if (r == B_OK && best[0] == '\0')
-        r = b_err_set(err, B_E_NOT_FOUND, 0, _("no backup in %s: name its directory by --backup"),
-                      all);
-    return r == B_OK ? read_backup(k, best, err) : r;
+    return r;
+}
+
+enum b_code ceremony_stamp(struct ceremony *k, struct b_err *err)
+{
+    char newest[NEWEST_MAX];
+    int64_t at = -1;
+    enum b_code r = newest_of(k, k->backup.ceremony.is_rehearsal, newest, &at, err);
+    int64_t now = service_now();
+    k->backup.at = now > at ? now : at + 1;
+    return r;
+}
+
+static enum b_code find_newest(struct ceremony *k, bool is_rehearsal, struct b_err *err)
+{
+    char dir[NEWEST_MAX];
+    int64_t at = -1;
+    enum b_code r = newest_of(k, is_rehearsal, dir, &at, err);
+    if (r == B_OK && dir[0] == '\0')
+        r = b_err_set(err, B_E_NOT_FOUND, 0,
+                      _("no backup in %s/ceremony: name its directory by --backup"), k->c->home);
+    return r == B_OK ? read_backup(k, dir, &k->backup, err) : r;
 }
 
 enum b_code ceremony_find(struct ceremony *k, struct b_err *err)
 {
     const char *from = k->c->options[CLI_OPT_BACKUP];
     bool is_rehearsal = cli_has(k->c, CLI_OPT_REHEARSAL);
-    enum b_code r = from != NULL ? read_backup(k, from, err) : find_newest(k, is_rehearsal, err);
+    enum b_code r =
+        from != NULL ? read_backup(k, from, &k->backup, err) : find_newest(k, is_rehearsal, err);
     if (r == B_OK && k->backup.ceremony.is_rehearsal != is_rehearsal)
         r = b_err_set(err, B_E_USAGE, 0, "%s",
                       is_rehearsal ? _("this backup is no rehearsal's")

@@ -30,6 +30,9 @@ B_NODISCARD enum b_code ceremony_custodians(struct ceremony *k, struct b_err *er
 B_NODISCARD enum b_code ceremony_hand_out(struct ceremony *k, struct b_err *err);
 /* The backup of --backup, or the newest here; the custodians give their shares. */
 B_NODISCARD enum b_code ceremony_find(struct ceremony *k, struct b_err *err);
+/* When the backup is made: now, but later than any other of its kind here, so that it is the newest
+ * whatever the clock says (two in one second, or a clock set back). */
+B_NODISCARD enum b_code ceremony_stamp(struct ceremony *k, struct b_err *err);
 B_NODISCARD enum b_code ceremony_take_in(struct ceremony *k, struct b_err *err);
 /* ceremony_page.c. Writes a share into the directory of --sheets. words: secret memory. */
 B_NODISCARD enum b_code ceremony_page(struct ceremony *k, uint8_t share, const char *words,

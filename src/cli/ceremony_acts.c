@@ -281,7 +281,8 @@ enum b_code cli_ceremony_init(struct cli *c, struct b_err *err)
         r = service_ceremony_allow(&c->service, "init", err);
     if (r == B_OK)
         r = vault_ceremony_begin(k.vault, &k.backup.ceremony, err);
-    k.backup.at = service_now();
+    if (r == B_OK)
+        r = ceremony_stamp(&k, err);
     if (r == B_OK)
         r = ceremony_hand_out(&k, err);
     if (r == B_OK)
@@ -340,7 +341,8 @@ enum b_code cli_ceremony_share(struct cli *c, struct b_err *err)
         r = ceremony_custodians(&k, err); /* in the place of those of the former backup */
     if (r == B_OK)
         r = vault_ceremony_renew(k.vault, &k.backup.ceremony, err);
-    k.backup.at = service_now();
+    if (r == B_OK)
+        r = ceremony_stamp(&k, err);
     if (r == B_OK)
         r = ceremony_hand_out(&k, err);
     for (size_t i = 0; r == B_OK && i < k.backup.count; i++)

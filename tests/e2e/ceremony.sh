@@ -225,6 +225,12 @@ check "no key of it is in use, and its token is gone" eval 'tessere key list | c
 check "it is marked: on the screen, in the minutes, in the journal" eval 'grep -q REHEARSAL "$work/rehearsal.out" && grep -q "\"rehearsal\":true" "$home"/ceremony/rehearsal-*/minutes-init-*.json && grep -q RÉPÉTITION "$home"/ceremony/rehearsal-*/minutes-init-*.fr.html && sqlite3 "$home/store.db" "SELECT CAST(body AS TEXT) FROM entry" | grep "\"rehearsal\":true" | grep -q ceremony'
 check "its minutes verify" minutes_verify "$(find "$home"/ceremony/rehearsal-* -name 'minutes-init-*.json')"
 
+# Without its clock a machine is in the past: the newest ceremony is still the last one that was held.
+set_back() {
+    LD_PRELOAD='/usr/$LIB/faketime/libfaketime.so.1' FAKETIME=-1d rehearse && given "$work/rehearsed" ceremony restore --rehearsal
+}
+check "a clock set back does not make a former ceremony the newest one" set_back
+
 # A quorum of three stays one of three; names are asked for until there are two.
 shared_on() {
     tessere ceremony init --rehearsal --custodians Xavier,Yves,Zoe --quorum 3 --confirmed-by Alice,Bert >"$work/three.out" 2>&1 || return 1
