@@ -278,19 +278,18 @@ static enum b_code write_share(struct vaultd_ceremony *c, uint8_t x, size_t *ret
  * two shares would be two of the quorum. */
 static const uint8_t paper[CRYPTO_CMS_KEY] = {'w', 'o', 'r', 'd', 's'};
 
-static enum b_code hand_over(struct vaultd_ceremony *c, uint8_t x,
-                             const uint8_t to[static CRYPTO_CMS_KEY], struct b_err *err)
+static enum b_code may_have(const struct vaultd_ceremony *c, uint8_t x,
+                            const uint8_t to[static CRYPTO_CMS_KEY], struct b_err *err)
 {
     static const uint8_t nobody[CRYPTO_CMS_KEY];
-    uint8_t *gone_to = c->gone_to[x - 1];
+    const uint8_t *gone_to = c->gone_to[x - 1];
     for (unsigned i = 0; to != paper && i < c->now.count; i++)
         if (i + 1 != x && b_ct_eq(c->gone_to[i], to, CRYPTO_CMS_KEY))
             return b_err_set(err, B_E_CERT_BAD, 0, "share %u is sealed for this key already",
                              i + 1);
-    if (!b_ct_eq(gone_to, nobody, sizeof(nobody)) && !b_ct_eq(gone_to, to, CRYPTO_CMS_KEY))
-        return b_err_set(err, B_E_REFUSED, 0, "share %u was given to somebody else", x);
-    memcpy(gone_to, to, CRYPTO_CMS_KEY);
-    return B_OK;
+    return b_ct_eq(gone_to, nobody, sizeof(nobody)) || b_ct_eq(gone_to, to, CRYPTO_CMS_KEY)
+               ? B_OK
+               : b_err_set(err, B_E_REFUSED, 0, "share %u was given to somebody else", x);
 }
 
 CEREMONY_HANDLER(ceremony_seal)
@@ -308,7 +307,7 @@ CEREMONY_HANDLER(ceremony_seal)
     if (r == B_OK)
         r = crypto_cms_key(certificate, key, err);
     if (r == B_OK)
-        r = hand_over(c, x, key, err);
+        r = may_have(c, x, key, err);
     if (r != B_OK) {
         if (c != NULL)
             b_wipe(c->text, sizeof(c->text));
@@ -317,6 +316,8 @@ CEREMONY_HANDLER(ceremony_seal)
     size_t mark = wire_open_bytes(out);
     r = crypto_cms_seal(certificate, b_rd_from(c->text, n), out->w, err);
     wire_close_bytes(out, mark);
+    if (r == B_OK)
+        memcpy(c->gone_to[x - 1], key, sizeof(key));
     b_wipe(c->text, sizeof(c->text));
     return r;
 }
@@ -332,9 +333,11 @@ CEREMONY_HANDLER(ceremony_words)
     if (r == B_OK)
         r = write_share(c, x, &n, err);
     if (r == B_OK)
-        r = hand_over(c, x, paper, err);
-    if (r == B_OK)
+        r = may_have(c, x, paper, err);
+    if (r == B_OK) {
         wire_put_bytes(out, c->text, n - 1);
+        memcpy(c->gone_to[x - 1], paper, sizeof(paper));
+    }
     if (c != NULL)
         b_wipe(c->text, sizeof(c->text));
     return r;

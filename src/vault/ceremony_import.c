@@ -12,7 +12,6 @@
 #include "vault/given.h"
 
 enum { KCV = CEREMONY_PART_KCV, KEY = 16, DES = 8 };
-static const uint8_t nothing[CRYPTO_KEYBLOCK_KEY];
 
 /* mac: AES alone has it. */
 struct check_values {
@@ -59,24 +58,43 @@ static bool is_kcv_of_part(struct b_rd part, const uint8_t kcv[static KCV])
     return is;
 }
 
-/* The value by which a component is known again, whichever came with it. */
-static void recognise_part(struct b_rd part, uint8_t ret[static KCV])
+/* Two values by which a component is known again, whichever came with it: as a key of AES and,
+ * since parity bits are none of a DES key, of TDEA; where a length is of one cipher alone, twice
+ * that. */
+static void recognise_part(struct b_rd part, uint8_t ret[static CEREMONY_PART_SEEN])
 {
-    uint8_t key[2 * DES];
-    struct check_values v;
-    if (part.left == DES) {
-        memcpy(key, part.p, DES);
+    uint8_t key[CRYPTO_KEY_MAX];
+    size_t n = part.left == DES ? 2 * DES : part.left;
+    memcpy(key, part.p, part.left);
+    if (part.left == DES)
         memcpy(key + DES, part.p, DES);
-        v = check_values(CRYPTO_TDEA2, key);
-        b_wipe(key, sizeof(key));
-        memcpy(ret, v.enciphered, KCV);
-        return;
+    const struct check_values aes = check_values(n == 16   ? CRYPTO_AES128
+                                                 : n == 24 ? CRYPTO_AES192
+                                                           : CRYPTO_AES256,
+                                                 key);
+    memcpy(ret, aes.mac, KCV);
+    memcpy(ret + KCV, aes.mac, KCV);
+    if (n != 32) {
+        const struct check_values tdea = check_values(n == 16 ? CRYPTO_TDEA2 : CRYPTO_TDEA3, key);
+        memcpy(ret + KCV, tdea.enciphered, KCV);
     }
-    v = check_values(part.left == 16   ? CRYPTO_AES128
-                     : part.left == 24 ? CRYPTO_AES192
-                                       : CRYPTO_AES256,
-                     part.p);
-    memcpy(ret, v.mac, KCV);
+    if (part.left == DES)
+        memcpy(ret, ret + KCV, KCV);
+    b_wipe(key, sizeof(key));
+}
+
+static bool is_seen(const uint8_t *a, const uint8_t *b)
+{
+    return b_ct_eq(a, b, KCV) || b_ct_eq(a + KCV, b + KCV, KCV);
+}
+
+/* But for what would be parity bits, of which a DES key has no use. */
+static bool is_nothing(const uint8_t *p, size_t n)
+{
+    uint8_t any = 0;
+    for (size_t i = 0; i < n; i++)
+        any |= p[i] & 0xFEu;
+    return any == 0;
 }
 
 static void forget_parts(struct vaultd_ceremony *c)
@@ -90,18 +108,18 @@ static void forget_parts(struct vaultd_ceremony *c)
 /* One of zeros adds nothing, and one that is given twice takes itself away: what is left would be
  * known to one person. */
 static enum b_code judge_part(const struct vaultd_ceremony *c, struct b_rd part,
-                              const uint8_t kcv[static KCV], struct b_err *err)
+                              const uint8_t seen[static CEREMONY_PART_SEEN], struct b_err *err)
 {
     if (c->part_count > 0 && c->part_n != part.left)
         return b_err_set(err, B_E_KEY_LENGTH, 0,
                          "a component of %zu bytes, and those before of %zu", part.left, c->part_n);
-    if (b_ct_eq(part.p, nothing, part.left))
+    if (is_nothing(part.p, part.left))
         return b_err_set(err, B_E_SHARE_TYPED, 0, "a component of zeros adds nothing");
     if (c->part_count == CEREMONY_PARTS_MAX)
         return b_err_set(err, B_E_TOO_LARGE, 0, "a key has up to %d components",
                          CEREMONY_PARTS_MAX);
     for (size_t i = 0; i < c->part_count; i++)
-        if (b_ct_eq(c->part_kcvs[i], kcv, KCV))
+        if (is_seen(c->part_seen[i], seen))
             return b_err_set(err, B_E_SHARE_REPEATED, 0, "component %zu", i + 1);
     return B_OK;
 }
@@ -111,7 +129,7 @@ CEREMONY_HANDLER(import_part)
     struct vaultd_ceremony *c = NULL;
     struct b_rd part = wire_get_bytes(in);
     struct b_rd kcv = wire_get_bytes(in);
-    uint8_t own[KCV];
+    uint8_t seen[CEREMONY_PART_SEEN];
     if (!wire_in_end(in) || kcv.left != KCV ||
         (part.left != DES && part.left != 16 && part.left != 24 && part.left != 32))
         return ceremony_broken(err);
@@ -119,13 +137,13 @@ CEREMONY_HANDLER(import_part)
     if (r == B_OK && !is_kcv_of_part(part, kcv.p))
         r = b_err_set(err, B_E_SHARE_TYPED, 0, "the component's check value does not fit it");
     if (r == B_OK) {
-        recognise_part(part, own);
-        r = judge_part(c, part, own, err);
+        recognise_part(part, seen);
+        r = judge_part(c, part, seen, err);
     }
     if (r != B_OK)
         return r;
     c->part_n = part.left;
-    memcpy(c->part_kcvs[c->part_count], own, KCV);
+    memcpy(c->part_seen[c->part_count], seen, sizeof(seen));
     for (size_t i = 0; i < c->part_n; i++)
         c->parts[i] ^= part.p[i];
     c->part_count++;
@@ -139,7 +157,7 @@ static enum b_code check_parts(const struct vaultd_ceremony *c, struct b_err *er
     if (c->part_count < 2)
         return b_err_set(err, B_E_SHARE_FEW, 0, "%zu components, and at least 2 are needed",
                          c->part_count);
-    return b_ct_eq(c->parts, nothing, c->part_n)
+    return is_nothing(c->parts, c->part_n)
                ? b_err_set(err, B_E_KEY_UNSAFE, 0, "the components take each other away")
                : B_OK;
 }
@@ -258,7 +276,6 @@ static const struct given_type *given_type(uint8_t type)
 static enum b_code take_given(struct vaultd_ceremony *c, struct b_rd block,
                               const struct given_type *t, struct df_key *ret, struct b_err *err)
 {
-    static const uint8_t zeros[DF_KEY_BYTES_MAX];
     struct b_rd key = b_rd_from(c->parts, c->part_n);
     char algorithm = t->algorithm;
     if (block.left > 0) {
@@ -278,7 +295,7 @@ static enum b_code take_given(struct vaultd_ceremony *c, struct b_rd block,
     memcpy(ret->bytes, key.p, key.left);
     if (is_des)
         memcpy(ret->bytes + DES, key.p, DES);
-    return b_ct_eq(ret->bytes, zeros, sizeof(zeros))
+    return is_nothing(ret->bytes, sizeof(ret->bytes))
                ? b_err_set(err, B_E_KEY_TOO_WEAK, 0, "the components are a key of zeros")
                : B_OK;
 }

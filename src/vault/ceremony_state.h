@@ -9,7 +9,7 @@
 #include "custody/words.h"
 #include "vault/ceremony.h"
 
-enum { CEREMONY_PART_KCV = 3, CEREMONY_PARTS_MAX = 8 };
+enum { CEREMONY_PART_KCV = 3, CEREMONY_PART_SEEN = 2 * CEREMONY_PART_KCV, CEREMONY_PARTS_MAX = 8 };
 
 struct backup_key {
     uint8_t id[CUSTODY_CEREMONY_ID];
@@ -34,7 +34,7 @@ struct vaultd_ceremony {
     uint8_t kek[2 * CUSTODY_KEK];
     uint8_t parts[CRYPTO_KEYBLOCK_KEY]; /* XOR of the components of a key from elsewhere */
     size_t part_n, part_count;
-    uint8_t part_kcvs[CEREMONY_PARTS_MAX][CEREMONY_PART_KCV];
+    uint8_t part_seen[CEREMONY_PARTS_MAX][CEREMONY_PART_SEEN];
     /* Whose key each share was sealed for, or that it was told in words; zeros: not given yet. */
     uint8_t gone_to[CRYPTO_SHARES_MAX][CRYPTO_CMS_KEY];
     struct crypto_keyblock block;

@@ -26,6 +26,8 @@ refused() {
     grep -qE -- "$pattern" "$work/out" && [ "$before" = "$(tessere fleet key list)" ]
 }
 kcv() { openssl mac -cipher AES-128-CBC -macopt "hexkey:$1" -in "$work/zeros" CMAC | cut -c 1-6; }
+# Of a TDEA key, by the legacy cipher that is in every openssl's default provider.
+tdea_kcv() { openssl enc -des-ede -K "$1" -in "$work/zeros" -nopad | head -c 3 | xxd -p -u; }
 words_of() { grep -E '^([a-z]{5} ){21}[a-z]{5}$' "$1"; }
 theirs() { "$TESSERE_CARD" new --ev ev2 --uid "$1" "$work/$2" >/dev/null && "$FOREIGN_IMAGE" "$work/$2" "$key"; }
 takeover() { # PATTERN IMAGE: at the desk, without a file of keys
@@ -64,6 +66,9 @@ check "a component whose check value does not fit is refused" refused 'check val
 check "so is a key with another check value" refused 'of the key that was given' given "$work/lines" ceremony give library --type aes --kcv 000000
 check "one component is too few" refused 'at least 2 are needed' given "$work/alone" ceremony give library --type aes
 check "the same component twice is no key" refused 'given already' given "$work/twice" ceremony give library --type aes
+parity=$(python3 -c 'import sys; print("%032X" % (int(sys.argv[1], 16) ^ 1))' "$one")
+{ cat "$work/shares"; echo "$one $(tdea_kcv "$one")"; echo "$parity $(tdea_kcv "$parity")"; } >"$work/parity"
+check "nor are two that differ where DES has parity bits" refused 'given already' given "$work/parity" ceremony give library --type 2k3des
 check "nobody confirms: no key" refused 'two people' bash -c "'$TESSERE' --home '$home' ceremony give library --type aes <'$work/lines'"
 check "a name that is none is refused" refused 'small letters' given "$work/lines" ceremony give 'Old key' --type aes
 rehearse() {
