@@ -1,6 +1,7 @@
 /* tessere doctor: the usual troubles, and the remedy of each. It changes nothing. */
 #include <dirent.h>
 #include <errno.h>
+#include <glob.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -402,15 +403,28 @@ static bool server_says(const char *text, const char *word)
     return says;
 }
 
+/* One that came to its end, and was no rehearsal. */
+static enum b_code had_ceremony(struct cli *c, bool *ret, struct b_err *err)
+{
+    char pattern[CLI_PATH_MAX];
+    glob_t found = {.gl_pathc = 0};
+    enum b_code r = cli_path(c, "ceremony/[0-9A-F]*/backup.json", pattern, sizeof(pattern), err);
+    *ret = r == B_OK && glob(pattern, GLOB_NOSORT, NULL, &found) == 0;
+    globfree(&found);
+    return r;
+}
+
 /* Where custodians could give them, no file is needed. */
 static enum b_code check_keys_file(struct cli *c, struct b_err *err)
 {
     static char text[65536];
     char path[CLI_PATH_MAX];
     size_t n = 0;
-    if (!has_file(c, "ceremony"))
-        return B_OK;
-    enum b_code r = cli_path(c, "server.yaml", path, sizeof(path), err);
+    bool had = false;
+    enum b_code r = had_ceremony(c, &had, err);
+    if (r != B_OK || !had)
+        return r;
+    r = cli_path(c, "server.yaml", path, sizeof(path), err);
     if (r == B_OK)
         r = service_read_file(path, text, sizeof(text) - 1, &n, err);
     text[r == B_OK ? n : 0] = '\0';
