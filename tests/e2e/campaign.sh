@@ -137,7 +137,28 @@ check "three are left" campaign '1 of 4 badges are done'
 tessere campaign pause 2 >/dev/null
 check "they are written off, exactly they" by_both "retire auth 2 write-off"
 check "Chloe is refused: her badge is too old" outcome generation-retired chloe
-check "the journal verifies" tessere journal verify
 check "the station stops" stop_agent
+
+# A badge of others whose takeover was torn, and the generation that it was given then ends.
+printf 'layouts:\n  - {id: library, application: "F585C0", crypto: aes, keys: 4, proof-key: 1, diversification: shared, old-application: delete}\n' >"$work/fleet.yaml"
+printf 'uid,ref,name\n04A1B2C3D4E5F9,10009,Emma Blanc\n' >"$work/list.csv"
+echo 00000000000000000000000000000000 >"$work/keys"
+chmod 600 "$work/keys"
+theirs() {
+    "$TESSERE_CARD" new --ev ev2 --uid 04A1B2C3D4E5F9 "$work/emma" >/dev/null && insert 0 "$work/emma" &&
+        opensc-tool --reader 0 --send-apdu 90:5A:00:00:03:00:00:00:00 --send-apdu 90:CA:00:00:05:C0:85:F5:0B:84:00 >"$work/theirs" 2>&1 && remove 0
+}
+torn() {
+    theirs && tessere fleet import "$work/list.csv" && insert 0 "$work/emma" --tear after:3:C4 &&
+        refused 'left before the work was done' tessere badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes && remove 0
+}
+check "a takeover is torn in the middle" torn
+check "the key is rotated once more" by_both "rotate auth"
+check "and what the torn badge has is declared compromised" by_both "compromise auth 3"
 check "the server stops" stop_server
+insert 0 "$work/emma"
+check "at the desk it goes on all the same" tessere badge repair --yes
+check "and its holder is let in" tessere tap --count 1
+remove 0
+check "the journal verifies" tessere journal verify
 finish
