@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "journal/line.h"
@@ -375,6 +376,17 @@ static enum b_code write_page(const char *stem, const char *language, const char
     return r;
 }
 
+/* After the time of the act; of two of a kind in one second the second is named a second later. */
+static void choose_stem(const struct service_ceremony *k, const char *dir, char *stem)
+{
+    char path[PATH_CAP];
+    int64_t at = k->at;
+    do {
+        (void)snprintf(stem, PATH_CAP, "%.800s/minutes-%s-%lld", dir, k->kind, (long long)at++);
+        (void)snprintf(path, sizeof(path), "%.900s.json", stem);
+    } while (access(path, F_OK) == 0);
+}
+
 enum b_code service_minutes(struct service *sv, const struct service_ceremony *k, const char *dir,
                             struct b_err *err)
 {
@@ -385,7 +397,7 @@ enum b_code service_minutes(struct service *sv, const struct service_ceremony *k
     enum b_code r = write_record(sv, k, text, err);
     if (r == B_OK)
         r = vault_minutes_sign(sv->vault, text, signature, err);
-    (void)snprintf(stem, sizeof(stem), "%.800s/minutes-%s-%lld", dir, k->kind, (long long)k->at);
+    choose_stem(k, dir, stem);
     (void)snprintf(path, sizeof(path), "%.900s.sig", stem);
     if (r == B_OK)
         r = b_file_replace(path, signature, sizeof(signature), 0644, err);

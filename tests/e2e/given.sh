@@ -84,6 +84,17 @@ check "two components give the key, their check values and its own shown" says "
 check "those of the components too" grep -q "component 2 has the check value $(kcv "$two")" "$work/out"
 check "it is in the list, with who confirmed it" says "library +aes +$(kcv "$key") .* Alice, Bert" tessere fleet key list
 check "the minutes say so, in both languages" bash -c "cd '$home'/ceremony/[0-9A-F]* && grep -q '\"given\":{' minutes-give-*.json && test -s minutes-give-*.sig && grep -q \"Acte<td>remise d'une clé d'un autre système (give library aes $(kcv "$key"))\" minutes-give-*.fr.html && grep -q 'another system was given (give' minutes-give-*.en.html"
+# Under a clock that stands, as of two in one second.
+both_kept() {
+    local before after name
+    before=$(find "$home/ceremony" -name 'minutes-give-*.json' | wc -l)
+    for name in first second; do
+        LD_PRELOAD='/usr/$LIB/faketime/libfaketime.so.1' FAKETIME='2031-01-01 00:00:00' given "$work/rehearsed" ceremony give "$name" --type aes --rehearsal || return 1
+    done
+    after=$(find "$home/ceremony" -name 'minutes-give-*.json' | wc -l)
+    [ $((after - before)) = 2 ]
+}
+check "of two in one second both have minutes" both_kept
 check "its name is taken" refused 'is called library' given "$work/lines" ceremony give library --type aes
 check "no file of the home has it, nor the screen" bash -c "! grep -rqiaE '$key|$one|$two' '$home' '$work/out' && ! LC_ALL=C grep -rqaP '\x5A\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0A\x0B\x0C\x0D\x0E\x0F' '$home'"
 check "at the desk it takes a badge over, without a file of keys" takeover 'Badge 1 of Anne Martin \(10001\) is taken over' anne
