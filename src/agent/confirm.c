@@ -207,9 +207,9 @@ static void take_outcome(struct person *p, const json_t *answer)
 
 static void ask_pin(struct person *p, const json_t *answer)
 {
-    (void)puts(pam_answer_text(answer, "sentence"));
+    set_echo(false); /* before anybody is asked: they may be quick */
     p->is_typing_pin = true;
-    set_echo(false);
+    (void)puts(pam_answer_text(answer, "sentence"));
 }
 
 static void take_answer(struct person *p, const json_t *answer)

@@ -20,8 +20,8 @@ static bool read_pin(const char *question, char pin[static PIN_TEXT])
     if (is_hidden) {
         struct termios hidden = shown;
         hidden.c_lflag &= ~(tcflag_t)ECHO;
-        (void)fprintf(stderr, "%s", question);
         (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+        (void)fprintf(stderr, "%s", question);
     }
     ssize_t n = read(STDIN_FILENO, line, sizeof(line) - 1);
     if (is_hidden) {

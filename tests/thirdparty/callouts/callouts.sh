@@ -85,8 +85,8 @@ says() { # WANTED PATH BODY [CLIENT]
 }
 
 journal_says() { # OUTCOME: of the last callout
-    sqlite3 "$home/store.db" "SELECT CAST(body AS TEXT) FROM entry ORDER BY id DESC LIMIT 1" | tee "$work/entry"
-    grep -q '"kind":"callout"' "$work/entry" && grep -q "\"outcome\":\"$1\"" "$work/entry"
+    sqlite3 "$home/store.db" "SELECT CAST(body AS TEXT) FROM entry WHERE json_extract(CAST(body AS TEXT), '\$.kind') = 'callout' ORDER BY id DESC LIMIT 1" | tee "$work/entry"
+    grep -q "\"outcome\":\"$1\"" "$work/entry"
 }
 
 check "a hospital with a station and people is set up" set_up
