@@ -66,11 +66,6 @@ static json_t *problem(const struct http_call *c, const struct b_err *err)
                           b_code_text(err->code), "status", http_status_of(err->code), "code",
                           b_code_name(err->code), "detail", err->msg, "remedy",
                           b_code_remedy(err->code), "request", c->request);
-    if (p == NULL) /* a message that is not UTF-8: it holds what the peer sent */
-        p = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", "about:blank", "title",
-                      b_code_text(err->code), "status", http_status_of(err->code), "code",
-                      b_code_name(err->code), "remedy", b_code_remedy(err->code), "request",
-                      c->request);
     char sentence[160];
     policy_sentence(err->code, c->is_french, "", sentence, sizeof(sentence));
     if (is_at_reader(c, err->code))

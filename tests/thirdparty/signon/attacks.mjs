@@ -367,6 +367,8 @@ await check("an endpoint for programs says in JSON what is wrong with a request"
             is([a.headers["content-type"], a.headers["cache-control"]], ["application/json", "no-store"]);
         }
         has((await at("x=1&x=2")).text, "parameter x comes twice");
+        const cut = `${"a".repeat(39)}é`; // a message about it ends within its last character
+        is(errorOf(await at(form([[cut, "1"], [cut, "2"]]))), [400, "invalid_request"], `${path}, cut`);
         is(errorOf(await at("<x/>", undefined, { ...basic("ehr"), "Content-Type": "text/xml" })), [415, "invalid_request"], path);
         is(errorOf(await at(`x=${"y".repeat(9000)}`)), [400, "invalid_request"], path);
         is(errorOf(await ask(`${issuer}/${path}`, { method: "PUT", body: "" })), [405, "invalid_request"], path);
