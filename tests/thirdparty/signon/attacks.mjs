@@ -276,6 +276,29 @@ await check("an access token in an address does not count", async () => {
     is((await userinfo(access_token)).status, 200);
 });
 
+await check("a request that names a person is answered for nobody else", async () => {
+    const signIn = async image => {
+        const page = await b.follow(authorize({ prompt: "login" }));
+        is((await tap(image)).outcome, "ok");
+        await b.hears(page.text, "tapped");
+        return JSON.parse((await token({ code: codeOf(await b.post("/signon/finish", fields(page.text, "finish-form"))) })).text).id_token;
+    };
+    const [brunos, annes] = [await signIn("bruno"), await signIn("anne")];
+    const silently = async more => errorAt(await b.go(authorize({ prompt: "none", ...more })));
+    const named = (value, of = "id_token") => ({ claims: JSON.stringify({ [of]: { sub: { value } } }) });
+    for (const theirs of [named("10002"), named("10002", "userinfo"), { id_token_hint: brunos }]) is(await silently(theirs), "login_required", JSON.stringify(theirs));
+    for (const hers of [named("10001"), { id_token_hint: annes, login_hint: "10001" }]) is(await silently(hers), null, JSON.stringify(hers));
+    const [head, body] = annes.split(".");
+    for (const bad of [named(""), named(10001), { claims: JSON.stringify({ id_token: { sub: { values: ["10001", "10002"] } } }) }, { ...named("10002"), login_hint: "10001" }, { ...named("10002"), id_token_hint: annes },
+        { id_token_hint: `${head}.${body}.` }, { id_token_hint: `${head}.${Buffer.from(JSON.stringify({ iss: issuer, sub: "10001" })).toString("base64url")}.AAAA` }, { id_token_hint: "x" }])
+        is(await silently(bad), "invalid_request", JSON.stringify(bad));
+    const page = await b.follow(authorize({ prompt: "login", id_token_hint: annes }));
+    is((await tap("bruno")).outcome, "ok");
+    is(await standing(b, page), "waits");
+    await b.post("/signon/cancel", fields(page.text, "cancel-form"));
+    await signIn("anne"); // whose session the next tests use
+});
+
 // --- addresses ------------------------------------------------------------------------------------
 await check("nobody is sent to an address that is not exactly one of the client's", async () => {
     for (const uri of ["https://RP.example/callback", "https://rp.example/Callback", "https://rp.example/callback/", "https://rp.example/callback?x=1",
