@@ -292,6 +292,13 @@ await check("a request that names a person is answered for nobody else", async (
     for (const bad of [named(""), named(10001), { claims: JSON.stringify({ id_token: { sub: { values: ["10001", "10002"] } } }) }, { ...named("10002"), login_hint: "10001" }, { ...named("10002"), id_token_hint: annes },
         { id_token_hint: `${head}.${body}.` }, { id_token_hint: `${head}.${Buffer.from(JSON.stringify({ iss: issuer, sub: "10001" })).toString("base64url")}.AAAA` }, { id_token_hint: "x" }])
         is(await silently(bad), "invalid_request", JSON.stringify(bad));
+    const hers = await pushed({ prompt: "login", login_hint: "10001" }), anybodys = await pushed({ prompt: "login" });
+    await b.follow(front(hers));
+    const open = await b.follow(front(anybodys));
+    is((await tap("bruno")).outcome, "ok");
+    await b.hears(open.text, "tapped");
+    const swapped = await b.post("/signon/finish", { ...fields(open.text, "finish-form"), request: form({ client_id: "ehr", request_uri: hers }) });
+    is([swapped.status, swapped.location], [403, undefined], "another's tap for a request that names her");
     const page = await b.follow(authorize({ prompt: "login", id_token_hint: annes }));
     is((await tap("bruno")).outcome, "ok");
     is(await standing(b, page), "waits");
