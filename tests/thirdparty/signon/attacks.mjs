@@ -1,5 +1,6 @@
 // Those who mean it ill at sign-on: each is refused, and what tells somebody something is journalled.
 import { createHash, createHmac, createPrivateKey, generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { Browser, api, ask, browserAt, check, fields, finish, form, has, is, issuer, sleep, tap } from "./station.mjs";
 
@@ -463,6 +464,19 @@ await check("a station that is suspended has no browsers any more, also when it 
     has((await fresh.go(authorize())).text, "pair-form");
     await ask(`${api}/v1/stations/2/reinstate`, { method: "POST", identity: "alice" });
     has((await fresh.go(authorize())).text, "pair-form");
+});
+await check("a directory's program that asks much at once leaves stations their turn", async () => {
+    const hold = "import sqlite3,sys,time; c=sqlite3.connect(sys.argv[1],isolation_level=None); c.execute('BEGIN IMMEDIATE'); print('held',flush=True); time.sleep(5)";
+    const holder = spawn("/usr/bin/python3", ["-c", hold, `${process.env.HOSPITAL}/store.db`], { stdio: ["ignore", "pipe", "inherit"] });
+    await new Promise(resolve => holder.stdout.once("data", resolve));
+    const headers = { Authorization: `Bearer ${readFileSync(`${process.env.WORK}/scim`, "utf8").trim()}`, "Content-Type": "application/scim+json" };
+    const writes = Array.from({ length: 30 }, (_, i) => ask(`${api}/scim/v2/Users`, { method: "POST", headers,
+        body: JSON.stringify({ schemas: ["urn:ietf:params:scim:schemas:core:2.0:User"], userName: `many${i}` }) }).catch(() => {}));
+    await sleep(2000); // until all have come in
+    const since = Date.now();
+    is((await ask(`${api}/v1/station/challenges`, { identity: "st0" })).status, 200);
+    is(Date.now() - since < 1000, true, `${Date.now() - since} ms`);
+    await Promise.all(writes);
 });
 await check("logins that wait on a station are bounded, and one browser asks again without piling up", async () => {
     const crowd = [];
