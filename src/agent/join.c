@@ -14,20 +14,28 @@
 /* --- joins of browsers -------------------------------------------------------------------------
  */
 
+static struct client *next_join(struct agent_local *l)
+{
+    struct client *found = NULL;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        struct client *c = &l->clients[i];
+        if (c->fd >= 0 && c->join != 0 && !c->is_join_begun &&
+            (found == NULL || c->join < found->join))
+            found = c;
+    }
+    return found;
+}
+
 bool agent_local_next_join(struct agent_local *l, struct agent_join *ret)
 {
+    struct client *c = NULL;
     (void)pthread_mutex_lock(&l->lock);
     ret->number = 0;
-    while (!l->is_ending && ret->number == 0) {
-        for (size_t i = 0; i < CLIENTS && ret->number == 0; i++) {
-            struct client *c = &l->clients[i];
-            if (c->fd < 0 || c->join == 0 || c->is_join_begun)
-                continue;
-            c->is_join_begun = true;
-            *ret = (struct agent_join){.number = c->join, .by = c->join_by};
-        }
-        if (ret->number == 0)
-            (void)pthread_cond_wait(&l->changed, &l->lock);
+    while (!l->is_ending && (c = next_join(l)) == NULL)
+        (void)pthread_cond_wait(&l->changed, &l->lock);
+    if (!l->is_ending) {
+        c->is_join_begun = true;
+        *ret = (struct agent_join){.number = c->join, .by = c->join_by};
     }
     (void)pthread_mutex_unlock(&l->lock);
     return ret->number != 0;
@@ -79,8 +87,11 @@ static enum b_code ask_server(struct agent_live *live, enum agent_ask by, json_t
     return code;
 }
 
+/* One after the other, and not faster than people come: what programs ask here counts as the
+ * station's at the server, whose taps must not wait for it. */
 static void *serve(void *arg)
 {
+    enum { PAUSE_MS = 1000 };
     struct agent_joiner *j = arg;
     struct agent_join asked;
     while (agent_local_next_join(j->local, &asked)) {
@@ -93,6 +104,7 @@ static void *serve(void *arg)
             answer = json_pack("{s:s, s:s, s:s}", "answer", "error", "code", b_code_name(r),
                                "sentence", b_code_text(r));
         agent_local_joined(j->local, asked.number, answer);
+        (void)usleep(PAUSE_MS * 1000);
     }
     return NULL;
 }

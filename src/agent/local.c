@@ -152,6 +152,10 @@ static void act(struct agent_local *l, struct client *c, const struct agent_mess
         return;
     case AGENT_BROWSER:
     case AGENT_PAIR:
+        if (c->join != 0) {
+            local_say_error(c, B_E_TOO_OFTEN, "one after the other");
+            return;
+        }
         c->join = ++l->waits;
         c->is_join_begun = false;
         c->join_by = m->ask;

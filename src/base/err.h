@@ -25,7 +25,8 @@ struct b_err {
     char msg[320];
 };
 
-/* Sets *err (which may be NULL) and returns code, so that `return b_err_set(...)` reads well. */
+/* Sets *err (which may be NULL) and returns code, so that `return b_err_set(...)` reads well. The
+ * message is UTF-8, whatever is put into it. */
 enum b_code b_err_set(struct b_err *err, enum b_code code, uint32_t aux, const char *fmt, ...)
     B_PRINTF(4, 5);
 /* Prefixes the context of a caller: "encoding badge 04…: <old message>". Returns the code. */

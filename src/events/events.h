@@ -31,7 +31,7 @@ struct events_secret {
     size_t n;
 };
 struct events_subscriber {
-    char name[STORE_SUBSCRIBER_MAX / 2];
+    char name[32];
     char url[EVENTS_URL_MAX];
     enum service_event_form form;
     char ca[EVENTS_URL_MAX]; /* PEM file, or "": the system's */

@@ -66,11 +66,6 @@ static json_t *problem(const struct http_call *c, const struct b_err *err)
                           b_code_text(err->code), "status", http_status_of(err->code), "code",
                           b_code_name(err->code), "detail", err->msg, "remedy",
                           b_code_remedy(err->code), "request", c->request);
-    if (p == NULL) /* a message that is not UTF-8: it holds what the peer sent */
-        p = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", "about:blank", "title",
-                      b_code_text(err->code), "status", http_status_of(err->code), "code",
-                      b_code_name(err->code), "remedy", b_code_remedy(err->code), "request",
-                      c->request);
     char sentence[160];
     policy_sentence(err->code, c->is_french, "", sentence, sizeof(sentence));
     if (is_at_reader(c, err->code))
@@ -418,14 +413,13 @@ static enum b_code keep_answer(struct service_change *c, void *ctx, struct b_err
 /* --- the call ----------------------------------------------------------------------------------
  */
 
-struct store *http_borrow_reader(struct http_server *s, bool is_for_people)
+struct store *http_borrow_reader(struct http_server *s, size_t most)
 {
     enum { WAIT_S = 5 };
     struct timespec until;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += WAIT_S;
     int waited = 0;
-    size_t most = is_for_people ? HTTP_READERS : HTTP_READERS_OF_ALL;
     (void)pthread_mutex_lock(&s->readers_lock);
     size_t i = 0;
     for (;;) {
@@ -528,6 +522,13 @@ static bool is_french(const char *language)
     return language == NULL || strncmp(language, "en", 2) != 0;
 }
 
+static size_t readers_for(const struct http_route *route)
+{
+    if ((route->who & HTTP_SCIM) != 0)
+        return HTTP_READERS_OF_SCIM;
+    return (route->who & (HTTP_ANYBODY | HTTP_STATION)) != 0 ? HTTP_READERS_OF_ALL : HTTP_READERS;
+}
+
 /* Who asks, may they, and the handler. */
 static enum b_code serve(struct http_call *c, const struct http_peer *peer,
                          const struct http_request *r, struct http_answer *ret, struct b_err *err)
@@ -535,8 +536,7 @@ static enum b_code serve(struct http_call *c, const struct http_peer *peer,
     (void)snprintf(c->actor, sizeof(c->actor), "nobody");
     if (c->route->who == HTTP_BARE)
         return run(c, r, ret, err);
-    c->service.store = http_borrow_reader(
-        c->server, (c->route->who & (HTTP_ANYBODY | HTTP_STATION | HTTP_SCIM)) == 0);
+    c->service.store = http_borrow_reader(c->server, readers_for(c->route));
     if (c->service.store == NULL)
         return b_err_set(err, B_E_VAULT_BUSY, 0, "too many calls are under way");
     enum b_code code = identify(c, peer, err);

@@ -83,7 +83,10 @@ enum {
     HTTP_READERS = 32,
     /* Of these, stations and strangers never have more: when the token hangs and their calls with
      * it, people still get at the server. */
-    HTTP_READERS_OF_ALL = 24
+    HTTP_READERS_OF_ALL = 24,
+    /* And a directory's programs of these: a filter may read everybody, and many such at once would
+     * leave taps neither a reader nor a processor. */
+    HTTP_READERS_OF_SCIM = 2
 };
 
 struct http_counts {
@@ -227,8 +230,8 @@ void http_carry_out(struct http_server *s, struct http_peer *peer, const struct 
 /* The same of a browser (signon.c). */
 void http_carry_out_page(struct http_server *s, struct http_peer *peer,
                          const struct http_request *r, struct http_answer *ret);
-/* A reader of the store, for people or for all; NULL: none was given back in time. */
-struct store *http_borrow_reader(struct http_server *s, bool is_for_people);
+/* A reader of the store, one of the first HTTP_READERS…; NULL: none was given back in time. */
+struct store *http_borrow_reader(struct http_server *s, size_t most);
 /* *reader may be NULL. */
 void http_give_reader_back(struct http_server *s, struct store **reader);
 /* A browser that has a certificate sends it with whatever another site's page posts to us: no page

@@ -26,9 +26,6 @@ json_t *http_scim_error(const struct b_err *err)
     json_t *o =
         json_pack("{s:[s], s:s, s:s}", "schemas", "urn:ietf:params:scim:api:messages:2.0:Error",
                   "status", status, "detail", detail);
-    if (o == NULL) /* a message that is not UTF-8: it holds what the peer sent */
-        o = json_pack("{s:[s], s:s, s:s}", "schemas", "urn:ietf:params:scim:api:messages:2.0:Error",
-                      "status", status, "detail", b_code_text(err->code));
     for (size_t i = 0; i < B_COUNT(types); i++)
         if (types[i].code == err->code)
             (void)json_object_set_new(o, "scimType", json_string(types[i].type));

@@ -28,7 +28,9 @@ void signon_finish(struct signon_call *c)
     struct b_err err = {.code = B_OK};
     if (!read_act(c, &q, &w))
         return;
-    bool is_weaker = q.needs_pin && !w.challenge.needs_pin; /* not the form that was opened */
+    /* Not the request that the tap was asked for. */
+    bool is_weaker = (q.needs_pin && !w.challenge.needs_pin) ||
+                     (q.holder_ref[0] != '\0' && strcmp(q.holder_ref, w.challenge.holder_ref) != 0);
     enum b_code r = B_OK;
     if (is_weaker)
         r = service_challenge_end(&c->service, w.challenge.name, &err);

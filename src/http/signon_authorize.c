@@ -3,6 +3,19 @@
 
 #include "http/signon.h"
 
+/* Whoever the hint is of, and nobody else (§3.1.2.1); one that is not ours names nobody. */
+static bool keep_to_hint(struct signon_call *c, const struct oidc_form *f, struct oidc_request *q)
+{
+    const char *hint = oidc_form_get(f, "id_token_hint");
+    if (hint == NULL)
+        return true;
+    json_t *claims = signon_hint(c, hint);
+    const char *sub = json_string_value(json_object_get(claims, "sub"));
+    bool is = sub != NULL && oidc_is_for(sub, q->holder_ref);
+    json_decref(claims);
+    return is;
+}
+
 bool signon_read(struct signon_call *c, struct oidc_request *ret)
 {
     struct oidc_refusal why;
@@ -10,9 +23,12 @@ bool signon_read(struct signon_call *c, struct oidc_request *ret)
     if (f == NULL)
         return false;
     bool is_read = oidc_request_read(c->clients, f, ret, &why);
-    if (is_read && (c->is_pushed || !ret->client->must_push))
+    bool may_ask = is_read && (c->is_pushed || !ret->client->must_push);
+    if (may_ask && keep_to_hint(c, f, ret))
         return true;
-    if (is_read)
+    if (may_ask)
+        signon_deny(c, ret, "invalid_request", "id_token_hint: not of ours, or of another person");
+    else if (is_read)
         signon_deny(c, ret, "invalid_request", "request_uri: this client pushes what it asks");
     else if (why.may_redirect)
         signon_deny(c, ret, why.error, why.text);

@@ -40,9 +40,8 @@ static const char *text_of(const json_t *o, const char *name)
     return text != NULL ? text : "";
 }
 
-/* The claims of an ID token that one of our keys signed, however old; NULL: it is none. The key
- * says by which algorithm it signs; what the token says of that does not matter. */
-static json_t *read_hint(struct signon_call *c, const char *token)
+/* The key says by which algorithm it signs; what the token says of that does not matter. */
+json_t *signon_hint(struct signon_call *c, const char *token)
 {
     uint8_t bytes[CRYPTO_JWS_SIGNATURE_MAX];
     struct b_wr signature = b_wr_from(bytes, sizeof(bytes));
@@ -61,7 +60,11 @@ static json_t *read_hint(struct signon_call *c, const char *token)
     if (!is_id_token || store_signing_key_each(c->service.store, try_key, &t, &ignored) != B_OK ||
         !t.is_ours)
         return NULL;
-    return decode(body + 1, (size_t)(end - body - 1));
+    json_t *claims = decode(body + 1, (size_t)(end - body - 1));
+    if (strcmp(text_of(claims, "iss"), c->config->issuer) == 0)
+        return claims;
+    json_decref(claims);
+    return NULL;
 }
 
 /* --- pages -------------------------------------------------------------------------------------
@@ -133,11 +136,10 @@ void signon_logout(struct signon_call *c)
     char cookie[SIGNON_COOKIE_MAX];
     struct b_err ignored;
     const struct oidc_form *f = strcmp(c->request->method, "POST") == 0 ? &c->form : &c->query;
-    json_t *claims = read_hint(c, oidc_form_text(f, "id_token_hint"));
+    json_t *claims = signon_hint(c, oidc_form_text(f, "id_token_hint"));
     const struct oidc_client *client = oidc_client_find(c->clients, text_of(claims, "aud"));
     const char *named = oidc_form_get(f, "client_id");
-    bool is_for_us = client != NULL && strcmp(text_of(claims, "iss"), c->config->issuer) == 0 &&
-                     (named == NULL || strcmp(named, client->id) == 0);
+    bool is_for_us = client != NULL && (named == NULL || strcmp(named, client->id) == 0);
     signon_cookie(c, "session", cookie, sizeof(cookie));
     if (is_for_us) {
         if (store_signon_by_sid(c->service.store, text_of(claims, "sid"), &v, &ignored) == B_OK &&

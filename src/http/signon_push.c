@@ -22,7 +22,9 @@ static void keep(struct signon_call *c, const struct oidc_client *client)
     struct b_err err = {.code = B_OK};
     for (size_t i = 0; i < B_COUNT(proofs); i++)
         oidc_form_drop(&c->form, proofs[i]);
-    enum b_code r = oidc_pushed_add(c->server->pushed, client, &c->form, now_s(), uri, &err);
+    static_assert(sizeof(c->peer->who) == OIDC_PUSHED_FROM, "an address says who");
+    enum b_code r =
+        oidc_pushed_add(c->server->pushed, client, c->peer->who, &c->form, now_s(), uri, &err);
     if (r == B_OK)
         signon_json(c, 201,
                     json_pack("{s:s, s:i}", "request_uri", uri, "expires_in", OIDC_PUSHED_SECONDS));

@@ -29,15 +29,36 @@ static bool read_acr(const json_t *acr, bool *needs_pin)
     return takes_pin || takes_badge;
 }
 
-bool oidc_claims_pin(const char *text, bool *ret_needs_pin)
+/* {"value":…}: one person, and the answer may be of nobody else (§3.1.2.2). */
+static bool read_sub(const json_t *sub, char io[static OIDC_REF_MAX])
+{
+    const char *value = json_string_value(json_object_get(sub, "value"));
+    if (json_object_get(sub, "value") == NULL && json_object_get(sub, "values") == NULL)
+        return true;
+    return value != NULL && json_object_get(sub, "values") == NULL && oidc_is_for(value, io);
+}
+
+bool oidc_is_for(const char *ref, char io[static OIDC_REF_MAX])
+{
+    size_t n = strlen(ref);
+    if (n == 0 || n >= OIDC_REF_MAX || (io[0] != '\0' && strcmp(io, ref) != 0))
+        return false;
+    memcpy(io, ref, n + 1);
+    return true;
+}
+
+bool oidc_claims_read(const char *text, bool *ret_needs_pin, char io_ref[static OIDC_REF_MAX])
 {
     json_error_t why;
     *ret_needs_pin = false;
     if (text[0] == '\0')
         return true;
     json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &why);
-    const json_t *acr = json_object_get(json_object_get(o, "id_token"), "acr");
-    bool is_good = json_is_object(o) && (acr == NULL || read_acr(acr, ret_needs_pin));
+    const json_t *token = json_object_get(o, "id_token");
+    const json_t *acr = json_object_get(token, "acr");
+    bool is_good = json_is_object(o) && (acr == NULL || read_acr(acr, ret_needs_pin)) &&
+                   read_sub(json_object_get(token, "sub"), io_ref) &&
+                   read_sub(json_object_get(json_object_get(o, "userinfo"), "sub"), io_ref);
     json_decref(o);
     return is_good;
 }

@@ -8,9 +8,13 @@
 
 #include "oidc/request.h"
 
-/* The claims parameter (§5.5): whether an essential acr of it can be met by a PIN alone. False: it
- * is no object, or asks for an essential acr that is not known here. "" asks nothing. */
-B_NODISCARD bool oidc_claims_pin(const char *text, bool *ret_needs_pin);
+/* The claims parameter (§5.5): whether an essential acr of it can be met by a PIN alone, and whom
+ * it names. False: it is no object, asks for an essential acr that is not known here, or names no
+ * one person, or another than io_ref. "" asks nothing. */
+B_NODISCARD bool oidc_claims_read(const char *text, bool *ret_needs_pin,
+                                  char io_ref[static OIDC_REF_MAX]);
+/* What is asked is for this person alone; false: it is for another already, or ref is nobody's. */
+B_NODISCARD bool oidc_is_for(const char *ref, char io[static OIDC_REF_MAX]);
 
 /* /.well-known/openid-configuration. pushes_all: no client may send a request that was not pushed.
  */

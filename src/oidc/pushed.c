@@ -12,7 +12,7 @@ struct entry {
     char client[OIDC_ID_MAX];
     char *text; /* as a query has it; NULL: the place is free */
     bool is_public, is_taken;
-    uint8_t browser[OIDC_PUSHED_BROWSER];
+    uint8_t browser[OIDC_PUSHED_BROWSER], from[OIDC_PUSHED_FROM];
     int64_t until;
 };
 struct oidc_pushed {
@@ -53,11 +53,12 @@ static bool is_public(const struct oidc_client *c)
 
 /* A free place for one more of this client, or NULL; what is over is cleared on the way. */
 static struct entry *find_place(struct oidc_pushed *p, const struct oidc_client *client,
-                                int64_t now)
+                                const uint8_t from[static OIDC_PUSHED_FROM], int64_t now)
 {
     struct entry *ret = NULL;
     size_t count = 0;
     size_t public_count = 0;
+    size_t from_count = 0;
     for (size_t i = 0; i < OIDC_PUSHED_ALL; i++) {
         struct entry *e = &p->entries[i];
         if (e->text != NULL && e->until <= now)
@@ -67,15 +68,16 @@ static struct entry *find_place(struct oidc_pushed *p, const struct oidc_client 
         else
             count += strcmp(e->client, client->id) == 0;
         public_count += e->is_public;
+        from_count += e->is_public && memcmp(e->from, from, sizeof(e->from)) == 0;
     }
-    bool is_full =
-        count >= OIDC_PUSHED_OF_CLIENT || (is_public(client) && public_count >= OIDC_PUSHED_PUBLIC);
-    return is_full ? NULL : ret;
+    bool is_full = is_public(client) &&
+                   (public_count >= OIDC_PUSHED_PUBLIC || from_count >= OIDC_PUSHED_OF_ADDRESS);
+    return is_full || count >= OIDC_PUSHED_OF_CLIENT ? NULL : ret;
 }
 
 enum b_code oidc_pushed_add(struct oidc_pushed *p, const struct oidc_client *client,
-                            const struct oidc_form *f, int64_t now,
-                            char ret[static OIDC_PUSHED_URI], struct b_err *err)
+                            const uint8_t from[static OIDC_PUSHED_FROM], const struct oidc_form *f,
+                            int64_t now, char ret[static OIDC_PUSHED_URI], struct b_err *err)
 {
     static _Thread_local char text[OIDC_FORM_MAX + 1];
     uint8_t name[32];
@@ -91,12 +93,13 @@ enum b_code oidc_pushed_add(struct oidc_pushed *p, const struct oidc_client *cli
     crypto_random(name, sizeof(name));
     b_hex(hex, name, sizeof(name));
     (void)pthread_mutex_lock(&p->lock);
-    struct entry *e = find_place(p, client, now);
+    struct entry *e = find_place(p, client, from, now);
     if (e != NULL) {
         (void)snprintf(e->uri, sizeof(e->uri), OIDC_PUSHED_PREFIX "%s", hex);
         memcpy(ret, e->uri, sizeof(e->uri));
         (void)snprintf(e->client, sizeof(e->client), "%s", client->id);
         e->is_public = is_public(client);
+        memcpy(e->from, from, sizeof(e->from));
         e->text = kept;
         e->until = now + OIDC_PUSHED_SECONDS;
     }

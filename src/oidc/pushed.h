@@ -15,7 +15,9 @@ enum {
     OIDC_PUSHED_TAKEN_SECONDS = 900, /* and from then until it has its answer */
     OIDC_PUSHED_OF_CLIENT = 256,     /* at once, of both kinds */
     OIDC_PUSHED_ALL = 2048,
-    OIDC_PUSHED_PUBLIC = 512, /* of clients that prove nothing: anybody pushes for them */
+    OIDC_PUSHED_PUBLIC = 512,    /* of clients that prove nothing: anybody pushes for them */
+    OIDC_PUSHED_OF_ADDRESS = 32, /* of those, so that one who pushes for all leaves room */
+    OIDC_PUSHED_FROM = 32,       /* which address it is */
     OIDC_PUSHED_URI = 100,
     OIDC_PUSHED_BROWSER = 32, /* a digest of what a browser alone knows */
 };
@@ -27,8 +29,10 @@ struct oidc_pushed;
 struct oidc_pushed *oidc_pushed_new(void);
 void oidc_pushed_free(struct oidc_pushed **p);
 
-/* Keeps what is asked. B_E_TOO_OFTEN: too many are kept; B_E_TOO_LARGE. */
+/* Keeps what is asked by somebody at this address. B_E_TOO_OFTEN: too many are kept; B_E_TOO_LARGE.
+ */
 B_NODISCARD enum b_code oidc_pushed_add(struct oidc_pushed *p, const struct oidc_client *client,
+                                        const uint8_t from[static OIDC_PUSHED_FROM],
                                         const struct oidc_form *f, int64_t now,
                                         char ret[static OIDC_PUSHED_URI], struct b_err *err);
 /* What was asked under this request_uri by this client, for this browser. False: nothing (more) for

@@ -156,9 +156,9 @@ bool oidc_request_read(const struct oidc_clients *all, const struct oidc_form *f
     if (!copy(ret->holder_ref, sizeof(ret->holder_ref), oidc_form_text(f, "login_hint")))
         return refuse(why, "invalid_request", "login_hint: a staff reference");
     bool is_essential = false;
-    if (!oidc_claims_pin(oidc_form_text(f, "claims"), &is_essential))
+    if (!oidc_claims_read(oidc_form_text(f, "claims"), &is_essential, ret->holder_ref))
         return refuse(why, "invalid_request",
-                      "claims: no such object, or an acr that is not known");
+                      "claims: no such object, an acr that is not known, or not one person");
     ret->is_profile = oidc_has_word(oidc_form_text(f, "scope"), "profile");
     ret->needs_pin =
         ret->client->needs_pin || is_essential || wants_pin(oidc_form_text(f, "acr_values"));

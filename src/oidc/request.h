@@ -18,7 +18,7 @@ struct oidc_request {
     char redirect_uri[OIDC_URI_MAX];
     char state[OIDC_STATE_MAX], nonce[OIDC_NONCE_MAX];
     char challenge[OIDC_CHALLENGE]; /* S256; "": none */
-    char holder_ref[OIDC_REF_MAX];  /* login_hint; "": anybody */
+    char holder_ref[OIDC_REF_MAX];  /* login_hint, claims, id_token_hint; "": anybody */
     bool is_profile;                /* scope profile */
     bool may_not_ask, must_ask;     /* prompt none, login */
     bool needs_pin;

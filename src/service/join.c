@@ -92,6 +92,23 @@ struct taking {
     bool is_refused;
 };
 
+/* A wrong code is told while there is one to be guessed; otherwise strangers would write as much as
+ * they like into a journal that keeps all. An address that is none costs nobody a row. */
+static enum b_code note_refused(struct service_change *c, const struct taking *k, struct b_err *err)
+{
+    bool can_be_guessed = false;
+    enum b_code r = k->kind == STORE_BROWSER_CODE
+                        ? store_browser_has(c->store, k->kind, c->now, &can_be_guessed, err)
+                        : B_OK;
+    if (r != B_OK || !can_be_guessed)
+        return r;
+    return service_log(c,
+                       (struct service_entry){.kind = "browser-join",
+                                              .outcome = B_E_JOIN,
+                                              .detail = json_pack("{s:s}", "by", "code")},
+                       err);
+}
+
 static enum b_code note_taken(struct service_change *c, void *ctx, struct b_err *err)
 {
     struct taking *k = ctx;
@@ -99,17 +116,9 @@ static enum b_code note_taken(struct service_change *c, void *ctx, struct b_err 
     uint8_t digest[32];
     digest_of(k->text, digest);
     enum b_code r = store_browser_find(c->store, k->kind, digest, c->now, &b, err);
-    /* A wrong code is told, since codes can be guessed at; an address that is none costs nobody a
-     * row. */
     k->is_refused = r == B_E_NOT_FOUND;
-    if (k->is_refused && k->kind == STORE_BROWSER_CODE)
-        return service_log(c,
-                           (struct service_entry){.kind = "browser-join",
-                                                  .outcome = B_E_JOIN,
-                                                  .detail = json_pack("{s:s}", "by", "code")},
-                           err);
     if (k->is_refused)
-        return B_OK;
+        return note_refused(c, k, err);
     if (r == B_OK)
         r = store_browser_drop(c->store, b.id, err);
     if (r == B_OK)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define QUEUE_PING " ping"
+
 static const struct service_event events[] = {
 #define EVENT(name, form, kind, is_granted, change, text) \
     {name, SERVICE_EVENT_##form, kind, is_granted, change, text},
@@ -132,18 +134,19 @@ enum b_code service_outbox_note(struct service_change *c, const struct service_e
     return r;
 }
 
-/* Steals body. queue: what keeps one kind of letters from waiting behind another. */
+/* Steals body. queue: what keeps one kind of letters from waiting behind another. It fits whatever
+ * the client is called: a name that did not would keep sessions from their end. */
 static enum b_code write_to_client(struct service_change *c, const char *kind, const char *client,
                                    const char *queue, json_t *body, struct b_err *err)
 {
     struct store_letter letter = {.state = STORE_LETTER_WAITING};
+    static_assert(sizeof(letter.subscriber) >=
+                      sizeof(SERVICE_LETTER_CLIENT) + STORE_NAME_MAX + sizeof(QUEUE_PING),
+                  "a client's name fits");
     (void)snprintf(letter.kind, sizeof(letter.kind), "%s", kind);
-    int n = snprintf(letter.subscriber, sizeof(letter.subscriber), SERVICE_LETTER_CLIENT "%s%s",
-                     client, queue);
-    enum b_code r =
-        n < (int)sizeof(letter.subscriber)
-            ? write_letter(c, &letter, body, err)
-            : b_err_set(err, B_E_BAD_INPUT, 0, "a client's name of %zu bytes", strlen(client));
+    (void)snprintf(letter.subscriber, sizeof(letter.subscriber), SERVICE_LETTER_CLIENT "%s%s",
+                   client, queue);
+    enum b_code r = write_letter(c, &letter, body, err);
     json_decref(body);
     return r;
 }
@@ -161,7 +164,7 @@ enum b_code service_outbox_ping(struct service_change *c, const struct service_p
                                 struct b_err *err)
 {
     return write_to_client(
-        c, SERVICE_LETTER_PING, p->client, " ping",
+        c, SERVICE_LETTER_PING, p->client, QUEUE_PING,
         json_pack("{s:s, s:s, s:s}", "url", p->url, "token", p->token, "auth_req_id", p->challenge),
         err);
 }

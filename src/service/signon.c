@@ -278,18 +278,24 @@ static enum b_code begin_session(struct service_change *c, struct taking *k, str
     const struct store_assertion *a = &k->answer->assertion;
     struct service_beginning *b = k->begins;
     struct store_signon *v = &b->signon;
+    static struct store_badge badge; /* only one thread writes */
+    enum b_code r = store_badge_by_id(c->store, a->badge_id, &badge, err);
+    if (r != B_OK)
+        return r;
     *v = (struct store_signon){
         .badge_id = a->badge_id,
         .station = a->station,
         .has_pin = a->has_pin,
         .tapped_at = a->at,
         .expires_at = c->now + (b->seconds != 0 ? b->seconds : k->rules->session_seconds)};
+    if (badge.not_after != 0 && v->expires_at > badge.not_after)
+        v->expires_at = badge.not_after;
     memcpy(v->holder_ref, a->holder_ref, sizeof(v->holder_ref));
     memcpy(v->token, a->token, sizeof(v->token));
     draw(v->sid, (STORE_RANDOM_NAME - 1) / 2);
     draw(b->cookie, (SERVICE_SECRET - 1) / 2);
     digest_of(b->cookie, v->secret);
-    enum b_code r = store_signon_put(c->store, v, err);
+    r = store_signon_put(c->store, v, err);
     return r == B_OK ? store_signon_join(c->store, v->id, k->party, err) : r;
 }
 
@@ -532,13 +538,29 @@ enum b_code service_signon_leave(struct service *sv, const struct store_signon_o
     return service_change(sv, note_left, &k, err);
 }
 
+/* A badge that counts no more, or whose days are over or have yet to come, has no session; one that
+ * ends before its session takes that along. */
+static enum b_code keep_within(struct service_change *c, const struct store_badge *b,
+                               struct b_err *err)
+{
+    const struct store_signon_of its = {.badge_id = b->id};
+    struct store_signon v = {.id = 0};
+    enum b_code r = B_OK;
+    if (b->state != STORE_BADGE_ACTIVE || b->not_before > c->now ||
+        (b->not_after != 0 && b->not_after <= c->now))
+        return service_signon_end(c, &its, "badge", err);
+    while (r == B_OK && b->not_after != 0 &&
+           (r = store_signon_next(c->store, &its, v.id, &v, err)) == B_OK) {
+        v.expires_at = v.expires_at < b->not_after ? v.expires_at : b->not_after;
+        r = store_signon_put(c->store, &v, err);
+    }
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
 enum b_code service_signon_stopped(struct service_change *c, const struct service_entry *e,
                                    struct b_err *err)
 {
-    enum b_code r = B_OK;
-    if (e->badge != NULL && e->badge->state != STORE_BADGE_ACTIVE)
-        r = service_signon_end(c, &(struct store_signon_of){.badge_id = e->badge->id}, "badge",
-                               err);
+    enum b_code r = e->badge != NULL ? keep_within(c, e->badge, err) : B_OK;
     if (r == B_OK && e->holder != NULL && e->holder->state != STORE_PARTY_ACTIVE)
         r = service_signon_end(c, &(struct store_signon_of){.holder_ref = e->holder->ref}, "holder",
                                err);

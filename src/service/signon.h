@@ -122,8 +122,8 @@ B_NODISCARD enum b_code service_signon_end(struct service_change *c,
 /* The same as a change of its own. */
 B_NODISCARD enum b_code service_signon_leave(struct service *sv, const struct store_signon_of *of,
                                              const char *reason, struct b_err *err);
-/* Called by service_log: a badge, a holder or a station that is not active any more has no session.
- */
+/* Called by service_log: a badge, a holder or a station that is not active any more has no session,
+ * and a session is no longer than its badge's days. */
 B_NODISCARD enum b_code service_signon_stopped(struct service_change *c,
                                                const struct service_entry *e, struct b_err *err);
 /* Ends what expired, and forgets what is over for a day. */

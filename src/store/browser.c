@@ -53,6 +53,22 @@ enum b_code store_browser_find(struct store *s, enum store_browser_kind kind,
     return r;
 }
 
+enum b_code store_browser_has(struct store *s, enum store_browser_kind kind, int64_t now, bool *ret,
+                              struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(
+        s, "SELECT 1 FROM browser WHERE kind = ? AND expires_at > ? LIMIT 1", &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_int(st, 1, kind);
+    driver_bind_int(st, 2, now);
+    r = driver_step(st, err);
+    driver_finish(&st);
+    *ret = r == B_OK;
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
 enum b_code store_browser_drop(struct store *s, int64_t id, struct b_err *err)
 {
     struct statement *st = NULL;

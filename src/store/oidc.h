@@ -28,6 +28,9 @@ B_NODISCARD enum b_code store_browser_add(struct store *s, struct store_browser 
 B_NODISCARD enum b_code store_browser_find(struct store *s, enum store_browser_kind kind,
                                            const uint8_t digest[static 32], int64_t now,
                                            struct store_browser *ret, struct b_err *err);
+/* Whether there is one of this kind whose time is not over. */
+B_NODISCARD enum b_code store_browser_has(struct store *s, enum store_browser_kind kind,
+                                          int64_t now, bool *ret, struct b_err *err);
 B_NODISCARD enum b_code store_browser_drop(struct store *s, int64_t id, struct b_err *err);
 /* Those of a station and a kind. */
 B_NODISCARD enum b_code store_browser_drop_of(struct store *s, int64_t station,

@@ -11,7 +11,7 @@
 struct store;
 
 enum {
-    STORE_SUBSCRIBER_MAX = 64,
+    STORE_SUBSCRIBER_MAX = 80, /* a client's name, and which of its letters */
     STORE_EVENT_MAX = 32,
     STORE_LETTER_MAX = 2048,
     STORE_LETTER_ERROR = 160,

@@ -247,7 +247,8 @@ enum b_code store_assertion_take(struct store *s, const struct store_challenge *
         " JOIN challenge k ON k.id = ?1 AND k.state = 0 AND k.expires_at > ?6"
         " WHERE a.taken_at = 0 AND " OF_CHALLENGE " AND (a.challenge = ?1 OR ?10 <> 0)"
         " AND a.at >= ?6 - ?7 AND a.at <= ?6"
-        " AND b.state = ?8 AND b.holder_ref = h.ref AND (b.not_after = 0 OR b.not_after > ?6)"
+        " AND b.state = ?8 AND b.holder_ref = h.ref AND b.not_before <= ?6"
+        " AND (b.not_after = 0 OR b.not_after > ?6)"
         " AND h.state = ?9 AND p.state = ?9)"
         " RETURNING id, " ASSERTION;
     struct statement *st = NULL;

@@ -71,7 +71,8 @@ enum b_code store_tap_code_take(struct store *s, int64_t id, const uint8_t diges
         " (SELECT 1 FROM badge b JOIN holder h ON h.ref = b.holder_ref"
         " JOIN station p ON p.id = tap_code.station"
         " WHERE b.id = tap_code.badge_id AND h.ref = tap_code.holder_ref AND b.state = ?5"
-        " AND (b.not_after = 0 OR b.not_after > ?4) AND h.state = ?6 AND p.state = ?6)";
+        " AND b.not_before <= ?4 AND (b.not_after = 0 OR b.not_after > ?4) AND h.state = ?6 AND "
+        "p.state = ?6)";
     struct statement *st = NULL;
     enum b_code r = store_prepare(s, sql, &st, err);
     if (r != B_OK)

@@ -275,6 +275,26 @@ await check("the server is restarted while a program is subscribed: the list goe
     is(await look(asked.auth_req_id), "ok");
     p.end();
 });
+await check("who may open the socket does not use up what the station may ask, and keeps nobody from their turn", async () => {
+    const flood = async what => {
+        const crowd = Array.from({ length: 6 }, () => new Program());
+        let count = 0;
+        const end = Date.now() + 3000;
+        await Promise.all(crowd.map(async p => {
+            while (Date.now() < end) {
+                p.say({ do: what }).say({ do: what });
+                await p.hears(a => ["browser", "left"].includes(a.answer), 20).then(() => count++, () => {});
+                await sleep(110); // under what ends a connection
+            }
+        }));
+        const mine = new Program().say({ do: what });
+        await mine.hears(a => ["browser", "left"].includes(a.answer), 10);
+        for (const p of [...crowd, mine]) p.end();
+        return count;
+    };
+    const joins = await flood("browser"), deeds = await flood("leave");
+    is([joins <= 16, deeds <= 45], [true, true], `${joins} joins, ${deeds} deeds`);
+});
 await check("the agent is killed while a program is subscribed: what was chosen stays chosen", async () => {
     const p = await subscribed();
     const asked = await begin({ requested_expiry: "300" });

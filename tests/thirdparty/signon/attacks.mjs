@@ -1,5 +1,6 @@
 // Those who mean it ill at sign-on: each is refused, and what tells somebody something is journalled.
 import { createHash, createHmac, createPrivateKey, generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { Browser, api, ask, browserAt, check, fields, finish, form, has, is, issuer, sleep, tap } from "./station.mjs";
 
@@ -276,6 +277,36 @@ await check("an access token in an address does not count", async () => {
     is((await userinfo(access_token)).status, 200);
 });
 
+await check("a request that names a person is answered for nobody else", async () => {
+    const signIn = async image => {
+        const page = await b.follow(authorize({ prompt: "login" }));
+        is((await tap(image)).outcome, "ok");
+        await b.hears(page.text, "tapped");
+        return JSON.parse((await token({ code: codeOf(await b.post("/signon/finish", fields(page.text, "finish-form"))) })).text).id_token;
+    };
+    const [brunos, annes] = [await signIn("bruno"), await signIn("anne")];
+    const silently = async more => errorAt(await b.go(authorize({ prompt: "none", ...more })));
+    const named = (value, of = "id_token") => ({ claims: JSON.stringify({ [of]: { sub: { value } } }) });
+    for (const theirs of [named("10002"), named("10002", "userinfo"), { id_token_hint: brunos }]) is(await silently(theirs), "login_required", JSON.stringify(theirs));
+    for (const hers of [named("10001"), { id_token_hint: annes, login_hint: "10001" }]) is(await silently(hers), null, JSON.stringify(hers));
+    const [head, body] = annes.split(".");
+    for (const bad of [named(""), named(10001), { claims: JSON.stringify({ id_token: { sub: { values: ["10001", "10002"] } } }) }, { ...named("10002"), login_hint: "10001" }, { ...named("10002"), id_token_hint: annes },
+        { id_token_hint: `${head}.${body}.` }, { id_token_hint: `${head}.${Buffer.from(JSON.stringify({ iss: issuer, sub: "10001" })).toString("base64url")}.AAAA` }, { id_token_hint: "x" }])
+        is(await silently(bad), "invalid_request", JSON.stringify(bad));
+    const hers = await pushed({ prompt: "login", login_hint: "10001" }), anybodys = await pushed({ prompt: "login" });
+    await b.follow(front(hers));
+    const open = await b.follow(front(anybodys));
+    is((await tap("bruno")).outcome, "ok");
+    await b.hears(open.text, "tapped");
+    const swapped = await b.post("/signon/finish", { ...fields(open.text, "finish-form"), request: form({ client_id: "ehr", request_uri: hers }) });
+    is([swapped.status, swapped.location], [403, undefined], "another's tap for a request that names her");
+    const page = await b.follow(authorize({ prompt: "login", id_token_hint: annes }));
+    is((await tap("bruno")).outcome, "ok");
+    is(await standing(b, page), "waits");
+    await b.post("/signon/cancel", fields(page.text, "cancel-form"));
+    await signIn("anne"); // whose session the next tests use
+});
+
 // --- addresses ------------------------------------------------------------------------------------
 await check("nobody is sent to an address that is not exactly one of the client's", async () => {
     for (const uri of ["https://RP.example/callback", "https://rp.example/Callback", "https://rp.example/callback/", "https://rp.example/callback?x=1",
@@ -367,6 +398,8 @@ await check("an endpoint for programs says in JSON what is wrong with a request"
             is([a.headers["content-type"], a.headers["cache-control"]], ["application/json", "no-store"]);
         }
         has((await at("x=1&x=2")).text, "parameter x comes twice");
+        const cut = `${"a".repeat(39)}é`; // a message about it ends within its last character
+        is(errorOf(await at(form([[cut, "1"], [cut, "2"]]))), [400, "invalid_request"], `${path}, cut`);
         is(errorOf(await at("<x/>", undefined, { ...basic("ehr"), "Content-Type": "text/xml" })), [415, "invalid_request"], path);
         is(errorOf(await at(`x=${"y".repeat(9000)}`)), [400, "invalid_request"], path);
         is(errorOf(await ask(`${issuer}/${path}`, { method: "PUT", body: "" })), [405, "invalid_request"], path);
@@ -431,6 +464,19 @@ await check("a station that is suspended has no browsers any more, also when it 
     has((await fresh.go(authorize())).text, "pair-form");
     await ask(`${api}/v1/stations/2/reinstate`, { method: "POST", identity: "alice" });
     has((await fresh.go(authorize())).text, "pair-form");
+});
+await check("a directory's program that asks much at once leaves stations their turn", async () => {
+    const hold = "import sqlite3,sys,time; c=sqlite3.connect(sys.argv[1],isolation_level=None); c.execute('BEGIN IMMEDIATE'); print('held',flush=True); time.sleep(5)";
+    const holder = spawn("/usr/bin/python3", ["-c", hold, `${process.env.HOSPITAL}/store.db`], { stdio: ["ignore", "pipe", "inherit"] });
+    await new Promise(resolve => holder.stdout.once("data", resolve));
+    const headers = { Authorization: `Bearer ${readFileSync(`${process.env.WORK}/scim`, "utf8").trim()}`, "Content-Type": "application/scim+json" };
+    const writes = Array.from({ length: 30 }, (_, i) => ask(`${api}/scim/v2/Users`, { method: "POST", headers,
+        body: JSON.stringify({ schemas: ["urn:ietf:params:scim:schemas:core:2.0:User"], userName: `many${i}` }) }).catch(() => {}));
+    await sleep(2000); // until all have come in
+    const since = Date.now();
+    is((await ask(`${api}/v1/station/challenges`, { identity: "st0" })).status, 200);
+    is(Date.now() - since < 1000, true, `${Date.now() - since} ms`);
+    await Promise.all(writes);
 });
 await check("logins that wait on a station are bounded, and one browser asks again without piling up", async () => {
     const crowd = [];

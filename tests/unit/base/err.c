@@ -94,6 +94,27 @@ static void a_long_message_is_cut_and_ends(void **state)
     }
 }
 
+static void a_message_is_text_whatever_is_put_into_it(void **state)
+{
+    (void)state;
+    struct b_err err = {0};
+    (void)b_err_set(&err, B_E_USAGE, 0, "name %.3s twice", "aa\xC3\xA9");
+    assert_string_equal(err.msg, "name aa? twice");
+    (void)b_err_set(&err, B_E_USAGE, 0, "%s",
+                    "\xC3\xA9 \xFF \xE2\x82\xAC \xED\xA0\x80 \xF0\x9F\x98");
+    assert_string_equal(err.msg, "\xC3\xA9 ? \xE2\x82\xAC ??? ???");
+    (void)b_err_wrap(&err, "\x80");
+    assert_string_equal(err.msg, "?: \xC3\xA9 ? \xE2\x82\xAC ??? ???");
+    char text[2 * sizeof(err.msg)];
+    for (size_t n = 0; n < 2; n++) { /* where the message ends */
+        memset(text, 'x', n);
+        for (size_t i = n; i + 2 < sizeof(text); i += 2)
+            memcpy(text + i, "\xC3\xA9", 3);
+        (void)b_err_set(&err, B_E_USAGE, 0, "%s", text);
+        assert_int_equal(err.msg[sizeof(err.msg) - 2], n == 0 ? '?' : '\xA9');
+    }
+}
+
 /* Some texts of a language that puts the last first. */
 static const char *in_another_language(const char *text)
 {
@@ -216,6 +237,7 @@ int main(void)
         cmocka_unit_test(a_code_is_found_by_its_name),
         cmocka_unit_test(an_error_says_what_happened_to_what),
         cmocka_unit_test(context_goes_before_the_cause),
+        cmocka_unit_test(a_message_is_text_whatever_is_put_into_it),
         cmocka_unit_test(a_long_message_is_cut_and_ends),
         cmocka_unit_test_teardown(messages_stand_as_they_are_written_until_a_language_is_spoken,
                                   speak_english),

@@ -13,6 +13,7 @@
 
 static const uint8_t mine[OIDC_PUSHED_BROWSER] = {1};
 static const uint8_t theirs[OIDC_PUSHED_BROWSER] = {2};
+static uint8_t from[OIDC_PUSHED_FROM];
 static struct oidc_pushed *pushed;
 static struct oidc_form form, got;
 static char uri[OIDC_PUSHED_URI];
@@ -39,7 +40,7 @@ static enum b_code push(const char *id, int64_t now)
     static struct oidc_client client;
     client.has_secret = id[0] != 'P';
     (void)snprintf(client.id, sizeof(client.id), "%s", id);
-    return oidc_pushed_add(pushed, &client, &form, now, uri, &err);
+    return oidc_pushed_add(pushed, &client, from, &form, now, uri, &err);
 }
 
 static bool take(const char *client, const uint8_t *browser, int64_t now)
@@ -103,11 +104,30 @@ static void clients_that_prove_nothing_leave_room_for_the_others(void **state)
     char client[] = "P0";
     (void)state;
     for (int i = 0; i < OIDC_PUSHED_PUBLIC; i++) {
+        from[0] = (uint8_t)(i / OIDC_PUSHED_OF_ADDRESS);
         client[1] = (char)('0' + i / OIDC_PUSHED_OF_CLIENT);
         assert_int_equal(push(client, 10), B_OK);
     }
+    from[0] = 0xFF;
     assert_int_equal(push("Pz", 10), B_E_TOO_OFTEN);
     assert_int_equal(push("ehr", 10), B_OK);
+    from[0] = 0;
+    assert_int_equal(push("ehr", 10), B_OK);
+}
+
+static void one_address_does_not_fill_it_for_a_client_that_proves_nothing(void **state)
+{
+    (void)state;
+    for (int i = 0; i < OIDC_PUSHED_OF_ADDRESS; i++) {
+        assert_int_equal(push("P0", 10), B_OK);
+        assert_true(take("P0", mine, 10)); /* which lasts longer */
+    }
+    assert_int_equal(push("P0", 10 + OIDC_PUSHED_SECONDS), B_E_TOO_OFTEN);
+    assert_int_equal(push("P1", 10), B_E_TOO_OFTEN);
+    from[0] = 1;
+    assert_int_equal(push("P0", 10), B_OK);
+    from[0] = 0;
+    oidc_pushed_end(pushed, uri);
 }
 
 int main(void)
@@ -120,6 +140,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(clients_that_prove_nothing_leave_room_for_the_others,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            one_address_does_not_fill_it_for_a_client_that_proves_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_is_bounded_for_all_together, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,6 +248,14 @@ static void a_pin_is_wanted_by_wish_need_or_the_clients_entry(void **state)
     assert_false(reads("&claims=%7B%22id_token%22:%7B%22acr%22:%7B%22essential%22:true,%22value%22:"
                        "%22urn:other%22%7D%7D%7D"));
     assert_false(reads("&claims=%7B"));
+    assert_true(
+        reads("&claims=%7B%22userinfo%22:%7B%22sub%22:%7B%22value%22:%2210001%22%7D%7D%7D"));
+    assert_string_equal(request.holder_ref, "10001");
+    assert_false(
+        reads("&login_hint=10002"
+              "&claims=%7B%22id_token%22:%7B%22sub%22:%7B%22value%22:%2210001%22%7D%7D%7D"));
+    assert_true(reads("&claims=%7B%22id_token%22:%7B%22sub%22:null%7D%7D"));
+    assert_string_equal(request.holder_ref, "");
     assert_int_equal(parse("client_id=old&redirect_uri=https://rp.example/cb&response_type=code"
                            "&scope=profile+openid"),
                      B_OK);

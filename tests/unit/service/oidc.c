@@ -120,6 +120,27 @@ static void a_code_is_taken_as_people_type_it_and_the_newest_alone(void **state)
                      B_E_JOIN);
 }
 
+static void wrong_codes_are_told_only_while_there_is_one_to_be_guessed(void **state)
+{
+    char code[SERVICE_PAIR_CODE];
+    char cookie[SERVICE_SECRET];
+    struct store_station found;
+    uint64_t before = 0;
+    uint64_t after = 0;
+    (void)state;
+    MUST(store_entry_count(sv.store, &before, &err));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(
+            service_join_take(&sv, STORE_BROWSER_CODE, "AAAABBBB", cookie, &found, &err), B_E_JOIN);
+    MUST(store_entry_count(sv.store, &after, &err));
+    assert_int_equal(after, before);
+    MUST(service_join_offer(&sv, station.id, STORE_BROWSER_CODE, code, &err));
+    assert_int_equal(service_join_take(&sv, STORE_BROWSER_CODE, "AAAABBBB", cookie, &found, &err),
+                     B_E_JOIN);
+    MUST(store_entry_count(sv.store, &after, &err));
+    assert_int_equal(after, before + 1);
+}
+
 static void a_station_that_is_stopped_has_no_browsers(void **state)
 {
     char handle[SERVICE_SECRET];
@@ -272,6 +293,7 @@ int main(void)
         TEST(a_handle_joins_one_browser_to_its_station),
         TEST(what_is_too_old_or_of_another_kind_joins_nobody),
         TEST(a_code_is_taken_as_people_type_it_and_the_newest_alone),
+        TEST(wrong_codes_are_told_only_while_there_is_one_to_be_guessed),
         TEST(a_station_that_is_stopped_has_no_browsers),
         TEST(a_code_becomes_a_token_once),
         TEST(a_code_is_for_its_client_address_and_verifier),

@@ -450,6 +450,74 @@ static void a_session_ends_with_the_badge_the_holder_and_the_station(void **stat
     assert_false(is_open(&l));
 }
 
+static enum b_code tell_party(struct service_change *c, void *ctx, struct b_err *err)
+{
+    static struct store_told told = {.issuer = "https://op.example",
+                                     .url = "https://rp.example/out"};
+    const struct login *l = ctx;
+    memset(told.party, 'p', sizeof(told.party) - 1); /* the longest name that a client may have */
+    enum b_code r = store_signon_join(c->store, l->begun.signon.id, told.party, err);
+    return r == B_OK ? store_signon_tell(c->store, l->begun.signon.id, &told, err) : r;
+}
+
+static void a_client_s_long_name_keeps_no_session_from_its_end(void **state)
+{
+    (void)state;
+    static struct login l;
+    sign_in(&l, &card, &here);
+    MUST(service_change(&desk.sv, tell_party, &l, &desk_err));
+    MUST(tap(&other_card, &here)); /* the next person */
+    assert_false(is_open(&l));
+    sign_in(&l, &card, &here);
+    MUST(service_change(&desk.sv, tell_party, &l, &desk_err));
+    MUST(service_suspend(&desk.sv, badge.id, "lost", &desk_err));
+    assert_false(is_open(&l));
+}
+
+static void a_client_s_long_name_keeps_nobody_from_tapping(void **state)
+{
+    (void)state;
+    static struct login l;
+    l = (struct login){.challenge = {.station = here.id, .text = "yes?"}};
+    memset(l.challenge.party, 'p', sizeof(l.challenge.party) - 1);
+    memset(l.challenge.ping_url, 'u', sizeof(l.challenge.ping_url) - 1);
+    memset(l.challenge.ping_token, 't', sizeof(l.challenge.ping_token) - 1);
+    MUST(service_challenge_open(&desk.sv, &l.challenge, NULL, &desk_err));
+    MUST(service_challenge_choose(&desk.sv, l.challenge.name, here.id, &desk_err));
+    MUST(tap(&card, &here));
+}
+
+static void a_session_is_no_longer_than_its_badge_s_days(void **state)
+{
+    (void)state;
+    static struct login l;
+    static struct store_signon v;
+    int64_t now = service_now();
+    MUST(service_validity(&desk.sv, badge.id, 0, now + 600, true, &desk_err));
+    sign_in(&l, &card, &here);
+    assert_int_equal(l.begun.signon.expires_at, now + 600);
+    MUST(service_validity(&desk.sv, badge.id, 0, now + 60, true, &desk_err));
+    MUST(store_signon_by_id(desk.sv.store, l.begun.signon.id, &v, &desk_err));
+    assert_int_equal(v.expires_at, now + 60);
+    MUST(service_validity(&desk.sv, badge.id, 0, now - 1, true, &desk_err));
+    assert_false(is_open(&l));
+    assert_string_equal(desk_last_event(&desk), "signoff ok");
+    MUST(service_validity(&desk.sv, badge.id, 0, 0, false, &desk_err));
+    sign_in(&l, &card, &here);
+    MUST(service_validity(&desk.sv, badge.id, now + 600, 0, false, &desk_err));
+    assert_false(is_open(&l));
+}
+
+static void a_badge_whose_days_are_to_come_by_then_gets_no_session(void **state)
+{
+    (void)state;
+    static struct login l;
+    begin(&l, &here);
+    MUST(tap(&card, &here));
+    MUST(service_validity(&desk.sv, badge.id, service_now() + 600, 0, false, &desk_err));
+    desk_expect(take(&l), B_E_TAP_UNDONE);
+}
+
 static void a_session_ends_when_its_time_is_over_and_is_forgotten_a_day_later(void **state)
 {
     (void)state;
@@ -515,6 +583,10 @@ int main(void)
         EACH(the_next_person_s_tap_ends_the_session_of_the_one_before),
         EACH(a_second_tap_ends_the_session_unless_it_is_the_same_card_read_twice),
         EACH(a_session_ends_with_the_badge_the_holder_and_the_station),
+        EACH(a_client_s_long_name_keeps_no_session_from_its_end),
+        EACH(a_client_s_long_name_keeps_nobody_from_tapping),
+        EACH(a_session_is_no_longer_than_its_badge_s_days),
+        EACH(a_badge_whose_days_are_to_come_by_then_gets_no_session),
         EACH(a_session_ends_when_its_time_is_over_and_is_forgotten_a_day_later),
         EACH(who_waits_for_a_tap_is_woken_by_it),
     };
