@@ -98,25 +98,14 @@ struct line {
     int64_t badge, at;
 };
 
-/* A field that a spreadsheet would take for a formula is marked as text. */
-static void print_field(const char *text, const char *after)
-{
-    char marked[STORE_TEXT_MAX + 1], field[2 * sizeof(marked) + 2];
-    struct b_wr w = b_wr_from(field, sizeof(field));
-    bool is_formula = text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
-    (void)snprintf(marked, sizeof(marked), "%s%s", is_formula ? "'" : "", text);
-    b_csv_put(&w, marked);
-    (void)printf("%.*s%s", (int)w.len, field, after);
-}
-
 static void print_csv(const struct line *l, const char *at)
 {
-    print_field(l->kind, ",");
+    cli_csv_field(l->kind, ",");
     (void)printf("%lld,", (long long)l->badge);
-    print_field(l->ref, ",");
-    print_field(l->name, ",");
-    print_field(l->state, ",");
-    print_field(at, "\r\n");
+    cli_csv_field(l->ref, ",");
+    cli_csv_field(l->name, ",");
+    cli_csv_field(l->state, ",");
+    cli_csv_field(at, "\r\n");
 }
 
 static void print_orphan(struct cli *c, const struct line *l)
