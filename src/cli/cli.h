@@ -151,10 +151,11 @@ B_NODISCARD enum b_code cli_check_keys(struct cli *c, struct b_err *err);
 enum { CLI_PEM_MAX = 16384 };
 B_NODISCARD enum b_code cli_check_dates(const char *path, char pem[static CLI_PEM_MAX],
                                         struct b_err *err);
-/* doctor_signon.c: checks of server.yaml, and of its sign-on when it has that. */
+/* doctor_signon.c: checks of server.yaml, and of its sign-on and events when it has those. */
 bool cli_has_signon(const struct cli *c);
-cli_fn cli_check_server, cli_check_parties, cli_check_issuer, cli_check_port, cli_check_address,
-    cli_check_signers;
+bool cli_has_events(const struct cli *c);
+cli_fn cli_check_server, cli_check_parties, cli_check_events, cli_check_issuer, cli_check_port,
+    cli_check_address, cli_check_signers;
 
 /* policy.c: the directory has the groups that the tap policy in force names. */
 cli_fn cli_check_groups;

@@ -9,6 +9,22 @@
 /* --- what waits --------------------------------------------------------------------------------
  */
 
+/* An administrator decides about people, and not about a number. */
+static bool list_held(void *ctx, const struct store_user *u)
+{
+    const struct cli *c = ctx;
+    char at[24];
+    cli_time(u->wished_at, at, sizeof(at));
+    cli_say(c, CLI_PLAIN, "%-20s  %s  %-16s  %s%s%s\n", u->ref, at, u->source, u->name,
+            u->department[0] != '\0' ? ", " : "", u->department);
+    if (c->out != NULL)
+        (void)json_array_append_new(json_object_get(c->out, "people"),
+                                    json_pack("{s:s, s:s, s:s, s:I, s:s}", "ref", u->ref, "name",
+                                              u->name, "department", u->department, "at",
+                                              (json_int_t)u->wished_at, "source", u->source));
+    return !cli_is_stopped(NULL);
+}
+
 enum b_code cli_directory_status(struct cli *c, struct b_err *err)
 {
     struct store_user_counts k = {.held = 0};
@@ -33,7 +49,11 @@ enum b_code cli_directory_status(struct cli *c, struct b_err *err)
         (void)json_object_update_new(
             c->out, json_pack("{s:I, s:I, s:I}", "staff", (json_int_t)k.staff, "leaving",
                               (json_int_t)k.leaving, "held", (json_int_t)k.held));
-    return B_OK;
+    if (cli_is_far(c))
+        return B_OK;
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, "people", json_array());
+    return store_user_each(c->service.store, STORE_USER_HELD, 0, list_held, c, err);
 }
 
 static enum b_code decide(struct cli *c, bool is_refused, struct b_err *err)

@@ -1,8 +1,9 @@
-/* What tessere doctor looks at in server.yaml and its sign-on. */
+/* What tessere doctor looks at in server.yaml, its sign-on and its events. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "events/events.h"
 #include "http/config.h"
 #include "oidc/file.h"
 #include "pki/pki.h"
@@ -32,6 +33,13 @@ bool cli_has_signon(const struct cli *c)
     return read_config(c, &conf, &ignored) == B_OK && http_has_signon(&conf);
 }
 
+bool cli_has_events(const struct cli *c)
+{
+    static struct http_config conf;
+    struct b_err ignored;
+    return read_config(c, &conf, &ignored) == B_OK && conf.events[0] != '\0';
+}
+
 enum b_code cli_check_server(struct cli *c, struct b_err *err)
 {
     static struct http_config conf;
@@ -46,6 +54,20 @@ enum b_code cli_check_parties(struct cli *c, struct b_err *err)
     if (r == B_OK)
         r = place(c, conf.signon.clients, path, sizeof(path), err);
     return r == B_OK ? oidc_clients_check(path, err) : r;
+}
+
+enum b_code cli_check_events(struct cli *c, struct b_err *err)
+{
+    static struct http_config conf;
+    static struct events_config told;
+    char path[CLI_PATH_MAX];
+    enum b_code r = read_config(c, &conf, err);
+    if (r == B_OK)
+        r = place(c, conf.events, path, sizeof(path), err);
+    if (r == B_OK)
+        r = events_config_read(c->home, path, &told, err);
+    b_wipe(&told, sizeof(told));
+    return r;
 }
 
 /* host of https://host[:port], and the port. */

@@ -199,6 +199,8 @@ assert s["held"] > 0 and s["leaving"] >= 10, s
 P
 }
 check "a directory that disables everybody is held" mass
+check "who waits is named, since when and by whose word" eval 'tessere directory status | grep -qE "^user19 .*scim:1 .*Person 19" && grep -q "\"ref\": \"user19\"" "$work/status"'
+check "and the doctor finds them" grep -q directory-held <(tessere --json doctor)
 check "the server says so while it goes on" bash -c "curl -sS --cacert '$home/pki/ca.pem' $url/v1/readyz | grep -q '\"directory_held\":'"
 check "and in its figures" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call alice GET /v1/metrics | grep -q 'tessere_directory_held [1-9]'"
 check "who is held is shown so, and is active here" bash -c "$(declare -f scim); token='$token' home='$home' url='$url'; scim GET '/Users?filter=userName%20eq%20%22user19%22' | grep -q '\"active\":false.*\"state\":\"active\",\"held\":true'"
