@@ -70,20 +70,6 @@ enum b_code cli_check_events(struct cli *c, struct b_err *err)
     return r;
 }
 
-/* host of https://host[:port], and the port. */
-static unsigned split(const char *issuer, char host[static OIDC_ISSUER_MAX])
-{
-    enum { HTTPS = 443 };
-    const char *at = issuer + strlen("https://");
-    bool is_six = at[0] == '[';
-    size_t n = is_six ? strcspn(at, "]") : strcspn(at, ":");
-    struct b_wr w = b_wr_from(host, OIDC_ISSUER_MAX - 1);
-    b_wr_bytes(&w, at + is_six, n - is_six);
-    host[w.len] = '\0';
-    const char *port = strchr(at + n, ':');
-    return port != NULL ? (unsigned)strtoul(port + 1, NULL, 10) : HTTPS;
-}
-
 enum b_code cli_check_issuer(struct cli *c, struct b_err *err)
 {
     static struct http_config conf;
@@ -98,7 +84,7 @@ enum b_code cli_check_issuer(struct cli *c, struct b_err *err)
         r = cli_check_dates(path, pem, err);
     if (r != B_OK)
         return r;
-    (void)split(conf.signon.issuer, host);
+    (void)http_issuer_split(conf.signon.issuer, host);
     r = pki_cert_is_for(pem, host, &is_for, err);
     if (r == B_OK && !is_for)
         r = b_err_set(err, B_E_CERT_BAD, 0, _("%s does not name %s, the issuer's host"), path,
@@ -126,7 +112,7 @@ enum b_code cli_check_address(struct cli *c, struct b_err *err)
     enum b_code r = read_config(c, &conf, err);
     if (r != B_OK)
         return r;
-    unsigned told = split(conf.signon.issuer, host);
+    unsigned told = http_issuer_split(conf.signon.issuer, host);
     if (told != conf.signon.port)
         return b_err_set(
             err, B_E_CONFIG, 0,

@@ -164,6 +164,19 @@ static enum b_code check(const char *path, const char *text, size_t n, const str
     return B_OK;
 }
 
+unsigned http_issuer_split(const char *issuer, char host[static OIDC_ISSUER_MAX])
+{
+    enum { HTTPS = 443 };
+    const char *at = issuer + strlen("https://");
+    bool is_six = at[0] == '[';
+    size_t n = is_six ? strcspn(at, "]") : strcspn(at, ":");
+    struct b_wr w = b_wr_from(host, OIDC_ISSUER_MAX - 1);
+    b_wr_bytes(&w, at + is_six, n - is_six);
+    host[w.len] = '\0';
+    const char *port = strchr(at + n, ':');
+    return port != NULL ? (unsigned)strtoul(port + 1, NULL, 10) : HTTPS;
+}
+
 static enum b_code parse(const char *path, const char *text, size_t n, struct http_config *ret,
                          struct b_err *err)
 {

@@ -40,6 +40,7 @@ check "the server starts" start_server
 call alice POST /v1/stations '{"name":"ward-1","group":"ward"}' >"$work/station.json"
 code=$(sed 's/.*"code":"\([^"]*\)".*/\1/' "$work/station.json")
 "$TESSERE_AGENT" --state "$work/st" enrol --server "$url" --code "$code" >/dev/null
+check "a station needs a name" eval '! tessere station add "" && ! tessere station add "  "'
 check "Anne has a badge before the directory knows her" enrol_badge ev2 04A1B2C3D4E5F6 anne 10001234567 "A. Martin"
 check "the station's agent starts" start_agent st
 check "she taps: granted" outcome ok anne

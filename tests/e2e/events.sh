@@ -78,6 +78,7 @@ echo "$WEBHOOK_SECRET" >"$home/ehr.secret"
 chmod 600 "$home/ehr.secret"
 configure 80
 echo 'events: events.yaml' >>"$home/server.yaml"
+check "an outbox without a letter says so" eval 'tessere outbox list | grep -q "Nothing waits"'
 check "the patient record's server listens" listen ehr 18461 "$work/ehr.pem" "$work/ehr.key"
 check "the archive's too" listen archive 18462
 check "the server starts" start_server
@@ -255,6 +256,13 @@ check "Bruno has a badge" enrol_badge ev2 04A1B2C3D4E6F6 bruno 10002 Bruno
 check "which is revoked" tessere badge revoke 2 --reason lost
 check "both hear it" eval 'hears ehr "all[-1][\"type\"] == \"badge.revoked\"" && hears idp "len(all) == 1" 20'
 check "and can check it by what the page says" by_the_page "$work"
+misnamed() {
+    ! grep -q 'does not name' "$work/server.log" || return 1
+    kill "$server_pid" && wait "$server_pid"
+    sed -i 's,https://localhost:18470,https://badge.example:18470,' "$home/server.yaml"
+    start_server && sleep 0.2 && grep -q 'pki/server.pem does not name badge.example' "$work/server.log"
+}
+check "a server whose certificate does not name its issuer says so, and serves on" misnamed
 check "no letter has anything personal in it" bash -c "! sqlite3 '$home/store.db' 'SELECT * FROM letter' | grep -i 'anne\|10001234567'"
 check "the journal verifies" tessere journal verify
 kill "$server_pid" && wait "$server_pid"
