@@ -95,6 +95,7 @@ enum cli_option {
     CLI_OPT_CSV,
     CLI_OPT_DRY_RUN,
     CLI_OPT_WRITE_OFF,
+    CLI_OPT_KIND,
     CLI_OPT_COUNT_OF,
 };
 
@@ -150,10 +151,11 @@ B_NODISCARD enum b_code cli_check_keys(struct cli *c, struct b_err *err);
 enum { CLI_PEM_MAX = 16384 };
 B_NODISCARD enum b_code cli_check_dates(const char *path, char pem[static CLI_PEM_MAX],
                                         struct b_err *err);
-/* doctor_signon.c: checks of server.yaml, and of its sign-on when it has that. */
+/* doctor_signon.c: checks of server.yaml, and of its sign-on and events when it has those. */
 bool cli_has_signon(const struct cli *c);
-cli_fn cli_check_server, cli_check_parties, cli_check_issuer, cli_check_port, cli_check_address,
-    cli_check_signers;
+bool cli_has_events(const struct cli *c);
+cli_fn cli_check_server, cli_check_parties, cli_check_events, cli_check_issuer, cli_check_port,
+    cli_check_address, cli_check_signers;
 
 /* policy.c: the directory has the groups that the tap policy in force names. */
 cli_fn cli_check_groups;
@@ -195,6 +197,9 @@ void cli_say_mistakes(const struct cli *c, const struct service_mistakes *m);
 void cli_say_plan(const struct cli *c, const struct profile_plan *plan);
 json_t *cli_json_badge(const struct store_badge *b);
 void cli_time(int64_t at, char *ret, size_t cap);
+/* A field of a list, and what follows it. What a spreadsheet would take for a formula is marked as
+ * text. */
+void cli_csv_field(const char *text, const char *after);
 /* The word for a badge's state in the person's language. */
 const char *cli_badge_state(enum store_badge_state st);
 

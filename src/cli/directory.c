@@ -9,6 +9,22 @@
 /* --- what waits --------------------------------------------------------------------------------
  */
 
+/* An administrator decides about people, and not about a number. */
+static bool list_held(void *ctx, const struct store_user *u)
+{
+    const struct cli *c = ctx;
+    char at[24];
+    cli_time(u->wished_at, at, sizeof(at));
+    cli_say(c, CLI_PLAIN, "%-20s  %s  %-16s  %s%s%s\n", u->ref, at, u->source, u->name,
+            u->department[0] != '\0' ? ", " : "", u->department);
+    if (c->out != NULL)
+        (void)json_array_append_new(json_object_get(c->out, "people"),
+                                    json_pack("{s:s, s:s, s:s, s:I, s:s}", "ref", u->ref, "name",
+                                              u->name, "department", u->department, "at",
+                                              (json_int_t)u->wished_at, "source", u->source));
+    return !cli_is_stopped(NULL);
+}
+
 enum b_code cli_directory_status(struct cli *c, struct b_err *err)
 {
     struct store_user_counts k = {.held = 0};
@@ -33,7 +49,11 @@ enum b_code cli_directory_status(struct cli *c, struct b_err *err)
         (void)json_object_update_new(
             c->out, json_pack("{s:I, s:I, s:I}", "staff", (json_int_t)k.staff, "leaving",
                               (json_int_t)k.leaving, "held", (json_int_t)k.held));
-    return B_OK;
+    if (cli_is_far(c))
+        return B_OK;
+    if (c->out != NULL)
+        (void)json_object_set_new(c->out, "people", json_array());
+    return store_user_each(c->service.store, STORE_USER_HELD, 0, list_held, c, err);
 }
 
 static enum b_code decide(struct cli *c, bool is_refused, struct b_err *err)
@@ -98,25 +118,14 @@ struct line {
     int64_t badge, at;
 };
 
-/* A field that a spreadsheet would take for a formula is marked as text. */
-static void print_field(const char *text, const char *after)
-{
-    char marked[STORE_TEXT_MAX + 1], field[2 * sizeof(marked) + 2];
-    struct b_wr w = b_wr_from(field, sizeof(field));
-    bool is_formula = text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
-    (void)snprintf(marked, sizeof(marked), "%s%s", is_formula ? "'" : "", text);
-    b_csv_put(&w, marked);
-    (void)printf("%.*s%s", (int)w.len, field, after);
-}
-
 static void print_csv(const struct line *l, const char *at)
 {
-    print_field(l->kind, ",");
+    cli_csv_field(l->kind, ",");
     (void)printf("%lld,", (long long)l->badge);
-    print_field(l->ref, ",");
-    print_field(l->name, ",");
-    print_field(l->state, ",");
-    print_field(at, "\r\n");
+    cli_csv_field(l->ref, ",");
+    cli_csv_field(l->name, ",");
+    cli_csv_field(l->state, ",");
+    cli_csv_field(at, "\r\n");
 }
 
 static void print_orphan(struct cli *c, const struct line *l)

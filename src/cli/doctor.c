@@ -26,7 +26,8 @@ enum {
     DESK = 32,
     ADVICE = 64,
     BACKUPS = 128,
-    SIGNON = 256
+    SIGNON = 256,
+    EVENTS = 512
 };
 
 static bool has_file(const struct cli *c, const char *name)
@@ -387,6 +388,16 @@ static enum b_code check_outbox(struct cli *c, struct b_err *err)
                            (long long)dead);
 }
 
+static enum b_code check_held(struct cli *c, struct b_err *err)
+{
+    struct store_user_counts k = {.held = 0};
+    enum b_code r = store_user_count(c->service.store, 0, &k, err);
+    return r != B_OK || k.held == 0
+               ? r
+               : b_err_set(err, B_E_DIRECTORY_HELD, 0, _("%lld people go on as they were"),
+                           (long long)k.held);
+}
+
 /* --- keys of other systems ----------------------------------------------------------------------
  */
 
@@ -529,6 +540,10 @@ static const struct check {
     {"left-behind", N_("no drill that was killed left masters in memory"), 0, 0, check_left},
     {"policy-groups", N_("the directory has the groups that the tap policy names"), STORE, ADVICE,
      cli_check_groups},
+    {"directory", N_("nobody whom the directory calls gone waits for an administrator"), STORE, 0,
+     check_held},
+    {"events", N_("the subscribers' file can be used, and their secrets are closed to others"),
+     HOME | EVENTS, 0, cli_check_events},
     {"outbox", N_("other systems are told what happens"), STORE, 0, check_outbox},
     {"readers", N_("pcscd runs and shows a reader"), DESK, 0, check_readers},
 };
@@ -562,6 +577,7 @@ enum b_code cli_doctor(struct cli *c, struct b_err *err)
     enum b_code first = B_OK;
     have |= has_file(c, "backup.yaml") ? BACKUPS : 0;
     have |= cli_has_signon(c) ? SIGNON : 0;
+    have |= cli_has_events(c) ? EVENTS : 0;
     if (c->out != NULL)
         (void)json_object_set_new(c->out, "checks", json_array());
     for (size_t i = 0; i < B_COUNT(checks); i++) {

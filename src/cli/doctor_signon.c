@@ -1,8 +1,9 @@
-/* What tessere doctor looks at in server.yaml and its sign-on. */
+/* What tessere doctor looks at in server.yaml, its sign-on and its events. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "events/events.h"
 #include "http/config.h"
 #include "oidc/file.h"
 #include "pki/pki.h"
@@ -32,6 +33,13 @@ bool cli_has_signon(const struct cli *c)
     return read_config(c, &conf, &ignored) == B_OK && http_has_signon(&conf);
 }
 
+bool cli_has_events(const struct cli *c)
+{
+    static struct http_config conf;
+    struct b_err ignored;
+    return read_config(c, &conf, &ignored) == B_OK && conf.events[0] != '\0';
+}
+
 enum b_code cli_check_server(struct cli *c, struct b_err *err)
 {
     static struct http_config conf;
@@ -48,18 +56,18 @@ enum b_code cli_check_parties(struct cli *c, struct b_err *err)
     return r == B_OK ? oidc_clients_check(path, err) : r;
 }
 
-/* host of https://host[:port], and the port. */
-static unsigned split(const char *issuer, char host[static OIDC_ISSUER_MAX])
+enum b_code cli_check_events(struct cli *c, struct b_err *err)
 {
-    enum { HTTPS = 443 };
-    const char *at = issuer + strlen("https://");
-    bool is_six = at[0] == '[';
-    size_t n = is_six ? strcspn(at, "]") : strcspn(at, ":");
-    struct b_wr w = b_wr_from(host, OIDC_ISSUER_MAX - 1);
-    b_wr_bytes(&w, at + is_six, n - is_six);
-    host[w.len] = '\0';
-    const char *port = strchr(at + n, ':');
-    return port != NULL ? (unsigned)strtoul(port + 1, NULL, 10) : HTTPS;
+    static struct http_config conf;
+    static struct events_config told;
+    char path[CLI_PATH_MAX];
+    enum b_code r = read_config(c, &conf, err);
+    if (r == B_OK)
+        r = place(c, conf.events, path, sizeof(path), err);
+    if (r == B_OK)
+        r = events_config_read(c->home, path, &told, err);
+    b_wipe(&told, sizeof(told));
+    return r;
 }
 
 enum b_code cli_check_issuer(struct cli *c, struct b_err *err)
@@ -76,7 +84,7 @@ enum b_code cli_check_issuer(struct cli *c, struct b_err *err)
         r = cli_check_dates(path, pem, err);
     if (r != B_OK)
         return r;
-    (void)split(conf.signon.issuer, host);
+    (void)http_issuer_split(conf.signon.issuer, host);
     r = pki_cert_is_for(pem, host, &is_for, err);
     if (r == B_OK && !is_for)
         r = b_err_set(err, B_E_CERT_BAD, 0, _("%s does not name %s, the issuer's host"), path,
@@ -104,7 +112,7 @@ enum b_code cli_check_address(struct cli *c, struct b_err *err)
     enum b_code r = read_config(c, &conf, err);
     if (r != B_OK)
         return r;
-    unsigned told = split(conf.signon.issuer, host);
+    unsigned told = http_issuer_split(conf.signon.issuer, host);
     if (told != conf.signon.port)
         return b_err_set(
             err, B_E_CONFIG, 0,

@@ -69,7 +69,10 @@ static enum b_code seal(const struct cli *c, struct remote *r, char hex[static 2
     if (text == NULL || !b_unhex(&w, text) || w.len != sizeof(point))
         code = b_err_set(err, B_E_SERVER_GONE, 0, "the server's answer has no key for PINs");
     if (code == B_OK && !ask(o, pin))
-        code = b_err_set(err, B_E_PIN_FORMAT, 0, "%s", c->operand);
+        code = b_err_set(err, B_E_PIN_FORMAT, 0,
+                         _("that of %s has %lld to %lld digits, the same both times"), c->operand,
+                         (long long)json_integer_value(json_object_get(o, "min_digits")),
+                         (long long)json_integer_value(json_object_get(o, "max_digits")));
     if (code == B_OK && !crypto_hpke_seal(point, &context, b_rd_from(pin, sizeof(pin)), box))
         code = b_err_set(err, B_E_INTERNAL, 0, "sealing a PIN");
     b_wipe(pin, sizeof(pin));

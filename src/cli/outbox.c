@@ -10,15 +10,22 @@ static const char *state_text(enum store_letter_state st)
     return _(texts[st]);
 }
 
+struct listing {
+    const struct cli *cli;
+    size_t shown;
+};
+
 /* What was delivered is of no interest any more, but to a program. */
 static bool list_one(void *ctx, const struct store_letter *l)
 {
-    const struct cli *c = ctx;
+    struct listing *k = ctx;
+    const struct cli *c = k->cli;
     char at[24];
     char next[24];
     const char *state = state_text(l->state);
     cli_time(l->at, at, sizeof(at));
     cli_time(l->next_at, next, sizeof(next));
+    k->shown += l->state != STORE_LETTER_DELIVERED;
     if (l->state != STORE_LETTER_DELIVERED)
         cli_say(c, l->state == STORE_LETTER_DEAD ? CLI_RED : CLI_PLAIN,
                 "%6lld  %-*s  %-16s  %-18s  %s  %3u  %s  %s\n", (long long)l->id,
@@ -38,9 +45,13 @@ enum b_code cli_outbox_list(struct cli *c, struct b_err *err)
 {
     if (c->out != NULL)
         (void)json_object_set_new(c->out, "letters", json_array());
+    struct listing k = {.cli = c};
     enum b_code r = cli_open(c, false, err);
-    return r == B_OK ? store_letter_each(c->service.store, STORE_LETTER_STATES, list_one, c, err)
-                     : r;
+    if (r == B_OK)
+        r = store_letter_each(c->service.store, STORE_LETTER_STATES, list_one, &k, err);
+    if (r == B_OK && k.shown == 0)
+        cli_say(c, CLI_PLAIN, _("Nothing waits, and nothing was given up.\n"));
+    return r;
 }
 
 static enum b_code open_letter(struct cli *c, int64_t *ret, struct b_err *err)

@@ -141,7 +141,7 @@ static enum b_code new_certificate(struct cli *c, char *pem, struct b_err *err)
                                  .seconds = SERVICE_PERSON_DAYS * INT64_C(86400)};
     (void)snprintf(key, sizeof(key), "%.500s.key", out);
     (void)snprintf(cert, sizeof(cert), "%.500s.pem", out);
-    enum b_code r = service_check_name("the person's name", c->operand, err);
+    enum b_code r = service_check_named("the person's name", c->operand, err);
     if (r == B_OK)
         r = open_ca(c, &ca, err);
     if (r == B_OK)

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/csv.h"
 #include "cli/cli.h"
 
 void cli_say(const struct cli *c, enum cli_color color, const char *fmt, ...)
@@ -90,6 +91,16 @@ void cli_time(int64_t at, char *ret, size_t cap)
         (void)snprintf(ret, cap, "-");
     else
         (void)strftime(ret, cap, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+void cli_csv_field(const char *text, const char *after)
+{
+    static char marked[STORE_ENTRY_MAX + 1], field[2 * sizeof(marked) + 2];
+    struct b_wr w = b_wr_from(field, sizeof(field));
+    bool is_formula = text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
+    (void)snprintf(marked, sizeof(marked), "%s%s", is_formula ? "'" : "", text);
+    b_csv_put(&w, marked);
+    (void)printf("%.*s%s", (int)w.len, field, after);
 }
 
 const char *cli_badge_state(enum store_badge_state st)

@@ -69,7 +69,7 @@ struct reading {
 
 static enum b_code wrong(const struct reading *k, const char *who, const char *what)
 {
-    return b_err_set(k->err, B_E_CONFIG, 0, "%s: %s: %s", k->path, who, what);
+    return b_err_set(k->err, B_E_CONFIG, 0, "%s: %s: %s", k->path, who, b_err_word(what));
 }
 
 static void take_text(char *to, size_t cap, const char *from)
@@ -169,14 +169,12 @@ static enum b_code take_events(const struct reading *k, const struct entry *e,
 {
     for (unsigned i = 0; i < e->events_count; i++) {
         const struct service_event *event = service_event_named(e->events[i]);
-        char what[2 * STORE_EVENT_MAX];
         if (event != NULL && event->form == s->form) {
             s->wanted[s->wanted_count++] = event;
             continue;
         }
-        (void)snprintf(what, sizeof(what), "%s is no event of %s", e->events[i],
-                       s->form == SERVICE_EVENT_CAEP ? "caep" : "webhook");
-        return wrong(k, e->name, what);
+        return b_err_set(k->err, B_E_CONFIG, 0, "%s: %s: %s is no event of %s", k->path, e->name,
+                         e->events[i], s->form == SERVICE_EVENT_CAEP ? "caep" : "webhook");
     }
     return B_OK;
 }

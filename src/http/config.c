@@ -130,15 +130,17 @@ static enum b_code check_signon(const char *path, const char *text, size_t n,
         const char *name;
         bool is_right;
         const char *what;
-    } rules[] = {
-        {"issuer", is_origin(c->issuer), "https://host or https://host:port, without a path"},
-        {"station-url", c->station_url[0] == '\0' || is_origin(c->station_url),
-         "https://host or https://host:port, without a path"},
-        {"session-hours", c->session_hours <= 14, "at most 14, as long as a tap may be told of"}};
+    } rules[] = {{"issuer", is_origin(c->issuer),
+                  N_("https://host or https://host:port, without a path, and no slash at the end")},
+                 {"station-url", c->station_url[0] == '\0' || is_origin(c->station_url),
+                  N_("https://host or https://host:port, without a path, and no slash at the end")},
+                 {"session-hours", c->session_hours <= 14,
+                  N_("at most 14, as long as a tap may be told of")}};
     for (size_t i = 0; c->issuer[0] != '\0' && i < B_COUNT(rules); i++)
         if (!rules[i].is_right)
             return b_err_set(err, B_E_CONFIG, 0, "%s: line %u: %s: %s", path,
-                             config_line_of(text, n, rules[i].name), rules[i].name, rules[i].what);
+                             config_line_of(text, n, rules[i].name), rules[i].name,
+                             b_err_word(rules[i].what));
     return B_OK;
 }
 
@@ -160,6 +162,19 @@ static enum b_code check(const char *path, const char *text, size_t n, const str
                              config_line_of(text, n, limits[i].name), limits[i].name,
                              limits[i].most);
     return B_OK;
+}
+
+unsigned http_issuer_split(const char *issuer, char host[static OIDC_ISSUER_MAX])
+{
+    enum { HTTPS = 443 };
+    const char *at = issuer + strlen("https://");
+    bool is_six = at[0] == '[';
+    size_t n = is_six ? strcspn(at, "]") : strcspn(at, ":");
+    struct b_wr w = b_wr_from(host, OIDC_ISSUER_MAX - 1);
+    b_wr_bytes(&w, at + is_six, n - is_six);
+    host[w.len] = '\0';
+    const char *port = strchr(at + n, ':');
+    return port != NULL ? (unsigned)strtoul(port + 1, NULL, 10) : HTTPS;
 }
 
 static enum b_code parse(const char *path, const char *text, size_t n, struct http_config *ret,

@@ -43,6 +43,8 @@ struct http_config {
 /* Defaults, then what the file says. B_E_CONFIG names file, line and field. */
 B_NODISCARD enum b_code http_config_read(const char *path, struct http_config *ret,
                                          struct b_err *err);
+/* The host of an issuer, and the port that it tells. */
+unsigned http_issuer_split(const char *issuer, char host[static OIDC_ISSUER_MAX]);
 static inline bool http_has_signon(const struct http_config *c)
 {
     return c->signon.issuer[0] != '\0';

@@ -359,6 +359,8 @@ static void reload(void)
     else
         (void)fprintf(stderr, "tessered: configuration taken up%s%s\n",
                       note[0] != '\0' ? "; at the next start only: " : "", note);
+    if (r == B_OK)
+        http_tell_issuer(&server);
     (void)sd_notify(0, "READY=1");
 }
 
@@ -446,6 +448,7 @@ int main(int argc, char **argv)
             (void)fprintf(stderr, "tessered: sign-on ready on %s port %u, as %s\n",
                           server.config.signon.address, server.config.signon.port,
                           server.config.signon.issuer);
+        http_tell_issuer(&server);
         (void)sd_notifyf(0, "READY=1\nSTATUS=ready on %s port %u", server.config.address,
                          http_server_port(&server));
         attend(&signals);

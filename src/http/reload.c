@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "http/signon.h"
+#include "pki/pki.h"
 #include "service/home.h"
 #include "service/others.h"
 #include "service/policy.h"
@@ -31,6 +32,29 @@ static enum b_code path_of(const struct http_server *s, const char *name, char *
         return service_home_path(s->home, name, ret, cap, err);
     (void)snprintf(ret, cap, "%s", name);
     return B_OK;
+}
+
+void http_tell_issuer(const struct http_server *s)
+{
+    static char pem[16384];
+    char path[SERVICE_PATH_MAX];
+    char host[OIDC_ISSUER_MAX];
+    size_t n = 0;
+    bool is_for = true;
+    struct b_err ignored;
+    if (!http_has_signon(&s->config))
+        return;
+    (void)http_issuer_split(s->config.signon.issuer, host);
+    enum b_code r = path_of(s, s->config.signon.certificate, path, sizeof(path), &ignored);
+    if (r == B_OK)
+        r = service_read_file(path, pem, sizeof(pem) - 1, &n, &ignored);
+    pem[r == B_OK ? n : 0] = '\0';
+    if (r == B_OK && pki_cert_is_for(pem, host, &is_for, &ignored) == B_OK && !is_for)
+        (void)fprintf(
+            stderr,
+            "tessered: %s does not name %s, the issuer's host: browsers will not open it\n"
+            "  take one that does: certificate and key of sign-on, in server.yaml\n",
+            path, host);
 }
 
 static struct df_key given[PROFILE_GIVEN_KEYS_MAX];

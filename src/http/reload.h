@@ -22,4 +22,8 @@ B_NODISCARD enum b_code http_reload_events(struct http_server *s, struct b_err *
 B_NODISCARD enum b_code http_reload(struct http_server *s, char *note, size_t cap,
                                     struct b_err *err);
 
+/* Tells on the standard error when the certificate for browsers does not name the issuer's host.
+ * The server serves on: something in front of it may have another. */
+void http_tell_issuer(const struct http_server *s);
+
 #endif

@@ -19,8 +19,10 @@
     const query = new URLSearchParams({ c: field(finish, "c"),
         client_id: new URLSearchParams(field(finish, "request")).get("client_id"),
         ui_locales: document.documentElement.lang });
-    const events = new EventSource("/signon/events?" + query);
-    events.addEventListener("stand", e => {
+    let events, errors = 0, silence = 0;
+    const heard = e => {
+        errors = 0;
+        watch();
         const s = JSON.parse(e.data);
         const wasHidden = by("pin").hidden;
         tap = s.tap;
@@ -28,7 +30,7 @@
         show("pin", s.stand === "pin");
         show("what", s.stand === "waits");
         document.body.dataset.stand = s.stand;
-        if (s.stand === "pin" && wasHidden) digits.focus();
+        if (s.stand === "pin" && (wasHidden || document.activeElement === document.body)) digits.focus();
         if (!(keeps && s.stand === "pin" && !s.refused)) tell(s.say, s.refused);
         keeps = s.refused;
         if (s.stand === "tapped" && !isDone) {
@@ -40,7 +42,31 @@
             events.close();
             setTimeout(() => location.reload(), isLeft ? 5000 : 0);
         }
-    });
+    };
+    // The server answers with one event, at the latest after 20 seconds, and the browser asks again: one end
+    // is none of trouble. Two without an event between them are, and so is a longer silence. Then we ask
+    // ourselves: a browser would wait longer and longer.
+    const lost = () => {
+        if (isDone) return;
+        keeps = false;
+        tell(say.dataset.lost, true);
+        events.close();
+        setTimeout(listen, 1000);
+    };
+    const watch = () => {
+        clearTimeout(silence);
+        silence = setTimeout(lost, 30000);
+    };
+    const listen = () => {
+        watch();
+        events = new EventSource("/signon/events?" + query);
+        events.addEventListener("stand", heard);
+        events.onerror = () => {
+            if (events.readyState === EventSource.CLOSED)
+                fetch("/signon/style.css", { cache: "no-store" }).then(() => setTimeout(() => location.reload(), 3000), lost);
+            else if (errors++ > 0) lost();
+        };
+    };
     // A page that is being left must not come in the way of what comes after it.
     addEventListener("beforeunload", () => { isLeft = true; });
     document.addEventListener("submit", e => {
@@ -48,13 +74,7 @@
         isDone = true;
         events.close();
     });
-    // A browser waits longer and longer by itself only when there is no answer at all.
-    let trouble = 0;
-    events.onopen = () => { clearTimeout(trouble); trouble = 0; };
-    events.onerror = () => {
-        if (!trouble) trouble = setTimeout(() => tell(say.dataset.lost, true), 4000);
-        if (events.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 3000);
-    };
+    listen();
 
     // HPKE (RFC 9180), base mode, DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-128-GCM: one message.
     const bytes = text => new TextEncoder().encode(text);

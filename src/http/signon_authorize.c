@@ -1,4 +1,5 @@
 /* What a relying party asks (OpenID Connect Core §3.1.2), and the answer that it gets. */
+#include <stdio.h>
 #include <string.h>
 
 #include "http/signon.h"
@@ -14,6 +15,26 @@ static bool keep_to_hint(struct signon_call *c, const struct oidc_form *f, struc
     bool is = sub != NULL && oidc_is_for(sub, q->holder_ref);
     json_decref(claims);
     return is;
+}
+
+/* A value that may stand on our page: of the form of an address or a name, without a stranger's
+ * words. */
+static const char *shown(const struct oidc_form *f, const char *name)
+{
+    static const char allowed[] = "-._~:/?&=%0123456789"
+                                  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const char *value = oidc_form_text(f, name);
+    size_t n = strlen(value);
+    return n > 0 && n < OIDC_URI_MAX && strspn(value, allowed) == n ? value : "?";
+}
+
+/* Whoever mends it must see what was asked: a slash, a port or a letter is all that is wrong. */
+static void explain(struct signon_call *c, const struct oidc_form *f, const char *why)
+{
+    char detail[2 * OIDC_URI_MAX + 160];
+    (void)snprintf(detail, sizeof(detail), "%s (client_id=%s redirect_uri=%s)", why,
+                   shown(f, "client_id"), shown(f, "redirect_uri"));
+    signon_trouble(c, 400, WORD_BAD, WORD_BAD_TEXT, detail);
 }
 
 bool signon_read(struct signon_call *c, struct oidc_request *ret)
@@ -33,7 +54,7 @@ bool signon_read(struct signon_call *c, struct oidc_request *ret)
     else if (why.may_redirect)
         signon_deny(c, ret, why.error, why.text);
     else
-        signon_trouble(c, 400, WORD_BAD, WORD_BAD_TEXT, why.text);
+        explain(c, f, why.text);
     return false;
 }
 

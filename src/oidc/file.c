@@ -77,7 +77,23 @@ struct place {
 
 static enum b_code wrong(const struct place *p, const char *field, const char *what)
 {
-    return b_err_set(p->err, B_E_CONFIG, 0, "%s: client %s: %s: %s", p->path, p->id, field, what);
+    return b_err_set(p->err, B_E_CONFIG, 0, "%s: client %s: %s: %s", p->path, p->id, field,
+                     b_err_word(what));
+}
+
+/* The star is in no address by itself: who writes it means any, which no entry can say. */
+static bool is_uri(const char *uri, bool is_loopback)
+{
+    return oidc_is_uri(uri, is_loopback) && strchr(uri, '*') == NULL;
+}
+
+static enum b_code wrong_uri(const struct place *p, const char *field, const char *uri)
+{
+    return b_err_set(
+        p->err, B_E_CONFIG, 0,
+        "%s: client %s: %s: \"%.100s\": https://…, whole, without *, fragment or user (a "
+        "loopback client: also http://127.0.0.1/… and http://[::1]/…)",
+        p->path, p->id, field, uri);
 }
 
 static void take_text(char *to, size_t cap, const char *from, const char *otherwise)
@@ -89,10 +105,8 @@ static enum b_code take_uris(const struct place *p, const char *field, char **fr
                              bool is_loopback, char (*to)[OIDC_URI_MAX], size_t *ret_count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (!oidc_is_uri(from[i], is_loopback))
-            return wrong(p, field,
-                         "https://…, without fragment or user (a loopback client: also "
-                         "http://127.0.0.1/… and http://[::1]/…)");
+        if (!is_uri(from[i], is_loopback))
+            return wrong_uri(p, field, from[i]);
         take_text(to[i], OIDC_URI_MAX, from[i], "");
     }
     *ret_count = count;

@@ -44,7 +44,8 @@ static bool read_client(const struct oidc_clients *all, const struct oidc_form *
     const char *uri = oidc_form_get(f, "redirect_uri");
     q->client = oidc_client_find(all, oidc_form_text(f, "client_id"));
     if (q->client == NULL)
-        return refuse(why, "invalid_request", "client_id: not known here");
+        return refuse(why, "invalid_request",
+                      "client_id: none that the clients' file had when it was last taken up");
     if (uri == NULL || !oidc_is_redirect_of(q->client, uri) ||
         !copy(q->redirect_uri, sizeof(q->redirect_uri), uri))
         return refuse(why, "invalid_request", "redirect_uri: not one of this client's");

@@ -71,7 +71,7 @@ enum b_code service_token_add(struct service *sv, const char *name, uint8_t righ
 {
     uint8_t random[RANDOM];
     char encoded[48];
-    enum b_code r = service_check_name("the token's name", name, err);
+    enum b_code r = service_check_named("the token's name", name, err);
     if (r == B_OK && strlen(name) >= sizeof(ret->name))
         r = b_err_set(err, B_E_BAD_INPUT, 0, "the token's name is too long");
     if (r != B_OK)

@@ -45,6 +45,13 @@ enum b_code service_check_name(const char *what, const char *name, struct b_err 
                            b_err_word(what));
 }
 
+enum b_code service_check_named(const char *what, const char *name, struct b_err *err)
+{
+    return strspn(name, " ") != strlen(name)
+               ? service_check_name(what, name, err)
+               : b_err_set(err, B_E_BAD_INPUT, 0, "%s is empty", b_err_word(what));
+}
+
 /* --- stations ----------------------------------------------------------------------------------
  */
 
@@ -87,7 +94,7 @@ enum b_code service_station_add(struct service *sv, const struct pki_ca *ca,
                                 struct store_station *io, char *code, struct b_err *err)
 {
     struct station_work k = {.station = io, .kind = "station-add"};
-    enum b_code r = service_check_name("the station's name", io->name, err);
+    enum b_code r = service_check_named("the station's name", io->name, err);
     if (r == B_OK)
         r = service_check_name("the station's group", io->group, err);
     if (r == B_OK)
@@ -270,7 +277,7 @@ enum b_code service_person_read(const char *name, uint8_t roles, const char *cer
                                 struct store_person *ret, struct b_err *err)
 {
     struct pki_cert cert;
-    enum b_code r = service_check_name("the person's name", name, err);
+    enum b_code r = service_check_named("the person's name", name, err);
     if (r == B_OK)
         r = pki_cert_read(cert_pem, &cert, err);
     if (r == B_OK && !cert.is_p256)

@@ -13,6 +13,8 @@ enum {
 
 /* B_E_BAD_INPUT, which says what it is, unless the text shows as it is written, on one line. */
 B_NODISCARD enum b_code service_check_name(const char *what, const char *name, struct b_err *err);
+/* The same of what something is known by: not empty, nor blanks alone. */
+B_NODISCARD enum b_code service_check_named(const char *what, const char *name, struct b_err *err);
 
 /* A new station, or a new one-time code for one (by its number). code: PKI_CODE_MAX of room. */
 B_NODISCARD enum b_code service_station_add(struct service *sv, const struct pki_ca *ca,

@@ -131,6 +131,28 @@ enum b_code store_entry_each(struct store *s, const struct store_entry_range *ra
     return r == B_E_NOT_FOUND ? B_OK : r;
 }
 
+enum b_code store_entry_personal(struct store *s, int64_t badge_id, uint64_t index,
+                                 bool (*fn)(void *ctx, const struct store_entry *e), void *ctx,
+                                 struct b_err *err)
+{
+    struct statement *st = NULL;
+    enum b_code r = store_prepare(s,
+                                  "SELECT " ENTRY " FROM " FROM
+                                  " WHERE entry.badge_id = ?1 AND entry.badge_id <> 0"
+                                  " AND entry.id <= ?2"
+                                  " AND instr(CAST(entry.body AS TEXT), '\"personal\":\"') > 0"
+                                  " ORDER BY entry.id DESC LIMIT 1",
+                                  &st, err);
+    if (r != B_OK)
+        return r;
+    driver_bind_int(st, 1, badge_id);
+    driver_bind_int(st, 2, (int64_t)index);
+    if ((r = driver_step(st, err)) == B_OK)
+        (void)give(st, fn, ctx);
+    driver_finish(&st);
+    return r == B_E_NOT_FOUND ? B_OK : r;
+}
+
 enum b_code store_personal_erase(struct store *s, const char *subject, uint64_t *ret_count,
                                  struct b_err *err)
 {

@@ -42,6 +42,11 @@ struct store_entry_range {
 B_NODISCARD enum b_code store_entry_each(struct store *s, const struct store_entry_range *range,
                                          bool (*fn)(void *ctx, const struct store_entry *e),
                                          void *ctx, struct b_err *err);
+/* The newest entry about a badge, up to `index`, that commits to personal data, whether that is
+ * still there or was erased; none: fn is not called. */
+B_NODISCARD enum b_code store_entry_personal(struct store *s, int64_t badge_id, uint64_t index,
+                                             bool (*fn)(void *ctx, const struct store_entry *e),
+                                             void *ctx, struct b_err *err);
 /* Forgets the personal data about a subject; gives how many entries lost theirs. */
 B_NODISCARD enum b_code store_personal_erase(struct store *s, const char *subject,
                                              uint64_t *ret_count, struct b_err *err);

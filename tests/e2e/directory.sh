@@ -40,6 +40,7 @@ check "the server starts" start_server
 call alice POST /v1/stations '{"name":"ward-1","group":"ward"}' >"$work/station.json"
 code=$(sed 's/.*"code":"\([^"]*\)".*/\1/' "$work/station.json")
 "$TESSERE_AGENT" --state "$work/st" enrol --server "$url" --code "$code" >/dev/null
+check "a station needs a name" eval '! tessere station add "" && ! tessere station add "  "'
 check "Anne has a badge before the directory knows her" enrol_badge ev2 04A1B2C3D4E5F6 anne 10001234567 "A. Martin"
 check "the station's agent starts" start_agent st
 check "she taps: granted" outcome ok anne
@@ -64,6 +65,17 @@ check "she leaves" status 200 PATCH "/Users/$id" "$stop_of"
 check "her tap is refused" outcome holder-suspended anne
 check "she comes back" status 200 PATCH "/Users/$id" "$back_of"
 check "her tap is granted" outcome ok anne
+in_journal() { # OPTION... -- PART...: the journal that is shown has every part, in this order
+    local asked=()
+    while [ "$1" != -- ]; do asked+=("$1"); shift; done
+    shift
+    tessere journal list "${asked[@]}" | tee "$work/listed" | tr '\n' ' ' | grep -qE "$(IFS='|'; echo "$*" | sed 's/|/.*/g')" || { cat "$work/listed"; false; }
+}
+check "the journal is read: whose badge was refused where, and granted after that" in_journal --kind tap --holder Martin -- ' tap ' holder-suspended ward-1 ' 1 ' 10001234567 'A. Martin' ' ok '
+check "and who did what, by name" in_journal --kind station-add,directory-verify -- ' station-add ' alice
+check "a day, a badge and a station choose" eval 'in_journal --badge 1 --station 1 --from 2020-01-01 --until 2100-01-01 -- " tap " && in_journal --until 2020-01-01 -- "No entry" && in_journal --badge 2 -- "No entry" && in_journal --kind ta -- "No entry"'
+check "for a spreadsheet and a program too" eval 'in_journal --kind tap --csv -- "^entry,at,kind,outcome,actor,station,badge,ref,name,detail" "\"ward-1\",1,\"10001234567\"" && in_journal --kind tap --json -- "\"ref\": \"10001234567\""'
+check "what is no day or number is refused" eval '! tessere journal list --from yesterday && ! tessere journal list --badge one'
 measured() { # every answer to a leaver is the moment from which no tap is granted
     local i worst
     for ((i = 0; i < 20; i++)); do
@@ -188,6 +200,8 @@ assert s["held"] > 0 and s["leaving"] >= 10, s
 P
 }
 check "a directory that disables everybody is held" mass
+check "who waits is named, since when and by whose word" eval 'tessere directory status | grep -qE "^user19 .*scim:1 .*Person 19" && grep -q "\"ref\": \"user19\"" "$work/status"'
+check "and the doctor finds them" grep -q directory-held <(tessere --json doctor)
 check "the server says so while it goes on" bash -c "curl -sS --cacert '$home/pki/ca.pem' $url/v1/readyz | grep -q '\"directory_held\":'"
 check "and in its figures" bash -c "$(declare -f call); work='$work' home='$home' port=$port; call alice GET /v1/metrics | grep -q 'tessere_directory_held [1-9]'"
 check "who is held is shown so, and is active here" bash -c "$(declare -f scim); token='$token' home='$home' url='$url'; scim GET '/Users?filter=userName%20eq%20%22user19%22' | grep -q '\"active\":false.*\"state\":\"active\",\"held\":true'"
@@ -206,6 +220,7 @@ check "with the same number, and no badge of before" says '"state":"active","bad
 check "whose tap stays refused" outcome badge-revoked anne
 check "she is erased" tessere journal erase 10001234567 --yes
 check "her name is nowhere" bash -c "! '$TESSERE' --home '$home' --json holder list | grep -q Martin && ! sqlite3 '$home/store.db' .dump | grep -qi 'amartin\|x-anne'"
+check "the journal shows what she did, and not who" eval '! tessere journal list --badge 1 | grep -i martin && in_journal --badge 1 --kind tap -- " ok "'
 check "a token is revoked" tessere scim token revoke idm
 check "and opens nothing from then on" status 401 GET /Users
 check "the journal is whole, and knows each record" tessere journal verify

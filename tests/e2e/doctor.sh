@@ -23,7 +23,7 @@ import json, sys
 checks = json.loads(sys.argv[3])["checks"]
 found = [(c["check"], c["code"]) for c in checks if c["result"] == "trouble"]
 wanted = [(sys.argv[1], sys.argv[2])] if sys.argv[1] else []
-sys.exit(found != wanted or len(checks) != 31)
+sys.exit(found != wanted or len(checks) != 33)
 PYTHON
     then
         result ok "$4"
@@ -78,6 +78,17 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /de
     -out "$home/pki/server.pem" 2>/dev/null
 finds 3 certificate certificate-expired "a certificate that ends soon"
 mv "$work/server.pem" "$home/pki/"
+
+cp "$home/server.yaml" "$work/silent.yaml"
+echo 'events: events.yaml' >>"$home/server.yaml"
+finds 2 events config "a file of subscribers that is not there"
+echo 'subscribers: [{name: ehr, url: "https://ehr.example/", delivery: webhook, secret-file: hook.secret, events: [badge.revoked]}]' >"$home/events.yaml"
+(umask 077 && echo whsec_dGVzc2VyZS10ZXN0LXNlY3JldC1vZi0zMi1ieXRlcyE= >"$home/hook.secret")
+finds 0 "" "" "a file of subscribers that can be used"
+chmod 644 "$home/hook.secret"
+finds 2 events key-file "a subscriber's secret that others can read"
+rm "$home/events.yaml" "$home/hook.secret"
+mv "$work/silent.yaml" "$home/server.yaml"
 
 # sign-on, as LINE... say it
 sign_on() {

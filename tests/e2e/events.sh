@@ -78,6 +78,7 @@ echo "$WEBHOOK_SECRET" >"$home/ehr.secret"
 chmod 600 "$home/ehr.secret"
 configure 80
 echo 'events: events.yaml' >>"$home/server.yaml"
+check "an outbox without a letter says so" eval 'tessere outbox list | grep -q "Nothing waits"'
 check "the patient record's server listens" listen ehr 18461 "$work/ehr.pem" "$work/ehr.key"
 check "the archive's too" listen archive 18462
 check "the server starts" start_server
@@ -209,6 +210,59 @@ printf '%s\n' whsec_bmV3ZXItc2VjcmV0LW9mLXRlc3NlcmUtdGVzdHMhISE= "$WEBHOOK_SECRE
 check "a newer secret comes beside the old one" hangup "configuration taken up"
 check "Anne leaves" bash -c "'$TESSERE' --home '$home' holder leave 10001234567"
 check "who has the old one still verifies" hears ehr 'all[-1]["type"] == "holder.left" and "wrong" not in all[-1]'
+# --- what docs/events.md says is enough to check them
+by_the_page() { # FOLDER: with its ehr.secret, jwks, and the logs of who heard
+    python3 - "$1" "$(dirname "$0")" <<'P'
+import json, subprocess, sys
+folder, here = sys.argv[1:]
+def block(name):
+    return subprocess.run([here + "/../support/page-block", here + "/../../docs/events.md", name], check=True, capture_output=True, text=True).stdout
+exec(block("webhook"))
+exec(block("token"))
+def refused(check, *given):
+    try: check(*given)
+    except Exception: return True
+def last(name):
+    return json.loads(open(f"{folder}/{name}.log").readlines()[-1])
+letter = last("ehr")
+headers, body = letter["raw"]["headers"], letter["raw"]["body"].encode()
+secrets = open(folder + "/ehr.secret").readlines()
+assert [check_webhook([s], headers, body) for s in secrets] == [letter["id"]] * 2
+assert refused(check_webhook, secrets, headers, body + b" ")
+assert refused(check_webhook, secrets, {**headers, "webhook-timestamp": "1795875919"}, body)
+assert refused(check_webhook, ["whsec_" + "A" * 44], headers, body)
+open(folder + "/body", "wb").write(body)
+shown = subprocess.run(["sh", "-c", block("openssl")], cwd=folder, check=True, capture_output=True, text=True,
+                       env={"PATH": "/usr/bin:/bin", "ID": headers["webhook-id"], "TIME": headers["webhook-timestamp"]}).stdout
+assert "v1," + shown.strip() in headers["webhook-signature"].split(" "), shown
+token, jwks = last("idp")["raw"]["body"], json.load(open(folder + "/jwks"))
+claims = check_token(jwks, "https://kms.example", "https://idp.example", token)
+assert claims["sub_id"]["sub"] == "holder:2" and "session-revoked" in str(claims["events"]), claims
+head, payload, signature = token.split(".")
+assert refused(check_token, jwks, "https://kms.example", "https://other.example", token)
+assert refused(check_token, jwks, "https://kms.example", "https://idp.example", f"{head}.{payload}.{signature[::-1]}")
+P
+}
+publishes() { # the server signs security events from now on
+    kill "$server_pid" && wait "$server_pid"
+    printf 'sign-on: {issuer: "https://localhost:18470", port: 18470, clients: clients.yaml}\n' >>"$home/server.yaml"
+    printf 'clients: [{id: app, name: {fr: App}, public: true, redirect-uris: ["https://app.example/"]}]\n' >"$home/clients.yaml"
+    configure 80 '  - {name: idp, url: "http://127.0.0.1:18463/", delivery: caep, audience: "https://idp.example", events: [session-revoked]}' 'issuer: https://kms.example'
+    start_server && curl -sS -m 10 --cacert "$home/pki/ca.pem" https://localhost:18470/jwks >"$work/jwks" && cp "$home/ehr.secret" "$work"
+}
+check "an identity provider listens" listen idp 18463
+check "the server signs security events, and publishes its keys" publishes
+check "Bruno has a badge" enrol_badge ev2 04A1B2C3D4E6F6 bruno 10002 Bruno
+check "which is revoked" tessere badge revoke 2 --reason lost
+check "both hear it" eval 'hears ehr "all[-1][\"type\"] == \"badge.revoked\"" && hears idp "len(all) == 1" 20'
+check "and can check it by what the page says" by_the_page "$work"
+misnamed() {
+    ! grep -q 'does not name' "$work/server.log" || return 1
+    kill "$server_pid" && wait "$server_pid"
+    sed -i 's,https://localhost:18470,https://badge.example:18470,' "$home/server.yaml"
+    start_server && sleep 0.2 && grep -q 'pki/server.pem does not name badge.example' "$work/server.log"
+}
+check "a server whose certificate does not name its issuer says so, and serves on" misnamed
 check "no letter has anything personal in it" bash -c "! sqlite3 '$home/store.db' 'SELECT * FROM letter' | grep -i 'anne\|10001234567'"
 check "the journal verifies" tessere journal verify
 kill "$server_pid" && wait "$server_pid"

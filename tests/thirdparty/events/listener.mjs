@@ -49,7 +49,7 @@ async function serve(request, response) {
     const how = fs.readFileSync(behaviour, "utf8").trim();
     let told;
     try { told = await judge(request.headers, body); } catch (e) { told = { wrong: String(e) }; }
-    fs.appendFileSync(log, JSON.stringify({ url: request.url, how, authorization: request.headers.authorization, ...told }) + "\n");
+    fs.appendFileSync(log, JSON.stringify({ url: request.url, how, authorization: request.headers.authorization, ...told, raw: { headers: request.headers, body } }) + "\n");
     answer(how, request, response, request.headers["content-type"] === "application/secevent+jwt");
 }
 

@@ -1,6 +1,6 @@
 // The login page in a browser that people have, by keyboard; what it looks like is kept as pictures
 // in the test's folder, for somebody to look at.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import https from "node:https";
 import { chromium } from "playwright-core";
@@ -34,7 +34,7 @@ const heard = page => page.locator("#say").textContent();
 const back = page => page.waitForURL("https://rp.example/callback?**");
 const answered = page => Object.fromEntries(new URL(page.url()).searchParams);
 
-let anne;
+let anne, server;
 await check("a browser that is joined to no station is asked for its code, and waits for a badge then", async () => {
     const context = await profile();
     const page = await context.newPage();
@@ -55,6 +55,16 @@ await check("a browser that is joined to no station is asked for its code, and w
     is(await page.locator("html").getAttribute("lang"), "fr");
     is(await page.locator("#say").getAttribute("aria-live"), "polite");
     anne = { context, page };
+});
+await check("who waits long is not told that the server is away, unless it is; back, the page waits on", async () => {
+    await sleep(6000);
+    has(await heard(anne.page), "En attente");
+    process.kill(Number(process.env.SERVER_PID));
+    await anne.page.waitForSelector("#say.refused");
+    has(await heard(anne.page), "ne répond plus");
+    server = spawn(process.env.TESSERED, ["--home", process.env.HOSPITAL], { stdio: "ignore" });
+    await anne.page.waitForSelector("#say:not(.refused)", { timeout: 30000 });
+    has(await heard(anne.page), "En attente");
 });
 await check("a badge that is stopped is refused in words, and the page waits on", async () => {
     is((await tap("stopped")).outcome, "badge-suspended");
@@ -82,6 +92,9 @@ await check("one that wants a PIN has it asked for, in English, with the keyboar
     await stands(page, "pin");
     is(await page.evaluate(() => document.activeElement.id), "digits");
     await shoot(page, "en-pin");
+    await page.reload();
+    await stands(page, "pin");
+    is(await page.evaluate(() => document.activeElement.id), "digits");
     await page.keyboard.type("000000");
     await page.keyboard.press("Enter");
     await page.waitForSelector("#say.refused");
@@ -185,7 +198,9 @@ await check("a request that is none is explained to whoever programs", async () 
     const { page } = await joined();
     await page.goto(authorize({ redirect_uri: "https://rp.example/callback/" }));
     await shoot(page, "fr-bad-request");
-    has(await page.locator("main").textContent(), "redirect_uri");
+    has(await page.locator("main").textContent(), "redirect_uri=https://rp.example/callback/)");
+    await page.goto(authorize({ client_id: "erh", redirect_uri: "https://rp.example/appelez le 36 15" }));
+    has(await page.locator("main").textContent(), "(client_id=erh redirect_uri=?)");
 });
 await check("the station's own commands give a code and an address", async () => {
     const run = word => execFileSync(process.env.TESSERE_AGENT, ["--socket", `${work}/socket0`, "--config", `${work}/agent.yaml`, ...word], { encoding: "utf8" });
@@ -221,4 +236,5 @@ await check("PINs that are guessed on two stations lock the person's PIN, and no
 });
 await browser.close();
 party.close();
+server?.kill();
 finish();
