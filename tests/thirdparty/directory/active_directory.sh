@@ -95,6 +95,12 @@ badge() { # REF STATE
     tessere badge list --csv | tee "$work/badges"
     grep -- "$1" "$work/badges" | grep -q -- "$2"
 }
+taps() { insert 0 "$work/$1" && tessere tap --count 1 --json; local status=$?; remove 0; return $status; } # BADGE
+refused_tap() { # BADGE WORDS
+    ! taps "$1" >"$work/tap" 2>&1 || return 1
+    cat "$work/tap"
+    grep -q -- "$2" "$work/tap"
+}
 
 check "Samba provisions a domain, and its controller starts" a_domain
 the_page() {
@@ -146,8 +152,8 @@ leavers() {
         sleep 1 && pull '0 0 4 0'
 }
 check "one is disabled, one expires, one is deleted, one is moved away: four leave" leavers
-for n in 1 2 3 4; do check "leaver $n is suspended: every tap is refused" holder E$n suspended; done
-check "who stays is not" holder E5 active
+for n in 1 2 3 4; do check "leaver $n is suspended: the tap is refused" refused_tap p$n holder-suspended; done
+check "who stays taps" taps p5
 back() {
     there user enable p1 && there user setexpiry p2 --noexpiry && there user add p3 "$secret" --userou=OU=staff && set_to cn=p3,ou=staff employeeID E3 &&
         move 'cn=Person 4,ou=left' 'cn=Person 4' ou=staff && pull '0 4 0 0'
@@ -161,7 +167,8 @@ for_good() {
 }
 check "without a time of grace they leave for good" for_good
 for n in 1 2 3 4; do check "leaver $n: the badge is revoked" badge "\"E$n\"" revoked; done
-check "and nobody else's" badge '"E5"' active
+check "whose tap is refused" refused_tap p2 badge-revoked
+check "nobody else's is" badge '"E5"' active
 configure
 
 # --- a controller that is not to be believed, or not there -------------------------------------
