@@ -6,22 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/cli.h"
-#include "service/directory.h"
-#include "service/directory_config.h"
-
-struct pull {
-    struct cli *cli;
-    struct service_directory_config config;
-    json_t *people; /* external id: a person as SCIM has them */
-    json_t *groups; /* distinguished name: external ids of its people, as an object */
-    json_t *names;  /* userName: true, to find two of one name */
-    json_t *ids;    /* external id: "u12" */
-    json_t *gone;   /* ids of those whom the directory does not name */
-    long long joined, changed, left, problems;
-    enum b_code code;
-    struct b_err *err;
-};
+#include "cli/pull.h"
 
 /* --- reading -----------------------------------------------------------------------------------
  */
@@ -60,7 +45,12 @@ static bool refuse(struct pull *k, const struct ldap_person *p, const char *what
 static bool read_person(void *ctx, const struct ldap_person *p)
 {
     struct pull *k = ctx;
+    char what[128];
     const char *id = p->text[LDAP_EXTERNAL_ID];
+    (void)snprintf(what, sizeof(what), b_err_word("%s is missing, or not whole, or hidden from us"),
+                   p->missing != NULL ? p->missing : "");
+    if (p->missing != NULL)
+        return refuse(k, p, what);
     if (id[0] == '\0' || p->text[LDAP_USER_NAME][0] == '\0')
         return refuse(k, p, "no user name, or no identifier");
     if (json_object_get(k->people, id) != NULL ||
@@ -71,36 +61,61 @@ static bool read_person(void *ctx, const struct ldap_person *p)
         return refuse(k, p, "a value is not UTF-8");
     (void)json_object_set_new(k->people, id, o);
     (void)json_object_set_new(k->names, p->text[LDAP_USER_NAME], json_true());
-    for (size_t i = 0; i < p->group_count; i++) {
-        json_t *there = json_object_get(k->groups, p->groups[i]);
-        if (there == NULL) {
-            there = json_object();
-            if (json_object_set_new(k->groups, p->groups[i], there) != 0)
-                continue;
-        }
-        (void)json_object_set_new(there, id, json_true());
-    }
+    if (p->text[LDAP_STAFF_NUMBER][0] != '\0')
+        (void)json_object_set_new(k->numbers, p->text[LDAP_STAFF_NUMBER], json_string(id));
+    for (size_t i = 0; i < p->group_count; i++)
+        (void)json_object_set_new(json_object_get(pull_group(k, p->groups[i]), "own"), id,
+                                  json_true());
     return !cli_is_stopped(NULL);
 }
 
 /* --- comparing ---------------------------------------------------------------------------------
  */
 
-static bool find_gone(void *ctx, const struct store_user *u)
+static void count_leaver(struct pull *k, const char *external_id, bool was_active)
+{
+    const json_t *here = json_object_get(k->people, external_id);
+    k->left += was_active && !json_is_true(json_object_get(here, "active"));
+}
+
+static bool find_known(void *ctx, const struct store_user *u)
 {
     struct pull *k = ctx;
     char id[24];
     if (strcmp(u->source, "ldap") != 0)
         return true;
+    bool is_active = u->wish == STORE_WISH_ACTIVE;
     (void)snprintf(id, sizeof(id), "u%lld", (long long)u->id);
-    const json_t *here = json_object_get(k->people, u->external_id);
     (void)json_object_set_new(k->ids, u->external_id, json_string(id));
-    bool is_leaver = here == NULL || !json_is_true(json_object_get(here, "active"));
-    if (is_leaver && u->wish == STORE_WISH_ACTIVE)
-        k->left++;
-    if (here == NULL && u->wish == STORE_WISH_ACTIVE)
-        (void)json_array_append_new(k->gone, json_string(id));
+    if (json_object_get(k->people, u->external_id) != NULL)
+        count_leaver(k, u->external_id, is_active);
+    else
+        (void)json_array_append_new(
+            k->gone, json_pack("{s:s, s:s, s:b}", "id", id, "ref", u->ref, "active", is_active));
     return true;
+}
+
+/* Whose account was made anew has another identifier, and the same staff number. Not by the user
+ * name alone: that may be given to somebody else. */
+static void know_again(struct pull *k)
+{
+    size_t i = 0;
+    json_t *one = NULL;
+    json_t *gone = json_array();
+    json_array_foreach(k->gone, i, one)
+    {
+        const char *ref = json_string_value(json_object_get(one, "ref"));
+        const char *other = json_string_value(json_object_get(k->numbers, ref));
+        bool was_active = json_is_true(json_object_get(one, "active"));
+        bool is_again = other != NULL && json_object_get(k->ids, other) == NULL;
+        if (is_again)
+            (void)json_object_set(k->ids, other, json_object_get(one, "id"));
+        else if (was_active)
+            (void)json_array_append(gone, json_object_get(one, "id"));
+        count_leaver(k, is_again ? other : "", was_active);
+    }
+    json_decref(k->gone);
+    k->gone = gone;
 }
 
 /* Whether all that the directory says is so already. */
@@ -120,7 +135,7 @@ static bool is_said(const json_t *said, const json_t *is)
 /* --- changing ----------------------------------------------------------------------------------
  */
 
-static void tell(struct pull *k, const char *sign, const char *who, const char *what)
+void pull_tell(struct pull *k, const char *sign, const char *who, const char *what)
 {
     cli_say(k->cli, CLI_PLAIN, "%s %-24s %s\n", sign, who, what);
     if (k->cli->out != NULL)
@@ -129,8 +144,7 @@ static void tell(struct pull *k, const char *sign, const char *who, const char *
             json_pack("{s:s, s:s, s:s}", "change", sign, "who", who, "problem", what));
 }
 
-/* A person whose data cannot be taken does not keep the others from theirs. */
-static bool goes_on(struct pull *k, const char *who, enum b_code r, const struct b_err *err)
+bool pull_goes_on(struct pull *k, const char *who, enum b_code r, const struct b_err *err)
 {
     if (r == B_OK)
         return true;
@@ -140,7 +154,7 @@ static bool goes_on(struct pull *k, const char *who, enum b_code r, const struct
         return false;
     }
     k->problems++;
-    tell(k, "!", who, err->msg);
+    pull_tell(k, "!", who, err->msg);
     return true;
 }
 
@@ -159,8 +173,8 @@ static bool put(struct pull *k, struct service_resource *io, const char *who)
                      !json_is_true(json_object_get(io->body, "active"));
     json_decref(now);
     if (r != B_OK || is_same)
-        return goes_on(k, who, r, &err);
-    tell(k, io->verb == SERVICE_CREATE ? "+" : is_leaver ? "-" : "~", who, "");
+        return pull_goes_on(k, who, r, &err);
+    pull_tell(k, io->verb == SERVICE_CREATE ? "+" : is_leaver ? "-" : "~", who, "");
     k->joined += io->verb == SERVICE_CREATE;
     k->changed += io->verb != SERVICE_CREATE && !is_leaver;
     if (cli_has(k->cli, CLI_OPT_DRY_RUN))
@@ -170,7 +184,7 @@ static bool put(struct pull *k, struct service_resource *io, const char *who)
         (void)json_object_set(k->ids, json_string_value(json_object_get(io->body, "externalId")),
                               json_object_get(io->out, "id"));
     json_decref(io->out);
-    return goes_on(k, who, r, &err);
+    return pull_goes_on(k, who, r, &err);
 }
 
 static bool put_people(struct pull *k)
@@ -212,110 +226,17 @@ static bool stop_gone(struct pull *k)
                                       .body = stop,
                                       .source = "ldap",
                                       .base = ""};
-        tell(k, "-", who, "");
+        pull_tell(k, "-", who, "");
         if (cli_has(k->cli, CLI_OPT_DRY_RUN))
             continue;
         enum b_code r = service_resource_change(&k->cli->service, &io, &err);
         json_decref(io.out);
-        goes = goes_on(k, who, r, &err);
+        goes = pull_goes_on(k, who, r, &err);
         if (!goes)
             break;
     }
     json_decref(stop);
     return goes;
-}
-
-/* --- groups ------------------------------------------------------------------------------------
- */
-
-static json_t *group_json(const struct pull *k, const char *dn, const json_t *of)
-{
-    char name[STORE_WORD_MAX];
-    const char *id = NULL;
-    json_t *v = NULL;
-    if (strlen(dn) >= STORE_WORD_MAX || !ldap_first_of(dn, name, sizeof(name)))
-        return NULL;
-    json_t *members = json_array();
-    json_object_foreach((json_t *)(uintptr_t)of, id, v)
-    {
-        const json_t *user = json_object_get(k->ids, id);
-        if (user != NULL)
-            (void)json_array_append_new(members,
-                                        json_pack("{s:s}", "value", json_string_value(user)));
-    }
-    return json_pack("{s:s, s:s, s:o}", "displayName", name, "externalId", dn, "members", members);
-}
-
-static json_t *ids_of(const json_t *group)
-{
-    size_t i = 0;
-    json_t *one = NULL;
-    json_t *ids = json_object();
-    json_array_foreach(json_object_get(group, "members"), i, one)
-    {
-        (void)json_object_set_new(ids, json_string_value(json_object_get(one, "value")),
-                                  json_true());
-    }
-    return ids;
-}
-
-static bool put_group(struct pull *k, const char *dn, const json_t *of)
-{
-    struct b_err err = {0};
-    struct store_team t;
-    struct store *s = k->cli->service.store;
-    json_t *now = NULL;
-    json_t *o = group_json(k, dn, of);
-    struct service_resource io = {.type = SCIM_TYPE_GROUP, .body = o, .source = "ldap", .base = ""};
-    if (o == NULL)
-        return true;
-    enum b_code r =
-        store_team_by_name(s, json_string_value(json_object_get(o, "displayName")), &t, &err);
-    bool is_there = r == B_OK;
-    r = r == B_E_NOT_FOUND ? B_OK : r;
-    if (is_there && strcmp(t.external_id, dn) != 0)
-        r = b_err_set(&err, B_E_DUPLICATE, 0, "another group has this name");
-    if (r == B_OK && is_there)
-        r = service_team_json(s, &t, "", &now, &err);
-    json_t *before = ids_of(now);
-    json_t *after = ids_of(o);
-    bool is_same = is_there && json_equal(before, after);
-    io.verb = is_there ? SERVICE_REPLACE : SERVICE_CREATE;
-    io.id = is_there ? t.id : 0;
-    if (r == B_OK && !is_same && !cli_has(k->cli, CLI_OPT_DRY_RUN))
-        r = service_resource_change(&k->cli->service, &io, &err);
-    json_decref(io.out);
-    json_decref(before);
-    json_decref(after);
-    json_decref(now);
-    json_decref(o);
-    return goes_on(k, dn, r, &err);
-}
-
-/* Groups of an earlier pull that nobody is in any more. */
-static bool add_empty(void *ctx, const struct store_team *t)
-{
-    struct pull *k = ctx;
-    char name[STORE_WORD_MAX];
-    if (json_object_get(k->groups, t->external_id) == NULL && strchr(t->external_id, '=') != NULL &&
-        ldap_first_of(t->external_id, name, sizeof(name)))
-        (void)json_object_set_new(k->groups, t->external_id, json_object());
-    return true;
-}
-
-static bool put_groups(struct pull *k)
-{
-    const char *dn = NULL;
-    json_t *of = NULL;
-    struct b_err err = {0};
-    if (!goes_on(k, "", store_team_each(k->cli->service.store, add_empty, k, &err), &err))
-        return false;
-    json_object_foreach(k->groups, dn, of)
-    {
-        if (!put_group(k, dn, of))
-            return false;
-    }
-    return true;
 }
 
 /* --- the command -------------------------------------------------------------------------------
@@ -325,7 +246,8 @@ static enum b_code compare_and_change(struct pull *k, struct b_err *err)
 {
     struct service *sv = &k->cli->service;
     bool is_too_much = false;
-    enum b_code r = store_user_each(sv->store, STORE_USER_PRESENT, 0, find_gone, k, err);
+    enum b_code r = store_user_each(sv->store, STORE_USER_PRESENT, 0, find_known, k, err);
+    know_again(k);
     if (r == B_OK)
         r = service_too_many_leave(sv->store, &sv->directory, (int64_t)time(NULL), k->left,
                                    &is_too_much, err);
@@ -336,7 +258,7 @@ static enum b_code compare_and_change(struct pull *k, struct b_err *err)
     k->code = B_OK;
     k->err = err;
     if (put_people(k) && stop_gone(k))
-        (void)put_groups(k);
+        (void)pull_put_groups(k);
     if (k->code != B_OK)
         return k->code;
     cli_say(k->cli, CLI_BOLD, _("Joined %lld, changed %lld, left %lld, problems %lld.\n"),
@@ -352,16 +274,33 @@ static enum b_code compare_and_change(struct pull *k, struct b_err *err)
     return B_OK;
 }
 
+/* It is all read before anything is changed. */
+static enum b_code read_all(struct pull *k, struct b_err *err)
+{
+    struct ldap_dir *dir = NULL;
+    enum b_code r = ldap_dir_open(&k->config.ldap, &dir, err);
+    if (r == B_OK)
+        r = ldap_people(dir, read_person, k, err);
+    if (r == B_OK)
+        r = k->code;
+    if (r == B_OK)
+        r = pull_read_groups(k, dir, err);
+    ldap_dir_close(dir);
+    if (r == B_OK && cli_is_stopped(NULL))
+        r = b_err_set(err, B_E_CANCELLED, 0, "tessere directory pull");
+    if (r == B_OK && json_object_size(k->people) < k->config.least)
+        r = b_err_set(err, B_E_DIRECTORY_LIST, 0, "%zu people where at least %u are expected",
+                      json_object_size(k->people), k->config.least);
+    return r;
+}
+
 enum b_code cli_directory_pull(struct cli *c, struct b_err *err)
 {
     static struct pull k;
-    k = (struct pull){.cli = c,
-                      .people = json_object(),
-                      .groups = json_object(),
-                      .names = json_object(),
-                      .ids = json_object(),
-                      .gone = json_array(),
-                      .err = err};
+    k = (struct pull){.cli = c, .gone = json_array(), .err = err};
+    json_t **const sets[] = {&k.people, &k.names, &k.numbers, &k.ids, &k.groups, &k.teams};
+    for (size_t i = 0; i < B_COUNT(sets); i++)
+        *sets[i] = json_object();
     if (c->out != NULL)
         (void)json_object_set_new(c->out, "changes", json_array());
     enum b_code r = cli_open(c, false, err);
@@ -370,20 +309,11 @@ enum b_code cli_directory_pull(struct cli *c, struct b_err *err)
     if (r == B_OK && !k.config.has_ldap)
         r = b_err_set(err, B_E_CONFIG, 0, "%s/directory.yaml: ldap: is missing", c->home);
     if (r == B_OK)
-        r = ldap_people(&k.config.ldap, read_person, &k, err);
-    if (r == B_OK)
-        r = k.code;
-    if (r == B_OK && cli_is_stopped(NULL))
-        r = b_err_set(err, B_E_CANCELLED, 0, "tessere directory pull");
-    if (r == B_OK && json_object_size(k.people) < k.config.least)
-        r = b_err_set(err, B_E_DIRECTORY_LIST, 0, "%zu people where at least %u are expected",
-                      json_object_size(k.people), k.config.least);
+        r = read_all(&k, err);
     if (r == B_OK)
         r = compare_and_change(&k, err);
-    json_decref(k.people);
-    json_decref(k.groups);
-    json_decref(k.names);
-    json_decref(k.ids);
+    for (size_t i = 0; i < B_COUNT(sets); i++)
+        json_decref(*sets[i]);
     json_decref(k.gone);
     return r;
 }

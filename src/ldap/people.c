@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <time.h>
 
 static enum b_code gone(const char *what, int code, LDAP *ld, struct b_err *err)
 {
@@ -69,19 +70,55 @@ static enum b_code read_password(const char *path, char *ret, size_t cap, struct
     return B_OK;
 }
 
+static bool is_tls(const struct ldap_source *s)
+{
+    return strncasecmp(s->url, "ldaps://", strlen("ldaps://")) == 0;
+}
+
+static int initialize(const struct ldap_source *s, int demand, LDAP **ret)
+{
+    int version = LDAP_VERSION3;
+    int fresh = 0;
+    struct timeval timeout = {.tv_sec = (time_t)s->timeout_s};
+    int r = ldap_initialize(ret, s->url);
+    if (r != LDAP_SUCCESS)
+        return r;
+    (void)ldap_set_option(*ret, LDAP_OPT_PROTOCOL_VERSION, &version);
+    (void)ldap_set_option(*ret, LDAP_OPT_NETWORK_TIMEOUT, &timeout);
+    (void)ldap_set_option(*ret, LDAP_OPT_TIMEOUT, &timeout);
+    /* others' servers are not followed to: the password would go there */
+    (void)ldap_set_option(*ret, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
+    (void)ldap_set_option(*ret, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
+    if (s->ca[0] != '\0')
+        (void)ldap_set_option(*ret, LDAP_OPT_X_TLS_CACERTFILE, s->ca);
+    (void)ldap_set_option(*ret, LDAP_OPT_X_TLS_NEWCTX, &fresh);
+    return r;
+}
+
+/* Whether TLS would do with any certificate; nothing is said on that connection. */
+static bool is_certificate(const struct ldap_source *s)
+{
+    LDAP *ld = NULL;
+    int r = initialize(s, LDAP_OPT_X_TLS_NEVER, &ld);
+    if (r == LDAP_SUCCESS)
+        r = is_tls(s) ? ldap_connect(ld) : ldap_start_tls_s(ld, NULL, NULL);
+    if (ld != NULL)
+        (void)ldap_unbind_ext_s(ld, NULL, NULL);
+    return r == LDAP_SUCCESS;
+}
+
+/* libldap does not tell a certificate that is not trusted from a server that is not there. */
 static enum b_code secure(LDAP *ld, const struct ldap_source *s, struct b_err *err)
 {
-    int demand = LDAP_OPT_X_TLS_DEMAND;
-    int fresh = 0;
-    bool is_tls = strncasecmp(s->url, "ldaps://", strlen("ldaps://")) == 0;
-    (void)ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
-    if (s->ca[0] != '\0')
-        (void)ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE, s->ca);
-    (void)ldap_set_option(ld, LDAP_OPT_X_TLS_NEWCTX, &fresh);
-    if (is_tls || ldap_is_local(s->url))
+    if (!is_tls(s) && ldap_is_local(s->url))
         return B_OK;
-    int r = ldap_start_tls_s(ld, NULL, NULL);
-    return r == LDAP_SUCCESS ? B_OK : gone("StartTLS", r, ld, err);
+    int r = is_tls(s) ? ldap_connect(ld) : ldap_start_tls_s(ld, NULL, NULL);
+    if (r == LDAP_SUCCESS)
+        return B_OK;
+    if (is_certificate(s))
+        return b_err_set(err, B_E_DIRECTORY_CERT, (uint32_t)r, "%s, by the CAs of %s", s->url,
+                         s->ca[0] != '\0' ? s->ca : b_err_word("this machine"));
+    return is_tls(s) ? gone("TLS", r, ld, err) : gone("StartTLS", r, ld, err);
 }
 
 static enum b_code bind_as(LDAP *ld, const struct ldap_source *s, struct b_err *err)
@@ -105,22 +142,34 @@ static enum b_code bind_as(LDAP *ld, const struct ldap_source *s, struct b_err *
     return r == LDAP_SUCCESS ? code : gone("binding", r, ld, err);
 }
 
-static enum b_code connect_to(const struct ldap_source *s, LDAP **ret, struct b_err *err)
+struct ldap_dir {
+    LDAP *ld;
+    const struct ldap_source *source;
+    struct ldap_person person; /* the one that is told of */
+};
+
+enum b_code ldap_dir_open(const struct ldap_source *source, struct ldap_dir **ret,
+                          struct b_err *err)
 {
-    int version = LDAP_VERSION3;
-    struct timeval timeout = {.tv_sec = (time_t)s->timeout_s};
-    if (!ldap_is_one(s->url)) /* libldap would go on with the next, which may be without TLS */
+    if (!ldap_is_one(source->url)) /* libldap would go on with the next, which may be without TLS */
         return b_err_set(err, B_E_CONFIG, 0, "url: one address, of ldaps://, ldap:// or ldapi://");
-    int r = ldap_initialize(ret, s->url);
+    *ret = calloc(1, sizeof(**ret));
+    if (*ret == NULL)
+        return b_err_set(err, B_E_NO_MEMORY, 0, "reading the directory");
+    (*ret)->source = source;
+    int r = initialize(source, LDAP_OPT_X_TLS_DEMAND, &(*ret)->ld);
     if (r != LDAP_SUCCESS)
-        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "url: %s: %s", s->url, ldap_err2string(r));
-    (void)ldap_set_option(*ret, LDAP_OPT_PROTOCOL_VERSION, &version);
-    (void)ldap_set_option(*ret, LDAP_OPT_NETWORK_TIMEOUT, &timeout);
-    (void)ldap_set_option(*ret, LDAP_OPT_TIMEOUT, &timeout);
-    /* others' servers are not followed to: the password would go there */
-    (void)ldap_set_option(*ret, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
-    enum b_code code = secure(*ret, s, err);
-    return code == B_OK ? bind_as(*ret, s, err) : code;
+        return b_err_set(err, B_E_CONFIG, (uint32_t)r, "url: %s: %s", source->url,
+                         ldap_err2string(r));
+    enum b_code code = secure((*ret)->ld, source, err);
+    return code == B_OK ? bind_as((*ret)->ld, source, err) : code;
+}
+
+void ldap_dir_close(struct ldap_dir *dir)
+{
+    if (dir != NULL && dir->ld != NULL)
+        (void)ldap_unbind_ext_s(dir->ld, NULL, NULL);
+    free(dir);
 }
 
 /* --- an entry ----------------------------------------------------------------------------------
@@ -168,11 +217,68 @@ static void take_value(struct ldap_person *p, enum ldap_field i, const char *nam
     p->text[i][n] = '\0';
 }
 
-/* The values of groups stay with libldap until its entry is done with. */
-static void take_entry(LDAP *ld, LDAPMessage *entry, const struct ldap_source *s,
-                       struct ldap_person *p, struct berval ***ret_groups)
+bool ldap_expired(const char *text, int64_t now, bool *ret)
+{
+    /* [MS-ADTS] 2.2.22: 100 ns since 1601; never: 0, or all that there is */
+    enum { PER_SECOND = 10000000 };
+    const int64_t to_1970 = INT64_C(11644473600);
+    char *end = NULL;
+    long long at = strtoll(text, &end, 10);
+    if (end == text || *end != '\0')
+        return false;
+    *ret = at != 0 && at != INT64_MAX && at / PER_SECOND - to_1970 <= now;
+    return true;
+}
+
+/* What decides on who has left must have been there, whole. AD hides from accounts without rights
+ * what they may not see; accountExpires is there or hidden as userAccountControl is. */
+static void judge(const struct ldap_source *s, struct ldap_person *p)
 {
     enum { DISABLED = 2 };
+    char *end = NULL;
+    bool is_over = false;
+    const char *control = p->text[LDAP_CONTROL];
+    const char *expires = p->text[LDAP_EXPIRES];
+    p->is_disabled = (strtol(control, &end, 10) & DISABLED) != 0;
+    if (s->fields[LDAP_CONTROL][0] != '\0' && (end == control || *end != '\0'))
+        p->missing = s->fields[LDAP_CONTROL];
+    if (expires[0] != '\0' && !ldap_expired(expires, (int64_t)time(NULL), &is_over))
+        p->missing = s->fields[LDAP_EXPIRES];
+    p->is_disabled = p->is_disabled || is_over;
+}
+
+/* AD gives so many values at once, under the name "memberOf;range=0-1499". */
+static bool is_ranged(LDAP *ld, LDAPMessage *entry, const char *attribute)
+{
+    BerElement *at = NULL;
+    bool is_found = false;
+    size_t n = strlen(attribute);
+    for (char *name = ldap_first_attribute(ld, entry, &at); name != NULL;
+         name = ldap_next_attribute(ld, entry, at)) {
+        is_found = is_found || (strncasecmp(name, attribute, n) == 0 &&
+                                strncasecmp(name + n, ";range=", strlen(";range=")) == 0);
+        ldap_memfree(name);
+    }
+    ber_free(at, 0);
+    return is_found;
+}
+
+static void take_groups(LDAP *ld, LDAPMessage *entry, const char *attribute, struct berval **values,
+                        struct ldap_person *p)
+{
+    size_t g = 0;
+    for (; values != NULL && values[g] != NULL && g < LDAP_GROUPS_MAX; g++)
+        p->groups[p->group_count++] = values[g]->bv_val;
+    if ((values != NULL && values[g] != NULL) ||
+        (values == NULL && is_ranged(ld, entry, attribute)))
+        p->missing = attribute;
+}
+
+/* The values of groups stay with libldap until its entry is done with. */
+static struct berval **take_entry(LDAP *ld, LDAPMessage *entry, const struct ldap_source *s,
+                                  struct ldap_person *p)
+{
+    struct berval **groups = NULL;
     memset(p, 0, sizeof(*p));
     char *dn = ldap_get_dn(ld, entry);
     (void)snprintf(p->dn, sizeof(p->dn), "%s", dn != NULL ? dn : "");
@@ -181,99 +287,123 @@ static void take_entry(LDAP *ld, LDAPMessage *entry, const struct ldap_source *s
         if (s->fields[i][0] == '\0')
             continue;
         struct berval **values = ldap_get_values_len(ld, entry, s->fields[i]);
-        if (values != NULL && values[0] != NULL && i != LDAP_GROUPS)
-            take_value(p, (enum ldap_field)i, s->fields[i], values[0]);
-        if (i != LDAP_GROUPS) {
-            ldap_value_free_len(values);
+        if (i == LDAP_GROUPS) {
+            groups = values;
+            take_groups(ld, entry, s->fields[i], values, p);
             continue;
         }
-        for (size_t g = 0; values != NULL && values[g] != NULL && g < LDAP_GROUPS_MAX; g++)
-            p->groups[p->group_count++] = values[g]->bv_val;
-        *ret_groups = values;
+        if (values != NULL && values[0] != NULL)
+            take_value(p, (enum ldap_field)i, s->fields[i], values[0]);
+        ldap_value_free_len(values);
     }
-    p->is_disabled = (strtol(p->text[LDAP_CONTROL], NULL, 10) & DISABLED) != 0;
+    return groups;
+}
+
+/* Whether fn wants more. */
+static bool tell(struct ldap_dir *dir, LDAPMessage *entry, bool is_person, ldap_person_fn *fn,
+                 void *ctx)
+{
+    struct berval **groups = take_entry(dir->ld, entry, dir->source, &dir->person);
+    if (is_person)
+        judge(dir->source, &dir->person);
+    bool goes_on = fn(ctx, &dir->person);
+    ldap_value_free_len(groups);
+    return goes_on;
 }
 
 /* --- pages -------------------------------------------------------------------------------------
  */
 
 struct pages {
-    LDAP *ld;
-    const struct ldap_source *source;
-    bool (*fn)(void *ctx, const struct ldap_person *p);
+    struct ldap_dir *dir;
+    ldap_person_fn *fn;
     void *ctx;
     struct berval cookie;
     bool is_over;
-    struct ldap_person *person;
     struct b_err *err;
 };
 
 static enum b_code take_page(struct pages *k, LDAPMessage *answer)
 {
     LDAPControl **controls = NULL;
+    LDAP *ld = k->dir->ld;
     ber_int_t ignored = 0;
     int code = LDAP_SUCCESS;
-    int r = ldap_parse_result(k->ld, answer, &code, NULL, NULL, NULL, &controls, 0);
+    int r = ldap_parse_result(ld, answer, &code, NULL, NULL, NULL, &controls, 0);
     if (r != LDAP_SUCCESS || code != LDAP_SUCCESS)
-        return gone("searching", r != LDAP_SUCCESS ? r : code, k->ld, k->err);
+        return gone("searching", r != LDAP_SUCCESS ? r : code, ld, k->err);
     ber_memfree(k->cookie.bv_val);
     k->cookie = (struct berval){0};
     LDAPControl *paged = ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, controls, NULL);
-    r = paged != NULL ? ldap_parse_pageresponse_control(k->ld, paged, &ignored, &k->cookie)
+    r = paged != NULL ? ldap_parse_pageresponse_control(ld, paged, &ignored, &k->cookie)
                       : LDAP_SUCCESS;
     ldap_controls_free(controls);
     if (r != LDAP_SUCCESS)
-        return gone("the answer's page", r, k->ld, k->err);
+        return gone("the answer's page", r, ld, k->err);
     bool goes_on = true;
-    for (LDAPMessage *e = ldap_first_entry(k->ld, answer); e != NULL && goes_on;
-         e = ldap_next_entry(k->ld, e)) {
-        struct berval **groups = NULL;
-        take_entry(k->ld, e, k->source, k->person, &groups);
-        goes_on = k->fn(k->ctx, k->person);
-        ldap_value_free_len(groups);
-    }
+    for (LDAPMessage *e = ldap_first_entry(ld, answer); e != NULL && goes_on;
+         e = ldap_next_entry(ld, e))
+        goes_on = tell(k->dir, e, true, k->fn, k->ctx);
     k->is_over = !goes_on || k->cookie.bv_len == 0;
     return B_OK;
 }
 
+/* The attributes to ask for, of these fields alone. */
+static void name_fields(const struct ldap_source *s, bool is_person,
+                        char *ret[static LDAP_FIELDS + 1])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < LDAP_FIELDS; i++)
+        if (s->fields[i][0] != '\0' && (is_person || i == LDAP_EXTERNAL_ID || i == LDAP_GROUPS))
+            ret[n++] = (char *)(uintptr_t)s->fields[i];
+    ret[n] = NULL;
+}
+
 static enum b_code ask_page(struct pages *k)
 {
-    const struct ldap_source *s = k->source;
-    char *names[LDAP_FIELDS + 1] = {NULL};
-    size_t n = 0;
+    const struct ldap_source *s = k->dir->source;
+    LDAP *ld = k->dir->ld;
+    char *names[LDAP_FIELDS + 1];
     LDAPControl *page = NULL;
     LDAPMessage *answer = NULL;
     struct timeval timeout = {.tv_sec = (time_t)s->timeout_s};
-    for (size_t i = 0; i < LDAP_FIELDS; i++)
-        if (s->fields[i][0] != '\0')
-            names[n++] = (char *)(uintptr_t)s->fields[i];
-    int r = ldap_create_page_control(k->ld, (ber_int_t)s->page, &k->cookie, 1, &page);
+    name_fields(s, true, names);
+    int r = ldap_create_page_control(ld, (ber_int_t)s->page, &k->cookie, 1, &page);
     if (r != LDAP_SUCCESS)
-        return gone("asking for a page", r, k->ld, k->err);
+        return gone("asking for a page", r, ld, k->err);
     LDAPControl *controls[] = {page, NULL};
-    r = ldap_search_ext_s(k->ld, s->base, LDAP_SCOPE_SUBTREE, s->filter, names, 0, controls, NULL,
+    r = ldap_search_ext_s(ld, s->base, LDAP_SCOPE_SUBTREE, s->filter, names, 0, controls, NULL,
                           &timeout, LDAP_NO_LIMIT, &answer);
     ldap_control_free(page);
     /* a page that was not whole (a limit of the directory's) says nothing of who is missing */
-    enum b_code code =
-        r == LDAP_SUCCESS ? take_page(k, answer) : gone("searching", r, k->ld, k->err);
+    enum b_code code = r == LDAP_SUCCESS ? take_page(k, answer) : gone("searching", r, ld, k->err);
     (void)ldap_msgfree(answer);
     return code;
 }
 
-enum b_code ldap_people(const struct ldap_source *source,
-                        bool (*fn)(void *ctx, const struct ldap_person *p), void *ctx,
-                        struct b_err *err)
+enum b_code ldap_people(struct ldap_dir *dir, ldap_person_fn *fn, void *ctx, struct b_err *err)
 {
-    struct pages k = {.source = source, .fn = fn, .ctx = ctx, .err = err};
-    k.person = malloc(sizeof(*k.person));
-    enum b_code r = k.person != NULL ? connect_to(source, &k.ld, err)
-                                     : b_err_set(err, B_E_NO_MEMORY, 0, "reading the directory");
+    struct pages k = {.dir = dir, .fn = fn, .ctx = ctx, .err = err};
+    enum b_code r = B_OK;
     while (r == B_OK && !k.is_over)
         r = ask_page(&k);
     ber_memfree(k.cookie.bv_val);
-    if (k.ld != NULL)
-        (void)ldap_unbind_ext_s(k.ld, NULL, NULL);
-    free(k.person);
     return r;
+}
+
+enum b_code ldap_group(struct ldap_dir *dir, const char *dn, ldap_person_fn *fn, void *ctx,
+                       struct b_err *err)
+{
+    char *names[LDAP_FIELDS + 1];
+    LDAPMessage *answer = NULL;
+    struct timeval timeout = {.tv_sec = (time_t)dir->source->timeout_s};
+    name_fields(dir->source, false, names);
+    int r = ldap_search_ext_s(dir->ld, dn, LDAP_SCOPE_BASE, "(objectClass=*)", names, 0, NULL, NULL,
+                              &timeout, LDAP_NO_LIMIT, &answer);
+    LDAPMessage *entry = r == LDAP_SUCCESS ? ldap_first_entry(dir->ld, answer) : NULL;
+    if (entry != NULL)
+        (void)tell(dir, entry, false, fn, ctx);
+    (void)ldap_msgfree(answer);
+    bool is_answered = r == LDAP_SUCCESS || r == LDAP_NO_SUCH_OBJECT || r == LDAP_REFERRAL;
+    return is_answered ? B_OK : gone("looking up a group", r, dir->ld, err);
 }

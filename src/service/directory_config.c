@@ -35,7 +35,8 @@ static const char *const defaults[LDAP_FIELDS] = {[LDAP_USER_NAME] = "sAMAccount
                                                   [LDAP_NATIONAL_ID] = "",
                                                   [LDAP_DEPARTMENT] = "department",
                                                   [LDAP_GROUPS] = "memberOf",
-                                                  [LDAP_CONTROL] = "userAccountControl"};
+                                                  [LDAP_CONTROL] = "userAccountControl",
+                                                  [LDAP_EXPIRES] = "accountExpires"};
 
 #define FIELD(name, i)                                                                            \
     CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct map, fields[i], \
@@ -51,6 +52,7 @@ static const cyaml_schema_field_t map_fields[] = {
     FIELD("department", LDAP_DEPARTMENT),
     FIELD("groups", LDAP_GROUPS),
     FIELD("control", LDAP_CONTROL),
+    FIELD("expires", LDAP_EXPIRES),
     CYAML_FIELD_END,
 };
 #undef FIELD

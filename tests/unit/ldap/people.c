@@ -71,6 +71,31 @@ static void a_group_is_called_by_its_first_part(void **state)
         ldap_first_of("cn=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,dc=h", name, sizeof(name)));
 }
 
+/* [MS-ADTS] 2.2.22; 133500000000000000 is 17 January 2024, 21:20:00 UTC. */
+static void an_account_expires_when_active_directory_says(void **state)
+{
+    (void)state;
+    static const int64_t at = 1705526400;
+    static const struct {
+        const char *text;
+        int64_t after;
+        bool is_over;
+    } cases[] = {
+        {"133500000000000000", 0, true},   {"133500000000000000", -1, false},
+        {"133500000000000000", 1, true},   {"0", 0, false},
+        {"9223372036854775807", 0, false}, {"1", 0, true},
+    };
+    static const char *const none[] = {"", "soon", "1335x", "20240117212000.0Z"};
+    bool is_over = false;
+    for (size_t i = 0; i < B_COUNT(cases); i++)
+        if (!ldap_expired(cases[i].text, at + cases[i].after, &is_over) ||
+            is_over != cases[i].is_over)
+            fail_msg("%s, and %lld seconds", cases[i].text, (long long)cases[i].after);
+    for (size_t i = 0; i < B_COUNT(none); i++)
+        if (ldap_expired(none[i], at, &is_over))
+            fail_msg("%s", none[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -78,6 +103,7 @@ int main(void)
         cmocka_unit_test(a_list_of_addresses_is_none),
         cmocka_unit_test(an_identifier_is_written_as_microsoft_writes_it),
         cmocka_unit_test(a_group_is_called_by_its_first_part),
+        cmocka_unit_test(an_account_expires_when_active_directory_says),
     };
     return cmocka_run_group_tests_name("people", tests, NULL, NULL);
 }
