@@ -17,6 +17,7 @@ declare -A packages=(
         swtpm tpm2-tools libtpm2-pkcs11-1 libtss2-tcti-swtpm0
         zbar-tools librsvg2-bin python3-cryptography slapd ldap-utils"
     [callouts]="freeradius freeradius-rest freeradius-utils liblemonldap-ng-portal-perl libplack-perl libstring-random-perl libcrypt-openssl-bignum-perl libgd-securityimage-perl perlmagick"
+    [greeter]="lightdm lightdm-gtk-greeter xvfb xauth xdotool x11-utils imagemagick tesseract-ocr tesseract-ocr-fra dbus locales"
     [node]="nodejs npm"
     [chromium]="chromium"
     [apache]="apache2-bin libapache2-mod-auth-openidc"
@@ -30,6 +31,7 @@ declare -A reasons=(
     [run]="a PKCS#11 token, and the PC/SC service with a virtual reader"
     [test]="other people's programs, which judge ours"
     [callouts]="others that ask whether a password is right"
+    [greeter]="a display manager that asks us, and what reads its screen"
     [node]="other people's programs in JavaScript, which judge ours"
     [chromium]="a browser, to look at pages as people do"
     [apache]="a web server that signs people on by us"
@@ -99,7 +101,7 @@ install_missing() {
 
 # all_tests: the jobs of which all tests together need the packages; npm and Chromium may be here from elsewhere
 all_tests() {
-    echo run test apache lemonldap callouts
+    echo run test apache lemonldap callouts greeter
     command -v npm >/dev/null || echo node
     command -v chromium >/dev/null || echo chromium
 }
