@@ -98,7 +98,7 @@ stop_lightdm() {
 # --- the screen
 look() { import -window root "$work/screen.png"; }
 read_screen() {
-    convert "$work/screen.png" -crop 600x300+100+150 -colorspace gray -resize 200% "$work/large.png" &&
+    convert "$work/screen.png" -crop 600x300+100+150 -colorspace gray -resize 250% "$work/large.png" &&
         OMP_THREAD_LIMIT=1 tesseract "$work/large.png" - --psm 11 -l "$language" | tr -s '\n ' ' '
 }
 reads() { look && read_screen >"$work/text" && grep -F -- "$1" "$work/text"; }
@@ -114,7 +114,7 @@ has_session() { until_so pgrep -u "$1" -x xmessage && shows "session-$1" "This i
 nobody_is_in() { ! pgrep -x xmessage; }
 leaves() { pkill -u "$1" -x xmessage && until_so nobody_is_in && shows again "$present"; }
 opens() { # BADGE, which asks for the PIN: the session of that person's account
-    insert 0 "$work/$1" && asks pin "$pin" && types 135790 && has_session "$1" && remove 0
+    insert 0 "$work/$1" && asks "pin-$1" "$pin" && types 135790 && has_session "$1" && remove 0
 }
 present="Present your badge." pin="Type the PIN of your badge, then press Enter."
 
@@ -128,7 +128,7 @@ start_lightdm
 check "the greeter asks for the badge, and nobody types a name" shows greeter "$present"
 check "Anne taps, types her PIN as it says, and her session opens" opens anne
 check "she leaves: the greeter is there again" leaves anne
-mistypes() { insert 0 "$work/bruno" && asks pin-2 "$pin" && types 246802 && asks wrong-pin "Wrong PIN. Type it again." && nobody_is_in && types 135790 && has_session bruno && remove 0; }
+mistypes() { insert 0 "$work/bruno" && asks pin "$pin" && types 246802 && asks wrong-pin "Wrong PIN. Type it again." && nobody_is_in && types 135790 && has_session bruno && remove 0; }
 check "Bruno mistypes his PIN, is told, and types it again" mistypes
 check "he leaves" leaves bruno
 
@@ -162,4 +162,29 @@ names() { # USER WORDS: types the name, is told, and types the password
 }
 check "Carla has no badge with her: she types her name, and after the time her password" names carla "No badge was presented."
 check "she leaves" leaves carla
+kill "$agent_pid"
+check "the agent ends: the greeter says so, and asks for a name at once" asks no-agent "The badge reader does not work at the moment."
+is_prompted() { [ "$(sed -n "/service 'lightdm', username 'bruno'/,\$p" "$work/lightdm.log" | grep -c 'Prompt greeter')" -ge 2 ]; }
+falls_back() { types bruno && until_so is_prompted && asks no-agent-password "The badge reader does not work at the moment." && types bruno-password && has_session bruno; }
+check "Bruno goes in by name and password" falls_back
+
+# --- in French
+stop_lightdm
+language=fra present="Présentez votre badge." pin="Tapez le code de votre badge, puis Entrée."
+check "the station's agent, in French" start_station fr
+check "the policy asks for a PIN again" policy pin-always
+sed -i 's/user_from_badge greeter/& language=fr/' /etc/pam.d/lightdm
+start_lightdm LOCPATH="$work" LC_ALL=fr_FR.UTF-8
+check "the greeter asks in French" shows greeter-fr "$present"
+check "Bruno's badge is revoked" call alice POST /v1/badges/2/revoke '{"reason":"lost"}'
+check "a badge is refused in French" refused bruno revoked "Badge annulé. Rendez-le au bureau des badges."
+check "Anne's PIN is asked for in French, and her session opens" opens anne
+check "she leaves" leaves anne
+turned_away() { grep 'Authentication complete with return value [1-9]' "$work/lightdm.log"; }
+kept_out() {
+    echo "The computers rest until noon." >/etc/nologin
+    insert 0 "$work/anne" && asks pin "$pin" && types 135790 && until_so turned_away && nobody_is_in
+}
+check "/etc/nologin keeps her out, whose badge and PIN are right" kept_out
+check "the server ends" stop_server
 finish
