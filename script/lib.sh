@@ -18,6 +18,7 @@ declare -A packages=(
         zbar-tools librsvg2-bin python3-cryptography slapd ldap-utils"
     [callouts]="freeradius freeradius-rest freeradius-utils liblemonldap-ng-portal-perl libplack-perl libstring-random-perl libcrypt-openssl-bignum-perl libgd-securityimage-perl perlmagick"
     [directory]="samba samba-ad-provision samba-dsdb-modules"
+    [greeter]="lightdm lightdm-gtk-greeter xvfb xauth xdotool x11-utils imagemagick tesseract-ocr tesseract-ocr-fra dbus locales"
     [node]="nodejs npm"
     [chromium]="chromium"
     [apache]="apache2-bin libapache2-mod-auth-openidc"
@@ -32,6 +33,7 @@ declare -A reasons=(
     [test]="other people's programs, which judge ours"
     [callouts]="others that ask whether a password is right"
     [directory]="a domain of Active Directory, of which people come"
+    [greeter]="a display manager that asks us, and what reads its screen"
     [node]="other people's programs in JavaScript, which judge ours"
     [chromium]="a browser, to look at pages as people do"
     [apache]="a web server that signs people on by us"
@@ -101,7 +103,7 @@ install_missing() {
 
 # all_tests: the jobs of which all tests together need the packages; npm and Chromium may be here from elsewhere
 all_tests() {
-    echo run test apache lemonldap callouts directory
+    echo run test apache lemonldap callouts directory greeter
     command -v npm >/dev/null || echo node
     command -v chromium >/dev/null || echo chromium
 }

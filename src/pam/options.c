@@ -30,6 +30,7 @@ static const struct {
     {"pin=always", offsetof(struct pam_options, needs_pin), true},
     {"pin=policy", offsetof(struct pam_options, needs_pin), false},
     {"enter", offsetof(struct pam_options, waits_enter), true},
+    {"greeter", offsetof(struct pam_options, is_greeter), true},
     {"remote", offsetof(struct pam_options, is_remote_too), true},
 };
 

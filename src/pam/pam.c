@@ -23,13 +23,20 @@ enum {
     ANSWERS = 24,    /* in one attempt, at most */
     TAPS = 3,        /* of a badge that was lifted too soon */
     PIN_LOOKS = 3,   /* at a PIN that cannot be one */
+    REFUSALS = 50,   /* before one greeter, at most */
+    ENTER_S = 20,    /* from a tap to the Enter that it was for */
     ACCOUNTS = 1000, /* uids below are the system's, which only a list gives to a person */
     KEYS_MAX = 65536,
 };
 
+enum screen { SHOWS_NOTHING, SHOWS_REQUEST, SHOWS_REASON };
+
 struct attempt {
     pam_handle_t *pamh;
     bool is_silent;
+    bool has_asked;     /* something, and it was answered */
+    bool may_go_on;     /* another badge may come */
+    enum screen screen; /* what stands there, of ours */
     struct pam_options o;
     struct pam_ask ask;
     json_t *keys;
@@ -77,10 +84,19 @@ static void tell(const struct attempt *a, int style, const char *text)
         (void)pam_prompt(a->pamh, style, NULL, "%s", text);
 }
 
-static int refuse(const struct attempt *a, int pam, const char *sentence)
+static int refuse(struct attempt *a, int pam, const char *sentence)
 {
+    a->may_go_on = true;
+    a->screen = SHOWS_REASON;
     tell(a, PAM_ERROR_MSG, translate(a, sentence));
     return pam;
+}
+
+/* LightDM's greeters show what they are told, and of a question the field alone. */
+static void announce(const struct attempt *a, const char *text)
+{
+    if (a->o.is_greeter)
+        tell(a, PAM_TEXT_INFO, translate(a, text));
 }
 
 static size_t row_of(enum b_code code)
@@ -99,17 +115,59 @@ static const char *sentence_of(const struct attempt *a, enum b_code code)
     return a->said[0] != '\0' || ours[0] == '\0' ? a->said : translate(a, ours);
 }
 
-static int end(const struct attempt *a, enum b_code code, const struct b_err *err)
+/* A badge that was lifted too soon or misread is put down again: nobody was refused. */
+static bool may_come_again(enum b_code r)
+{
+    return r == B_E_CARD_REMOVED || r == B_E_CHANNEL || r == B_E_NOT_FOUND || r == B_E_VAULT_BUSY;
+}
+
+static bool is_refusal(int pam)
+{
+    return pam == PAM_AUTH_ERR || pam == PAM_PERM_DENIED || pam == PAM_CRED_INSUFFICIENT ||
+           pam == PAM_MAXTRIES;
+}
+
+static int end(struct attempt *a, enum b_code code, const struct b_err *err)
 {
     size_t i = row_of(code);
     int status = b_code_exit(code);
     bool is_trouble = status == 4 || status == 6 || status == 7;
+    int other = is_trouble ? PAM_AUTHINFO_UNAVAIL : PAM_AUTH_ERR;
+    int pam = i < B_COUNT(results) ? results[i].pam : other;
+    a->may_go_on = may_come_again(code) || (is_refusal(pam) && code != B_E_ASSERTION_BAD);
+    a->screen = SHOWS_REASON;
     pam_syslog(a->pamh, code == B_E_ASSERTION_BAD ? LOG_ALERT : LOG_NOTICE, "%s: %s",
                b_code_name(code), err->msg);
     tell(a, PAM_ERROR_MSG, sentence_of(a, code));
-    if (i < B_COUNT(results))
-        return results[i].pam;
-    return is_trouble ? PAM_AUTHINFO_UNAVAIL : PAM_AUTH_ERR;
+    return pam;
+}
+
+/* --- what the person is asked ------------------------------------------------------------------
+ */
+
+static void forget(char *typed)
+{
+    if (typed != NULL)
+        b_wipe(typed, strlen(typed));
+    free(typed);
+}
+
+/* *ret: what was typed, unseen; forget() it. */
+static int ask(struct attempt *a, const char *question, char **ret)
+{
+    int r = pam_prompt(a->pamh, PAM_PROMPT_ECHO_OFF, ret, "%s", translate(a, question));
+    if (r == PAM_SUCCESS && *ret == NULL)
+        r = PAM_CONV_ERR;
+    a->has_asked = a->has_asked || r == PAM_SUCCESS;
+    return r;
+}
+
+static bool has_entered(struct attempt *a, const char *question)
+{
+    char *typed = NULL;
+    int r = ask(a, question, &typed);
+    forget(typed);
+    return r == PAM_SUCCESS;
 }
 
 /* --- the PIN -----------------------------------------------------------------------------------
@@ -121,21 +179,13 @@ static bool is_pin(const char *text)
     return n >= 1 && n <= PAM_PIN_MAX && strspn(text, "0123456789") == n;
 }
 
-static void forget(char *typed)
-{
-    if (typed != NULL)
-        b_wipe(typed, strlen(typed));
-    free(typed);
-}
-
 /* What is no PIN does not leave this process: it may be a password that was typed here. */
-static enum b_code give_pin(const struct attempt *a, struct b_err *err)
+static enum b_code give_pin(struct attempt *a, struct b_err *err)
 {
     for (unsigned i = 0; i < PIN_LOOKS; i++) {
         char *typed = NULL;
-        int r =
-            pam_prompt(a->pamh, PAM_PROMPT_ECHO_OFF, &typed, "%s", translate(a, N_("Badge PIN: ")));
-        if (r != PAM_SUCCESS || typed == NULL) {
+        int r = ask(a, N_("Badge PIN: "), &typed);
+        if (r != PAM_SUCCESS) {
             forget(typed);
             return b_err_set(err, B_E_CANCELLED, (uint32_t)r, "no PIN was typed: %s",
                              pam_strerror(a->pamh, r));
@@ -243,6 +293,8 @@ static enum b_code follow(struct attempt *a, json_t **ret_end, struct b_err *err
         if (strcmp(kind, "pin") == 0) {
             if (pins++ > 0)
                 tell(a, PAM_ERROR_MSG, pam_answer_text(answer, "sentence"));
+            else
+                announce(a, N_("Type the PIN of your badge, then press Enter."));
             r = give_pin(a, err);
         } else if (strcmp(kind, "outcome") == 0 || strcmp(kind, "error") == 0) {
             *ret_end = answer;
@@ -255,12 +307,6 @@ static enum b_code follow(struct attempt *a, json_t **ret_end, struct b_err *err
             return r;
     }
     return b_err_set(err, B_E_AGENT_GONE, 0, "the agent comes to no end");
-}
-
-/* A badge that was lifted too soon or misread is put down again: nobody was refused. */
-static bool may_come_again(enum b_code r)
-{
-    return r == B_E_CARD_REMOVED || r == B_E_CHANNEL || r == B_E_NOT_FOUND || r == B_E_VAULT_BUSY;
 }
 
 /* Waits for the badge, and once more when it may come again. */
@@ -291,12 +337,14 @@ static enum b_code tap(struct attempt *a, struct b_err *err)
 {
     json_t *last = NULL;
     enum b_code r = prepare(a, err);
-    if (r == B_OK) {
+    if (r == B_OK && a->screen == SHOWS_NOTHING) {
         (void)pam_prompt(a->pamh, PAM_TEXT_INFO, NULL, "%s",
                          a->o.prompt != NULL ? a->o.prompt
                                              : translate(a, N_("Present your badge.")));
-        r = wait_for_badge(a, &last, err);
+        a->screen = SHOWS_REQUEST;
     }
+    if (r == B_OK)
+        r = wait_for_badge(a, &last, err);
     if (r == B_OK) {
         const char *jwt = json_string_value(json_object_get(last, "assertion"));
         const struct pam_wanted wanted = {.challenge = a->challenge,
@@ -319,8 +367,33 @@ static void drop(pam_handle_t *pamh, void *data, int status)
     free(data);
 }
 
-static int let_in(const struct attempt *a, const char *user)
+static time_t now_s(void)
 {
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
+/* LightDM's greeters open a session by themselves only if something was typed. Who taps and walks
+ * away does not leave it to whoever presses Enter next. */
+static int open_greeter(struct attempt *a)
+{
+    time_t since = now_s();
+    if (!a->o.is_greeter || a->has_asked)
+        return PAM_SUCCESS;
+    announce(a, N_("Badge accepted. Press Enter."));
+    bool is_there = has_entered(a, N_("Press Enter: "));
+    if (!is_there)
+        return PAM_CONV_ERR;
+    return now_s() - since <= ENTER_S ? PAM_SUCCESS
+                                      : refuse(a, PAM_AUTH_ERR, N_("Too slow. Tap again."));
+}
+
+static int let_in(struct attempt *a, const char *user)
+{
+    int entered = open_greeter(a);
+    if (entered != PAM_SUCCESS)
+        return entered;
     int r = pam_set_item(a->pamh, PAM_USER, user);
     char *kept = r == PAM_SUCCESS ? strdup(user) : NULL;
     if (kept == NULL)
@@ -333,7 +406,6 @@ static int let_in(const struct attempt *a, const char *user)
     return r;
 }
 
-/* user: NULL, the badge says who comes. */
 static int judge_account(struct attempt *a, const char *user)
 {
     char own[PAM_USER_MAX + 1];
@@ -389,19 +461,41 @@ static bool is_far(const struct attempt *a)
     return true;
 }
 
-static bool has_entered(const struct attempt *a)
+/* user: NULL, the badge says who comes. A greeter that nobody stands at has nothing to tell. */
+static int judge_badge(struct attempt *a, const char *user)
 {
-    char *typed = NULL;
-    int r = pam_prompt(a->pamh, PAM_PROMPT_ECHO_OFF, &typed, "%s",
-                       translate(a, N_("Press Enter, then present your badge: ")));
-    forget(typed);
-    return r == PAM_SUCCESS;
+    struct b_err err = {.msg = ""};
+    time_t since = now_s();
+    enum b_code code = tap(a, &err);
+    bool is_alone = a->o.is_greeter && user == NULL && code == B_E_NO_CARD &&
+                    now_s() - since + 1 >= (time_t)a->o.timeout;
+    pam_ask_close(&a->ask);
+    json_decref(a->keys);
+    a->keys = NULL;
+    a->may_go_on = is_alone;
+    if (is_alone && a->screen == SHOWS_REASON)
+        a->screen = SHOWS_NOTHING;
+    if (is_alone)
+        return PAM_AUTHINFO_UNAVAIL;
+    return code == B_OK ? judge_account(a, user) : end(a, code, &err);
+}
+
+/* Before a greeter a refusal stays on the screen and the next badge is waited for. LightDM's would
+ * cover it with their own words, and then wait for a click. */
+static int judge_badges(struct attempt *a, const char *user)
+{
+    int r = PAM_AUTH_ERR;
+    for (unsigned refusals = 0; refusals < REFUSALS; refusals += a->screen == SHOWS_REASON) {
+        r = judge_badge(a, user);
+        if (!a->o.is_greeter || !a->may_go_on)
+            break;
+    }
+    return r;
 }
 
 static int authenticate(struct attempt *a)
 {
     const char *user = NULL;
-    struct b_err err = {.msg = ""};
     int r = find_user(a, &user);
     if (r != PAM_SUCCESS)
         return r;
@@ -409,12 +503,9 @@ static int authenticate(struct attempt *a)
         pam_syslog(a->pamh, LOG_INFO, "no badge for somebody who comes over the network");
         return PAM_AUTHINFO_UNAVAIL;
     }
-    if (a->o.waits_enter && !has_entered(a))
+    if (a->o.waits_enter && !has_entered(a, N_("Press Enter, then present your badge: ")))
         return PAM_CONV_ERR;
-    enum b_code code = tap(a, &err);
-    pam_ask_close(&a->ask);
-    json_decref(a->keys);
-    return code == B_OK ? judge_account(a, user) : end(a, code, &err);
+    return judge_badges(a, user);
 }
 
 /* --- what PAM calls ----------------------------------------------------------------------------

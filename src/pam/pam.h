@@ -36,6 +36,7 @@ struct pam_options {
     bool takes_user;      /* user_from_badge */
     bool needs_pin;       /* pin=always */
     bool waits_enter;     /* enter */
+    bool is_greeter;      /* greeter */
     bool is_remote_too;   /* remote */
 };
 enum { PAM_TIMEOUT = 30, PAM_TIMEOUT_MAX = 300 };

@@ -183,10 +183,7 @@ far() { # USER COMING-FROM WORDS
 check "somebody who comes over the network gets nobody's next tap" far anne 192.0.2.7 "cannot retrieve authentication info"
 service language=fr
 french() {
-    local place=$LOCALES
-    while ! [ -d "$place" ]; do place=$(dirname "$place"); done
-    [ "$place" = "$LOCALES" ] || { mount -t tmpfs own-locale "$place" && mkdir -p "$LOCALES"; } || return 1
-    mount --bind "$FRENCH" "$LOCALES" && localedef -i fr_FR -f UTF-8 "$work/fr_FR.UTF-8" || return 1
+    own_french || return 1
     LOCPATH=$work ends "account management done." anne "?Présentez votre badge." "!$work/badge anne"
 }
 check "language=fr: in French, whatever the program speaks" french

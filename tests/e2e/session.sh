@@ -17,30 +17,8 @@ end_all() {
 trap end_all EXIT
 block() { "$support/page-block" "$PAGES/sessions.md" "$1"; }
 
-# until COMMAND...: within ten seconds
-until_so() {
-    local i
-    for ((i = 0; i < 100; i++)); do
-        "$@" >/dev/null 2>&1 && return 0
-        sleep 0.1
-    done
-    "$@"
-}
-
 start_bus() {
-    mkdir -p /run/dbus && cat >"$work/bus.conf" <<'X'
-<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>system</type>
-  <listen>unix:path=/run/dbus/system_bus_socket</listen>
-  <policy context="default">
-    <allow user="*"/> <allow own="*"/> <allow send_destination="*"/> <allow receive_sender="*"/>
-  </policy>
-</busconfig>
-X
-    dbus-daemon --nofork --config-file="$work/bus.conf" >"$work/bus.log" 2>&1 &
-    bus_pid=$!
-    until_so test -S /run/dbus/system_bus_socket || return 1
+    own_bus || return 1
     /usr/bin/python3 -m dbusmock --system --logfile "$work/calls" --template logind >"$work/mock.log" 2>&1 &
     mock_pid=$!
     until_so busctl_ready

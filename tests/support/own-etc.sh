@@ -40,3 +40,30 @@ above() {
     awk -v line="$2" -v text="$text" '$0 == line { print text } { print }' "/etc/pam.d/$1" >"$work/service" &&
         grep -qF "$text" "$work/service" && cat "$work/service" >"/etc/pam.d/$1"
 }
+
+# shellcheck disable=SC2154 # $work is of tap.sh
+# own_bus: a system bus that starts nothing by itself; $bus_pid
+own_bus() {
+    mkdir -p /run/dbus && cat >"$work/bus.conf" <<'X'
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>system</type>
+  <listen>unix:path=/run/dbus/system_bus_socket</listen>
+  <policy context="default">
+    <allow user="*"/> <allow own="*"/> <allow send_destination="*"/> <allow receive_sender="*"/>
+  </policy>
+</busconfig>
+X
+    dbus-daemon --nofork --config-file="$work/bus.conf" >"$work/bus.log" 2>&1 &
+    bus_pid=$!
+    until_so test -S /run/dbus/system_bus_socket
+}
+
+# shellcheck disable=SC2154
+# own_french: a program with LOCPATH=$work has fr_FR.UTF-8, and finds the sentences of $FRENCH
+own_french() {
+    local place=$LOCALES
+    while ! [ -d "$place" ]; do place=$(dirname "$place"); done
+    [ "$place" = "$LOCALES" ] || { mount -t tmpfs own-locale "$place" && mkdir -p "$LOCALES"; } || return 1
+    mount --bind "$FRENCH" "$LOCALES" && localedef -i fr_FR -f UTF-8 "$work/fr_FR.UTF-8"
+}

@@ -22,6 +22,15 @@ check() {
     return 0
 }
 
+# until_so COMMAND...: within half a minute
+until_so() {
+    local until=$((SECONDS + 30))
+    while ! "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $until ] || { "$@"; return; }
+        sleep 0.1
+    done
+}
+
 # A port for a server of this test. Others run beside it; clients' own ports begin at 32768.
 a_port() {
     echo $((20000 + RANDOM % 12000))

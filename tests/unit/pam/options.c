@@ -23,19 +23,19 @@ static void what_is_absent_has_a_default(void **state)
     assert_string_equal(o.map, "identity");
     assert_int_equal(o.timeout, PAM_TIMEOUT);
     assert_true(o.keys == NULL && o.station == NULL && o.prompt == NULL && !o.needs_pin &&
-                !o.takes_user && !o.is_remote_too);
+                !o.takes_user && !o.is_greeter && !o.is_remote_too);
 }
 
 static void words_are_taken(void **state)
 {
     (void)state;
-    static const char *const words[] = {"socket=/s",   "keys=/k",    "station=a b",
-                                        "map=/m",      "pin=always", "user_from_badge",
-                                        "timeout=300", "language=fr"};
+    static const char *const words[] = {"socket=/s",   "keys=/k",     "station=a b",
+                                        "map=/m",      "pin=always",  "user_from_badge",
+                                        "timeout=300", "language=fr", "greeter"};
     struct pam_options o;
     assert_int_equal(pam_options_read((int)B_COUNT(words), words, &o, &err), B_OK);
     assert_string_equal(o.station, "a b");
-    assert_true(o.needs_pin && o.takes_user && o.timeout == 300);
+    assert_true(o.needs_pin && o.takes_user && o.is_greeter && o.timeout == 300);
 }
 
 static void a_word_that_is_not_known_or_cannot_be_is_refused_by_name(void **state)
