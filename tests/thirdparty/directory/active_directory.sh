@@ -52,7 +52,7 @@ way() { # ADDRESS: the domain controller's from now on
 there() { samba-tool "$@" -s "$dc/smb.conf"; } # an administrator of the domain, at the controller
 domain=dc=hospital,dc=example
 modify() { LDAPTLS_CACERT=$dc/ca.pem ldapmodify -x -H ldaps://dc1.hospital.example -D administrator@hospital.example -w "$secret" >/dev/null; }
-set_to() { printf 'dn: %s,%s\nchangetype: modify\nreplace: %s\n%s: %s\n' "$1" $domain "$2" "$2" "$3" | modify; }    # DN ATTRIBUTE VALUE
+set_to() { printf 'dn: %s,%s\nchangetype: modify\nreplace: %s\n%s: %s\n' "$1" $domain "$2" "$2" "$3" | modify; } # DN ATTRIBUTE VALUE
 member() { printf 'dn: %s,%s\nchangetype: modify\n%s: member\nmember: %s,%s\n' "$2" $domain "$1" "$3" $domain | modify; } # add|delete GROUP DN
 move() { printf 'dn: %s,%s\nchangetype: modrdn\nnewrdn: %s\ndeleteoldrdn: 1\nnewsuperior: %s,%s\n' "$1" $domain "$2" "$3" $domain | modify; } # DN RDN UNIT
 
