@@ -90,8 +90,9 @@ static bool find_known(void *ctx, const struct store_user *u)
     if (json_object_get(k->people, u->external_id) != NULL)
         count_leaver(k, u->external_id, is_active);
     else
-        (void)json_array_append_new(
-            k->gone, json_pack("{s:s, s:s, s:b}", "id", id, "ref", u->ref, "active", is_active));
+        (void)json_array_append_new(k->gone,
+                                    json_pack("{s:s, s:s, s:s, s:b}", "id", id, "who", u->user_name,
+                                              "ref", u->ref, "active", is_active));
     return true;
 }
 
@@ -111,7 +112,7 @@ static void know_again(struct pull *k)
         if (is_again)
             (void)json_object_set(k->ids, other, json_object_get(one, "id"));
         else if (was_active)
-            (void)json_array_append(gone, json_object_get(one, "id"));
+            (void)json_array_append(gone, one);
         count_leaver(k, is_again ? other : "", was_active);
     }
     json_decref(k->gone);
@@ -174,13 +175,14 @@ static bool put(struct pull *k, struct service_resource *io, const char *who)
     json_decref(now);
     if (r != B_OK || is_same)
         return pull_goes_on(k, who, r, &err);
-    pull_tell(k, io->verb == SERVICE_CREATE ? "+" : is_leaver ? "-" : "~", who, "");
-    k->joined += io->verb == SERVICE_CREATE;
-    k->changed += io->verb != SERVICE_CREATE && !is_leaver;
-    if (cli_has(k->cli, CLI_OPT_DRY_RUN))
-        return true;
-    r = service_resource_change(sv, io, &err);
-    if (r == B_OK && io->type == SCIM_TYPE_USER && io->verb == SERVICE_CREATE)
+    if (!cli_has(k->cli, CLI_OPT_DRY_RUN))
+        r = service_resource_change(sv, io, &err);
+    if (r == B_OK) {
+        pull_tell(k, io->verb == SERVICE_CREATE ? "+" : is_leaver ? "-" : "~", who, "");
+        k->joined += io->verb == SERVICE_CREATE;
+        k->changed += io->verb != SERVICE_CREATE && !is_leaver;
+    }
+    if (io->out != NULL && io->verb == SERVICE_CREATE)
         (void)json_object_set(k->ids, json_string_value(json_object_get(io->body, "externalId")),
                               json_object_get(io->out, "id"));
     json_decref(io->out);
@@ -211,18 +213,19 @@ static bool put_people(struct pull *k)
 static bool stop_gone(struct pull *k)
 {
     size_t i = 0;
-    json_t *id = NULL;
+    json_t *one = NULL;
     json_t *stop = json_pack("{s:[s], s:[{s:s, s:s, s:b}]}", "schemas",
                              "urn:ietf:params:scim:api:messages:2.0:PatchOp", "Operations", "op",
                              "replace", "path", "active", "value", 0);
     bool goes = true;
-    json_array_foreach(k->gone, i, id)
+    json_array_foreach(k->gone, i, one)
     {
         struct b_err err = {0};
-        const char *who = json_string_value(id);
+        const char *id = json_string_value(json_object_get(one, "id"));
+        const char *who = json_string_value(json_object_get(one, "who"));
         struct service_resource io = {.type = SCIM_TYPE_USER,
                                       .verb = SERVICE_PATCH,
-                                      .id = service_resource_id(SCIM_TYPE_USER, who),
+                                      .id = service_resource_id(SCIM_TYPE_USER, id),
                                       .body = stop,
                                       .source = "ldap",
                                       .base = ""};

@@ -15,7 +15,7 @@ struct pull {
     json_t *names;   /* userName: true, to find two of one name */
     json_t *numbers; /* staff number: external id */
     json_t *ids;     /* external id: "u12" */
-    json_t *gone;    /* ids of those whom the directory does not name */
+    json_t *gone;    /* those whom the directory does not name: "id" and "who" they are */
     json_t *groups;  /* distinguished name: a group, see pull_group */
     json_t
         *teams; /* groups of earlier pulls: external id: "g3", until one of now is found to be it */
