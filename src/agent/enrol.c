@@ -66,10 +66,12 @@ enum b_code agent_home_open(const struct agent_config *c, struct agent_home *ret
     return r;
 }
 
-/* The server's CA, taken without trust and held against what the code says of it. */
+/* The server's CA, taken without trust and held against what the code says of it. What else is
+ * said with it, by whoever may be in between, is not kept. */
 static enum b_code find_ca(const char *url, const uint8_t pin[static PKI_CODE_PIN],
                            const char *path, struct b_err *err)
 {
+    static _Thread_local char alone[PKI_PEM_MAX];
     struct remote *r = NULL;
     struct pki_cert ca;
     json_t *o = NULL;
@@ -79,13 +81,15 @@ static enum b_code find_ca(const char *url, const uint8_t pin[static PKI_CODE_PI
         code = remote_call(r, "GET", "/v1/ca", NULL, &o, err);
     const char *pem = json_string_value(json_object_get(o, "ca"));
     if (code == B_OK)
-        code = pki_cert_read(pem != NULL ? pem : "", &ca, err);
+        code = pki_cert_alone(pem != NULL ? pem : "", alone, sizeof(alone), err);
+    if (code == B_OK)
+        code = pki_cert_read(alone, &ca, err);
     if (code == B_OK && !b_ct_eq(ca.fingerprint, pin, PKI_CODE_PIN))
         code =
             b_err_set(err, B_E_CERT_BAD, 0,
                       "%s is not the server that gave this code: somebody may be in between", url);
     if (code == B_OK)
-        code = b_file_replace(path, pem, strlen(pem), 0600, err);
+        code = b_file_replace(path, alone, strlen(alone), 0600, err);
     json_decref(o);
     remote_free(&r);
     return code;

@@ -220,6 +220,17 @@ enum b_code pki_cert_read(const char *pem, struct pki_cert *ret, struct b_err *e
     return B_OK;
 }
 
+enum b_code pki_cert_alone(const char *pem, char *ret, size_t cap, struct b_err *err)
+{
+    X509 *cert = read_cert(pem);
+    BIO *out = BIO_new(BIO_s_mem());
+    bool is_done = cert != NULL && out != NULL && PEM_write_bio_X509(out, cert) == 1;
+    enum b_code r = is_done ? take_pem(out, ret, cap, err) : failed("a certificate", err);
+    BIO_free(out);
+    X509_free(cert);
+    return r;
+}
+
 enum b_code pki_cert_is_for(const char *pem, const char *host, bool *ret, struct b_err *err)
 {
     X509 *cert = read_cert(pem);

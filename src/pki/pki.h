@@ -60,6 +60,9 @@ struct pki_cert {
 };
 /* The first certificate of a PEM text. B_E_CERT_BAD. */
 B_NODISCARD enum b_code pki_cert_read(const char *pem, struct pki_cert *ret, struct b_err *err);
+/* That certificate and nothing else that the text holds, written anew, for a file in which all is
+ * believed. B_E_CERT_BAD. */
+B_NODISCARD enum b_code pki_cert_alone(const char *pem, char *ret, size_t cap, struct b_err *err);
 /* Whether it is for this host, a name or an address. B_E_CERT_BAD. */
 B_NODISCARD enum b_code pki_cert_is_for(const char *pem, const char *host, bool *ret,
                                         struct b_err *err);

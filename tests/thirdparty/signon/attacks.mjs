@@ -1,7 +1,8 @@
 // Those who mean it ill at sign-on: each is refused, and what tells somebody something is journalled.
 import { createHash, createHmac, createPrivateKey, generateKeyPairSync, randomBytes, sign } from "node:crypto";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
+import https from "node:https";
 import { Browser, api, ask, browserAt, check, fields, finish, form, has, is, issuer, sleep, tap } from "./station.mjs";
 
 const secret = process.env.SECRET;
@@ -457,6 +458,29 @@ await check("a pairing code is good once, the newest alone, and cannot be guesse
     let status = 0;
     for (let i = 0; i < 30 && status !== 429; i++) status = (await thief.post("/signon/pair", { code: "AAAABBBB", request })).status;
     is(status, 429);
+});
+await check("who stands between a station and its server at the enrolment hears no code", async () => {
+    const { code } = JSON.parse((await ask(`${api}/v1/stations`, { method: "POST", identity: "alice", body: JSON.stringify({ name: "urg-09", group: "wards" }), headers: { "Content-Type": "application/json" } })).text);
+    const real = JSON.parse((await ask(`${api}/v1/ca`)).text).ca;
+    const their = name => `${process.env.WORK}/their-${name}`;
+    execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+        "-addext", "subjectAltName=DNS:localhost", "-keyout", their("key"), "-out", their("pem")], { stdio: "ignore" });
+    const heard = [];
+    const between = https.createServer({ key: readFileSync(their("key")), cert: readFileSync(their("pem")) }, (q, a) => {
+        let text = "";
+        q.on("data", part => { text += part; });
+        q.on("end", () => {
+            heard.push(`${q.url} ${text}`);
+            a.setHeader("Content-Type", "application/json").end(JSON.stringify({ ca: real + readFileSync(their("pem")) }));
+        });
+    });
+    const port = Number(new URL(issuer).port) + 3;
+    await new Promise(resolve => between.listen(port, "127.0.0.1", resolve));
+    const agent = spawn(process.env.TESSERE_AGENT, ["--state", their("state"), "enrol", "--server", `https://localhost:${port}`, "--code", code], { stdio: "ignore" });
+    await new Promise(resolve => agent.on("exit", resolve));
+    between.close();
+    is(heard.filter(h => h.includes(code)), []);
+    is(heard.length, 1, "asked for the CA");
 });
 await check("a station that is suspended has no browsers any more, also when it is back", async () => {
     const fresh = await browserAt("st1");

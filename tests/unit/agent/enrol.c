@@ -25,6 +25,7 @@ enum { READERS = 4, DAY = 86400 };
 static char dir[] = "/tmp/tessere-enrol-XXXXXX";
 static struct b_err err;
 static struct pki_ca *ca;
+static char added[PKI_PEM_MAX]; /* to the CA by somebody in between, or "" */
 static atomic_int issued;
 static int64_t age_days; /* of what is issued */
 static struct {
@@ -60,7 +61,7 @@ enum b_code remote_call(struct remote *r, const char *method, const char *path, 
     (void)r;
     (void)method;
     if (strcmp(path, "/v1/ca") == 0) {
-        *ret = json_pack("{s:s}", "ca", pki_ca_pem(ca));
+        *ret = json_pack("{s:s+}", "ca", pki_ca_pem(ca), added);
         return B_OK;
     }
     const struct pki_wanted wanted = {.kind = PKI_STATION,
@@ -158,6 +159,26 @@ static void enrolment_leaves_one_file_that_nobody_else_reads(void **state)
     assert_int_not_equal(access(path_of("station.key"), F_OK), 0);
 }
 
+/* The code vouches for one CA. Whoever is in between may say more. */
+static void a_ca_that_somebody_in_between_added_is_not_trusted(void **state)
+{
+    (void)state;
+    static struct agent_home home;
+    static char pem[PKI_PEM_MAX];
+    struct pki_ca *theirs = NULL;
+    assert_int_equal(pki_ca_create("CA", path_of("b.pem"), path_of("b.key"), &err), B_OK);
+    assert_int_equal(pki_ca_open(path_of("b.pem"), path_of("b.key"), &theirs, &err), B_OK);
+    (void)snprintf(added, sizeof(added), "%s", pki_ca_pem(theirs));
+    enrol(&home, 0);
+    added[0] = '\0';
+    FILE *f = fopen(home.ca, "re");
+    assert_non_null(f);
+    pem[fread(pem, 1, sizeof(pem) - 1, f)] = '\0';
+    assert_int_equal(fclose(f), 0);
+    assert_string_equal(pem, pki_ca_pem(ca));
+    pki_ca_free(&theirs);
+}
+
 static void a_young_certificate_stays(void **state)
 {
     (void)state;
@@ -228,8 +249,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    static const char *const names[] = {"a.pem",       "a.key",       "ca.pem",
-                                        "station.pem", "station.key", "station.json"};
+    static const char *const names[] = {"a.pem",  "a.key",       "b.pem",       "b.key",
+                                        "ca.pem", "station.pem", "station.key", "station.json"};
     for (size_t i = 0; i < B_COUNT(names); i++)
         (void)unlink(path_of(names[i]));
     pki_ca_free(&ca);
@@ -240,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(enrolment_leaves_one_file_that_nobody_else_reads),
+        cmocka_unit_test(a_ca_that_somebody_in_between_added_is_not_trusted),
         cmocka_unit_test(a_young_certificate_stays),
         cmocka_unit_test(many_readers_renew_once),
         cmocka_unit_test(two_files_are_read_and_become_one),
