@@ -214,6 +214,23 @@ await check("the station's own commands give a code and an address", async () =>
     is(page.url(), `${issuer}/signon/station`);
     has(run(["pair"]), "-");
 });
+await check("a database that takes nothing for a while is told, and a button asks again", async () => {
+    const { page } = await joined();
+    const writer = spawn("python3", ["-c", `import sqlite3, time
+db = sqlite3.connect("${process.env.HOSPITAL}/store.db", isolation_level=None, timeout=20)
+db.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+time.sleep(60)`]);
+    await new Promise(resolve => writer.stdout.once("data", resolve));
+    await page.goto(authorize({ prompt: "login" }), { timeout: 20000 });
+    await shoot(page, "fr-unavailable");
+    has(await page.locator("main").textContent(), "Service indisponible");
+    writer.kill();
+    await new Promise(resolve => writer.once("exit", resolve));
+    await page.getByRole("link", { name: "Recommencer" }).press("Enter");
+    await stands(page, "waits");
+    await Promise.all([page.getByRole("button", { name: "Annuler" }).click(), back(page)]);
+});
 await check("PINs that are guessed on two stations lock the person's PIN, and not a station's", async () => {
     const there = await Promise.all([joined({ locale: "en-GB" }, "st0"), joined({ locale: "en-GB" }, "st1")]);
     for (let i = 0; i < 5; i++) {
