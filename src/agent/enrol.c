@@ -145,7 +145,10 @@ enum b_code agent_enrol(const char *dir, const char *url, const char *code_text,
     enum b_code code = name_files(dir, &home, err);
     (void)snprintf(path, sizeof(path), "%s/station.json", home.dir);
     if (code == B_OK && access(path, F_OK) == 0)
-        return b_err_set(err, B_E_INITIALISED, 0, "%s", path);
+        return b_err_set(err, B_E_INITIALISED, 0,
+                         "%s is of a station that was enrolled: go on as that one, or name another "
+                         "directory with --state",
+                         path);
     if (code == B_OK)
         code = pki_code_parse(code_text, digest, pin, err);
     if (code == B_OK && mkdir(dir, 0700) != 0 && errno != EEXIST)

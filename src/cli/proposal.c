@@ -1,6 +1,8 @@
 /* Dual control: the roster here, proposals and approvals on the server. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "pki/pki.h"
@@ -31,6 +33,14 @@ enum b_code cli_roster_found(struct cli *c, struct b_err *err)
     return r;
 }
 
+/* Said before anything is sent: what is missing here is no fault of the network's. */
+static enum b_code check_file(const char *option, const char *path, struct b_err *err)
+{
+    return access(path, R_OK) == 0 ? B_OK
+                                   : b_err_set(err, B_E_KEY_FILE, (uint32_t)errno, "%s: %s: %s",
+                                               option, path, strerror(errno));
+}
+
 enum b_code cli_connect(const struct cli *c, struct remote **ret, struct b_err *err)
 {
     char cert[CLI_PATH_MAX];
@@ -44,7 +54,12 @@ enum b_code cli_connect(const struct cli *c, struct remote **ret, struct b_err *
     (void)snprintf(key, sizeof(key), "%.500s.key", who);
     const struct remote_config config = {
         .url = c->options[CLI_OPT_SERVER], .ca = ca, .cert = cert, .key = key, .timeout_ms = 30000};
-    return remote_open(&config, ret, err);
+    enum b_code r = check_file("--identity", cert, err);
+    if (r == B_OK)
+        r = check_file("--identity", key, err);
+    if (r == B_OK)
+        r = check_file("--ca", ca, err);
+    return r == B_OK ? remote_open(&config, ret, err) : r;
 }
 
 static void answer(struct cli *c, json_t *o)

@@ -74,6 +74,16 @@ void signon_go(struct signon_call *c, const char *path, const struct oidc_form *
     signon_redirect(c, url);
 }
 
+/* What passes by itself may be asked for again: the same address, by keyboard too. */
+static void put_again(const struct signon_call *c, struct html *h, int status)
+{
+    if ((status < 500 && status != 429) || strcmp(c->request->method, "GET") != 0)
+        return;
+    html_put(h, "<p><a class=\"main\" href=\"\">");
+    html_say(h, WORD_AGAIN);
+    html_put(h, "</a></p>");
+}
+
 void signon_trouble(struct signon_call *c, int status, enum html_word title, enum html_word text,
                     const char *detail)
 {
@@ -86,6 +96,7 @@ void signon_trouble(struct signon_call *c, int status, enum html_word title, enu
         html_text(h, detail);
         html_put(h, "</code></p>");
     }
+    put_again(c, h, status);
     signon_page_answer(c, status, h, "");
 }
 
@@ -99,6 +110,7 @@ void signon_refused(struct signon_call *c, const struct b_err *err)
     html_put(h, "<p class=\"refused\" role=\"alert\">");
     html_text(h, sentence);
     html_put(h, "</p>");
+    put_again(c, h, status);
     signon_page_answer(c, status, h, "");
 }
 

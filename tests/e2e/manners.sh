@@ -53,6 +53,14 @@ done
 says 2 "tessered takes no other word" "usage: tessered " -- "$TESSERED" nonsense
 says 2 "tessere-agent names a command that does not exist" "no such command: nonsense" -- "$TESSERE_AGENT" nonsense
 
+# --- what a server is asked with is looked for first: the network is not blamed
+touch "$work/bare.key"
+says 2 "an identity that is not there is named" "--identity: $work/nobody.pem: No such file" "!does not answer" -- \
+    "$TESSERE" badge list --server https://localhost:1 --identity "$work/nobody" --ca "$work/ca.pem"
+touch "$work/bare.pem"
+says 2 "so is a CA" "--ca: $work/ca.pem: No such file" -- \
+    "$TESSERE" badge list --server https://localhost:1 --identity "$work/bare" --ca "$work/ca.pem"
+
 # --- the agent's socket, without an agent
 mkdir "$work/station"
 echo '{"server": "https://localhost:1"}' >"$work/station/station.json"

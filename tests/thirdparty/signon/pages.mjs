@@ -35,6 +35,11 @@ const back = page => page.waitForURL("https://rp.example/callback?**");
 const answered = page => Object.fromEntries(new URL(page.url()).searchParams);
 
 let anne, server;
+// Again and again while the one before still ends (server-runs).
+const starts = () => {
+    server = spawn(process.env.TESSERED, ["--home", process.env.HOSPITAL], { stdio: "ignore" });
+    server.once("exit", status => { if (status === 7) setTimeout(starts, 300); });
+};
 await check("a browser that is joined to no station is asked for its code, and waits for a badge then", async () => {
     const context = await profile();
     const page = await context.newPage();
@@ -62,7 +67,7 @@ await check("who waits long is not told that the server is away, unless it is; b
     process.kill(Number(process.env.SERVER_PID));
     await anne.page.waitForSelector("#say.refused");
     has(await heard(anne.page), "ne répond plus");
-    server = spawn(process.env.TESSERED, ["--home", process.env.HOSPITAL], { stdio: "ignore" });
+    starts();
     await anne.page.waitForSelector("#say:not(.refused)", { timeout: 30000 });
     has(await heard(anne.page), "En attente");
 });
@@ -214,6 +219,23 @@ await check("the station's own commands give a code and an address", async () =>
     is(page.url(), `${issuer}/signon/station`);
     has(run(["pair"]), "-");
 });
+await check("a database that takes nothing for a while is told, and a button asks again", async () => {
+    const { page } = await joined();
+    const writer = spawn("python3", ["-c", `import sqlite3, time
+db = sqlite3.connect("${process.env.HOSPITAL}/store.db", isolation_level=None, timeout=20)
+db.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+time.sleep(60)`]);
+    await new Promise(resolve => writer.stdout.once("data", resolve));
+    await page.goto(authorize({ prompt: "login" }), { timeout: 20000 });
+    await shoot(page, "fr-unavailable");
+    has(await page.locator("main").textContent(), "Service indisponible");
+    writer.kill();
+    await new Promise(resolve => writer.once("exit", resolve));
+    await page.getByRole("link", { name: "Recommencer" }).press("Enter");
+    await stands(page, "waits");
+    await Promise.all([page.getByRole("button", { name: "Annuler" }).click(), back(page)]);
+});
 await check("PINs that are guessed on two stations lock the person's PIN, and not a station's", async () => {
     const there = await Promise.all([joined({ locale: "en-GB" }, "st0"), joined({ locale: "en-GB" }, "st1")]);
     for (let i = 0; i < 5; i++) {
@@ -233,6 +255,23 @@ await check("PINs that are guessed on two stations lock the person's PIN, and no
     await there[1].page.waitForSelector("#say.refused");
     await shoot(there[1].page, "en-pin-locked");
     has(await heard(there[1].page), "PIN locked");
+});
+await check("the journal shows who signed on where, and that a revoked badge's session ended with it", async () => {
+    const listed = (...asked) => execFileSync(process.env.TESSERE, ["--home", process.env.HOSPITAL, "journal", "list", ...asked], { encoding: "utf8" });
+    const { page } = await joined({}, "st1");
+    await page.goto(authorize({ prompt: "login" }));
+    await stands(page, "choose"); // beside the one that the last test left
+    await page.getByRole("button", { name: "Me connecter ici" }).press("Enter");
+    await stands(page, "waits");
+    await Promise.all([tap("anne", 1), back(page)]);
+    is(/ signon .* urg-02 .* 1 .*10001 .*anne .*"party":"ehr"/.test(listed("--kind", "signon", "--station", "2").trim().split("\n").pop()), true);
+    is((await ask(`${api}/v1/badges/1/revoke`, { method: "POST", identity: "alice", body: "{\"reason\":\"lost\"}", headers: { "Content-Type": "application/json" } })).status, 200);
+    const { entries } = JSON.parse(listed("--badge", "1", "--kind", "revoke,signoff", "--json"));
+    const revoked = entries.find(e => e.kind === "revoke");
+    const ended = entries.filter(e => e.kind === "signoff" && e.request === revoked.request);
+    is([ended.length > 0, ended.some(e => e.station === 2), ended.every(e => e.detail.reason === "badge")], [true, true, true]);
+    await sleep(1500); // until a checkpoint has them
+    has(execFileSync(process.env.TESSERE, ["--home", process.env.HOSPITAL, "journal", "prove", String(revoked.entry)], { encoding: "utf8" }), `index ${revoked.entry}`);
 });
 await browser.close();
 party.close();
