@@ -110,7 +110,7 @@ comes_to() { until_so "$@" || { echo "the screen says: $(cat "$work/text")"; fal
 shows() { comes_to reads "$2" && cp "$work/screen.png" "$SCREENS/$1.png"; }
 asks() { comes_to reads_and_asks "$2" && cp "$work/screen.png" "$SCREENS/$1.png"; }
 types() { xdotool type --delay 30 "$1" && xdotool key Return; }
-has_session() { until_so pgrep -u "$1" -x xmessage && shows "session-$1" "This is the session of $1."; }
+has_session() { until_so pgrep -u "$1" -x xmessage && until_so xdotool search --onlyvisible --class xmessage && look && cp "$work/screen.png" "$SCREENS/session-$1.png"; }
 nobody_is_in() { ! pgrep -x xmessage; }
 leaves() { pkill -u "$1" -x xmessage && until_so nobody_is_in && shows again "$present"; }
 opens() { # BADGE, which asks for the PIN: the session of that person's account
