@@ -13,7 +13,7 @@ declare -A packages=(
         libpam0g-dev libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libargon2-dev libseccomp-dev libsystemd-dev libarchive-dev libldap-dev
         libqrencode-dev libcmocka-dev libfreefare-dev libnfc-dev"
     [run]="softhsm2 libengine-pkcs11-openssl tzdata p11-kit pcscd vsmartcard-vpcd util-linux iproute2"
-    [test]="pamtester vlock login sudo openssh-server openssh-client locales dbus python3-dbusmock openssl zstd curl testssl.sh libfaketime sqlite3 opensc pcsc-tools libfreefare-bin mandoc systemd golang-go golang-golang-x-mod-dev
+    [test]="pamtester vlock login sudo openssh-server openssh-client locales dbus python3-dbusmock polkitd openssl zstd curl testssl.sh libfaketime sqlite3 opensc pcsc-tools libfreefare-bin mandoc systemd golang-go golang-golang-x-mod-dev
         swtpm tpm2-tools libtpm2-pkcs11-1 libtss2-tcti-swtpm0
         zbar-tools librsvg2-bin python3-cryptography slapd ldap-utils"
     [callouts]="freeradius freeradius-rest freeradius-utils liblemonldap-ng-portal-perl libplack-perl libstring-random-perl libcrypt-openssl-bignum-perl libgd-securityimage-perl perlmagick"
@@ -106,6 +106,27 @@ all_tests() {
     echo run test apache lemonldap callouts directory greeter
     command -v npm >/dev/null || echo node
     command -v chromium >/dev/null || echo chromium
+}
+
+# unpacked NAME PACKAGE...: Debian packages that conflict with those of this system, beside it; prints the
+# folder in the build tree that stands for / to them
+unpacked() {
+    local to=$top/build/unpacked/$1
+    shift
+    mkdir -p "$to"
+    {
+        flock 8
+        if [ ! -e "$to/done" ]; then
+            say "unpacking from Debian, beside the system: $*"
+            (
+                cd "$to"
+                apt-get -qq download "$@" || { as_root apt-get -qq update && apt-get -qq download "$@"; }
+                for deb in *.deb; do dpkg -x "$deb" root; done
+                touch "$to/done"
+            ) </dev/null >&2 || die "$* cannot be had"
+        fi
+    } 8<"$to"
+    printf '%s\n' "$to/root"
 }
 
 # npm_packages DIR: what DIR/package-lock.json names, installed as it says and without any script of

@@ -461,13 +461,21 @@ static bool is_far(const struct attempt *a)
     return true;
 }
 
+/* Somebody typed a name, of an account or not. */
+static bool is_named(const struct attempt *a)
+{
+    const void *item = NULL;
+    const char *name = pam_get_item(a->pamh, PAM_USER, &item) == PAM_SUCCESS ? item : NULL;
+    return name != NULL && name[0] != '\0';
+}
+
 /* user: NULL, the badge says who comes. A greeter that nobody stands at has nothing to tell. */
 static int judge_badge(struct attempt *a, const char *user)
 {
     struct b_err err = {.msg = ""};
     time_t since = now_s();
     enum b_code code = tap(a, &err);
-    bool is_alone = a->o.is_greeter && user == NULL && code == B_E_NO_CARD &&
+    bool is_alone = a->o.is_greeter && !is_named(a) && code == B_E_NO_CARD &&
                     now_s() - since + 1 >= (time_t)a->o.timeout;
     pam_ask_close(&a->ask);
     json_decref(a->keys);

@@ -150,6 +150,13 @@ check "the policy asks for no PIN any more" policy badge
 check "pin=always: a badge without PIN is refused" ends "Insufficient credentials" anne "$present" "!$work/badge anne"
 service
 check "without it the policy decides" ends "account management done." anne "$present" "!$work/badge anne"
+service greeter timeout=20
+again="!kill \$(cat $work/badge.pid); sleep 1; $work/badge anne"
+too_late() {
+    ends "account management done." anne "$present" "!$work/badge anne" "?Badge accepted. Press Enter." "!sleep 21" "" "?Too slow. Tap again." "$again"
+}
+check "before a greeter: Enter that comes 20 seconds after the tap opens nothing, the next tap does" too_late
+service
 check "a badge that is lifted too soon is put down again" ends "account management done." anne "$present" \
     "!$work/badge anne --tear after:1:71 --back 1000" "?Put it back and leave it."
 service timeout=2
@@ -348,6 +355,9 @@ faked() { # WORDS KIND [STATION] [MORE] [AS-USER]
 }
 check "ok without an assertion: refused" faked "Authentication failure" bare
 check "and it is said that nothing was verified" shows "The badge could not be verified."
+service "socket=$work/run/fake" greeter
+check "nor does a greeter wait for better from the same agent" faked "Authentication failure" bare
+service "socket=$work/run/fake"
 check "the recorded assertion, again: refused" faked "Authentication failure" replay pharmacy-1 "$(cat "$work/assertion")"
 check "a path that another user listens at: unavailable, and nothing is said to it" faked "cannot retrieve authentication info" bare pharmacy-1 "" 2002
 check "answers without end come to an end" faked "cannot retrieve authentication info" endless

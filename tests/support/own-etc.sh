@@ -41,7 +41,7 @@ above() {
         grep -qF "$text" "$work/service" && cat "$work/service" >"/etc/pam.d/$1"
 }
 
-# shellcheck disable=SC2154 # $work is of tap.sh
+# shellcheck disable=SC2034,SC2154 # $work is of tap.sh
 # own_bus: a system bus that starts nothing by itself; $bus_pid
 own_bus() {
     mkdir -p /run/dbus && cat >"$work/bus.conf" <<'X'
