@@ -74,6 +74,7 @@ static const char *read_request(struct signon_call *c, const struct oidc_client 
         if (*end != '\0' || seconds < 1 || seconds > SERVICE_CHALLENGE_SECONDS_MAX)
             return "invalid_request";
     }
+    k->is_profile = oidc_has_word(scope, "profile");
     (void)snprintf(k->party, sizeof(k->party), "%s", client->id);
     (void)snprintf(k->text, sizeof(k->text), "%s",
                    text[0] != '\0' ? text : oidc_client_name(client, true));

@@ -146,11 +146,17 @@ static void judge(const struct service_change *c, struct trade *k)
         refuse(k, B_E_CODE, "session");
 }
 
+/* Told once of a code and a client: whoever repeats it would have the journal grow for good. */
 static enum b_code note_refused(struct service_change *c, struct trade *k, struct b_err *err)
 {
     struct store_grant *g = k->grant;
-    enum b_code r = B_OK;
-    if (strcmp(g->client, k->asked->client->id) == 0 && g->ended_at == 0) {
+    const char *client = k->asked->client->id;
+    uint8_t told[32];
+    crypto_sha256_two(g->code, sizeof(g->code), client, strlen(client), told);
+    enum b_code r = store_once(c->store, told, c->now + SERVICE_ACCESS_SECONDS, err);
+    if (r == B_E_DUPLICATE)
+        return B_OK;
+    if (r == B_OK && strcmp(g->client, client) == 0 && g->ended_at == 0) {
         g->ended_at = c->now;
         r = store_grant_put(c->store, g, err);
     }
@@ -218,7 +224,8 @@ enum b_code service_oidc_ciba(struct service *sv, const struct oidc_client *clie
     if (r != B_OK)
         return r;
     *ret_signon = begins.signon;
-    *ret = (struct store_grant){.is_profile = true, .signon = ret_signon->id};
+    *ret =
+        (struct store_grant){.is_profile = answer.challenge.is_profile, .signon = ret_signon->id};
     memcpy(ret->client, client->id, sizeof(ret->client));
     draw(token); /* it has no code: one that nobody knows */
     digest_of(token, ret->code);

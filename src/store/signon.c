@@ -33,7 +33,7 @@ static enum b_code one(struct statement **st, void (*read)(struct statement *st,
 
 #define CHALLENGE                                                                               \
     "name, party, station, holder_ref, needs_pin, text, secret, state, created_at, expires_at," \
-    " chosen_at, ping_url, ping_token, chosen_over"
+    " chosen_at, ping_url, ping_token, chosen_over, is_profile"
 
 static void read_challenge(struct statement *st, void *ret)
 {
@@ -45,7 +45,8 @@ static void read_challenge(struct statement *st, void *ret)
                                   .created_at = driver_int(st, 9),
                                   .expires_at = driver_int(st, 10),
                                   .chosen_at = driver_int(st, 11),
-                                  .chosen_over = driver_int(st, 14)};
+                                  .chosen_over = driver_int(st, 14),
+                                  .is_profile = driver_int(st, 15) != 0};
     driver_text(st, 1, c->name, sizeof(c->name));
     driver_text(st, 2, c->party, sizeof(c->party));
     driver_text(st, 4, c->holder_ref, sizeof(c->holder_ref));
@@ -57,10 +58,10 @@ static void read_challenge(struct statement *st, void *ret)
 
 enum b_code store_challenge_put(struct store *s, struct store_challenge *c, struct b_err *err)
 {
-    static const char insert[] =
-        "INSERT INTO challenge (" CHALLENGE ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    static const char insert[] = "INSERT INTO challenge (" CHALLENGE
+                                 ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     static const char update[] = "UPDATE challenge SET (" CHALLENGE
-                                 ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?";
+                                 ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?";
     struct binder b = {.at = 0};
     enum b_code r = store_prepare(s, c->id == 0 ? insert : update, &b.st, err);
     if (r != B_OK)
@@ -79,6 +80,7 @@ enum b_code store_challenge_put(struct store *s, struct store_challenge *c, stru
     bind_text(&b, c->ping_url);
     bind_text(&b, c->ping_token);
     bind_int(&b, c->chosen_over);
+    bind_int(&b, c->is_profile);
     if (c->id != 0)
         bind_int(&b, c->id);
     r = store_run(&b.st, err);

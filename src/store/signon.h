@@ -39,6 +39,7 @@ struct store_challenge {
     char text[STORE_CHALLENGE_TEXT]; /* what is to be confirmed, or "" */
     /* Where to say that a tap has come, and by which word of theirs (CIBA, ping); "" not at all. */
     char ping_url[STORE_PING_URL], ping_token[STORE_PING_TOKEN];
+    bool is_profile;    /* CIBA: the scope profile was asked for */
     uint8_t secret[32]; /* SHA-256 of what whoever opened it keeps */
     enum store_challenge_state state;
     int64_t created_at, expires_at;

@@ -198,6 +198,10 @@ await check("a code that comes twice is refused, and ends what the first was tra
     is(errorOf(await token({ code: c })), [400, "invalid_grant"]);
     is((await userinfo(access_token)).status, 401);
     has(await journal(), "code-used");
+    const told = async () => (await journal()).split("code-used").length;
+    const once = await told();
+    for (let i = 0; i < 5; i++) is(errorOf(await token({ code: c })), [400, "invalid_grant"]);
+    is(await told(), once); // who goes on does not fill the journal
 });
 await check("another client's code is refused, and journalled", async () => {
     const c = await code();

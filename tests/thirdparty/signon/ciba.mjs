@@ -77,6 +77,17 @@ await check("without a station it is where the person taps and chooses it", asyn
     await tap("anne", 1);
     is((await answer).claims().sub, "10001");
 });
+await check("who asks for no profile gets no name", async () => {
+    for (const scope of ["openid", "openid profile"]) {
+        const asked = await begin({ scope });
+        await choose("st0", asked.auth_req_id);
+        const answer = poll(asked);
+        await tap("anne");
+        const tokens = await answer;
+        is(tokens.scope, scope);
+        is("name" in await oidc.fetchUserInfo(rp, tokens.access_token, "10001"), scope.includes("profile"));
+    }
+});
 await check("who refuses on the station has refused", async () => {
     const asked = await begin();
     is((await station("st0", "POST", `challenges/${asked.auth_req_id}/refuse`)).status, 200);
