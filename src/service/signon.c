@@ -57,20 +57,6 @@ static bool count_ready(void *ctx, const struct store_challenge *c)
     return true;
 }
 
-void service_station_bell(int64_t station, char name[static SERVICE_STATION_BELL])
-{
-    (void)snprintf(name, SERVICE_STATION_BELL, "station:%lld", (long long)station);
-}
-
-/* Whoever waits for the challenge, or shows those of its station, looks again. */
-static void ring_changed(const struct service *sv, const struct store_challenge *c)
-{
-    char station[SERVICE_STATION_BELL];
-    service_station_bell(c->station, station);
-    service_ring(sv->bells, c->name, B_OK);
-    service_ring(sv->bells, station, B_OK);
-}
-
 static enum b_code note_opened(struct service_change *c, void *ctx, struct b_err *err)
 {
     struct store_challenge *k = ctx;
@@ -99,7 +85,7 @@ enum b_code service_challenge_open(struct service *sv, struct store_challenge *i
     }
     enum b_code r = service_change(sv, note_opened, io, err);
     if (r == B_OK)
-        ring_changed(sv, io);
+        service_ring_changed(sv, io);
     return r;
 }
 
@@ -152,7 +138,7 @@ enum b_code service_challenge_choose(struct service *sv, const char *name, int64
     struct act k = {.name = name, .station = station};
     enum b_code r = service_change(sv, note_chosen, &k, err);
     if (r == B_OK)
-        ring_changed(sv, &k.challenge);
+        service_ring_changed(sv, &k.challenge);
     return r;
 }
 
@@ -172,7 +158,7 @@ enum b_code service_challenge_end(struct service *sv, const char *name, struct b
     struct act k = {.name = name};
     enum b_code r = service_change(sv, note_ended, &k, err);
     if (r == B_OK)
-        ring_changed(sv, &k.challenge);
+        service_ring_changed(sv, &k.challenge);
     return r;
 }
 
@@ -344,7 +330,7 @@ enum b_code service_challenge_take(struct service *sv, const char *name, const c
     *ret = (struct service_answer){.challenge = {.id = 0}};
     enum b_code r = service_change(sv, note_taken, &k, err);
     if (r == B_OK && k.code == B_OK)
-        ring_changed(sv, &ret->challenge);
+        service_ring_changed(sv, &ret->challenge);
     if (r == B_OK && k.code != B_OK) {
         *err = k.cause;
         return k.code;

@@ -48,6 +48,9 @@ B_NODISCARD enum b_code service_challenge_end(struct service *sv, const char *na
 /* The bell of a station, which rings when its challenges change. */
 enum { SERVICE_STATION_BELL = 32 };
 void service_station_bell(int64_t station, char name[static SERVICE_STATION_BELL]);
+/* ring.c. Whoever waits for the challenge, or for another one of its station, or shows those of the
+ * station, looks again. */
+void service_ring_changed(const struct service *sv, const struct store_challenge *c);
 /* Whether a tap may answer it as things are: one with a text must have been shown. */
 static inline bool service_challenge_is_ready(const struct store_challenge *c)
 {

@@ -89,6 +89,18 @@ await check("two browsers on one station: neither gets the tap by chance", async
     has((await second.post("/signon/finish", fields(pages[1].text, "finish-form"))).location, "code=");
     await b.post("/signon/cancel", fields(pages[0].text, "cancel-form"));
 });
+await check("a page that waits says at once that another began on its station", async () => {
+    const second = await browserAt("st0");
+    const mine = await b.follow(authorize({ prompt: "login" }));
+    const heard = b.hears(mine.text, "choose").then(() => performance.now());
+    await sleep(500); // it hears how it stands first, and asks what comes
+    const theirs = await second.follow(authorize({ prompt: "login" }));
+    const begun = performance.now();
+    is(await heard - begun < 10000, true); // whoever is not told asks again after twenty seconds
+    await second.post("/signon/cancel", fields(theirs.text, "cancel-form"));
+    await b.hears(mine.text, "waits", 5);
+    await b.post("/signon/cancel", fields(mine.text, "cancel-form"));
+});
 await check("a login that was chosen before another began opens nothing until the person chooses again", async () => {
     const thief = await browserAt("st0"), victim = await browserAt("st0");
     const theirs = await thief.follow(authorize());
