@@ -250,6 +250,14 @@ publishes() { # the server signs security events from now on
     configure 80 '  - {name: idp, url: "http://127.0.0.1:18463/", delivery: caep, audience: "https://idp.example", events: [session-revoked]}' 'issuer: https://kms.example'
     start_server && curl -sS -m 10 --cacert "$home/pki/ca.pem" https://localhost:18470/jwks >"$work/jwks" && cp "$home/ehr.secret" "$work"
 }
+no_signer() {
+    kill "$server_pid" && wait "$server_pid"
+    configure 80 '  - {name: idp, url: "http://127.0.0.1:18463/", delivery: caep, audience: "https://idp.example", events: [session-revoked]}' 'issuer: https://kms.example'
+    ! timeout 60 "$TESSERED" --home "$home" >"$work/refused" 2>&1
+    cat "$work/refused"
+    grep -q 'idp: security events are signed by sign-on' "$work/refused" && configure 80 && start_server
+}
+check "without sign-on there is nobody who signs security events, and it is said" no_signer
 check "an identity provider listens" listen idp 18463
 check "the server signs security events, and publishes its keys" publishes
 check "Bruno has a badge" enrol_badge ev2 04A1B2C3D4E6F6 bruno 10002 Bruno
