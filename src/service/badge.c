@@ -392,6 +392,8 @@ enum b_code service_takeover(struct service *sv, struct channel *ch,
         memcpy(w->job.holder, t.row.ref, w->job.holder_len);
         make_serial(&w->job);
     }
+    if (r == B_OK && (watch == NULL || watch->approve != NULL)) /* somebody looks at the card */
+        r = service_fleet_begun(sv, uid, &w->job, err);
     if (r == B_OK)
         r = service_relay(sv, ch, w, watch, begin_takeover, &t, err);
     if (r == B_OK)

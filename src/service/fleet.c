@@ -318,6 +318,17 @@ enum b_code service_fleet_goes_on(struct service *sv, const struct service_work 
                                   : r;
 }
 
+enum b_code service_fleet_begun(const struct service *sv, const uint8_t uid[static 7],
+                                struct profile_job *job, struct b_err *err)
+{
+    struct store_badge b;
+    enum b_code r = store_badge_by_uid(sv->store, uid, &b, err);
+    if (r != B_OK || b.state != STORE_BADGE_ENROLLING)
+        return r == B_E_NOT_FOUND ? B_OK : r;
+    memset(job->generations, 0, sizeof(job->generations));
+    return service_generations(sv, true, job, err);
+}
+
 bool service_fleet_replaces_keys(const struct profile_plan *plan)
 {
     for (size_t i = 0; i < plan->step_count; i++) {

@@ -42,6 +42,10 @@ B_NODISCARD enum b_code service_fleet_wanted(struct service *sv, const uint8_t u
  * B_E_BADGE_MADE_UP. B_OK too where none was begun. */
 B_NODISCARD enum b_code service_fleet_goes_on(struct service *sv, const struct service_work *w,
                                               struct b_err *err);
+/* Of a takeover that was torn, keys count too whose generation ended meanwhile: a card that has one
+ * beside a key of theirs would be opened by no work on it. For where somebody looks at the card. */
+B_NODISCARD enum b_code service_fleet_begun(const struct service *sv, const uint8_t uid[static 7],
+                                            struct profile_job *job, struct b_err *err);
 /* Whether a key that is none of ours, the factory's or another's, becomes one of ours. */
 bool service_fleet_replaces_keys(const struct profile_plan *plan);
 /* Whether a key of theirs was proved, or no key of ours. One of ours besides factory keys, such as

@@ -157,7 +157,7 @@ check "the key is rotated once more" by_both "rotate auth"
 check "and what the torn badge has is declared compromised" by_both "compromise auth 3"
 check "the server stops" stop_server
 insert 0 "$work/emma"
-check "at the desk it goes on all the same" tessere badge repair --yes
+check "at the desk it goes on all the same" tessere badge takeover --fleet "$work/fleet.yaml" --keys-file "$work/keys" --yes
 check "and its holder is let in" tessere tap --count 1
 remove 0
 check "the journal verifies" tessere journal verify
