@@ -1,27 +1,31 @@
 /* What a person or a program reads. */
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/csv.h"
+#include "base/text.h"
 #include "cli/cli.h"
 
+/* What a server, a card or somebody at the desk gave is among it. */
 void cli_say(const struct cli *c, enum cli_color color, const char *fmt, ...)
 {
     static const char *const codes[] = {"", "\033[1m", "\033[32m", "\033[33m", "\033[31m"};
+    char *text = NULL;
     if (c->out != NULL)
         return;
     va_list ap;
     bool is_colored = c->has_colors && color != CLI_PLAIN;
-    if (is_colored)
-        (void)fputs(codes[color], stdout);
     va_start(ap, fmt);
-    (void)vprintf(fmt, ap);
+    b_check(vasprintf(&text, fmt, ap) >= 0);
     va_end(ap);
-    if (is_colored)
-        (void)fputs("\033[0m", stdout);
+    b_text_tame(text);
+    (void)printf("%s%s%s", is_colored ? codes[color] : "", text, is_colored ? "\033[0m" : "");
     (void)fflush(stdout);
+    b_wipe(text, strlen(text)); /* of a ceremony */
+    free(text);
 }
 
 int cli_width(const char *text, int columns)
