@@ -413,43 +413,6 @@ static enum b_code keep_answer(struct service_change *c, void *ctx, struct b_err
 /* --- the call ----------------------------------------------------------------------------------
  */
 
-struct store *http_borrow_reader(struct http_server *s, size_t most)
-{
-    enum { WAIT_S = 5 };
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += WAIT_S;
-    int waited = 0;
-    (void)pthread_mutex_lock(&s->readers_lock);
-    size_t i = 0;
-    for (;;) {
-        for (i = 0; i < most && s->is_reader_used[i]; i++)
-            continue;
-        if (i < most || waited != 0)
-            break;
-        waited =
-            pthread_cond_clockwait(&s->reader_freed, &s->readers_lock, CLOCK_MONOTONIC, &until);
-    }
-    if (i < most)
-        s->is_reader_used[i] = true;
-    (void)pthread_mutex_unlock(&s->readers_lock);
-    return i < most ? s->readers[i] : NULL;
-}
-
-void http_give_reader_back(struct http_server *s, struct store **reader)
-{
-    const struct store *was = *reader;
-    *reader = NULL;
-    if (was == NULL)
-        return;
-    (void)pthread_mutex_lock(&s->readers_lock);
-    for (size_t i = 0; i < HTTP_READERS; i++)
-        if (s->readers[i] == was)
-            s->is_reader_used[i] = false;
-    (void)pthread_mutex_unlock(&s->readers_lock);
-    (void)pthread_cond_broadcast(&s->reader_freed); /* it may not be for the first who waits */
-}
-
 void http_return_reader(struct http_call *c)
 {
     http_give_reader_back(c->server, &c->service.store);
@@ -536,7 +499,7 @@ static enum b_code serve(struct http_call *c, const struct http_peer *peer,
     (void)snprintf(c->actor, sizeof(c->actor), "nobody");
     if (c->route->who == HTTP_BARE)
         return run(c, r, ret, err);
-    c->service.store = http_borrow_reader(c->server, readers_for(c->route));
+    c->service.store = http_borrow_reader(c->server, peer, readers_for(c->route));
     if (c->service.store == NULL)
         return b_err_set(err, B_E_VAULT_BUSY, 0, "too many calls are under way");
     enum b_code code = identify(c, peer, err);

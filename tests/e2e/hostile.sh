@@ -115,6 +115,27 @@ flood() { # more than one's rate, and at once again on a connection of its own
 check "a rate that a busy machine exceeds too" rate 2
 check "who asks too often is told so, on whatever connections" flood
 check "others are not, nor strangers at the same address" bash -c "$(declare -f api); work='$work' home='$home'; api paul '$url/v1/badges' | grep -q items && api '' '$url/v1/healthz' | grep -q alive"
+crowd() { # calls of one certificate that take long, while the store is held
+    local i asked=() held
+    python3 -c 'import sqlite3, sys, time
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("BEGIN IMMEDIATE")
+time.sleep(4)' "$home/store.db" &
+    held=$!
+    sleep 0.5
+    for ((i = 0; i < 40; i++)); do
+        api paul "${json[@]}" -d '{}' "$url/v1/badges/99/suspend" >/dev/null &
+        asked+=($!)
+    done
+    sleep 1.5
+    curl -sS -m 1 --cacert "$home/pki/ca.pem" --cert "$work/one.pem" --key "$work/one.key" "$url/v1/station/challenges" | grep items
+    i=$?
+    wait "$held" "${asked[@]}"
+    return "$i"
+}
+check "a rate that lets many in at once" rate 100
+sleep 1
+check "one certificate that asks much at once leaves others their turn" crowd
 
 # --- the desk
 rate 20
