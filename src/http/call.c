@@ -89,6 +89,15 @@ static bool next_part(const char **path, const char **part, size_t *n)
     return true;
 }
 
+/* A staff id may have slashes, and they come unescaped here: it goes as far as leaves room for what
+ * the path ends with. */
+static void take_rest(const char *ending, const char **path, const char *part, size_t *n)
+{
+    size_t all = strlen(part), rest = strlen(ending);
+    *n = all > rest ? all - rest : 0;
+    *path = part + *n;
+}
+
 static bool fits(const struct http_route *route, const char *url, struct http_call *c)
 {
     const char *wanted = route->path;
@@ -105,6 +114,8 @@ static bool fits(const struct http_route *route, const char *url, struct http_ca
                 return false;
             continue;
         }
+        if (strncmp(part, "{ref}", n) == 0)
+            take_rest(wanted, &url, got, &got_n);
         if (got_n == 0 || got_n >= HTTP_PARAM_MAX || params >= HTTP_PARAMS_MAX)
             return false;
         if (c != NULL) {

@@ -66,6 +66,14 @@ check "a group that turns what stands beside it" gets 400 bad-input admin "${jso
 check "a zone with a control character" gets 400 bad-input admin "${json[@]}" -d '{"name":"x","zone":"\u001b[2J"}' "$url/v1/stations"
 check "a holder's name with a line feed" gets 400 bad-input admin "${json[@]}" -d '{"what":"enrol","ref":"1","name":"x\ny","uid":"04A1B2C3D4E5F6"}' "$url/v1/desk"
 check "a person's name with a line feed" bash -c "! '$TESSERE' --home '$home' person add $'x\ny' --roles operator --out '$work/xy' 2>'$work/said' && grep -q 'on one line' '$work/said' && ! [ -e '$work/xy.key' ]"
+slashed() { # whoever is called so can be stopped, here and from afar
+    sqlite3 "$home/store.db" "INSERT INTO holder (ref, name, state, pin_tries, pin_failed_at, is_pin_locked, full_at, full_zone, salt) VALUES ('EXT/7', 'X', 0, 0, 0, 0, 0, '', x'00112233445566778899AABBCCDDEEFF')"
+    api admin "${json[@]}" -d '{}' "$url/v1/holders/EXT%2F7/suspend" | grep '"state":"suspended"' &&
+        "$TESSERE" holder reinstate EXT/7 --server "$url" --identity "$work/admin" --ca "$home/pki/ca.pem" &&
+        "$TESSERE" --home "$home" holder suspend EXT/7
+}
+check "a staff id with a slash is a staff id" slashed
+check "it ends where the path goes on" gets 404 not-found admin "${json[@]}" -d '{}' "$url/v1/holders/suspend"
 check "a body that is not JSON" gets 400 bad-input one "${json[@]}" -d '{"uid":' "$url/v1/taps"
 check "a key twice" gets 400 bad-input one "${json[@]}" -d '{"method":"ev2","method":"aes"}' "$url/v1/taps"
 check "an array" gets 400 bad-input one "${json[@]}" -d '[]' "$url/v1/taps"
