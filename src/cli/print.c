@@ -99,11 +99,9 @@ void cli_time(int64_t at, char *ret, size_t cap)
 
 void cli_csv_field(const char *text, const char *after)
 {
-    static char marked[STORE_ENTRY_MAX + 1], field[2 * sizeof(marked) + 2];
+    static char field[2 * STORE_ENTRY_MAX + 4];
     struct b_wr w = b_wr_from(field, sizeof(field));
-    bool is_formula = text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
-    (void)snprintf(marked, sizeof(marked), "%s%s", is_formula ? "'" : "", text);
-    b_csv_put(&w, marked);
+    b_csv_put(&w, text);
     (void)printf("%.*s%s", (int)w.len, field, after);
 }
 
