@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /*
  * packet = object [ LF digits ]
  *   {"do":"status"}
@@ -24,19 +26,11 @@ static const char *const asks[] = {
     [AGENT_CHOOSE] = "choose",   [AGENT_REFUSE] = "refuse", [AGENT_LEAVE] = "leave",
     [AGENT_BROWSER] = "browser", [AGENT_PAIR] = "pair"};
 
-static bool is_printable(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7F)
-            return false;
-    return true;
-}
-
 static enum b_code take_text(const char *name, const json_t *value, char *to, size_t cap,
                              struct b_err *err)
 {
     const char *text = json_string_value(value);
-    if (text == NULL || text[0] == '\0' || strlen(text) >= cap || !is_printable(text))
+    if (text == NULL || text[0] == '\0' || strlen(text) >= cap || !b_text_is_name(text))
         return b_err_set(err, B_E_BAD_INPUT, 0, "field %s: a text of 1 to %zu bytes", name,
                          cap - 1);
     memcpy(to, text, strlen(text) + 1);
@@ -78,7 +72,7 @@ static enum b_code take_field(const char *name, const json_t *value, struct agen
     if ((m->ask == AGENT_CHOOSE || m->ask == AGENT_REFUSE) && strcmp(name, "challenge") == 0)
         return take_name(value, m, err);
     return b_err_set(err, B_E_BAD_INPUT, 0, "field %.32s: not known in %s",
-                     is_printable(name) ? name : "?", asks[m->ask]);
+                     b_text_is_name(name) ? name : "?", asks[m->ask]);
 }
 
 static enum b_code take_object(const json_t *o, struct agent_message *m, struct b_err *err)

@@ -134,6 +134,12 @@ static enum b_code take_quoted(struct reading *k)
     return B_OK;
 }
 
+/* What a spreadsheet would carry out. */
+static bool is_formula(const char *text)
+{
+    return text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
+}
+
 static enum b_code take_field(struct reading *k)
 {
     struct b_csv *c = k->csv;
@@ -150,7 +156,7 @@ static enum b_code take_field(struct reading *k)
     if (r == B_OK && !b_wr_ok(&k->text))
         r = wrong(k, too_long);
     if (r == B_OK)
-        record->fields[record->count++] = field;
+        record->fields[record->count++] = field + (field[0] == '\'' && is_formula(field + 1));
     return r;
 }
 
@@ -187,6 +193,8 @@ void b_csv_skip_line(struct b_csv *c)
 void b_csv_put(struct b_wr *w, const char *text)
 {
     b_wr_u8(w, '"');
+    if (is_formula(text))
+        b_wr_u8(w, '\'');
     for (; *text != '\0'; text++) {
         if (*text == '"')
             b_wr_u8(w, '"');

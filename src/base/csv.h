@@ -38,7 +38,8 @@ B_NODISCARD enum b_code b_csv_next(struct b_csv *c, struct b_csv_record *ret, st
 /* After B_E_BAD_INPUT: goes on with the line after the one in which that is. */
 void b_csv_skip_line(struct b_csv *c);
 
-/* Writes text as one field, in quotes with those inside doubled. Whether it fits is w's. */
+/* Writes text as one field, in quotes with those inside doubled. What a spreadsheet would take for
+ * a formula gets the ' that makes it text, which b_csv_next takes off. Whether it fits is w's. */
 void b_csv_put(struct b_wr *w, const char *text);
 
 #endif

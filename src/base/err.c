@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
+#include "base/text.h"
 
 static const struct {
     const char *name;
@@ -43,23 +43,6 @@ const char *b_err_word(const char *text)
     return speak(text);
 }
 
-/* What a peer sent may be in a message, cut in the middle of a character: what is no UTF-8 becomes
- * '?', as JSON and people take nothing else. */
-static void keep_text(char *text)
-{
-    struct b_rd rest = b_rd_from(text, strlen(text));
-    while (rest.left > 0) {
-        struct b_rd next = rest;
-        (void)b_rd_utf8(&next);
-        if (b_rd_ok(&next)) {
-            rest = next;
-            continue;
-        }
-        text[strlen(text) - rest.left] = '?';
-        b_rd_skip(&rest, 1);
-    }
-}
-
 enum b_code b_err_set(struct b_err *err, enum b_code code, uint32_t aux, const char *fmt, ...)
 {
     b_check(code != B_OK);
@@ -71,7 +54,7 @@ enum b_code b_err_set(struct b_err *err, enum b_code code, uint32_t aux, const c
     va_start(ap, fmt);
     (void)vsnprintf(err->msg, sizeof(err->msg), b_err_word(fmt), ap);
     va_end(ap);
-    keep_text(err->msg);
+    b_text_tame(err->msg); /* it has what a peer sent, perhaps cut within a character */
     return code;
 }
 
@@ -102,7 +85,7 @@ enum b_code b_err_wrap(struct b_err *err, const char *fmt, ...)
     append(prefix, sizeof(prefix), b_err_word(": "));
     append(prefix, sizeof(prefix), err->msg);
     memcpy(err->msg, prefix, sizeof(err->msg));
-    keep_text(err->msg);
+    b_text_tame(err->msg);
     return err->code;
 }
 

@@ -197,8 +197,7 @@ void cli_say_mistakes(const struct cli *c, const struct service_mistakes *m);
 void cli_say_plan(const struct cli *c, const struct profile_plan *plan);
 json_t *cli_json_badge(const struct store_badge *b);
 void cli_time(int64_t at, char *ret, size_t cap);
-/* A field of a list, and what follows it. What a spreadsheet would take for a formula is marked as
- * text. */
+/* A field of a list, and what follows it. */
 void cli_csv_field(const char *text, const char *after);
 /* The word for a badge's state in the person's language. */
 const char *cli_badge_state(enum store_badge_state st);

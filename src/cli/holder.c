@@ -85,11 +85,11 @@ static enum b_code seal(const struct cli *c, struct remote *r, char hex[static 2
 enum b_code cli_holder_pin(struct cli *c, struct b_err *err)
 {
     char hex[2 * BOX + 1];
-    char path[160];
+    char ref[3 * STORE_NAME_MAX];
+    char path[sizeof(ref) + 64];
     struct remote *r = NULL;
-    if (strpbrk(c->operand, "/?#% ") != NULL)
-        return b_err_set(err, B_E_USAGE, 0, "%.40s", c->operand);
-    (void)snprintf(path, sizeof(path), "/v1/holders/%.64s/pin", c->operand);
+    cli_far_escape(c->operand, ref, sizeof(ref));
+    (void)snprintf(path, sizeof(path), "/v1/holders/%s/pin", ref);
     enum b_code code = cli_connect(c, &r, err);
     if (code == B_OK)
         code = seal(c, r, hex, err);
@@ -195,8 +195,6 @@ static enum b_code turn_holder(struct cli *c, const struct turn *t, struct b_err
     char ref[3 * STORE_NAME_MAX];
     char path[sizeof(ref) + 64];
     json_t *o = NULL;
-    if (strchr(c->operand, '/') != NULL)
-        return b_err_set(err, B_E_USAGE, 0, "%.40s", c->operand);
     cli_far_escape(c->operand, ref, sizeof(ref));
     (void)snprintf(path, sizeof(path), "/v1/holders/%s/%s", ref, t->verb);
     enum b_code r =

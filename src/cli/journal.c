@@ -50,7 +50,11 @@ enum b_code cli_journal_verify(struct cli *c, struct b_err *err)
     if (r == B_OK)
         r = read_earlier(c, note, sizeof(note), &what.earlier, err);
     if (r == B_OK)
+        r = store_hold(c->service.store, err); /* the server writes on */
+    if (r == B_OK) {
         r = service_verify(c->service.store, &what, &found, err);
+        store_rollback(c->service.store);
+    }
     if (r != B_OK)
         return r;
     b_hex(root, found.root, sizeof(found.root));

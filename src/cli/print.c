@@ -1,27 +1,31 @@
 /* What a person or a program reads. */
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/csv.h"
+#include "base/text.h"
 #include "cli/cli.h"
 
+/* What a server, a card or somebody at the desk gave is among it. */
 void cli_say(const struct cli *c, enum cli_color color, const char *fmt, ...)
 {
     static const char *const codes[] = {"", "\033[1m", "\033[32m", "\033[33m", "\033[31m"};
+    char *text = NULL;
     if (c->out != NULL)
         return;
     va_list ap;
     bool is_colored = c->has_colors && color != CLI_PLAIN;
-    if (is_colored)
-        (void)fputs(codes[color], stdout);
     va_start(ap, fmt);
-    (void)vprintf(fmt, ap);
+    b_check(vasprintf(&text, fmt, ap) >= 0);
     va_end(ap);
-    if (is_colored)
-        (void)fputs("\033[0m", stdout);
+    b_text_tame(text);
+    (void)printf("%s%s%s", is_colored ? codes[color] : "", text, is_colored ? "\033[0m" : "");
     (void)fflush(stdout);
+    b_wipe(text, strlen(text)); /* of a ceremony */
+    free(text);
 }
 
 int cli_width(const char *text, int columns)
@@ -95,11 +99,9 @@ void cli_time(int64_t at, char *ret, size_t cap)
 
 void cli_csv_field(const char *text, const char *after)
 {
-    static char marked[STORE_ENTRY_MAX + 1], field[2 * sizeof(marked) + 2];
+    static char field[2 * STORE_ENTRY_MAX + 4];
     struct b_wr w = b_wr_from(field, sizeof(field));
-    bool is_formula = text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
-    (void)snprintf(marked, sizeof(marked), "%s%s", is_formula ? "'" : "", text);
-    b_csv_put(&w, marked);
+    b_csv_put(&w, text);
     (void)printf("%.*s%s", (int)w.len, field, after);
 }
 

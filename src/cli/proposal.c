@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "cli/cli.h"
 #include "pki/pki.h"
 #include "remote/remote.h"
@@ -115,11 +116,16 @@ enum b_code cli_proposal_list(struct cli *c, struct b_err *err)
     return code;
 }
 
-/* Shows the policy, roster or certificate that a proposal names by its digest. The digest is taken
- * here: a server that shows another text than the one that will count is found out. */
-static enum b_code show_attached(struct cli *c, const json_t *o, struct b_err *err)
+/* Shows a proposal, and the policy, roster or certificate that it names by its digest. The digest
+ * is taken here, and nothing is shown that looks otherwise than it counts: a server that shows
+ * another text is found out. */
+static enum b_code show_whole(struct cli *c, const json_t *o, struct b_err *err)
 {
     const char *text = remote_text(o, "attached");
+    if (!b_text_is_lines(remote_text(o, "text")) || !b_text_is_lines(text))
+        return b_err_set(err, B_E_APPROVAL_BAD, 0,
+                         _("its text shows otherwise than it is written: propose it again"));
+    cli_say(c, CLI_PLAIN, "%s", remote_text(o, "text"));
     const char *argument = strstr(remote_text(o, "text"), "\nargument ");
     uint8_t digest[32];
     char hex[65];
@@ -162,8 +168,7 @@ enum b_code cli_proposal_approve(struct cli *c, struct b_err *err)
     if (code == B_OK)
         code = remote_call(r, "GET", path, NULL, &o, err);
     if (code == B_OK) {
-        cli_say(c, CLI_PLAIN, "%s", remote_text(o, "text"));
-        code = show_attached(c, o, err);
+        code = show_whole(c, o, err);
         if (code == B_OK && !cli_ask(c, _("Approve exactly this?")))
             code = b_err_set(err, B_E_CANCELLED, 0, "%s", path);
     }

@@ -89,6 +89,15 @@ static bool next_part(const char **path, const char **part, size_t *n)
     return true;
 }
 
+/* A staff id may have slashes, and they come unescaped here: it goes as far as leaves room for what
+ * the path ends with. */
+static void take_rest(const char *ending, const char **path, const char *part, size_t *n)
+{
+    size_t all = strlen(part), rest = strlen(ending);
+    *n = all > rest ? all - rest : 0;
+    *path = part + *n;
+}
+
 static bool fits(const struct http_route *route, const char *url, struct http_call *c)
 {
     const char *wanted = route->path;
@@ -105,6 +114,8 @@ static bool fits(const struct http_route *route, const char *url, struct http_ca
                 return false;
             continue;
         }
+        if (strncmp(part, "{ref}", n) == 0)
+            take_rest(wanted, &url, got, &got_n);
         if (got_n == 0 || got_n >= HTTP_PARAM_MAX || params >= HTTP_PARAMS_MAX)
             return false;
         if (c != NULL) {
@@ -413,43 +424,6 @@ static enum b_code keep_answer(struct service_change *c, void *ctx, struct b_err
 /* --- the call ----------------------------------------------------------------------------------
  */
 
-struct store *http_borrow_reader(struct http_server *s, size_t most)
-{
-    enum { WAIT_S = 5 };
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += WAIT_S;
-    int waited = 0;
-    (void)pthread_mutex_lock(&s->readers_lock);
-    size_t i = 0;
-    for (;;) {
-        for (i = 0; i < most && s->is_reader_used[i]; i++)
-            continue;
-        if (i < most || waited != 0)
-            break;
-        waited =
-            pthread_cond_clockwait(&s->reader_freed, &s->readers_lock, CLOCK_MONOTONIC, &until);
-    }
-    if (i < most)
-        s->is_reader_used[i] = true;
-    (void)pthread_mutex_unlock(&s->readers_lock);
-    return i < most ? s->readers[i] : NULL;
-}
-
-void http_give_reader_back(struct http_server *s, struct store **reader)
-{
-    const struct store *was = *reader;
-    *reader = NULL;
-    if (was == NULL)
-        return;
-    (void)pthread_mutex_lock(&s->readers_lock);
-    for (size_t i = 0; i < HTTP_READERS; i++)
-        if (s->readers[i] == was)
-            s->is_reader_used[i] = false;
-    (void)pthread_mutex_unlock(&s->readers_lock);
-    (void)pthread_cond_broadcast(&s->reader_freed); /* it may not be for the first who waits */
-}
-
 void http_return_reader(struct http_call *c)
 {
     http_give_reader_back(c->server, &c->service.store);
@@ -536,7 +510,7 @@ static enum b_code serve(struct http_call *c, const struct http_peer *peer,
     (void)snprintf(c->actor, sizeof(c->actor), "nobody");
     if (c->route->who == HTTP_BARE)
         return run(c, r, ret, err);
-    c->service.store = http_borrow_reader(c->server, readers_for(c->route));
+    c->service.store = http_borrow_reader(c->server, peer, readers_for(c->route));
     if (c->service.store == NULL)
         return b_err_set(err, B_E_VAULT_BUSY, 0, "too many calls are under way");
     enum b_code code = identify(c, peer, err);

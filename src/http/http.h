@@ -86,7 +86,10 @@ enum {
     HTTP_READERS_OF_ALL = 24,
     /* And a directory's programs of these: a filter may read everybody, and many such at once would
      * leave taps neither a reader nor a processor. */
-    HTTP_READERS_OF_SCIM = 2
+    HTTP_READERS_OF_SCIM = 2,
+    /* And one certificate of these, a person's or a station's: it may be in somebody else's hands,
+     * and ask for what takes long. */
+    HTTP_READERS_OF_ONE = 4
 };
 
 struct http_counts {
@@ -113,6 +116,7 @@ struct http_server {
     struct pki_ca *ca; /* NULL: the hospital's own PKI makes certificates */
     struct store *readers[HTTP_READERS];
     bool is_reader_used[HTTP_READERS];
+    uint8_t reader_of[HTTP_READERS][HTTP_WHO]; /* whose certificate; zeros: without one */
     pthread_mutex_t readers_lock;
     pthread_cond_t reader_freed;
     struct http_guard *guard;
@@ -230,8 +234,9 @@ void http_carry_out(struct http_server *s, struct http_peer *peer, const struct 
 /* The same of a browser (signon.c). */
 void http_carry_out_page(struct http_server *s, struct http_peer *peer,
                          const struct http_request *r, struct http_answer *ret);
-/* A reader of the store, one of the first HTTP_READERS…; NULL: none was given back in time. */
-struct store *http_borrow_reader(struct http_server *s, size_t most);
+/* A reader of the store (readers.c), one of the first HTTP_READERS…, for peer, or NULL; NULL: none
+ * was given back in time. */
+struct store *http_borrow_reader(struct http_server *s, const struct http_peer *peer, size_t most);
 /* *reader may be NULL. */
 void http_give_reader_back(struct http_server *s, struct store **reader);
 /* A browser that has a certificate sends it with whatever another site's page posts to us: no page

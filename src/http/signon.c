@@ -415,7 +415,8 @@ static void serve(struct signon_call *c)
         turn_away(c, http_status_of(err.code), WORD_BAD, WORD_BAD_TEXT, err.msg);
     } else if (c->route->who == SIGNON_OWN && !is_from_us(c)) {
         turn_away(c, 403, WORD_FORGED, WORD_FORGED_TEXT, "");
-    } else if ((c->service.store = http_borrow_reader(c->server, HTTP_READERS_OF_ALL)) == NULL) {
+    } else if ((c->service.store = http_borrow_reader(c->server, NULL, HTTP_READERS_OF_ALL)) ==
+               NULL) {
         turn_away(c, 503, WORD_TROUBLE, WORD_OFTEN, "");
     } else {
         c->route->handler(c);

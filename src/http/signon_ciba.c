@@ -205,7 +205,7 @@ bool signon_ciba_redeem(struct signon_call *c, const struct oidc_client *client,
         atomic_store(&c->peer->is_idle, true); /* it has said all, and waits for us */
         http_give_reader_back(c->server, &c->service.store);
         service_await(c->service.bells, name, ring.number, HOLD_MS, &ring);
-        c->service.store = http_borrow_reader(c->server, HTTP_READERS_OF_ALL);
+        c->service.store = http_borrow_reader(c->server, NULL, HTTP_READERS_OF_ALL);
         if (c->service.store == NULL) { /* nothing is taken that could not be signed for */
             signon_error(c, 503, "temporarily_unavailable", b_code_text(B_E_VAULT_BUSY));
             return false;

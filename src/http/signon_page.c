@@ -238,7 +238,7 @@ void signon_events(struct signon_call *c)
     http_give_reader_back(c->server, &c->service.store);
     service_await(c->service.bells, w.challenge.name, last != NULL ? strtoull(last, NULL, 10) : 0,
                   last != NULL ? WAIT_MS : 0, &ring);
-    c->service.store = http_borrow_reader(c->server, HTTP_READERS_OF_ALL);
+    c->service.store = http_borrow_reader(c->server, NULL, HTTP_READERS_OF_ALL);
     struct b_err ignored;
     if (c->service.store == NULL ||
         store_challenge_by_name(c->service.store, w.challenge.name, &w.challenge, &ignored) !=

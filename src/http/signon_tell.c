@@ -16,7 +16,7 @@ static enum b_code sign(void *ctx, enum events_token kind, const char *claims, c
     (void)json_object_del(o, "iat"); /* the vault says it itself */
     http_book_alg(s, client != NULL ? client : "", alg, sizeof(alg));
     sv = s->service;
-    sv.store = http_borrow_reader(s, HTTP_READERS);
+    sv.store = http_borrow_reader(s, NULL, HTTP_READERS);
     enum b_code r =
         sv.store == NULL || o == NULL
             ? b_err_set(err, B_E_VAULT_BUSY, 0, "signing a token for %.60s",

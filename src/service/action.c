@@ -322,7 +322,8 @@ static enum b_code prepare_ceremony(struct service *sv, struct service_proposing
     const char *what = k->operands;
     char key[40];
     bool is_next = strncmp(what, "rotate ", 7) == 0 || strncmp(what, "import ", 7) == 0;
-    bool is_known = strncmp(what, "destroy ", 8) == 0 && strspn(what + 8, "0123456789ABCDEF") == 12;
+    bool is_known = strncmp(what, "destroy ", 8) == 0 && strlen(what + 8) == 12 &&
+                    strspn(what + 8, "0123456789ABCDEF") == 12;
     for (size_t i = 0; i < B_COUNT(alone); i++)
         is_known = is_known || strcmp(what, alone[i]) == 0;
     if (is_next || strncmp(what, "export ", 7) == 0) {

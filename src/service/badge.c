@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "service/fleet.h"
 #include "service/given.h"
 #include "service/party.h"
@@ -513,6 +514,7 @@ enum b_code service_note_badge_state(struct service_change *c, int64_t id,
     b.state = to;
     b.changed_at = c->now;
     (void)snprintf(b.reason, sizeof(b.reason), "%s", reason);
+    b_text_tame(b.reason); /* a badge is stopped whatever is said of it */
     r = store_badge_put(c->store, &b, err);
     if (r != B_OK)
         return r;

@@ -237,53 +237,54 @@ struct erasure {
     const char *ref;
     uint64_t count;
     char gone[STORE_NAME_MAX]; /* what stands for the reference from now on */
-    int64_t badges[16];
-    size_t badge_count;
     bool is_in_use;
 };
 
-static bool collect(void *ctx, const struct store_badge *b)
+static bool find_used(void *ctx, const struct store_badge *b)
 {
-    struct erasure *e = ctx;
-    if (strcmp(b->holder_ref, e->ref) != 0)
-        return true;
-    e->is_in_use |= b->state != STORE_BADGE_REVOKED && b->state != STORE_BADGE_BLANKED;
-    if (e->badge_count < B_COUNT(e->badges))
-        e->badges[e->badge_count++] = b->id;
-    else
-        e->is_in_use = true;
-    return true;
+    bool *is_in_use = ctx;
+    *is_in_use = b->state != STORE_BADGE_REVOKED && b->state != STORE_BADGE_BLANKED;
+    return !*is_in_use;
 }
 
-/* A record without its person; its salt is new, so that the old digest tells nothing. */
-static enum b_code erase_badge(struct service_change *c, int64_t id, const char *gone,
-                               struct b_err *err)
+static bool take_first(void *ctx, const struct store_badge *b)
 {
-    struct store_badge b;
-    enum b_code r = store_badge_by_id(c->store, id, &b, err);
-    if (r != B_OK)
-        return r;
-    (void)snprintf(b.holder_ref, sizeof(b.holder_ref), "%s", gone);
-    b.holder_name[0] = '\0';
-    b.reason[0] = '\0';
-    crypto_random(b.salt, sizeof(b.salt));
-    r = store_badge_put(c->store, &b, err);
-    return r == B_OK
-               ? service_log(c, (struct service_entry){.kind = "erase-badge", .badge = &b}, err)
-               : r;
+    *(struct store_badge *)ctx = *b;
+    return false;
+}
+
+/* Records without their person; their salts are new, so that the old digests tell nothing. */
+static enum b_code erase_badges(struct service_change *c, const struct erasure *e,
+                                struct b_err *err)
+{
+    enum b_code r = B_OK;
+    while (r == B_OK) {
+        struct store_badge b = {.id = 0};
+        r = store_badge_of(c->store, e->ref, take_first, &b, err);
+        if (r != B_OK || b.id == 0)
+            return r;
+        (void)snprintf(b.holder_ref, sizeof(b.holder_ref), "%s", e->gone);
+        b.holder_name[0] = '\0';
+        b.reason[0] = '\0';
+        crypto_random(b.salt, sizeof(b.salt));
+        r = store_badge_put(c->store, &b, err);
+        if (r == B_OK)
+            r = service_log(c, (struct service_entry){.kind = "erase-badge", .badge = &b}, err);
+    }
+    return r;
 }
 
 /* The lists that name the person say something else from now on; how many, goes to *ret_count. */
 static enum b_code erase_from_lists(struct service_change *c, const struct erasure *e,
                                     size_t *ret_count, struct b_err *err)
 {
-    int64_t ids[SERVICE_VOUCHED_MAX];
+    int64_t id = 0;
     struct store_fleet_import list;
-    enum b_code r = store_foreign_imports(c->store, e->ref, ids, B_COUNT(ids), ret_count, err);
-    if (r == B_OK && *ret_count > 0)
-        r = store_foreign_erase(c->store, e->ref, e->gone, err);
-    for (size_t i = 0; r == B_OK && i < *ret_count; i++) {
-        r = store_fleet_import_by_id(c->store, ids[i], &list, err);
+    enum b_code r = B_OK;
+    while ((r = store_foreign_import_of(c->store, e->ref, &id, err)) == B_OK) {
+        r = store_foreign_erase(c->store, id, e->ref, e->gone, err);
+        if (r == B_OK)
+            r = store_fleet_import_by_id(c->store, id, &list, err);
         crypto_random(list.salt, sizeof(list.salt));
         if (r == B_OK)
             r = store_fleet_import_put(c->store, &list, err);
@@ -291,8 +292,11 @@ static enum b_code erase_from_lists(struct service_change *c, const struct erasu
             r = service_vouch_fleet_import(c, &list, err);
         if (r == B_OK)
             r = service_log(c, (struct service_entry){.kind = "erase-listed"}, err);
+        if (r != B_OK)
+            return r;
+        ++*ret_count;
     }
-    return r;
+    return r == B_E_NOT_FOUND ? B_OK : r;
 }
 
 static enum b_code erase_holder(struct service_change *c, const struct erasure *e,
@@ -358,7 +362,7 @@ static enum b_code note_erasure(struct service_change *c, struct erasure *e, str
     enum b_code known = store_holder_by_ref(c->store, e->ref, &h, err);
     if (known != B_OK && known != B_E_NOT_FOUND)
         return known;
-    enum b_code r = store_badge_each(c->store, 0, e->ref, collect, e, err);
+    enum b_code r = store_badge_of(c->store, e->ref, find_used, &e->is_in_use, err);
     if (r != B_OK)
         return r;
     if (e->is_in_use)
@@ -375,8 +379,8 @@ static enum b_code note_erasure(struct service_change *c, struct erasure *e, str
         r = store_personal_erase(c->store, e->ref, &e->count, err);
     if (r == B_OK)
         r = erase_answers(c, e->ref, err);
-    for (size_t i = 0; r == B_OK && i < e->badge_count; i++)
-        r = erase_badge(c, e->badges[i], e->gone, err);
+    if (r == B_OK)
+        r = erase_badges(c, e, err);
     if (r == B_OK && known == B_OK)
         r = erase_holder(c, e, &h, err);
     if (r == B_OK && known == B_OK)

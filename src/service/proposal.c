@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "crypto/sign.h"
 #include "service/action.h"
 #include "service/policy.h"
@@ -95,6 +96,10 @@ static enum b_code make_exact(struct service *sv, const char *what, const char *
     if ((text[0] == '\0') != (a->text[0] == '\0'))
         return b_err_set(err, B_E_BAD_INPUT, 0, "with %s comes %s", a->name,
                          a->text[0] != '\0' ? b_err_word(a->text) : b_err_word("no text"));
+    if (!b_text_is_name(what) || !b_text_is_lines(text))
+        return b_err_set(err, B_E_BAD_INPUT, 0,
+                         "what is proposed shows as it is written: no control characters, no marks "
+                         "that turn or hide what stands beside them");
     *ret = a;
     return a->prepare(sv, k, err);
 }

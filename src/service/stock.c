@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "service/party.h"
 #include "service/relay.h"
 
@@ -123,6 +124,7 @@ enum b_code service_note_card_event(struct service_change *c, struct store_card_
                                         "stock-issue"};
     struct store_badge badge;
     bool is_badge = e->badge_id != 0;
+    b_text_tame(e->reason);
     e->at = c->now;
     enum b_code r = is_badge ? put_badge(c, e, &badge, err) : check_left(c, e, err);
     if (r == B_OK)

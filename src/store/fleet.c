@@ -193,38 +193,36 @@ enum b_code store_foreign_count(struct store *s, int64_t *ret, struct b_err *err
     return r;
 }
 
-enum b_code store_foreign_erase(struct store *s, const char *ref, const char *gone,
+enum b_code store_foreign_erase(struct store *s, int64_t import, const char *ref, const char *gone,
                                 struct b_err *err)
 {
     struct statement *st = NULL;
-    enum b_code r = store_prepare(
-        s, "UPDATE foreign_badge SET ref = ?2, name = '', note = '' WHERE ref = ?1", &st, err);
+    enum b_code r = store_prepare(s,
+                                  "UPDATE foreign_badge SET ref = ?3, name = '', note = ''"
+                                  " WHERE import = ?1 AND ref = ?2",
+                                  &st, err);
     if (r != B_OK)
         return r;
-    driver_bind_text(st, 1, ref);
-    driver_bind_text(st, 2, gone);
+    driver_bind_int(st, 1, import);
+    driver_bind_text(st, 2, ref);
+    driver_bind_text(st, 3, gone);
     return store_run(&st, err);
 }
 
-enum b_code store_foreign_imports(struct store *s, const char *ref, int64_t *ids, size_t cap,
-                                  size_t *ret_count, struct b_err *err)
+enum b_code store_foreign_import_of(struct store *s, const char *ref, int64_t *ret,
+                                    struct b_err *err)
 {
     struct statement *st = NULL;
     enum b_code r =
-        store_prepare(s, "SELECT DISTINCT import FROM foreign_badge WHERE ref = ?", &st, err);
-    *ret_count = 0;
+        store_prepare(s, "SELECT import FROM foreign_badge WHERE ref = ? LIMIT 1", &st, err);
     if (r != B_OK)
         return r;
     driver_bind_text(st, 1, ref);
-    while ((r = driver_step(st, err)) == B_OK) {
-        if (*ret_count == cap) {
-            r = b_err_set(err, B_E_TOO_LARGE, 0, "more than %zu lists name %s", cap, ref);
-            break;
-        }
-        ids[(*ret_count)++] = driver_int(st, 0);
-    }
+    r = driver_step(st, err);
+    if (r == B_OK)
+        *ret = driver_int(st, 0);
     driver_finish(&st);
-    return r == B_E_NOT_FOUND ? B_OK : r;
+    return r;
 }
 
 /* --- what was found ----------------------------------------------------------------------------

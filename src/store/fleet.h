@@ -54,12 +54,12 @@ B_NODISCARD enum b_code store_foreign_each(struct store *s, int64_t import,
 /* Removes a list with its rows. */
 B_NODISCARD enum b_code store_fleet_import_forget(struct store *s, int64_t id, struct b_err *err);
 B_NODISCARD enum b_code store_foreign_count(struct store *s, int64_t *ret, struct b_err *err);
-/* Puts `gone` in the place of a person. */
-B_NODISCARD enum b_code store_foreign_erase(struct store *s, const char *ref, const char *gone,
-                                            struct b_err *err);
-/* The lists that name a person. */
-B_NODISCARD enum b_code store_foreign_imports(struct store *s, const char *ref, int64_t *ids,
-                                              size_t cap, size_t *ret_count, struct b_err *err);
+/* Puts `gone` in the place of a person, in one list. */
+B_NODISCARD enum b_code store_foreign_erase(struct store *s, int64_t import, const char *ref,
+                                            const char *gone, struct b_err *err);
+/* A list that names a person. B_E_NOT_FOUND without a message. */
+B_NODISCARD enum b_code store_foreign_import_of(struct store *s, const char *ref, int64_t *ret,
+                                                struct b_err *err);
 
 /* The weakest key that was found on a card; the order is from good to bad. */
 enum store_found {

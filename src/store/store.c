@@ -150,12 +150,22 @@ enum b_code store_copy(struct store *s, const char *path, struct b_err *err)
     return r == B_OK ? B_OK : b_err_wrap(err, "copying the store to %s", path);
 }
 
-enum b_code store_begin(struct store *s, struct b_err *err)
+static enum b_code begin(struct store *s, const char *how, struct b_err *err)
 {
     b_check(!s->is_in_transaction);
-    enum b_code r = driver_exec(s->driver, "BEGIN IMMEDIATE", err);
+    enum b_code r = driver_exec(s->driver, how, err);
     s->is_in_transaction = r == B_OK;
     return r;
+}
+
+enum b_code store_begin(struct store *s, struct b_err *err)
+{
+    return begin(s, "BEGIN IMMEDIATE", err);
+}
+
+enum b_code store_hold(struct store *s, struct b_err *err)
+{
+    return begin(s, "BEGIN", err);
 }
 
 /* A commit that fails leaves nothing behind: it is rolled back. */

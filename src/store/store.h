@@ -61,6 +61,9 @@ B_NODISCARD enum b_code store_copy(struct store *s, const char *path, struct b_e
 
 /* Transactions: begin takes the write lock. Nesting is a b_check. */
 B_NODISCARD enum b_code store_begin(struct store *s, struct b_err *err);
+/* Likewise, and what others write meanwhile is not seen; nobody waits for it. Ended by a rollback.
+ */
+B_NODISCARD enum b_code store_hold(struct store *s, struct b_err *err);
 B_NODISCARD enum b_code store_commit(struct store *s, struct b_err *err);
 void store_rollback(struct store *s);
 /* A part of the transaction that can be undone alone: back undoes to the last save; each save is

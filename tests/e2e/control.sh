@@ -98,7 +98,14 @@ check "nor what is no action" refused 'person-end' as alice proposal make "resto
 check "an operator may not propose" refused 'not do that' as olga proposal make export
 check "an auditor may not propose" refused 'not do that' as dora proposal make export
 printf 'pin: {min-digits: 7}\nrules: [{group: "", factor: badge}]\n' >"$work/new.yaml"
+printf 'pin: {min-digits: 4}\r# pin: {min-digits: 7}\nrules: [{group: "", factor: badge}]\n' >"$work/hidden.yaml"
+check "nor a policy with what a terminal writes over" refused 'shows as it is written' as alice proposal make policy --file "$work/hidden.yaml"
+check "nor an action with what moves the cursor" refused 'shows as it is written' as alice proposal make $'stock-lose badge 5; \e[1A\e[2Kbadge 7; lost'
+check "nor a ceremony with what would be cut within a character" refused 'ceremony: init' as alice proposal make "ceremony destroy ABCDEF012345 to-be-cut-in-a-chéé"
 check "alice proposes a policy" make alice policy --file "$work/new.yaml"
+sql "UPDATE proposal SET text = replace(text, 'action policy', 'action policy' || char(27) || '[2J')"
+check "a server that shows otherwise than it is written is found out" refused 'shows otherwise' approve alice
+sql "UPDATE proposal SET text = replace(text, char(27) || '[2J', '')"
 check "who reads the proposal sees the policy" shows 'min-digits: 7' api bert GET "/v1/proposals/$(cat "$work/number")"
 check "alice approves: that is one" shows 'is open' approve alice
 check "alice approves again: refused" refused 'approved it already' approve alice

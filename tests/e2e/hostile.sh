@@ -66,6 +66,14 @@ check "a group that turns what stands beside it" gets 400 bad-input admin "${jso
 check "a zone with a control character" gets 400 bad-input admin "${json[@]}" -d '{"name":"x","zone":"\u001b[2J"}' "$url/v1/stations"
 check "a holder's name with a line feed" gets 400 bad-input admin "${json[@]}" -d '{"what":"enrol","ref":"1","name":"x\ny","uid":"04A1B2C3D4E5F6"}' "$url/v1/desk"
 check "a person's name with a line feed" bash -c "! '$TESSERE' --home '$home' person add $'x\ny' --roles operator --out '$work/xy' 2>'$work/said' && grep -q 'on one line' '$work/said' && ! [ -e '$work/xy.key' ]"
+slashed() { # whoever is called so can be stopped, here and from afar
+    sqlite3 "$home/store.db" "INSERT INTO holder (ref, name, state, pin_tries, pin_failed_at, is_pin_locked, full_at, full_zone, salt) VALUES ('EXT/7', 'X', 0, 0, 0, 0, 0, '', x'00112233445566778899AABBCCDDEEFF')"
+    api admin "${json[@]}" -d '{}' "$url/v1/holders/EXT%2F7/suspend" | grep '"state":"suspended"' &&
+        "$TESSERE" holder reinstate EXT/7 --server "$url" --identity "$work/admin" --ca "$home/pki/ca.pem" &&
+        "$TESSERE" --home "$home" holder suspend EXT/7
+}
+check "a staff id with a slash is a staff id" slashed
+check "it ends where the path goes on" gets 404 not-found admin "${json[@]}" -d '{}' "$url/v1/holders/suspend"
 check "a body that is not JSON" gets 400 bad-input one "${json[@]}" -d '{"uid":' "$url/v1/taps"
 check "a key twice" gets 400 bad-input one "${json[@]}" -d '{"method":"ev2","method":"aes"}' "$url/v1/taps"
 check "an array" gets 400 bad-input one "${json[@]}" -d '[]' "$url/v1/taps"
@@ -115,6 +123,27 @@ flood() { # more than one's rate, and at once again on a connection of its own
 check "a rate that a busy machine exceeds too" rate 2
 check "who asks too often is told so, on whatever connections" flood
 check "others are not, nor strangers at the same address" bash -c "$(declare -f api); work='$work' home='$home'; api paul '$url/v1/badges' | grep -q items && api '' '$url/v1/healthz' | grep -q alive"
+crowd() { # calls of one certificate that take long, while the store is held
+    local i asked=() held
+    python3 -c 'import sqlite3, sys, time
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("BEGIN IMMEDIATE")
+time.sleep(4)' "$home/store.db" &
+    held=$!
+    sleep 0.5
+    for ((i = 0; i < 40; i++)); do
+        api paul "${json[@]}" -d '{}' "$url/v1/badges/99/suspend" >/dev/null &
+        asked+=($!)
+    done
+    sleep 1.5
+    curl -sS -m 1 --cacert "$home/pki/ca.pem" --cert "$work/one.pem" --key "$work/one.key" "$url/v1/station/challenges" | grep items
+    i=$?
+    wait "$held" "${asked[@]}"
+    return "$i"
+}
+check "a rate that lets many in at once" rate 100
+sleep 1
+check "one certificate that asks much at once leaves others their turn" crowd
 
 # --- the desk
 rate 20

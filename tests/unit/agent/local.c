@@ -197,6 +197,8 @@ static void what_cannot_be_understood_ends_the_connection(void **state)
                {"{\"do\":\"tap\",\"seconds\":301}", "bad-input"},
                {"{\"do\":\"tap\",\"subject\":\"\"}", "bad-input"},
                {"{\"do\":\"tap\",\"subject\":\"a\\nb\"}", "bad-input"},
+               {"{\"do\":\"tap\",\"subject\":\"a\\u202eb\"}", "bad-input"},
+               {"{\"do\":\"tap\",\"subject\":\"a\\u009b2J\"}", "bad-input"},
                {"{\"do\":\"status\"}\n1234", "bad-input"},
                {"{\"do\":\"pin\"}", "pin-format"},
                {"{\"do\":\"pin\"}\n1234567890123", "pin-format"},

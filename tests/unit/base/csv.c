@@ -161,7 +161,8 @@ static void what_is_too_long_is_refused(void **state)
 static void what_is_written_is_read_again(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"Martin", "a, b: \"c\"", "", "\"", "=1"};
+    static const char *const texts[] = {"Martin", "a, b: \"c\"", "",   "\"", "'t Hooft",
+                                        "=1",     "+1",          "-1", "@x"};
     char line[128];
     for (size_t i = 0; i < B_COUNT(texts); i++) {
         struct b_wr w = b_wr_from(line, sizeof(line));
@@ -172,6 +173,18 @@ static void what_is_written_is_read_again(void **state)
         assert_int_equal(b_csv_next(&csv, &record, &err), B_OK);
         assert_int_equal(record.count, 2);
         assert_string_equal(record.fields[0], texts[i]);
+    }
+}
+
+static void what_a_spreadsheet_would_carry_out_is_written_as_text(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)"};
+    for (size_t i = 0; i < B_COUNT(texts); i++) {
+        char line[64] = "";
+        struct b_wr w = b_wr_from(line, sizeof(line) - 1);
+        b_csv_put(&w, texts[i]);
+        assert_memory_equal(line, "\"'", 2);
     }
 }
 
@@ -187,6 +200,7 @@ int main(void)
         cmocka_unit_test(what_is_no_character_is_refused),
         cmocka_unit_test(quotes_that_do_not_fit_are_named),
         cmocka_unit_test(what_is_too_long_is_refused),
+        cmocka_unit_test(what_a_spreadsheet_would_carry_out_is_written_as_text),
         cmocka_unit_test(what_is_written_is_read_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -224,6 +224,42 @@ static void a_person_who_is_in_a_list_alone_can_be_erased(void **state)
     expect_whole();
 }
 
+static bool count_badge(void *ctx, const struct store_badge *b)
+{
+    (void)b;
+    ++*(size_t *)ctx;
+    return true;
+}
+
+static enum b_code note_ended(struct service_change *c, void *ctx, struct b_err *err)
+{
+    struct store_badge b = {
+        .state = STORE_BADGE_REVOKED, .uid = {4, 0xA1, *(uint8_t *)ctx}, .ev = DF_EV2};
+    (void)snprintf(b.holder_ref, sizeof(b.holder_ref), "10001");
+    enum b_code r = store_badge_put(c->store, &b, err);
+    return r == B_OK ? service_log(c, (struct service_entry){.kind = "revoke", .badge = &b}, err)
+                     : r;
+}
+
+static void who_is_in_many_lists_and_had_many_badges_can_be_erased(void **state)
+{
+    (void)state;
+    uint64_t erased = 0;
+    size_t left = 0;
+    int64_t list = 0;
+    for (uint8_t i = 1; i <= 20; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "uid,ref,name\n04A100000000%02X,10001,Anne\n", i);
+        MUST(import(text));
+        MUST(service_change(&desk.sv, note_ended, &i, &desk_err));
+    }
+    MUST(service_journal_erase(&desk.sv, "10001", &erased, &desk_err));
+    MUST(store_badge_of(desk.sv.store, "10001", count_badge, &left, &desk_err));
+    assert_int_equal(left, 0);
+    desk_expect(store_foreign_import_of(desk.sv.store, "10001", &list, &desk_err), B_E_NOT_FOUND);
+    expect_whole();
+}
+
 static void a_wrong_list_can_be_taken_back(void **state)
 {
     (void)state;
@@ -701,6 +737,7 @@ int main(void)
         AT_DESK(the_same_badge_twice_is_named_with_both_lines),
         AT_DESK(many_lines_are_one_entry_of_the_journal),
         AT_DESK(a_person_who_is_in_a_list_alone_can_be_erased),
+        AT_DESK(who_is_in_many_lists_and_had_many_badges_can_be_erased),
         AT_DESK(a_wrong_list_can_be_taken_back),
         AT_DESK(a_scan_of_a_listed_card_is_written_down),
         AT_DESK(a_card_that_no_list_names_leaves_no_trace),

@@ -11,8 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "desk.h"
 #include "place.h"
+#include "service/json.h"
+#include "service/relay.h"
 #include "service/verify.h"
 
 static struct desk desk;
@@ -159,6 +162,24 @@ static void a_revoked_badge_is_refused_for_good(void **state)
     desk_expect(service_revoke(&desk.sv, badge.id, "", &desk_err), B_E_BADGE_STATE);
     desk_expect(desk_repair(&desk, &card, &badge), B_E_BADGE_REVOKED);
     desk_expect(service_revoke(&desk.sv, 999, "", &desk_err), B_E_NOT_FOUND);
+}
+
+/* Longer than there is room for, cut within a character, with what moves a terminal's cursor. */
+static void a_reason_stays_text_whatever_it_is(void **state)
+{
+    (void)state;
+    char reason[STORE_TEXT_MAX + 1] = "\x1b[2J";
+    MUST(desk_enrol(&desk, &card, &badge));
+    memset(reason + strlen(reason), 'a', STORE_TEXT_MAX - 2 - strlen(reason));
+    memcpy(reason + STORE_TEXT_MAX - 2, "\xc3\xa9", 2);
+    MUST(service_revoke(&desk.sv, badge.id, reason, &desk_err));
+    MUST(store_badge_by_id(desk.sv.store, badge.id, &badge, &desk_err));
+    assert_true(b_text_is_lines(badge.reason));
+    json_t *told[] = {service_personal(&badge), service_json_badge(&badge)};
+    for (size_t i = 0; i < B_COUNT(told); i++) { /* of the journal, and of a list */
+        assert_non_null(told[i]);
+        json_decref(told[i]);
+    }
 }
 
 static void a_badge_with_our_keys_that_the_store_lost_is_unknown(void **state)
@@ -446,6 +467,7 @@ int main(void)
         AT_DESK(a_person_who_is_stopped_is_refused_at_the_desk_too),
         AT_DESK(a_suspended_badge_is_refused_until_reinstated),
         AT_DESK(a_revoked_badge_is_refused_for_good),
+        AT_DESK(a_reason_stays_text_whatever_it_is),
         AT_DESK(a_badge_with_our_keys_that_the_store_lost_is_unknown),
         AT_DESK(a_blank_card_does_not_pass),
         AT_DESK(a_card_of_another_establishment_is_left_as_it_is),

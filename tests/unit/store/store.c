@@ -56,6 +56,37 @@ static struct store_badge badge(uint8_t n)
     return b;
 }
 
+static bool count_one(void *ctx, const struct store_badge *b)
+{
+    (void)b;
+    ++*(unsigned *)ctx;
+    return true;
+}
+
+static unsigned badges_in(struct store *s)
+{
+    unsigned n = 0;
+    if (store_badge_each(s, 0, NULL, count_one, &n, &err) != B_OK)
+        fail_msg("%s", err.msg);
+    return n;
+}
+
+static void a_store_that_is_held_stays_while_others_write(void **state)
+{
+    (void)state;
+    struct store *s = open_store(), *other = open_store();
+    struct store_badge b = badge(1), c = badge(2);
+    assert_int_equal(store_badge_put(other, &b, &err), B_OK);
+    assert_int_equal(store_hold(s, &err), B_OK);
+    assert_int_equal(badges_in(s), 1);
+    assert_int_equal(store_badge_put(other, &c, &err), B_OK);
+    assert_int_equal(badges_in(s), 1);
+    store_rollback(s);
+    assert_int_equal(badges_in(s), 2);
+    store_free(&s);
+    store_free(&other);
+}
+
 static void a_badge_comes_back_by_uid_serial_and_id(void **state)
 {
     (void)state;
@@ -447,6 +478,7 @@ static void a_store_of_before_learns_from_its_journal_where_badges_tapped(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(a_store_that_is_held_stays_while_others_write),
         T(a_badge_comes_back_by_uid_serial_and_id),
         T(two_badges_cannot_have_one_uid),
         T(an_open_intent_stays_until_it_took_effect),
