@@ -175,10 +175,9 @@ static enum b_code each_far(struct cli *c, struct b_err *err)
     char part[WORST * STORE_TEXT_MAX] = "";
     char path[sizeof(part) + 32];
     const char *holder = c->options[CLI_OPT_HOLDER];
-    if (holder != NULL)
-        cli_far_escape(holder, part, sizeof(part));
+    enum b_code r = holder != NULL ? cli_far_escape(holder, part, sizeof(part), err) : B_OK;
     (void)snprintf(path, sizeof(path), "/v1/badges%s%s", holder != NULL ? "?holder=" : "", part);
-    return cli_far_each(c, path, list_far, err);
+    return r == B_OK ? cli_far_each(c, path, list_far, err) : r;
 }
 
 enum b_code cli_badge_list(struct cli *c, struct b_err *err)

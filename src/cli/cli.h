@@ -233,8 +233,9 @@ B_NODISCARD enum b_code cli_far(const struct cli *c, const char *method, const c
 typedef bool cli_far_item(struct cli *c, const json_t *item);
 B_NODISCARD enum b_code cli_far_each(struct cli *c, const char *path, cli_far_item *fn,
                                      struct b_err *err);
-/* For a part of an address (RFC 3986 §2.1); what does not fit is left out. */
-void cli_far_escape(const char *text, char *ret, size_t cap);
+/* For a part of an address (RFC 3986 §2.1). B_E_USAGE: it does not fit; what is cut would name
+ * another. */
+B_NODISCARD enum b_code cli_far_escape(const char *text, char *ret, size_t cap, struct b_err *err);
 static inline bool cli_is_far(const struct cli *c)
 {
     return cli_has(c, CLI_OPT_SERVER);

@@ -94,11 +94,12 @@ enum b_code cli_directory_verify(struct cli *c, struct b_err *err)
     struct store_user u;
     char ref[3 * STORE_NAME_MAX];
     char path[sizeof(ref) + 32];
-    cli_far_escape(c->operand, ref, sizeof(ref));
+    enum b_code r = cli_far_escape(c->operand, ref, sizeof(ref), err);
     (void)snprintf(path, sizeof(path), "/v1/holders/%s/verify", ref);
-    if (cli_is_far(c))
+    if (r == B_OK && cli_is_far(c))
         return cli_far(c, "POST", path, json_object(), NULL, err);
-    enum b_code r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = cli_open(c, false, err);
     return r == B_OK ? service_directory_verify(&c->service, c->operand, &u, err) : r;
 }
 

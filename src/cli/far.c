@@ -52,16 +52,19 @@ enum b_code cli_far_each(struct cli *c, const char *path, cli_far_item *fn, stru
     return code;
 }
 
-void cli_far_escape(const char *text, char *ret, size_t cap)
+enum b_code cli_far_escape(const char *text, char *ret, size_t cap, struct b_err *err)
 {
     static const char plain[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     size_t n = 0;
-    for (const char *p = text; *p != '\0' && n + 4 <= cap; p++) {
+    for (const char *p = text; *p != '\0'; p++) {
+        if (n + 4 > cap)
+            return b_err_set(err, B_E_USAGE, 0, _("\"%.40s...\" is too long"), text);
         if (strchr(plain, *p) != NULL)
             ret[n++] = *p;
         else
             n += (size_t)snprintf(ret + n, cap - n, "%%%02X", (unsigned)(unsigned char)*p);
     }
     ret[n] = '\0';
+    return B_OK;
 }

@@ -88,9 +88,10 @@ enum b_code cli_holder_pin(struct cli *c, struct b_err *err)
     char ref[3 * STORE_NAME_MAX];
     char path[sizeof(ref) + 64];
     struct remote *r = NULL;
-    cli_far_escape(c->operand, ref, sizeof(ref));
+    enum b_code code = cli_far_escape(c->operand, ref, sizeof(ref), err);
     (void)snprintf(path, sizeof(path), "/v1/holders/%s/pin", ref);
-    enum b_code code = cli_connect(c, &r, err);
+    if (code == B_OK)
+        code = cli_connect(c, &r, err);
     if (code == B_OK)
         code = seal(c, r, hex, err);
     json_t *body = code == B_OK ? json_pack("{s:s}", "box", hex) : NULL;
@@ -164,12 +165,12 @@ enum b_code cli_holder_list(struct cli *c, struct b_err *err)
     const char *holder = c->options[CLI_OPT_HOLDER];
     if (c->out != NULL)
         (void)json_object_set_new(c->out, "holders", json_array());
-    if (holder != NULL)
-        cli_far_escape(holder, part, sizeof(part));
+    enum b_code r = holder != NULL ? cli_far_escape(holder, part, sizeof(part), err) : B_OK;
     (void)snprintf(path, sizeof(path), "/v1/holders%s%s", holder != NULL ? "?holder=" : "", part);
-    if (cli_is_far(c))
+    if (r == B_OK && cli_is_far(c))
         return cli_far_each(c, path, list_far, err);
-    enum b_code r = cli_open(c, false, err);
+    if (r == B_OK)
+        r = cli_open(c, false, err);
     return r == B_OK ? store_holder_each(c->service.store, 0, holder, list_here, c, err) : r;
 }
 
@@ -195,10 +196,11 @@ static enum b_code turn_holder(struct cli *c, const struct turn *t, struct b_err
     char ref[3 * STORE_NAME_MAX];
     char path[sizeof(ref) + 64];
     json_t *o = NULL;
-    cli_far_escape(c->operand, ref, sizeof(ref));
+    enum b_code r = cli_far_escape(c->operand, ref, sizeof(ref), err);
     (void)snprintf(path, sizeof(path), "/v1/holders/%s/%s", ref, t->verb);
-    enum b_code r =
-        cli_is_far(c) ? cli_far(c, "POST", path, json_object(), &o, err) : turn_here(c, t, &h, err);
+    if (r == B_OK)
+        r = cli_is_far(c) ? cli_far(c, "POST", path, json_object(), &o, err)
+                          : turn_here(c, t, &h, err);
     if (r == B_OK) {
         const struct line l = cli_is_far(c) ? line_far(o) : line_of(&h);
         if (c->out != NULL)

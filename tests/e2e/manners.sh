@@ -60,6 +60,9 @@ says 2 "an identity that is not there is named" "--identity: $work/nobody.pem: N
 touch "$work/bare.pem"
 says 2 "so is a CA" "--ca: $work/ca.pem: No such file" -- \
     "$TESSERE" badge list --server https://localhost:1 --identity "$work/bare" --ca "$work/ca.pem"
+long=$(printf 'é%.0s' {1..60})
+says 2 "a reference that does not fit is not cut: what is left could be somebody else's" "is too long" "!No such file" -- \
+    "$TESSERE" holder suspend "$long" --server https://localhost:1 --identity "$work/bare" --ca "$work/ca.pem"
 
 # --- the agent's socket, without an agent
 mkdir "$work/station"
