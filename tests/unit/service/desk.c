@@ -115,6 +115,34 @@ void desk_close(struct desk *d)
     vault_free(&d->sv.vault);
 }
 
+struct compromised {
+    enum key_role role;
+    uint8_t generation;
+};
+
+static enum b_code note_compromised(struct service_change *c, void *ctx, struct b_err *err)
+{
+    const struct compromised *k = ctx;
+    struct store_generation gs[16];
+    size_t count = 0;
+    MUST(store_generation_list(c->store, gs, B_COUNT(gs), &count, err));
+    for (size_t i = 0; i < count; i++) {
+        if (gs[i].role != k->role || gs[i].generation != k->generation)
+            continue;
+        gs[i].state = STORE_GENERATION_COMPROMISED;
+        MUST(store_generation_put(c->store, &gs[i], err));
+        return service_log(
+            c, (struct service_entry){.kind = "key-compromised", .generation = &gs[i]}, err);
+    }
+    return B_E_INTERNAL;
+}
+
+void desk_compromise(struct desk *d, enum key_role role, uint8_t generation)
+{
+    struct compromised k = {role, generation};
+    MUST(service_change(&d->sv, note_compromised, &k, &desk_err));
+}
+
 /* --- the card ----------------------------------------------------------------------------------
  */
 

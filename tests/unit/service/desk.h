@@ -28,6 +28,8 @@ void desk_open_storing(struct desk *d, const char *name, const char *stored,
 /* The same desk again, in another process say. */
 void desk_reopen(struct desk *d, const char *name, const char *stored, const char *diversification);
 void desk_close(struct desk *d);
+/* A generation that is there is compromised from now on. */
+void desk_compromise(struct desk *d, enum key_role role, uint8_t generation);
 
 void desk_card_new(struct desk_card *c, enum df_ev ev, uint8_t last_uid_byte);
 /* The card on the reader; power is off and on in between. fault.at 0: none. */

@@ -578,29 +578,12 @@ static void figures_follow_the_badges(void **state)
     assert_int_equal(service_fleet_total(&figures), 1);
 }
 
-static enum b_code compromise(struct service_change *c, void *ctx, struct b_err *err)
-{
-    struct store_generation gs[16];
-    size_t count = 0;
-    (void)ctx;
-    MUST(store_generation_list(c->store, gs, B_COUNT(gs), &count, err));
-    for (size_t i = 0; i < count; i++) {
-        if (gs[i].role != KEY_ROLE_READ)
-            continue;
-        gs[i].state = STORE_GENERATION_COMPROMISED;
-        MUST(store_generation_put(c->store, &gs[i], err));
-        return service_log(
-            c, (struct service_entry){.kind = "key-compromised", .generation = &gs[i]}, err);
-    }
-    return B_E_INTERNAL;
-}
-
 static void a_badge_with_a_compromised_key_is_forbidden(void **state)
 {
     (void)state;
     desk_card_new(&card, DF_EV2, 1);
     MUST(desk_enrol(&desk, &card, &badge));
-    MUST(service_change(&desk.sv, compromise, NULL, &desk_err));
+    desk_compromise(&desk, KEY_ROLE_READ, 1);
     audit();
     assert_int_equal(figures.forbidden, 1);
     assert_int_equal(service_fleet_forbidden(&figures), 1);
@@ -645,7 +628,7 @@ static void a_key_of_a_generation_that_ended_adopts_nothing(void **state)
     const struct picc_app *app = &card.picc.mem.apps[0];
     for (uint8_t i = 0; i < KEY_ROLE_COUNT; i++)
         MUST(service_rotate(&desk.sv, (enum key_role)i, &g, &desk_err));
-    MUST(service_change(&desk.sv, compromise, NULL, &desk_err)); /* READ, generation 1 */
+    desk_compromise(&desk, KEY_ROLE_READ, 1);
     memset(&card.picc.mem.master, 0, sizeof(card.picc.mem.master));
     card.picc.mem.key_type = DF_KEY_2K3DES;
     for (uint8_t i = 0; i < 4; i++)

@@ -197,23 +197,6 @@ static void a_takeover_torn_anywhere_is_gone_on_with(void **state)
     print_message("# %u tears, all gone on with\n", tears);
 }
 
-static enum b_code end_generation(struct service_change *c, void *ctx, struct b_err *err)
-{
-    struct store_generation gs[16];
-    size_t count = 0;
-    (void)ctx;
-    MUST(store_generation_list(c->store, gs, B_COUNT(gs), &count, err));
-    for (size_t i = 0; i < count; i++) {
-        if (gs[i].role != KEY_ROLE_AUTH || gs[i].generation != 1)
-            continue;
-        gs[i].state = STORE_GENERATION_COMPROMISED;
-        MUST(store_generation_put(c->store, &gs[i], err));
-        return service_log(
-            c, (struct service_entry){.kind = "key-compromised", .generation = &gs[i]}, err);
-    }
-    return B_E_INTERNAL;
-}
-
 static enum b_code take_over_at_tap(void)
 {
     const struct service_others others = {.given = &old_key, .given_count = 1};
@@ -246,7 +229,7 @@ static void a_torn_takeover_goes_on_at_the_desk_after_its_generation_was_comprom
     }
     desk_expect(r, B_OK);
     MUST(service_rotate(&desk.sv, KEY_ROLE_AUTH, &g, &desk_err));
-    MUST(service_change(&desk.sv, end_generation, NULL, &desk_err));
+    desk_compromise(&desk, KEY_ROLE_AUTH, 1);
     for (unsigned i = 0; i + 1 < count; i++) {
         card = torn[i];
         if (take_over_at_tap() != B_OK) {
