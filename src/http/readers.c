@@ -22,22 +22,23 @@ struct store *http_borrow_reader(struct http_server *s, const struct http_peer *
     until.tv_sec += WAIT_S;
     int waited = 0;
     (void)pthread_mutex_lock(&s->readers_lock);
-    size_t i = 0;
+    size_t n =
+        0; /* from the last down: those of whoever has less stay to them while there are more */
     for (;;) {
         bool has_share = who == nobody || lent_to(s, who) < HTTP_READERS_OF_ONE;
-        for (i = has_share ? 0 : most; i < most && s->is_reader_used[i]; i++)
+        for (n = has_share ? most : 0; n > 0 && s->is_reader_used[n - 1]; n--)
             continue;
-        if (i < most || waited != 0)
+        if (n > 0 || waited != 0)
             break;
         waited =
             pthread_cond_clockwait(&s->reader_freed, &s->readers_lock, CLOCK_MONOTONIC, &until);
     }
-    if (i < most) {
-        s->is_reader_used[i] = true;
-        memcpy(s->reader_of[i], who, HTTP_WHO);
+    if (n > 0) {
+        s->is_reader_used[n - 1] = true;
+        memcpy(s->reader_of[n - 1], who, HTTP_WHO);
     }
     (void)pthread_mutex_unlock(&s->readers_lock);
-    return i < most ? s->readers[i] : NULL;
+    return n > 0 ? s->readers[n - 1] : NULL;
 }
 
 void http_give_reader_back(struct http_server *s, struct store **reader)
