@@ -66,6 +66,8 @@ enum b_code cli_check_events(struct cli *c, struct b_err *err)
         r = place(c, conf.events, path, sizeof(path), err);
     if (r == B_OK)
         r = events_config_read(c->home, path, &told, err);
+    if (r == B_OK)
+        r = events_config_check(&told, http_has_signon(&conf), path, err);
     b_wipe(&told, sizeof(told));
     return r;
 }

@@ -292,3 +292,16 @@ size_t events_subscriptions(const struct events_config *c,
     }
     return count;
 }
+
+enum b_code events_config_check(const struct events_config *c, bool has_signer, const char *path,
+                                struct b_err *err)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (c->subscribers[i].form == SERVICE_EVENT_CAEP && !has_signer)
+            return b_err_set(
+                err, B_E_CONFIG, 0,
+                "%s: %s: security events are signed by sign-on's keys, and server.yaml "
+                "has no sign-on:",
+                path, c->subscribers[i].name);
+    return B_OK;
+}

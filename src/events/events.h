@@ -55,6 +55,10 @@ struct events_config {
  */
 B_NODISCARD enum b_code events_config_read(const char *dir, const char *path,
                                            struct events_config *ret, struct b_err *err);
+/* Where nobody signs (no sign-on), nobody can be told by security events: B_E_CONFIG names path and
+ * subscriber. */
+B_NODISCARD enum b_code events_config_check(const struct events_config *c, bool has_signer,
+                                            const char *path, struct b_err *err);
 /* The same from a text that was read already; path is for messages. */
 B_NODISCARD enum b_code events_config_parse(const char *dir, const char *path, const char *text,
                                             size_t n, struct events_config *ret, struct b_err *err);

@@ -106,19 +106,6 @@ enum b_code http_reload_others(struct http_server *s, struct b_err *err)
 
 static struct events_config told;
 
-/* A server that signs nothing must not seem to tell what it never can. */
-static enum b_code check_signer(const struct http_config *c, const char *path, struct b_err *err)
-{
-    for (size_t i = 0; i < told.count; i++)
-        if (told.subscribers[i].form == SERVICE_EVENT_CAEP && !http_has_signon(c))
-            return b_err_set(
-                err, B_E_CONFIG, 0,
-                "%s: %s: security events are signed by sign-on's keys, and server.yaml "
-                "has no sign-on:",
-                path, told.subscribers[i].name);
-    return B_OK;
-}
-
 /* What the file that c names says, until it is kept. */
 static enum b_code read_events(const struct http_server *s, const struct http_config *c,
                                struct b_err *err)
@@ -132,7 +119,7 @@ static enum b_code read_events(const struct http_server *s, const struct http_co
     if (has_file && r == B_OK)
         r = events_config_read(s->home, path, &told, err);
     if (has_file && r == B_OK)
-        r = check_signer(c, path, err);
+        r = events_config_check(&told, http_has_signon(c), path, err);
     if (r == B_OK && c->signon.ca[0] != '\0') /* relying parties are told without that file too */
         r = path_of(s, c->signon.ca, told.ca, sizeof(told.ca), err);
     if (r != B_OK)
