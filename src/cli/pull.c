@@ -62,7 +62,10 @@ static bool read_person(void *ctx, const struct ldap_person *p)
     (void)json_object_set_new(k->people, id, o);
     (void)json_object_set_new(k->names, p->text[LDAP_USER_NAME], json_true());
     if (p->text[LDAP_STAFF_NUMBER][0] != '\0')
-        (void)json_object_set_new(k->numbers, p->text[LDAP_STAFF_NUMBER], json_string(id));
+        (void)json_object_set_new(k->numbers, p->text[LDAP_STAFF_NUMBER],
+                                  json_object_get(k->numbers, p->text[LDAP_STAFF_NUMBER]) == NULL
+                                      ? json_string(id)
+                                      : json_null()); /* of two: whose is it? */
     for (size_t i = 0; i < p->group_count; i++)
         (void)json_object_set_new(json_object_get(pull_group(k, p->groups[i]), "own"), id,
                                   json_true());

@@ -198,11 +198,16 @@ static bool put_group(struct pull *k, const char *dn, const json_t *g)
                          members_of(k, json_object_get(g, "all"))));
 }
 
-/* What came by LDAP has an attribute's name in its identifier. */
+/* What came by LDAP is known by our attribute or, from earlier versions, by its distinguished name.
+ */
 static bool add_team(void *ctx, const struct store_team *t)
 {
     struct pull *k = ctx;
-    if (strchr(t->external_id, '=') != NULL)
+    char first[STORE_WORD_MAX];
+    const char *ours = k->config.ldap.fields[LDAP_EXTERNAL_ID];
+    size_t n = strlen(ours);
+    bool is_known = strncmp(t->external_id, ours, n) == 0 && t->external_id[n] == '=';
+    if (is_known || ldap_first_of(t->external_id, first, sizeof(first)))
         (void)json_object_set_new(k->teams, t->external_id,
                                   json_sprintf("g%lld", (long long)t->id));
     return true;

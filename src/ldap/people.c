@@ -404,6 +404,8 @@ enum b_code ldap_group(struct ldap_dir *dir, const char *dn, ldap_person_fn *fn,
     if (entry != NULL)
         (void)tell(dir, entry, false, fn, ctx);
     (void)ldap_msgfree(answer);
-    bool is_answered = r == LDAP_SUCCESS || r == LDAP_NO_SUCH_OBJECT || r == LDAP_REFERRAL;
+    /* What is hidden from us, or is no name of an entry, is not there for us. */
+    bool is_answered = r == LDAP_SUCCESS || r == LDAP_NO_SUCH_OBJECT || r == LDAP_REFERRAL ||
+                       r == LDAP_INSUFFICIENT_ACCESS || r == LDAP_INVALID_DN_SYNTAX;
     return is_answered ? B_OK : gone("looking up a group", r, dir->ld, err);
 }
