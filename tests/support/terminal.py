@@ -12,6 +12,7 @@ import pty
 import select
 import subprocess
 import sys
+import termios
 import time
 
 at = sys.argv.index("--")
@@ -53,6 +54,22 @@ def press(keys):
         pass  # it has ended
 
 
+def has_echo():
+    try:
+        return termios.tcgetattr(terminal)[3] & termios.ECHO != 0
+    except termios.error:
+        return False  # it has ended
+
+
+def settle():
+    """A program that asks for what is not shown turns the echo off after its question, and may throw
+    away what was typed before (vlock does): people are slower than that."""
+    until = time.monotonic() + 0.3
+    while has_echo() and time.monotonic() < until:
+        listen(0.02)
+    listen(0.05)
+
+
 missing = None
 for step in steps:
     if step.startswith("?"):
@@ -64,6 +81,7 @@ for step in steps:
     elif step.startswith("!"):
         subprocess.run(step[1:], shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     else:
+        settle()
         press(step.encode() + b"\n")
 if missing is not None:
     print(f"\n[{missing!r} did not come]", flush=True)
