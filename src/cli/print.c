@@ -19,12 +19,13 @@ void cli_say(const struct cli *c, enum cli_color color, const char *fmt, ...)
     va_list ap;
     bool is_colored = c->has_colors && color != CLI_PLAIN;
     va_start(ap, fmt);
-    b_check(vasprintf(&text, fmt, ap) >= 0);
+    int n = vasprintf(&text, fmt, ap);
+    b_check(n >= 0);
     va_end(ap);
     b_text_tame(text);
     (void)printf("%s%s%s", is_colored ? codes[color] : "", text, is_colored ? "\033[0m" : "");
     (void)fflush(stdout);
-    b_wipe(text, strlen(text)); /* of a ceremony */
+    b_wipe(text, (size_t)n); /* of a ceremony; tamed, it may be shorter */
     free(text);
 }
 

@@ -121,7 +121,8 @@ void signon_stop_waiting(struct signon_call *c, const char *client);
 /* Reads the query as a request for the client's sign-on, or the one that it names; answers a bad
  * one, and then returns false. */
 bool signon_read(struct signon_call *c, struct oidc_request *ret);
-/* The claims of an ID token that is ours, however old; NULL: it is none. */
+/* The claims of an ID token that is ours, by a key that is still published, however long it counts;
+ * NULL: it is none. */
 json_t *signon_hint(struct signon_call *c, const char *token);
 /* The request that the query names (RFC 9126), which is this browser's from now on; the query
  * itself when it names none of ours. NULL: it is not for this browser, and that is answered. */

@@ -17,8 +17,8 @@ static bool keep_to_hint(struct signon_call *c, const struct oidc_form *f, struc
     return is;
 }
 
-/* A value that may stand on our page: of the form of an address or a name, without a stranger's
- * words. */
+/* A value that may stand on our page: of the signs of an address or a name, no markup, no spaces.
+ */
 static const char *shown(const struct oidc_form *f, const char *name)
 {
     static const char allowed[] = "-._~:/?&=%0123456789"

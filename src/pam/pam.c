@@ -474,6 +474,7 @@ static int judge_badge(struct attempt *a, const char *user)
 {
     struct b_err err = {.msg = ""};
     time_t since = now_s();
+    a->said[0] = '\0'; /* of the badge before */
     enum b_code code = tap(a, &err);
     bool is_alone = a->o.is_greeter && !is_named(a) && code == B_E_NO_CARD &&
                     now_s() - since + 1 >= (time_t)a->o.timeout;
