@@ -84,6 +84,8 @@ struct sim {
 };
 extern struct sim sim;
 
+/* Whichever reader the server lends, it is this one: nobody else is here. */
+void sim_lend(struct store *reader);
 uint32_t sim_draw(uint32_t n); /* 0 .. n-1 */
 /* Before and after a crossing: false, it does not take place (its answer is not heard). */
 bool sim_before(enum sim_point p);

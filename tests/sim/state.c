@@ -42,13 +42,19 @@ static void exec(const char *sql)
     b_check(__real_driver_exec(sim.sv->store->driver, sql, &err) == B_OK);
 }
 
+void sim_lend(struct store *reader)
+{
+    for (size_t i = 0; i < HTTP_READERS; i++)
+        sim.server.readers[i] = reader;
+}
+
 static void join_store(void)
 {
     struct service *sv = sim.sv;
     service_writer_close(&sv->writer);
     b_check(service_writer_open(sv->store, false, &sv->writer, &err) == B_OK);
     store_free(&sim.server.readers[0]);
-    sim.server.readers[0] = sv->store;
+    sim_lend(sv->store);
     sim.is_joined = true;
 }
 

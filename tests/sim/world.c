@@ -165,8 +165,9 @@ static void make_server(const struct sim_kind *kind)
     for (enum key_role role = 0; role < KEY_ROLE_COUNT; role++)
         b_check(service_rotate(sv, role, &g, &err) == B_OK);
     b_check(service_change(sv, add_station, NULL, &err) == B_OK);
-    /* The first that is free is taken, and nobody else is here. */
-    b_check(store_open(path, false, &sim.server.readers[0], &err) == B_OK);
+    struct store *reader = NULL;
+    b_check(store_open(path, false, &reader, &err) == B_OK);
+    sim_lend(reader);
     b_check(pthread_mutex_init(&sim.server.readers_lock, NULL) == 0 &&
             pthread_cond_init(&sim.server.reader_freed, NULL) == 0);
     sim.server.requests_per_second = UINT32_MAX;
