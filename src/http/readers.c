@@ -22,9 +22,8 @@ struct store *http_borrow_reader(struct http_server *s, const struct http_peer *
     until.tv_sec += WAIT_S;
     int waited = 0;
     (void)pthread_mutex_lock(&s->readers_lock);
-    size_t n =
-        0; /* from the last down: those of whoever has less stay to them while there are more */
-    for (;;) {
+    size_t n = 0;
+    for (;;) { /* from the last down: what whoever has less may take is left while there is more */
         bool has_share = who == nobody || lent_to(s, who) < HTTP_READERS_OF_ONE;
         for (n = has_share ? most : 0; n > 0 && s->is_reader_used[n - 1]; n--)
             continue;
