@@ -31,7 +31,7 @@ void service_ring_changed(const struct service *sv, const struct store_challenge
     service_station_bell(c->station, station);
     service_ring(sv->bells, c->name, B_OK);
     service_ring(sv->bells, station, B_OK);
-    /* Who asked for a code has no reader any more: its tap concerns no page. */
+    /* Whoever waited for a code gave its reader back: other pages then look again by themselves. */
     if (c->station != 0 && sv->store != NULL)
         (void)!store_challenge_each(sv->store, c->station, "", service_now(), ring_other, &k,
                                     &ignored);
