@@ -255,7 +255,9 @@ no_signer() {
     configure 80 '  - {name: idp, url: "http://127.0.0.1:18463/", delivery: caep, audience: "https://idp.example", events: [session-revoked]}' 'issuer: https://kms.example'
     ! timeout 60 "$TESSERED" --home "$home" >"$work/refused" 2>&1
     cat "$work/refused"
-    grep -q 'idp: security events are signed by sign-on' "$work/refused" && configure 80 && start_server
+    grep -q 'idp: security events are signed by sign-on' "$work/refused" || return 1
+    tessere doctor >"$work/doctor" 2>&1
+    grep -q 'idp: security events are signed by sign-on' "$work/doctor" && configure 80 && start_server
 }
 check "without sign-on there is nobody who signs security events, and it is said" no_signer
 check "an identity provider listens" listen idp 18463
